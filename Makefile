@@ -1,0 +1,73 @@
+# Two commands do everything on a machine with Python 3.10 to 3.13 and make: `make demo` and `make test`.
+#   make demo [TWIN=heart.nii.gz] [OUT=out/demo]    siblings of a heart, with pictures and tables
+#   make test                                       style, types, import directions and all tests
+#   make bench [TWIN=heart.nii.gz]                  speed, alone, next to a busy neighbour and against MONAI
+#   make clean                                      removes what these made, results in OUT excepted
+# PYTHON=python3.12 chooses another Python. TORCH_INDEX=URL takes torch from PyTorch's own wheel index (README).
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out/demo
+TWIN ?=
+TORCH_INDEX ?=
+TORCH := torch==2.13.0
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet
+CONSTRAINTS := requirements/constraints.txt
+PINNED := $(PIP) -c $(CONSTRAINTS)
+RUN := OMP_WAIT_POLICY=passive
+
+.DELETE_ON_ERROR:
+.PHONY: demo test bench lock clean
+
+demo: $(VENV)/.demo-ready
+	$(RUN) $(PY) -m DiffusionSiblingsLib demo $(if $(TWIN),"$(TWIN)") --out "$(OUT)"
+
+test: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=Agg $(PY) -m pytest -q -n 2
+
+bench: $(VENV)/.bench-ready
+	$(RUN) $(PY) Testing/benchmarks/speed.py $(if $(TWIN),"$(TWIN)")
+	$(RUN) $(PY) Testing/benchmarks/peer_monai.py
+
+# torch comes first and alone, so that nothing after it brings in another build of it.
+$(VENV)/.torch-ready: Makefile
+	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 13) else 'Python 3.10 to 3.13 is needed, $(PYTHON) is %d.%d: make PYTHON=python3.12 ...' % sys.version_info[:2])"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)."; exit 1; }
+	@echo "Setting up $(VENV): torch first (once; a few minutes)"
+	$(PIP) $(TORCH) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py $(CONSTRAINTS)
+	$(PINNED) -e ".[surfaces]"
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.demo-ready
+	$(PINNED) -e ".[surfaces,train,test]"
+	@touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.demo-ready
+	$(PINNED) -e ".[surfaces,bench]"
+	@touch $@
+
+# The newest versions that fit pyproject.toml, for all Pythons and systems at once.
+lock: $(VENV)/.torch-ready
+	$(PIP) uv
+	head -n 3 $(CONSTRAINTS) > $(VENV)/lock.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --only-binary :all: --no-annotate --no-header \
+		--all-extras --upgrade pyproject.toml > $(VENV)/lock.all
+	grep -v -E '^(nvidia-|cuda-|triton)' $(VENV)/lock.all >> $(VENV)/lock.txt
+	mv $(VENV)/lock.txt $(CONSTRAINTS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find DiffusionSiblingsLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
