@@ -1,0 +1,113 @@
+"""Weight files: one safetensors file with the configuration inside, and the networks that it describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import ModelError
+from ..files import atomic_path
+from .denoiser import Denoiser, DenoiserConfig
+from .field import FieldConfig
+from .vae import Autoencoder, AutoencoderConfig
+
+SCHEMA = "1"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32 of the raw latents."""
+
+    autoencoder: Autoencoder
+    denoiser: Denoiser
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Networks:
+        """The networks on a device in a floating type, in channels-last order."""
+        for net in (self.autoencoder, self.denoiser):
+            net.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
+        return dataclasses.replace(
+            self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device)
+        )
+
+
+def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Writes the weights in float16 with their configuration -> SHA-256 of the file.
+
+    extra: further tensors (the canonical reference), kept as they are. metadata: strings for the file's header.
+    """
+    tensors: dict[str, Tensor] = {f"extra/{key}": value.contiguous() for key, value in extra.items()}
+    for prefix, net in (("autoencoder", networks.autoencoder), ("denoiser", networks.denoiser)):
+        for name, value in net.state_dict().items():
+            tensors[f"{prefix}/{name}"] = value.detach().cpu().half().contiguous()
+    tensors["latent_mean"], tensors["latent_std"] = networks.latent_mean.cpu(), networks.latent_std.cpu()
+    header = {
+        "schema": SCHEMA,
+        "autoencoder": json.dumps(dataclasses.asdict(networks.autoencoder.config)),
+        "denoiser": json.dumps(dataclasses.asdict(networks.denoiser.config)),
+        **metadata,
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+    return sha256_of(path)
+
+
+def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
+    """Reads a weight file in float32 on the CPU.
+
+    Raises ModelError if the file is missing, damaged, of another schema, or not the one with this SHA-256.
+    """
+    if not path.is_file():
+        raise ModelError("The model has no weight file", value=path, rule="the weights lie beside the model card",
+                         hint="reinstall the model, or train it with `siblings train`")
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
+        raise ModelError("The weight file is not the one its model card names", value=f"{path} has SHA-256 {found}",
+                         rule=f"SHA-256 {sha256}", hint="the file is damaged or was replaced; install the model again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _build(file)
+    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise ModelError("The weight file cannot be read", value=f"{path}: {error}",
+                         rule="a safetensors file written by `siblings train`",
+                         hint="install the model again") from error
+
+
+def _build(file: Any) -> Networks:
+    header = file.metadata() or {}
+    if header.get("schema") != SCHEMA:
+        raise ValueError(f"schema {header.get('schema')} instead of {SCHEMA}")
+    values = _tuples(json.loads(header["autoencoder"]))
+    if values["field"] is not None:
+        values["field"] = FieldConfig(**_tuples(values["field"]))
+    autoencoder = Autoencoder(AutoencoderConfig(**values))
+    denoiser = Denoiser(DenoiserConfig(**_tuples(json.loads(header["denoiser"]))))
+    names = set(file.keys())
+    nets: list[tuple[str, nn.Module]] = [("autoencoder", autoencoder), ("denoiser", denoiser)]
+    for prefix, net in nets:
+        own = {k.removeprefix(f"{prefix}/"): file.get_tensor(k).float() for k in names if k.startswith(f"{prefix}/")}
+        net.load_state_dict(own, assign=True)
+        net.eval().requires_grad_(False)
+    return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

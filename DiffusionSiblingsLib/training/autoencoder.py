@@ -1,0 +1,111 @@
+"""First stage: the autoencoder on crops, both decoders at once."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..nn.vae import Autoencoder, kl_to_standard_normal, sample_posterior
+from .augment import identity_coordinates, random_pose, smooth_displacement, warp_labels
+from .config import AugmentConfig, TrainingConfig
+from .dataset import Cohort
+from .loop import Hardware
+
+
+class AutoencoderLoss(nn.Module):
+    """Cross-entropy of the convolution decoder on every voxel and of the field on random voxels, plus KL.
+
+    kl_weight multiplies the KL of a whole 128^3 map in nats against the mean cross-entropy of a voxel.
+    """
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__()
+        self.net = Autoencoder(config.autoencoder)
+        self.points, self.kl_weight = config.field_points, config.kl_weight
+
+    def forward(self, labels: Tensor) -> dict[str, Tensor]:
+        """labels: (B, s, s, s) uint8 -> the terms of the loss."""
+        mean, logvar = self.net.encode(labels)
+        z = sample_posterior(mean, logvar)
+        target = labels.long()
+        terms = {"conv": F.cross_entropy(self.net.decoder(z).float(), target)}
+        whole_map = 128**3 / labels[0].numel()
+        terms["kl"] = self.kl_weight * whole_map * kl_to_standard_normal(mean, logvar).mean()
+        if self.net.field is not None:
+            voxels = torch.randint(target[0].numel(), (target.shape[0], self.points), device=target.device)
+            size = torch.tensor(target.shape[1:], device=target.device)
+            index = torch.stack(torch.unravel_index(voxels, target.shape[1:]), dim=-1)  # (B, N, 3) z y x
+            points = ((2 * index + 1) / size - 1).flip(-1)  # x y z in [-1, 1]
+            logits = self.net.field.at(self.net.field.features(z), points).float()
+            terms["field"] = F.cross_entropy(logits.transpose(1, 2), target.flatten(1).gather(1, voxels))
+        return terms
+
+
+class AutoencoderStage:
+    """Draws crops, deforms a share of them in place, pose and scale, and measures Dice on validation maps."""
+
+    name = "autoencoder"
+
+    def __init__(self, config: TrainingConfig, train: Cohort, validation: Cohort, hardware: Hardware) -> None:
+        self.config, self.train, self.validation, self.hardware = config, train, validation, hardware
+        self.model: nn.Module = AutoencoderLoss(config)
+
+    def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """One batch of crops -> total loss and its terms."""
+        chosen = self.train.draw(self.config.autoencoder_stage.batch, generator)
+        crops = [draw_crop(self.train.labels[i].to(self.hardware.device), self.config.crop,
+                           self.config.autoencoder_augment, self.config.autoencoder.classes, generator) for i in chosen]
+        with self.hardware.autocast():
+            terms = model(torch.stack(crops))
+        return torch.stack(list(terms.values())).sum(), {key: float(value.detach()) for key, value in terms.items()}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Mean Dice over tissues and validation maps, of either decoder, and the smallest tissue Dice."""
+        scores = [self.reconstruct_dice(model.net, labels) for labels in self.validation.labels[:6]]
+        conv, field = (torch.stack(rows) for rows in zip(*scores, strict=True))
+        return {"dice_conv": conv.mean().item(), "dice_field": field.mean().item(), "dice_conv_min": conv.min().item()}
+
+    def reconstruct_dice(self, net: Autoencoder, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """labels: (D, H, W) -> Dice per tissue of the convolution decoder and of the field (each (classes - 1,))."""
+        labels = labels.to(self.hardware.device)
+        with self.hardware.autocast():
+            z = net.encode(labels[None])[0]
+            conv = net.decoder(z)[0].float().argmax(0)
+            field = conv if net.field is None else decode_field(net, z, labels.shape)
+        return dice_per_class(conv, labels, net.config.classes), dice_per_class(field, labels, net.config.classes)
+
+
+def draw_crop(volume: Tensor, size: int, augment: AugmentConfig, classes: int, generator: torch.Generator) -> Tensor:
+    """A cube of `size` voxels (at most the map's own) around a random tissue voxel, deformed now and then."""
+    size = min(size, *volume.shape)
+    coarse = volume[::4, ::4, ::4].nonzero()
+    pick = coarse[int(torch.randint(len(coarse), (), generator=generator))] * 4
+    pick = pick + torch.randint(-size // 6, size // 6 + 1, (3,), generator=generator).to(pick.device)
+    limit = torch.tensor(volume.shape, device=pick.device) - size
+    start = torch.minimum((pick - size // 2).clamp_min(0), limit)
+    if torch.rand((), generator=generator).item() >= augment.probability:
+        z, y, x = start.tolist()
+        return volume[z : z + size, y : y + size, x : x + size]
+    centre = start.float() + (size - 1) / 2
+    coordinates = identity_coordinates(centre, size)
+    knots = max(2, round(augment.knots * size / volume.shape[0]) + 1)
+    coordinates = coordinates + smooth_displacement(size, knots, augment.amplitude, generator).to(volume.device)
+    coordinates = random_pose(coordinates, centre, augment.degrees, augment.scale, generator)
+    return warp_labels(volume, coordinates, classes)
+
+
+def decode_field(net: Autoencoder, z: Tensor, shape: torch.Size) -> Tensor:
+    """Labels of the field at every voxel centre, one slab at a time -> (D, H, W) int64."""
+    assert net.field is not None  # for the type checker; callers have looked
+    features = net.field.features(z)
+    axes = [(2 * torch.arange(n, device=z.device) + 1) / n - 1 for n in shape]
+    slabs = [net.field.on_grid(features, (part, axes[1], axes[2])).argmax(-1)[0] for part in axes[0].split(16)]
+    return torch.cat(slabs)
+
+
+def dice_per_class(a: Tensor, b: Tensor, classes: int) -> Tensor:
+    """Dice of each class but the background -> (classes - 1,) float64."""
+    pairs = torch.bincount((a.long() * classes + b.long()).flatten(), minlength=classes**2).view(classes, classes)
+    both = 2 * pairs.diagonal().double()
+    return (both / (pairs.sum(0) + pairs.sum(1)).clamp_min(1))[1:]

@@ -1,0 +1,72 @@
+"""Between the stages: every map's latents, as it is and deformed, standardised per channel."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..files import atomic_path
+from ..nn.vae import Autoencoder
+from .augment import identity_coordinates, smooth_displacement, warp_labels
+from .config import TrainingConfig
+from .dataset import Cohort, step_generator
+from .loop import Hardware
+
+
+@dataclass(frozen=True)
+class Latents:
+    """values: (N, V, C, d, h, w) float16, standardised: N cases, V variants, the first is the map as it is.
+    mean, std: (C,) float32 of the raw training latents.
+    """
+
+    values: Tensor
+    mean: Tensor
+    std: Tensor
+
+
+def encode_cohort(net: Autoencoder, cohort: Cohort, variants: int, config: TrainingConfig,
+                  hardware: Hardware) -> Tensor:
+    """Raw latent means (N, variants, C, d, h, w) float32 of the maps and of their smooth deformations."""
+    rows, started = [], time.monotonic()
+    for i in range(len(cohort)):
+        volume = cohort.labels[i].to(hardware.device)
+        generator = step_generator(config.seed + 1, i)
+        maps = [volume] + [deform(volume, config, generator) for _ in range(variants - 1)]
+        with torch.inference_mode(), hardware.autocast():
+            rows.append(torch.stack([net.encode(m[None])[0][0].float().cpu() for m in maps]))
+        if i % 50 == 49:
+            print(f"latents {i + 1} of {len(cohort)}, {time.monotonic() - started:.0f} s", flush=True)
+    return torch.stack(rows)
+
+
+def deform(volume: Tensor, config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """A smooth random deformation that keeps the canonical frame: (D, H, W) uint8 -> the same."""
+    augment, size = config.denoiser_augment, volume.shape[0]
+    centre = torch.full((3,), (size - 1) / 2, device=volume.device)
+    shift = smooth_displacement(size, augment.knots, augment.amplitude, generator).to(volume.device)
+    return warp_labels(volume, identity_coordinates(centre, size) + shift, config.autoencoder.classes)
+
+
+def prepare_latents(net: Autoencoder, train: Cohort, validation: Cohort, config: TrainingConfig, hardware: Hardware,
+                    path: Path) -> tuple[Latents, Tensor]:
+    """Training latents and standardised validation latents (M, C, d, h, w); read from `path` where it is there."""
+    if not path.is_file():
+        raw = encode_cohort(net, train, config.latent_variants, config, hardware)
+        held = encode_cohort(net, validation, 1, config, hardware)[:, 0]
+        over = raw[:, 0].transpose(0, 1).flatten(1)  # (C, everything)
+        mean, std = over.mean(1), over.std(1)
+        with atomic_path(path) as temporary:
+            save_file({"train": standardise(raw, mean, std).half(), "validation": standardise(held, mean, std),
+                       "mean": mean, "std": std}, temporary)
+    stored = load_file(path)
+    return Latents(stored["train"], stored["mean"], stored["std"]), stored["validation"]
+
+
+def standardise(raw: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Raw latents (..., C, d, h, w) -> zero mean and unit variance per channel over the training cohort."""
+    return (raw - mean[:, None, None, None]) / std[:, None, None, None]
