@@ -1,0 +1,1 @@
+"""Measurements of label maps: morphology, topology and overlap. Plain layer: numpy and cc3d only."""

@@ -1,0 +1,157 @@
+"""Topological checks of a label map: one piece per tissue, required and forbidden contacts (METHODS.md, Metrics)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import Anatomy
+from ..errors import InputError
+from .runs import LabelArray, find_runs, foreground_box, require_labels
+
+Offset = tuple[int, int, int]
+TISSUE_CONNECTIVITY = 26
+CONTACT_CONNECTIVITY = 6
+
+
+@dataclass(frozen=True)
+class TopologyReport:
+    """Outcome of all checks on one label map.
+
+    checks: name -> passed, in the anatomy's order ("LV one component", "LV-Ao contact", "LV-RV no contact").
+    components: tissue id -> number of connected pieces, for every tissue of the anatomy (0 = absent).
+    subsample: 1 = every voxel, 2 = every other voxel along each axis (the papers' setting).
+    """
+
+    checks: dict[str, bool]
+    components: dict[str, int] = field(default_factory=dict)
+    subsample: int = 1
+    tissue_connectivity: int = TISSUE_CONNECTIVITY
+    contact_connectivity: int = CONTACT_CONNECTIVITY
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that failed, in order."""
+        return tuple(name for name, passed in self.checks.items() if not passed)
+
+    @property
+    def violation_percent(self) -> float:
+        """Failed checks over all checks in percent; for 12 checks one failure is 8.3 %."""
+        return 100.0 * len(self.failed) / len(self.checks) if self.checks else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON types."""
+        return {
+            "subsample": self.subsample,
+            "tissue_connectivity": self.tissue_connectivity,
+            "contact_connectivity": self.contact_connectivity,
+            "violation_percent": round(self.violation_percent, 4),
+            "failed": list(self.failed),
+            "checks": dict(self.checks),
+            "components": dict(self.components),
+        }
+
+
+def check(
+    labels: LabelArray,
+    anatomy: Anatomy,
+    *,
+    subsample: int = 1,
+    tissue_connectivity: int = TISSUE_CONNECTIVITY,
+    contact_connectivity: int = CONTACT_CONNECTIVITY,
+) -> TopologyReport:
+    """Run the anatomy's checks: 12 for the heart.
+
+    labels: (D, H, W) integer, KJI order, the anatomy's label values; other values count as background.
+    subsample: 2 checks labels[::2, ::2, ::2]. An absent tissue fails its component check and its required contacts.
+    """
+    if subsample < 1:
+        raise InputError("The topology was asked for at an impossible resolution", value=subsample, rule="1 or more")
+    known = as_known(labels[::subsample, ::subsample, ::subsample], anatomy)
+    pieces = count_components(known, tissue_connectivity)
+    touching = find_contacts(known, contact_connectivity)
+
+    def touch(first: str, second: str) -> bool:
+        low, high = sorted((anatomy.label_of(first), anatomy.label_of(second)))
+        return (low, high) in touching
+
+    checks = {f"{name} one component": pieces.get(anatomy.label_of(name), 0) == 1 for name in anatomy.one_component}
+    checks |= {f"{a}-{b} contact": touch(a, b) for a, b in anatomy.required_contacts}
+    for forbidden in anatomy.forbidden_contacts:
+        first, second = forbidden.pair
+        checks[f"{first}-{second} no contact"] = not touch(first, second)
+    components = {tissue.id: pieces.get(tissue.label, 0) for tissue in anatomy.tissues}
+    return TopologyReport(checks, components, subsample, tissue_connectivity, contact_connectivity)
+
+
+def check_both(labels: LabelArray, anatomy: Anatomy) -> dict[str, TopologyReport]:
+    """The checks at full resolution ("full") and on the map subsampled by two ("half"), default connectivities."""
+    return {"full": check(labels, anatomy), "half": check(labels, anatomy, subsample=2)}
+
+
+def as_known(labels: LabelArray, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
+    """(D, H, W) uint8, C order: the anatomy's label values, 0 for background and everything that it does not know."""
+    labels = require_labels(labels)
+    values = [tissue.label for tissue in anatomy.tissues]
+    if labels.dtype == np.uint8 and np.isin(find_runs(labels).value, [0, *values]).all():
+        return labels.view(np.uint8)
+    return np.where(np.isin(labels, values), labels, 0).astype(np.uint8)
+
+
+def count_components(labels: npt.NDArray[np.uint8], connectivity: int = TISSUE_CONNECTIVITY) -> dict[int, int]:
+    """Label value -> number of connected pieces, for the non-zero values that occur.
+
+    labels: (D, H, W) uint8, C order. connectivity: 6 (faces), 18 (and edges) or 26 (and corners).
+    """
+    neighbour_offsets(connectivity)  # refuses other numbers
+    box = foreground_box(labels)
+    if box is None:
+        return {}
+    inside = np.ascontiguousarray(labels[box])
+    pieces, total = cc3d.connected_components(inside, connectivity=connectivity, return_N=True)
+    start = find_runs(inside).start  # every piece begins a run, so the runs name them all
+    value_of_piece = np.zeros(total + 1, dtype=np.int64)
+    value_of_piece[pieces.reshape(-1)[start]] = inside.reshape(-1)[start]
+    counts = np.bincount(value_of_piece[1:])
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def find_contacts(labels: npt.NDArray[np.uint8], connectivity: int = CONTACT_CONNECTIVITY) -> set[tuple[int, int]]:
+    """Pairs (low, high) of different non-zero label values that have neighbouring voxels.
+
+    labels: (D, H, W) uint8. connectivity: 6 (shared face), 18 (or edge) or 26 (or corner).
+    """
+    offsets = neighbour_offsets(connectivity)
+    box = foreground_box(labels)
+    if box is None:
+        return set()
+    inside = labels[box]
+    table = np.zeros((256, 256), dtype=np.bool_)
+    for offset in offsets:
+        first, second = shifted(inside, offset)
+        differ = first != second
+        table[first[differ], second[differ]] = True
+    table[0] = table[:, 0] = False
+    return {(min(a, b), max(a, b)) for a, b in np.argwhere(table).tolist()}
+
+
+def neighbour_offsets(connectivity: int) -> tuple[Offset, ...]:
+    """Half of the neighbour offsets (the other half are their negatives): 3, 9 or 13 of them."""
+    reach = {6: 1, 18: 2, 26: 3}.get(connectivity)
+    if reach is None:
+        raise InputError("Unknown connectivity", value=connectivity, rule="6, 18 or 26")
+    everything = product((-1, 0, 1), repeat=3)
+    return tuple(offset for offset in everything if offset > (0, 0, 0) and sum(map(abs, offset)) <= reach)
+
+
+def shifted(array: npt.NDArray[Any], offset: Offset) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Two views of a (D, H, W) array: element n of the second lies `offset` voxels after element n of the first."""
+    sizes = list(zip(offset, array.shape, strict=True))
+    near = tuple(slice(max(-step, 0), max(size - max(step, 0), 0)) for step, size in sizes)
+    far = tuple(slice(max(step, 0), max(size - max(-step, 0), 0)) for step, size in sizes)
+    return array[near], array[far]

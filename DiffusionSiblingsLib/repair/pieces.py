@@ -1,0 +1,139 @@
+"""Connected pieces: specks are given to their surroundings, small enclosed cavities are filled."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cc3d
+import numpy as np
+
+from ..metrics.runs import find_runs
+from .workspace import OTHER, WALL, BoolArray, IntArray, Left, Workspace
+
+
+class Pieces(NamedTuple):
+    """Connected pieces of the workspace.
+
+    number: (d, h, w) integer, the piece of each voxel, from 1 (0 = none). value, size: (N + 1,) int64, label and voxels
+    of each piece. movable: (N + 1,) bool, every voxel of the piece is editable.
+    """
+
+    number: IntArray
+    value: IntArray
+    size: IntArray
+    movable: BoolArray
+
+
+def give_specks(space: Workspace) -> None:
+    """Give every small piece of a tissue, except the tissue's largest, to the label around it; report the others."""
+    pieces = _find_pieces(space, space.labels, space.settings.tissue_connectivity)
+    name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
+    specks = []
+    for value, tissue in name_of.items():
+        own = np.flatnonzero(pieces.value == value)
+        if own.size < 2:
+            continue
+        total = int(pieces.size[own].sum())
+        main = own[np.argmax(pieces.size[own])]
+        for piece in own[own != main].tolist():
+            small = pieces.size[piece] < space.settings.speck_fraction * total
+            if small and pieces.movable[piece]:
+                specks.append(piece)
+                continue
+            reason = "outside the editable voxels" if small else "too large to be a speck"
+            where = np.flatnonzero(pieces.number.reshape(-1) == piece)
+            space.left.append(Left("piece", tissue, int(pieces.size[piece]), reason, where=where))
+    if specks:
+        _give_away(space, pieces, np.array(specks))
+        space.specks.update(name_of[int(pieces.value[piece])] for piece in specks)
+        space.speck_voxels += int(pieces.size[specks].sum())
+
+
+def _give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
+    """Relabel the specks. One that lies next to other specks waits until those with lower numbers have their label."""
+    numbers, labels = pieces.number.reshape(-1), space.labels.reshape(-1)
+    waiting = np.zeros(pieces.size.size, dtype=np.bool_)
+    waiting[specks] = True
+    voxels = np.flatnonzero(waiting[numbers])
+    touch = space.steps(6)
+    reach = _wall_reach(space)
+    forbidden = space.forbidden_table()
+    while voxels.size:
+        owner = numbers[voxels]
+        ready = waiting.copy()
+        for step in {*touch, *reach}:
+            other = numbers[voxels + step]
+            ready[owner[waiting[other] & (other < owner)]] = False
+        chosen = np.flatnonzero(ready)
+        row_of = np.full(ready.size, -1)
+        row_of[chosen] = np.arange(chosen.size)
+        mine = voxels[ready[owner]]
+        rows = row_of[numbers[mine]]
+        votes = _histogram(labels, numbers, mine, rows, touch, chosen.size)
+        near = _histogram(labels, numbers, mine, rows, reach, chosen.size) > 0
+        votes[:, OTHER] = 0
+        votes[(near.astype(np.int32) @ forbidden.astype(np.int32)) > 0] = 0  # would touch what it must not
+        votes[np.arange(chosen.size), pieces.value[chosen]] = 0
+        labels[mine] = np.argmax(votes, axis=1)[rows]  # no votes: background
+        waiting[chosen] = False
+        voxels = voxels[~ready[owner]]
+
+
+def _wall_reach(space: Workspace) -> list[int]:
+    """Flat index distances at which two tissues that must not touch are too close."""
+    return [times * step for step in space.steps(space.settings.contact_connectivity) for times in range(1, WALL + 1)]
+
+
+def _histogram(
+    labels: np.typing.NDArray[np.uint8],
+    numbers: IntArray,
+    voxels: IntArray,
+    rows: IntArray,
+    steps: list[int],
+    count: int,
+) -> IntArray:
+    """(count, 256) int64: how often each label occurs at `steps` from the voxels of each row, its own voxels apart."""
+    table = np.zeros(count * 256, dtype=np.int64)
+    for step in steps:
+        outside = numbers[voxels + step] != numbers[voxels]
+        keys = rows[outside] * 256 + labels[voxels[outside] + step]
+        table += np.bincount(keys, minlength=count * 256)
+    return table.reshape(count, 256)
+
+
+def fill_cavities(space: Workspace) -> None:
+    """Give background that one single tissue encloses on all faces to that tissue, up to the size in the settings."""
+    limit = max(int(space.settings.cavity_ml / space.voxel_ml), 1) if space.settings.cavity_ml else 0
+    pieces = _find_pieces(space, space.labels == 0, 6)
+    small = pieces.movable & (pieces.size <= limit) & (pieces.value == 1)
+    if not small.any():
+        return
+    numbers, labels = pieces.number.reshape(-1), space.labels.reshape(-1)
+    chosen = np.flatnonzero(small)
+    row_of = np.full(small.size, -1)
+    row_of[chosen] = np.arange(chosen.size)
+    voxels = np.flatnonzero(small[numbers])
+    rows = row_of[numbers[voxels]]
+    around = _histogram(labels, numbers, voxels, rows, space.steps(6), chosen.size) > 0
+    name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
+    single = (around.sum(axis=1) == 1) & around[:, list(name_of)].any(axis=1)
+    owner = np.argmax(around, axis=1)
+    near = _histogram(labels, numbers, voxels, rows, _wall_reach(space), chosen.size) > 0
+    single &= ~(near & space.forbidden_table()[owner]).any(axis=1)  # would touch what it must not
+    fill = single[rows]
+    labels[voxels[fill]] = owner[rows[fill]]
+    space.cavities.update(name_of[int(value)] for value in owner[single])
+    space.filled_voxels += int(np.count_nonzero(fill))
+
+
+def _find_pieces(space: Workspace, image: np.typing.NDArray[np.uint8] | BoolArray, connectivity: int) -> Pieces:
+    """Connected pieces of equal non-zero value. image: (d, h, w) uint8 or bool on the workspace's grid."""
+    number, total = cc3d.connected_components(image, connectivity=connectivity, return_N=True)
+    runs = find_runs(number)
+    of_run = runs.value.astype(np.int64)
+    value = np.zeros(total + 1, dtype=np.int64)
+    value[of_run] = image.reshape(-1)[runs.start]
+    size = np.bincount(of_run, weights=runs.length, minlength=total + 1).astype(np.int64)
+    free = find_runs(np.where(space.editable, number, 0))
+    free_size = np.bincount(free.value.astype(np.int64), weights=free.length, minlength=total + 1).astype(np.int64)
+    return Pieces(number, value, size, free_size == size)

@@ -1,0 +1,145 @@
+"""What the steps of a repair share: a padded crop of the label map, settings, counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import Anatomy
+from ..errors import InputError
+from ..metrics.runs import Box, LabelArray, foreground_box, require_labels
+from ..metrics.topology import CONTACT_CONNECTIVITY, TISSUE_CONNECTIVITY, neighbour_offsets
+
+BoolArray = npt.NDArray[np.bool_]
+ByteArray = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.int64]
+
+WALL = 2  # voxels between two tissues: enough for the check on every voxel and on every other voxel
+PAD = WALL  # the reach of the widest neighbour look-up
+OTHER = 255  # outside the map, or a value that the anatomy does not know: never changed, never voted for
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What counts as a defect small enough to repair.
+
+    speck_fraction: a piece below this share of its tissue's voxels is a speck; larger ones are left and reported.
+    cavity_ml: enclosed background up to this volume is filled (at least one voxel). Connectivities: 6, 18 or 26.
+    """
+
+    speck_fraction: float = 0.05
+    cavity_ml: float = 0.2
+    tissue_connectivity: int = TISSUE_CONNECTIVITY
+    contact_connectivity: int = CONTACT_CONNECTIVITY
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.speck_fraction <= 0.5:
+            raise InputError("Impossible speck size", value=self.speck_fraction, rule="a share from 0 to 0.5")
+        if not self.cavity_ml >= 0.0:
+            raise InputError("Impossible cavity size", value=self.cavity_ml, rule="0 ml or more")
+        neighbour_offsets(self.tissue_connectivity)
+        neighbour_offsets(self.contact_connectivity)
+
+
+@dataclass(frozen=True)
+class Left:
+    """A defect that was found and not repaired.
+
+    kind: "piece" or "contact". what: tissue id or "LA-RA". voxels: in the piece, or too close to the other tissue.
+    reason: why it stays. inherited: True if the twin has the same voxels there, None where no twin was given.
+    """
+
+    kind: str
+    what: str
+    voxels: int
+    reason: str
+    inherited: bool | None = None
+    where: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
+
+    def lies_in(self, reference: LabelArray | None, space: Workspace) -> bool | None:
+        """Whether the reference has the same labels at this defect's voxels."""
+        if reference is None:
+            return None
+        positions = np.unravel_index(self.where, space.labels.shape)
+        twin = reference[space.box][tuple(axis - PAD for axis in positions)]
+        return bool(np.array_equal(twin, space.labels.reshape(-1)[self.where]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "kind": self.kind,
+            "what": self.what,
+            "voxels": self.voxels,
+            "reason": self.reason,
+            "inherited": self.inherited,
+        }
+
+
+@dataclass
+class Workspace:
+    """The foreground of a label map while it is repaired, padded by PAD voxels of OTHER on every side.
+
+    labels, original: (d, h, w) uint8, KJI order; OTHER outside the map and at unknown values. editable: (d, h, w) bool.
+    box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml.
+    """
+
+    labels: ByteArray
+    original: ByteArray
+    editable: BoolArray
+    box: Box
+    anatomy: Anatomy
+    settings: Settings
+    voxel_ml: float
+    specks: Counter[str] = field(default_factory=Counter)
+    cavities: Counter[str] = field(default_factory=Counter)
+    separated: Counter[str] = field(default_factory=Counter)
+    speck_voxels: int = 0
+    filled_voxels: int = 0
+    left: list[Left] = field(default_factory=list)
+
+    @property
+    def changes(self) -> int:
+        """Voxels changed so far, a voxel changed twice counting twice."""
+        return self.speck_voxels + self.filled_voxels + self.separated.total()
+
+    def inner(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The view of a padded array without its padding."""
+        return array[PAD:-PAD, PAD:-PAD, PAD:-PAD]
+
+    def steps(self, connectivity: int) -> list[int]:
+        """Flat index distance of every neighbour (all 6, 18 or 26), valid for voxels inside the padding."""
+        _, height, width = self.labels.shape
+        half = [(k * height + j) * width + i for k, j, i in neighbour_offsets(connectivity)]
+        return half + [-step for step in half]
+
+    def forbidden_table(self) -> BoolArray:
+        """(256, 256) bool, symmetric: label pairs that must not touch."""
+        table = np.zeros((256, 256), dtype=np.bool_)
+        for forbidden in self.anatomy.forbidden_contacts:
+            first, second = (self.anatomy.label_of(tissue) for tissue in forbidden.pair)
+            table[first, second] = table[second, first] = True
+        return table
+
+
+def open_workspace(
+    labels: LabelArray, anatomy: Anatomy, editable: BoolArray | None, settings: Settings, voxel_ml: float
+) -> Workspace | None:
+    """Crop to the foreground and pad; None where the map is empty.
+
+    labels: (D, H, W) integer. editable: (D, H, W) bool or None = everywhere.
+    """
+    labels = require_labels(labels)
+    box = foreground_box(labels, margin=1)  # background around the outermost voxels has a vote
+    if box is None:
+        return None
+    crop = labels[box]
+    values = [0, *(tissue.label for tissue in anatomy.tissues)]
+    work = np.pad(np.where(np.isin(crop, values), crop, OTHER).astype(np.uint8), PAD, constant_values=OTHER)
+    free = work != OTHER
+    if editable is not None:
+        free[PAD:-PAD, PAD:-PAD, PAD:-PAD] &= editable[box]
+    return Workspace(work, work.copy(), free, box, anatomy, settings, voxel_ml)
