@@ -1,0 +1,89 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import OutputError
+
+_ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
+
+
+def ending(path: Path | str) -> str:
+    """File name ending with its dot, double ones whole: "a.nii.gz" -> ".nii.gz", "a.csv" -> ".csv", "a" -> ""."""
+    name = Path(path).name.lower()
+    for known in _ENDINGS:
+        if name.endswith(known):
+            return known
+    return Path(name).suffix
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same ending, that replaces `path` when the block ends well.
+
+    The block may write a file or a folder there. On any exception the temporary is removed and `path` is as it
+    was; an OSError becomes an OutputError. Missing parent folders are made. The target keeps the permissions that
+    an ordinary new file gets, as the temporary is opened by the block itself.
+    """
+    target = Path(path)
+    suffix = ending(target)
+    stem = target.name[: len(target.name) - len(suffix)] or "file"
+    temporary = target.with_name(f".{stem[:80]}.{secrets.token_hex(4)}{suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _replace(temporary, target)
+    except OSError as error:
+        raise output_error(target, error) from error
+    finally:
+        _remove(temporary)
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The OutputError that tells a user why nothing could be written at `path`."""
+    hints = {
+        errno.ENOSPC: "free some space, or write to another disk with --out",
+        errno.EACCES: "write to a folder that you may change with --out",
+        errno.EPERM: "write to a folder that you may change with --out",
+        errno.EROFS: "write to a folder that you may change with --out",
+        errno.ENOTDIR: "name a folder, not a file, with --out",
+    }
+    reason = error.strerror or str(error) or type(error).__name__
+    return OutputError(
+        f"{path} could not be written",
+        value=reason,
+        rule="nothing half-written is left; what was there before is unchanged",
+        hint=hints.get(error.errno or 0, "check the folder and the space on its disk, or choose another with --out"),
+    )
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Put `temporary` in the place of `target`; a folder that is in the way is kept until the new one is there."""
+    if not (temporary.is_dir() and target.is_dir()):
+        temporary.replace(target)
+        return
+    aside = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.old")
+    target.replace(aside)
+    try:
+        temporary.replace(target)
+    except OSError:
+        aside.replace(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder if it is there; never raises, as it runs while another error may be on its way."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
