@@ -124,10 +124,11 @@ def test_preserved_latents_carry_the_right_amount_of_fresh_noise_at_every_step()
         seen.append((float(sigma), z))
         return gaussian(z, sigma)
 
-    noise = SampleNoise(0, range(16), SHAPE)
-    inpaint(Sampler(spy, Schedule(steps=6), solver="euler"), seed_latent(), HALF, noise)
+    noise, z_seed = SampleNoise(0, range(16), SHAPE), seed_latent() + 1000  # far off: the first step has to know it
+    inpaint(Sampler(spy, Schedule(steps=6), solver="euler"), z_seed, HALF, noise)
     assert len(seen) == 6
-    residuals = torch.stack([((z - seed_latent()) / sigma)[HALF.expand(z.shape)] for sigma, z in seen])
+    residuals = torch.stack([((z - z_seed) / sigma)[HALF.expand(z.shape)] for sigma, z in seen])
+    assert float(residuals.mean(1).abs().max()) < 0.15
     assert torch.allclose(residuals.std(1), torch.ones(6, dtype=torch.float64), atol=0.1)
     assert float((torch.corrcoef(residuals) - torch.eye(6)).abs().max()) < 0.15  # 1,024 values a step
 
@@ -181,6 +182,11 @@ def test_correction_is_never_longer_than_the_residual_however_steep_the_denoiser
         residual = HALF * (D(z, s) - seed_latent())
         assert bool((moved.flatten(1).norm(dim=1) <= residual.flatten(1).norm(dim=1) * (1 + 1e-9)).all())
         assert bool(((residual + HALF * moved).flatten(1).norm(dim=1) <= residual.flatten(1).norm(dim=1)).all())
+
+
+def test_gradient_that_leads_away_from_the_twin_is_not_followed() -> None:
+    z, s = seed_latent(1, 3), torch.tensor(1.0, dtype=torch.float64)
+    assert torch.equal(MaskedSimilarity(lambda z, sigma: -z, seed_latent(), HALF)(z, s), -z)
 
 
 def test_guidance_works_in_inference_mode_and_leaves_no_graph() -> None:

@@ -77,6 +77,15 @@ def test_churn_changes_the_sample_and_none_draws_no_noise() -> None:
     assert not torch.allclose(still, moved, atol=0.1)
 
 
+def test_churn_of_a_partial_run_is_that_of_the_whole_schedule() -> None:
+    """One step of Algorithm 2 by hand: gamma = S_churn / N with N = 10 steps, although this run has one."""
+    z, s_hat = noise_for()("start"), 2.0 * 1.3
+    sampler = Sampler(diagonal, Schedule(steps=10), solver="euler", churn=Churn(S_churn=3, S_noise=1.007))
+    z_hat = z + (s_hat**2 - 2.0**2) ** 0.5 * 1.007 * noise_for()("churn")
+    expected = z_hat + (1.0 - s_hat) * (z_hat - diagonal(z_hat, torch.tensor(s_hat, dtype=z.dtype))) / s_hat
+    assert torch.allclose(sampler.run(z, torch.tensor([2.0, 1.0]), noise_for()), expected, atol=1e-12)
+
+
 def test_churn_is_bounded_and_acts_only_between_its_limits() -> None:
     churn = Churn(S_churn=10, S_tmin=0.1, S_tmax=5)
     assert churn.gamma(1, 50) == 0.2 and churn.gamma(1, 5) == math.sqrt(2) - 1
