@@ -63,8 +63,9 @@ $(VENV)/.bench-ready: $(VENV)/.demo-ready
 lock: $(VENV)/.torch-ready
 	$(PIP) uv
 	head -n 3 $(CONSTRAINTS) > $(VENV)/lock.txt
+	echo "$(TORCH)" > $(VENV)/torch.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --only-binary :all: --no-annotate --no-header \
-		--all-extras --upgrade pyproject.toml > $(VENV)/lock.all
+		--all-extras --upgrade pyproject.toml $(VENV)/torch.in > $(VENV)/lock.all
 	grep -v -E '^(nvidia-|cuda-|triton)' $(VENV)/lock.all >> $(VENV)/lock.txt
 	mv $(VENV)/lock.txt $(CONSTRAINTS)
 
