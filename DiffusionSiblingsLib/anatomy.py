@@ -48,6 +48,11 @@ class Tissue:
         category = "SCT^123037004^Anatomical Structure"
         return f"{lists[0]}~{category}~{kind}~{modifier or '^^'}~{lists[1]}~^^~^^"
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Slicer's segment tags for the tissue; empty if it has no code."""
+        return {TERMINOLOGY_TAG: self.terminology} if self.codes else {}
+
 
 @dataclass(frozen=True)
 class ForbiddenContact:
