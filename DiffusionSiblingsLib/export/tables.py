@@ -24,11 +24,10 @@ def write_metrics_csv(path: Path, rows: Sequence[Row]) -> Path:
     in words, sequences joined by "; ". Atomic: an interrupted write leaves the old file. Raises OutputError.
     """
     columns = columns_of(rows)
-    with atomic_path(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([_one_line(column) for column in columns])
-            writer.writerows([csv_text(row.get(column)) for column in columns] for row in rows)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_one_line(column) for column in columns])
+        writer.writerows([csv_text(row.get(column)) for column in columns] for row in rows)
     return path
 
 

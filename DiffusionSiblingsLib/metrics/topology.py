@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, Literal, cast
 
 import cc3d
 import numpy as np
@@ -108,17 +108,26 @@ def count_components(labels: npt.NDArray[np.uint8], connectivity: int = TISSUE_C
 
     labels: (D, H, W) uint8, C order. connectivity: 6 (faces), 18 (and edges) or 26 (and corners).
     """
-    neighbour_offsets(connectivity)  # refuses other numbers
     box = foreground_box(labels)
     if box is None:
         return {}
     inside = np.ascontiguousarray(labels[box])
-    pieces, total = cc3d.connected_components(inside, connectivity=connectivity, return_N=True)
+    pieces, total = connected_pieces(inside, connectivity)
     start = find_runs(inside).start  # every piece begins a run, so the runs name them all
     value_of_piece = np.zeros(total + 1, dtype=np.int64)
     value_of_piece[pieces.reshape(-1)[start]] = inside.reshape(-1)[start]
     counts = np.bincount(value_of_piece[1:])
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def connected_pieces(image: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[np.unsignedinteger[Any]], int]:
+    """Number of the connected piece of equal non-zero value that each voxel belongs to, and how many pieces there are.
+
+    image: (D, H, W) uint8 or bool. connectivity: 6, 18 or 26. Returns (D, H, W) unsigned, from 1 (0 = background).
+    """
+    neighbour_offsets(connectivity)  # refuses other numbers
+    checked = cast("Literal[6, 18, 26]", connectivity)
+    return cc3d.connected_components(image, connectivity=checked, return_N=True)
 
 
 def find_contacts(labels: npt.NDArray[np.uint8], connectivity: int = CONTACT_CONNECTIVITY) -> set[tuple[int, int]]:
@@ -145,7 +154,7 @@ def neighbour_offsets(connectivity: int) -> tuple[Offset, ...]:
     reach = {6: 1, 18: 2, 26: 3}.get(connectivity)
     if reach is None:
         raise InputError("Unknown connectivity", value=connectivity, rule="6, 18 or 26")
-    everything = product((-1, 0, 1), repeat=3)
+    everything = ((k, j, i) for k, j, i in product((-1, 0, 1), repeat=3))
     return tuple(offset for offset in everything if offset > (0, 0, 0) and sum(map(abs, offset)) <= reach)
 
 

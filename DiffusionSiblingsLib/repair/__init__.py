@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,8 @@ def repair(
     """
     settings = settings or Settings()
     _require_same_shape(labels, editable=editable, reference=reference)
-    voxel_ml = voxel_volume_ml or float(np.prod(np.broadcast_to(anatomy.spacing_mm, 3))) / 1000.0
-    space = open_workspace(labels, anatomy, editable, settings, voxel_ml)
+    voxel_ml = voxel_volume_ml or anatomy.spacing_mm**3 / 1000.0
+    space = open_workspace(labels, anatomy, editable, reference, settings, voxel_ml)
     if space is None:
         return Repair(labels.copy())
     for _ in range(MAX_ROUNDS):
@@ -89,7 +89,7 @@ def repair(
         separate(space)
         if space.changes == before:
             break
-    return _report(space, labels, reference)
+    return _report(space, labels)
 
 
 def _require_same_shape(labels: LabelArray, **others: npt.NDArray[Any] | None) -> None:
@@ -104,14 +104,13 @@ def _require_same_shape(labels: LabelArray, **others: npt.NDArray[Any] | None) -
             )
 
 
-def _report(space: Workspace, labels: LabelArray, reference: LabelArray | None) -> Repair:
+def _report(space: Workspace, labels: LabelArray) -> Repair:
     """Put the workspace back into a copy of the input and collect the counts."""
     result = labels.copy()
     target = result[space.box]
     inner = space.inner(space.labels)
     changed = inner != space.inner(space.original)
     target[changed] = inner[changed]
-    left = tuple(replace(item, inherited=item.lies_in(reference, space)) for item in space.left)
     return Repair(
         result,
         specks=dict(space.specks),
@@ -120,5 +119,5 @@ def _report(space: Workspace, labels: LabelArray, reference: LabelArray | None) 
         filled_voxels=space.filled_voxels,
         separated=dict(space.separated),
         changed_voxels=int(np.count_nonzero(changed)),
-        left=left,
+        left=tuple(space.left),
     )

@@ -33,7 +33,8 @@ def _separate_pair(space: Workspace, pair: tuple[str, str], separator: int) -> N
     if near[0].size:
         reason = "outside the editable voxels, or a tissue would be empty"
         where = np.unique(np.concatenate(near))
-        space.left.append(Left("contact", name, int(where.size), reason, where=where))
+        twin = None if space.twin is None else bool((space.twin.reshape(-1)[where] == labels[where]).all())
+        space.left.append(Left("contact", name, int(where.size), reason, twin))
 
 
 def _too_close(space: Workspace, values: tuple[int, int], distance: int) -> tuple[IntArray, IntArray]:

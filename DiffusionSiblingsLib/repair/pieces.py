@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cc3d
 import numpy as np
+import numpy.typing as npt
 
 from ..metrics.runs import find_runs
-from .workspace import OTHER, WALL, BoolArray, IntArray, Left, Workspace
+from ..metrics.topology import connected_pieces
+from .workspace import WALL, BoolArray, ByteArray, IntArray, Left, Workspace
+
+NumberArray = npt.NDArray[np.integer[Any]]
 
 
 class Pieces(NamedTuple):
@@ -18,7 +21,7 @@ class Pieces(NamedTuple):
     of each piece. movable: (N + 1,) bool, every voxel of the piece is editable.
     """
 
-    number: IntArray
+    number: NumberArray
     value: IntArray
     size: IntArray
     movable: BoolArray
@@ -28,6 +31,7 @@ def give_specks(space: Workspace) -> None:
     """Give every small piece of a tissue, except the tissue's largest, to the label around it; report the others."""
     pieces = _find_pieces(space, space.labels, space.settings.tissue_connectivity)
     name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
+    shared = _shared_with_twin(space, pieces)
     specks = []
     for value, tissue in name_of.items():
         own = np.flatnonzero(pieces.value == value)
@@ -41,12 +45,19 @@ def give_specks(space: Workspace) -> None:
                 specks.append(piece)
                 continue
             reason = "outside the editable voxels" if small else "too large to be a speck"
-            where = np.flatnonzero(pieces.number.reshape(-1) == piece)
-            space.left.append(Left("piece", tissue, int(pieces.size[piece]), reason, where=where))
+            inherited = None if shared is None else bool(shared[piece] == pieces.size[piece])
+            space.left.append(Left("piece", tissue, int(pieces.size[piece]), reason, inherited))
     if specks:
         _give_away(space, pieces, np.array(specks))
         space.specks.update(name_of[int(pieces.value[piece])] for piece in specks)
         space.speck_voxels += int(pieces.size[specks].sum())
+
+
+def _shared_with_twin(space: Workspace, pieces: Pieces) -> IntArray | None:
+    """(N + 1,) int64: voxels of each piece where the twin has the same label; None where no twin was given."""
+    if space.twin is None:
+        return None
+    return _sizes(np.where(space.twin == space.labels, pieces.number, 0), pieces.size.size - 1)
 
 
 def _give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
@@ -57,7 +68,7 @@ def _give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
     voxels = np.flatnonzero(waiting[numbers])
     touch = space.steps(6)
     reach = _wall_reach(space)
-    forbidden = space.forbidden_table()
+    forbidden = np.argwhere(space.forbidden_table()).tolist()
     while voxels.size:
         owner = numbers[voxels]
         ready = waiting.copy()
@@ -69,10 +80,11 @@ def _give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
         row_of[chosen] = np.arange(chosen.size)
         mine = voxels[ready[owner]]
         rows = row_of[numbers[mine]]
-        votes = _histogram(labels, numbers, mine, rows, touch, chosen.size)
-        near = _histogram(labels, numbers, mine, rows, reach, chosen.size) > 0
-        votes[:, OTHER] = 0
-        votes[(near.astype(np.int32) @ forbidden.astype(np.int32)) > 0] = 0  # would touch what it must not
+        votes = _histogram(space, numbers, mine, rows, touch)
+        near = _histogram(space, numbers, mine, rows, reach) > 0
+        votes[:, space.other] = 0
+        for first, second in forbidden:
+            votes[near[:, first], second] = 0  # would touch what it must not
         votes[np.arange(chosen.size), pieces.value[chosen]] = 0
         labels[mine] = np.argmax(votes, axis=1)[rows]  # no votes: background
         waiting[chosen] = False
@@ -84,21 +96,19 @@ def _wall_reach(space: Workspace) -> list[int]:
     return [times * step for step in space.steps(space.settings.contact_connectivity) for times in range(1, WALL + 1)]
 
 
-def _histogram(
-    labels: np.typing.NDArray[np.uint8],
-    numbers: IntArray,
-    voxels: IntArray,
-    rows: IntArray,
-    steps: list[int],
-    count: int,
-) -> IntArray:
-    """(count, 256) int64: how often each label occurs at `steps` from the voxels of each row, its own voxels apart."""
-    table = np.zeros(count * 256, dtype=np.int64)
+def _histogram(space: Workspace, numbers: NumberArray, voxels: IntArray, rows: IntArray, steps: list[int]) -> IntArray:
+    """(rows, labels) int64: how often each label occurs at `steps` from the voxels of a row, its own piece apart.
+
+    numbers: (d * h * w,), piece of each voxel. voxels: (N,) flat indices. rows: (N,) from 0 without gaps.
+    """
+    width = space.other + 1
+    size = (int(rows.max()) + 1) * width
+    labels = space.labels.reshape(-1)
+    table = np.zeros(size, dtype=np.int64)
     for step in steps:
         outside = numbers[voxels + step] != numbers[voxels]
-        keys = rows[outside] * 256 + labels[voxels[outside] + step]
-        table += np.bincount(keys, minlength=count * 256)
-    return table.reshape(count, 256)
+        table += np.bincount(rows[outside] * width + labels[voxels[outside] + step], minlength=size)
+    return table.reshape(-1, width)
 
 
 def fill_cavities(space: Workspace) -> None:
@@ -114,11 +124,11 @@ def fill_cavities(space: Workspace) -> None:
     row_of[chosen] = np.arange(chosen.size)
     voxels = np.flatnonzero(small[numbers])
     rows = row_of[numbers[voxels]]
-    around = _histogram(labels, numbers, voxels, rows, space.steps(6), chosen.size) > 0
+    around = _histogram(space, numbers, voxels, rows, space.steps(6)) > 0
     name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
     single = (around.sum(axis=1) == 1) & around[:, list(name_of)].any(axis=1)
     owner = np.argmax(around, axis=1)
-    near = _histogram(labels, numbers, voxels, rows, _wall_reach(space), chosen.size) > 0
+    near = _histogram(space, numbers, voxels, rows, _wall_reach(space)) > 0
     single &= ~(near & space.forbidden_table()[owner]).any(axis=1)  # would touch what it must not
     fill = single[rows]
     labels[voxels[fill]] = owner[rows[fill]]
@@ -126,14 +136,18 @@ def fill_cavities(space: Workspace) -> None:
     space.filled_voxels += int(np.count_nonzero(fill))
 
 
-def _find_pieces(space: Workspace, image: np.typing.NDArray[np.uint8] | BoolArray, connectivity: int) -> Pieces:
+def _find_pieces(space: Workspace, image: ByteArray | BoolArray, connectivity: int) -> Pieces:
     """Connected pieces of equal non-zero value. image: (d, h, w) uint8 or bool on the workspace's grid."""
-    number, total = cc3d.connected_components(image, connectivity=connectivity, return_N=True)
+    number, total = connected_pieces(image, connectivity)
     runs = find_runs(number)
     of_run = runs.value.astype(np.int64)
     value = np.zeros(total + 1, dtype=np.int64)
     value[of_run] = image.reshape(-1)[runs.start]
-    size = np.bincount(of_run, weights=runs.length, minlength=total + 1).astype(np.int64)
-    free = find_runs(np.where(space.editable, number, 0))
-    free_size = np.bincount(free.value.astype(np.int64), weights=free.length, minlength=total + 1).astype(np.int64)
-    return Pieces(number, value, size, free_size == size)
+    size = _sizes(number, total)
+    return Pieces(number, value, size, _sizes(np.where(space.editable, number, 0), total) == size)
+
+
+def _sizes(number: NumberArray, total: int) -> IntArray:
+    """(total + 1,) int64: voxels of each number. number: (d, h, w) integer from 0 to total."""
+    runs = find_runs(number)
+    return np.bincount(runs.value.astype(np.int64), weights=runs.length, minlength=total + 1).astype(np.int64)

@@ -20,7 +20,6 @@ IntArray = npt.NDArray[np.int64]
 
 WALL = 2  # voxels between two tissues: enough for the check on every voxel and on every other voxel
 PAD = WALL  # the reach of the widest neighbour look-up
-OTHER = 255  # outside the map, or a value that the anatomy does not know: never changed, never voted for
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Left:
     """A defect that was found and not repaired.
 
     kind: "piece" or "contact". what: tissue id or "LA-RA". voxels: in the piece, or too close to the other tissue.
-    reason: why it stays. inherited: True if the twin has the same voxels there, None where no twin was given.
+    reason: why it stays. inherited: True if the twin has the same labels there, None where no twin was given.
     """
 
     kind: str
@@ -58,15 +57,6 @@ class Left:
     voxels: int
     reason: str
     inherited: bool | None = None
-    where: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
-
-    def lies_in(self, reference: LabelArray | None, space: Workspace) -> bool | None:
-        """Whether the reference has the same labels at this defect's voxels."""
-        if reference is None:
-            return None
-        positions = np.unravel_index(self.where, space.labels.shape)
-        twin = reference[space.box][tuple(axis - PAD for axis in positions)]
-        return bool(np.array_equal(twin, space.labels.reshape(-1)[self.where]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -81,15 +71,19 @@ class Left:
 
 @dataclass
 class Workspace:
-    """The foreground of a label map while it is repaired, padded by PAD voxels of OTHER on every side.
+    """The foreground of a label map while it is repaired, padded by PAD voxels of `other` on every side.
 
-    labels, original: (d, h, w) uint8, KJI order; OTHER outside the map and at unknown values. editable: (d, h, w) bool.
+    labels, original: (d, h, w) uint8, KJI order. editable: (d, h, w) bool. twin: like labels, None where none
+    was given.
+    other: the value outside the map and of what the anatomy does not know: never changed, never voted for.
     box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml.
     """
 
     labels: ByteArray
     original: ByteArray
     editable: BoolArray
+    twin: ByteArray | None
+    other: int
     box: Box
     anatomy: Anatomy
     settings: Settings
@@ -117,8 +111,8 @@ class Workspace:
         return half + [-step for step in half]
 
     def forbidden_table(self) -> BoolArray:
-        """(256, 256) bool, symmetric: label pairs that must not touch."""
-        table = np.zeros((256, 256), dtype=np.bool_)
+        """(other + 1, other + 1) bool, symmetric: label pairs that must not touch."""
+        table = np.zeros((self.other + 1, self.other + 1), dtype=np.bool_)
         for forbidden in self.anatomy.forbidden_contacts:
             first, second = (self.anatomy.label_of(tissue) for tissue in forbidden.pair)
             table[first, second] = table[second, first] = True
@@ -126,20 +120,34 @@ class Workspace:
 
 
 def open_workspace(
-    labels: LabelArray, anatomy: Anatomy, editable: BoolArray | None, settings: Settings, voxel_ml: float
+    labels: LabelArray,
+    anatomy: Anatomy,
+    editable: BoolArray | None,
+    reference: LabelArray | None,
+    settings: Settings,
+    voxel_ml: float,
 ) -> Workspace | None:
     """Crop to the foreground and pad; None where the map is empty.
 
-    labels: (D, H, W) integer. editable: (D, H, W) bool or None = everywhere.
+    labels: (D, H, W) integer. editable: (D, H, W) bool or None = everywhere. reference: like labels, or None.
     """
     labels = require_labels(labels)
     box = foreground_box(labels, margin=1)  # background around the outermost voxels has a vote
     if box is None:
         return None
-    crop = labels[box]
     values = [0, *(tissue.label for tissue in anatomy.tissues)]
-    work = np.pad(np.where(np.isin(crop, values), crop, OTHER).astype(np.uint8), PAD, constant_values=OTHER)
-    free = work != OTHER
+    other = max(values) + 1
+    if other > np.iinfo(np.uint8).max:
+        raise InputError("A label of the anatomy is too large", value=max(values), rule="labels from 1 to 254")
+    work = _padded(labels[box], values, other)
+    twin = None if reference is None else _padded(reference[box], values, other)
+    free = work != other
     if editable is not None:
         free[PAD:-PAD, PAD:-PAD, PAD:-PAD] &= editable[box]
-    return Workspace(work, work.copy(), free, box, anatomy, settings, voxel_ml)
+    return Workspace(work, work.copy(), free, twin, other, box, anatomy, settings, voxel_ml)
+
+
+def _padded(labels: LabelArray, values: list[int], other: int) -> ByteArray:
+    """A copy as uint8 with `other` for every value that is not in `values` and for PAD voxels around it."""
+    known = np.where(np.isin(labels, values), labels, other).astype(np.uint8)
+    return np.pad(known, PAD, constant_values=other)

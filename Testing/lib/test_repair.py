@@ -187,12 +187,11 @@ def require_sound(before, done, editable, options):
 @given(
     arrays(np.uint8, st.tuples(*[st.integers(1, 8)] * 3), elements=st.sampled_from([0, 1, 2, 3, 4, 5, 6, 9])),
     st.sampled_from([1.0, 0.8, 0.3]),
-    st.sampled_from([0.05, 0.5]),
+    st.sampled_from([Settings(), Settings(speck_fraction=0.5), Settings(0.5, 0.0, 18, 18), Settings(0.2, 1.0, 6, 26)]),
     st.integers(0, 1000),
 )
-def test_repair_is_sound_on_random_maps(labels, share, fraction, seed):
+def test_repair_is_sound_on_random_maps(labels, share, options, seed):
     editable = np.random.default_rng(seed).random(labels.shape) < share
-    options = Settings(speck_fraction=fraction)
     require_sound(labels, repair(labels, HEART, editable=editable, settings=options), editable, options)
 
 
