@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..files import atomic_path
+from ..record import hash_file
 from .denoiser import Denoiser, DenoiserConfig
 from .field import FieldConfig
 from .vae import Autoencoder, AutoencoderConfig
@@ -41,12 +41,12 @@ class Networks:
         )
 
 
-def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor], metadata: dict[str, str]) -> str:
+def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor], metadata: dict[str, str]) -> str | None:
     """Writes the weights in float16 with their configuration -> SHA-256 of the file.
 
-    extra: further tensors (the canonical reference), kept as they are. metadata: strings for the file's header.
+    extra: further tensors (the canonical reference) under their own names, kept as they are. metadata: strings for the file's header.
     """
-    tensors: dict[str, Tensor] = {f"extra/{key}": value.contiguous() for key, value in extra.items()}
+    tensors: dict[str, Tensor] = {key: value.contiguous() for key, value in extra.items()}
     for prefix, net in (("autoencoder", networks.autoencoder), ("denoiser", networks.denoiser)):
         for name, value in net.state_dict().items():
             tensors[f"{prefix}/{name}"] = value.detach().cpu().half().contiguous()
@@ -59,7 +59,7 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor], meta
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
-    return sha256_of(path)
+    return hash_file(path)
 
 
 def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
@@ -70,7 +70,7 @@ def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
     if not path.is_file():
         raise ModelError("The model has no weight file", value=path, rule="the weights lie beside the model card",
                          hint="reinstall the model, or train it with `siblings train`")
-    if sha256 is not None and (found := sha256_of(path)) != sha256:
+    if sha256 is not None and (found := hash_file(path)) != sha256:
         raise ModelError("The weight file is not the one its model card names", value=f"{path} has SHA-256 {found}",
                          rule=f"SHA-256 {sha256}", hint="the file is damaged or was replaced; install the model again")
     try:
@@ -102,12 +102,3 @@ def _build(file: Any) -> Networks:
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,0 +1,163 @@
+"""From a request to checked, recorded siblings: joins the networks, the sampler and the plain layer (torch layer)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .anatomy import Anatomy, load_anatomy
+from .compose import Scope, edit_scope
+from .compute import Compute, find_compute
+from .diffusion.edits import generate, inpaint, latent_mask, perturb
+from .diffusion.edm import Schedule, precondition
+from .diffusion.noise import SampleNoise
+from .diffusion.sample import Sampler
+from .finish import finish_edit, finish_generated
+from .geometry import Reference
+from .labelmap import LabelMap
+from .modelcard import ModelCard
+from .nn.checkpoint import Networks, load_networks
+from .registry import DEFAULT_MODEL, find_model
+from .request import Request
+from .result import Sibling
+from .twin import Twin, open_twin
+
+Progress = Callable[[int, int], None]  # (sampling steps done, steps in all), over the whole request
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A twin and its standardised latents, (1, C, d, h, w) float32: the encoder's mean."""
+
+    twin: Twin
+    z: Tensor
+
+
+class Engine:
+    """A model, loaded once and used for any number of requests.
+
+        engine = Engine.open()
+        twin = engine.twin("heart.nii.gz")
+        siblings = list(engine.run(Request("perturb", ratio=0.5, count=4), twin))
+    """
+
+    def __init__(self, card: ModelCard, networks: Networks, reference: Reference, compute: Compute) -> None:
+        self.card, self.reference, self.compute = card, reference, compute
+        self.anatomy: Anatomy = load_anatomy(card.anatomy)
+        self.networks = networks.to(compute.device, compute.dtype)
+        self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]))
+
+    @classmethod
+    def open(cls, model: str = DEFAULT_MODEL, device: str = "auto", *, dtype: str | None = None) -> Engine:
+        """Loads an installed model (or a model's folder) onto a device, its weights checked by SHA-256.
+
+        Raises ModelError or DeviceError.
+        """
+        card = find_model(model)
+        networks = load_networks(card.weights_path, sha256=card.sha256)
+        return cls(card, networks, card.reference(), find_compute(device, dtype))
+
+    def twin(self, source: str | Path | LabelMap, labels: dict[str, int] | None = None) -> Encoded:
+        """Reads a label map, places it in the canonical frame and encodes it. Raises InputError."""
+        path = Path(source) if isinstance(source, str) else source
+        twin = open_twin(path, self.anatomy, self.reference, labels=labels)
+        return Encoded(twin, self.encode(twin.canonical.labels))
+
+    @torch.inference_mode()
+    def encode(self, labels: npt.NDArray[np.uint8]) -> Tensor:
+        """labels: (128, 128, 128) uint8 canonical -> standardised latents (1, C, d, h, w) float32."""
+        mean, _ = self.networks.autoencoder.encode(torch.from_numpy(labels)[None].to(self.compute.device))
+        return (mean - _grid(self.networks.latent_mean)) / _grid(self.networks.latent_std)
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor, allowed: tuple[int, ...] | None = None) -> npt.NDArray[np.float16]:
+        """z: (1, C, d, h, w) standardised -> class probabilities (classes, 128, 128, 128) float16.
+
+        allowed: labels that may occur; the others have probability 0 and the rest is a softmax among themselves.
+        """
+        raw = z.float() * _grid(self.networks.latent_std) + _grid(self.networks.latent_mean)
+        raw = raw.to(self.compute.dtype).contiguous(memory_format=torch.channels_last_3d)
+        logits = self.networks.autoencoder.decoder(raw)[0].float()  # (classes, 128, 128, 128)
+        if allowed is not None:
+            logits[[label for label in range(len(logits)) if label not in allowed]] = -torch.inf
+        return logits.softmax(0).half().cpu().numpy()
+
+    def run(self, request: Request, twin: Encoded | None = None, *, progress: Progress | None = None) -> Iterator[Sibling]:
+        """Makes the siblings of a request, one after the other; sibling k depends on (seed, k) alone.
+
+        progress: called at every sampling step; it may raise `diffusion.sample.Cancelled`.
+        Raises InputError if the request needs a twin and has none, or cannot reach it.
+        """
+        schedule = self.schedule(request)
+        scope = edit_scope(request, twin.twin, self.anatomy) if twin is not None and request.needs_twin else None
+        mask, margin = self.mask(scope, twin)
+        stop = request.first + request.count
+        for low in range(request.first, stop, self.compute.batch):
+            indices = range(low, min(low + self.compute.batch, stop))
+            began = time.perf_counter()
+            report = _over_whole(progress, indices, request)
+            z = self.sample(request, Sampler(self.denoiser, schedule, progress=report), indices, twin, mask)
+            seconds = (time.perf_counter() - began) / len(indices)
+            for row, k in enumerate(indices):
+                yield self.finish(request, k, z[row : row + 1], twin, scope, seconds, margin)
+
+    def schedule(self, request: Request) -> Schedule:
+        """The model's noise schedule with the request's number of steps."""
+        sampling = self.card.sampling
+        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
+
+    def mask(self, scope: Scope | None, twin: Encoded | None) -> tuple[Tensor | None, int]:
+        """Preserved latents of an inpainting (1, 1, d, h, w) bool and the dilations used; None for other edits.
+
+        The papers dilate twice on a 32^3 grid of 5.6 mm cells; the same margin in mm sets the number here.
+        """
+        if scope is None or twin is None or scope.preserved is None:
+            return None, 0
+        dilations = max(1, round(2 * twin.z.shape[-1] / 32))
+        mask = latent_mask(scope.preserved, tuple(twin.z.shape), dilations, scope.editable, least_share=0.5)
+        return mask.cells, mask.dilations[0]
+
+    def sample(self, request: Request, sampler: Sampler, indices: range, twin: Encoded | None,
+               mask: Tensor | None) -> Tensor:
+        """Latents of siblings `indices` -> (B, C, d, h, w), standardised."""
+        latents = self.networks.autoencoder.config
+        size = [n // latents.reduction for n in self.anatomy.shape]
+        noise = SampleNoise(request.seed, list(indices), (latents.latent_channels, *size), self.compute.device)
+        if twin is None or not request.needs_twin:
+            return generate(sampler, noise)
+        if mask is not None:
+            return inpaint(sampler, twin.z, mask, noise, method=request.method, psi=request.psi,
+                           resample=request.resample)
+        return perturb(sampler, twin.z, request.psi, noise)
+
+    def finish(self, request: Request, k: int, z: Tensor, twin: Encoded | None, scope: Scope | None,
+               seconds: float, margin: int) -> Sibling:
+        """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
+        began = time.perf_counter()
+        probabilities = self.decode(z, scope.allowed if scope is not None else None)
+        timings = {"sample": seconds, "decode": time.perf_counter() - began}
+        sigma = self.schedule(request).sigma_of(request.psi)
+        if twin is None or scope is None:
+            return finish_generated(request, k, probabilities, self.anatomy, sigma=sigma, timings=timings)
+        return finish_edit(request, k, probabilities, twin.twin, scope, self.anatomy, sigma=sigma, timings=timings,
+                           dilations=margin)
+
+
+def _grid(values: Tensor) -> Tensor:
+    """(C,) -> (C, 1, 1, 1)."""
+    return values[:, None, None, None]
+
+
+def _over_whole(progress: Progress | None, indices: range, request: Request) -> Progress | None:
+    """Progress of one batch as progress over all siblings of the request."""
+    if progress is None:
+        return None
+    done, share = indices.start - request.first, len(indices)
+    return lambda step, steps: progress(done * steps + step * share, request.count * steps)

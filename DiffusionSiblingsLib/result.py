@@ -1,0 +1,75 @@
+"""What an edit gives back: a sibling with its checks, measurements and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .labelmap import LabelMap
+from .metrics.topology import TopologyReport
+from .repair import Repair
+from .request import Request
+
+Checks = dict[str, TopologyReport]  # "full", "half"
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """One sibling, after repair.
+
+    request, k: what it was made from: sibling k of a request. labelmap: on the twin's grid, in the twin's values.
+    known: (D, H, W) uint8 in the anatomy's labels, same grid. canonical: (128, 128, 128) uint8, the same sibling in the
+    canonical frame. sigma: noise level where sampling began.
+    features: 12 morphological features after repair; raw_features: before. volumes: ml of every tissue.
+    checks, raw_checks: 12 topological checks at full and half resolution. repair: what was repaired.
+    changes: voxels that differ from the twin inside and outside the reach of the edit. conflicts: tissue -> voxels of
+    unknown tissue that it met. timings: seconds. notes: remarks for a person.
+    """
+
+    request: Request
+    k: int
+    labelmap: LabelMap
+    known: npt.NDArray[np.uint8]
+    canonical: npt.NDArray[np.uint8]
+    sigma: float
+    features: dict[str, float]
+    raw_features: dict[str, float]
+    volumes: dict[str, float]
+    checks: Checks
+    raw_checks: Checks
+    repair: Repair | None
+    changes: dict[str, int] | None = None
+    conflicts: dict[str, int] = field(default_factory=dict)
+    decoder_changes: int | None = None
+    dice_to_twin: dict[str, float] = field(default_factory=dict)
+    dilations: int | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def violation_percent(self) -> float:
+        """Failed topological checks after repair in percent, as the papers count them (half resolution)."""
+        return self.checks["half"].violation_percent
+
+    def to_json(self) -> dict[str, Any]:
+        """The sibling's entry in the record."""
+        entry: dict[str, Any] = {
+            "k": self.k, "sigma": self.sigma, "features": _rounded(self.features), "volumes_ml": _rounded(self.volumes),
+            "raw_features": _rounded(self.raw_features),
+            "checks": {key: report.to_json() for key, report in self.checks.items()},
+            "raw_checks": {key: report.to_json() for key, report in self.raw_checks.items()},
+            "repair": self.repair.to_json() if self.repair is not None else None,
+            "timings_s": _rounded(self.timings),
+        }
+        if self.changes is not None:
+            entry |= {"voxels_changed": self.changes, "conflicts": self.conflicts,
+                      "dice_to_twin": _rounded(self.dice_to_twin),
+                      "preserved_voxels_the_decoder_would_have_changed": self.decoder_changes,
+                      "mask_dilations": self.dilations}
+        return entry
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(float(value), 6) for key, value in values.items()}

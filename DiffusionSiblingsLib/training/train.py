@@ -1,0 +1,93 @@
+"""The whole training: autoencoder, latents, denoiser, model folder. One call, resumable at any point."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..errors import InputError
+from ..files import atomic_path
+from ..nn.checkpoint import Networks, save_networks
+from ..pack import Pack, read_pack
+from .autoencoder import AutoencoderStage
+from .config import TrainingConfig
+from .dataset import load_cohort
+from .denoiser import DenoiserStage
+from .latents import prepare_latents
+from .loop import Hardware, Runner, find_hardware
+
+SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
+
+
+def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
+          minutes: float | None = None) -> Path:
+    """Trains on a packed data set -> the model folder `out`/model, ready for `--model`.
+
+    minutes: limit for both stages together; without it each runs its number of steps. A second call continues where
+    the first stopped. Raises InputError if the data set cannot be used.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    hardware = find_hardware(device)
+    train_set, validation = load_cohort(dataset, ("train",)), load_cohort(dataset, ("validation",))
+    if not len(train_set) or not len(validation):
+        raise InputError("The data set cannot be trained on", value=f"{len(train_set)} training and "
+                         f"{len(validation)} validation maps", rule="at least one of each",
+                         hint="prepare it again with more cases")
+    if hardware.device.type == "cuda":
+        train_set = dataclasses.replace(train_set, labels=train_set.labels.to(hardware.device))
+    first = AutoencoderStage(config, train_set, validation, hardware)
+    runner = Runner(first, config.autoencoder_stage, hardware, out, seed=config.seed,
+                    limit_seconds=_seconds(minutes, config.autoencoder_stage.share))
+    figures: dict[str, Any] = {"autoencoder": {**runner.run(), "steps": runner.step, "seconds": runner.seconds}}
+    net = first.model.net.eval()
+    _wait_for_first(hardware)
+    latents, held = prepare_latents(net, train_set, validation, config, hardware, out / "latents.safetensors")
+    second = DenoiserStage(config, train_set, latents, held, hardware)
+    runner = Runner(second, config.denoiser_stage, hardware, out, seed=config.seed + 2,
+                    limit_seconds=_seconds(minutes, config.denoiser_stage.share))
+    figures["denoiser"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
+    networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std)
+    return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, len(train_set))
+
+
+def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],
+                hardware: Hardware, cases: int) -> Path:
+    """Writes the weight file and the model card for programs -> the folder."""
+    name = config.name if config.name.startswith(pack.anatomy) else f"{pack.anatomy}-{config.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    reference = {key: torch.from_numpy(value) for key, value in pack.reference.tensors().items()}
+    weights = folder / "weights.safetensors"
+    digest = save_networks(weights, networks, reference, {"name": name})
+    card = {
+        "id": name, "version": time.strftime("%Y.%m.%d", time.gmtime()), "anatomy": pack.anatomy,
+        "weights": weights.name, "sha256": digest, "sampling": SAMPLING, "licence": "Apache-2.0",
+        "program": __version__,
+        "training": {"cases": cases, "configuration": config.to_json(), "figures": figures,
+                     "hardware": describe(hardware)},
+    }
+    with atomic_path(folder / "model.json") as temporary:
+        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def describe(hardware: Hardware) -> str:
+    """The machine in words."""
+    if hardware.device.type == "cuda":
+        return f"{hardware.world} x {torch.cuda.get_device_name()}"
+    return f"CPU, {torch.get_num_threads()} threads, {hardware.amp or torch.float32}".replace("torch.", "")
+
+
+def _seconds(minutes: float | None, share: float) -> float | None:
+    return None if minutes is None else 60.0 * minutes * share
+
+
+def _wait_for_first(hardware: Hardware) -> None:
+    """The first process encodes the latents; the others read its file."""
+    if hardware.world > 1:
+        torch.distributed.barrier()

@@ -1,0 +1,129 @@
+"""Training: a run that is killed and resumed ends where an unbroken one ends; augmentation keeps labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.nn.denoiser import DenoiserConfig
+from DiffusionSiblingsLib.nn.field import FieldConfig
+from DiffusionSiblingsLib.nn.vae import AutoencoderConfig
+from DiffusionSiblingsLib.training.augment import identity_coordinates, random_rotation, smooth_displacement, warp_labels
+from DiffusionSiblingsLib.training.autoencoder import AutoencoderStage, dice_per_class
+from DiffusionSiblingsLib.training.config import (
+    AugmentConfig,
+    StageConfig,
+    TrainingConfig,
+    load_training_config,
+    training_config,
+)
+from DiffusionSiblingsLib.training.dataset import Cohort
+from DiffusionSiblingsLib.training.denoiser import DenoiserStage
+from DiffusionSiblingsLib.training.latents import Latents
+from DiffusionSiblingsLib.training.loop import Hardware, Runner
+
+CPU = Hardware(torch.device("cpu"), None)
+STAGE = StageConfig(steps=6, batch=2, learning_rate=1e-3, warmup=2, evaluate_every=3)
+CONFIG = TrainingConfig(
+    "tiny",
+    AutoencoderConfig(latent_channels=2, encoder=(8, 8), decoder=(8, 8), field=FieldConfig(8, 1, 8, 1)),
+    DenoiserConfig(latent_channels=2, channels=(8, 8), attention=(), condition=8),
+    STAGE, STAGE, AugmentConfig(degrees=30, scale=1.2), crop=16, field_points=64,
+)
+
+
+def ball_cohort() -> Cohort:
+    z, y, x = np.ogrid[:24, :24, :24]
+    balls = [((z - 12) ** 2 + (y - 12) ** 2 + (x - 11 - i) ** 2 < 49).astype(np.uint8) * (1 + i) for i in range(3)]
+    return Cohort(("a", "b", "c"), torch.from_numpy(np.stack(balls)), torch.tensor([1.0, 1.0, 2.0]).double())
+
+
+def autoencoder_runner(out: Path, steps: int) -> Runner:
+    torch.manual_seed(0)
+    cohort = ball_cohort()
+    stage = AutoencoderStage(CONFIG, cohort, cohort, CPU)
+    return Runner(stage, dataclasses.replace(STAGE, steps=steps), CPU, out, seed=1, limit_seconds=None)
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = autoencoder_runner(tmp_path / "whole", 6)
+    whole.run()
+    broken = autoencoder_runner(tmp_path / "parts", 6)
+    for _ in range(3):  # as far as a kill
+        broken.optimise()
+        broken.step += 1
+    broken.save()
+    resumed = autoencoder_runner(tmp_path / "parts", 6)
+    assert resumed.step == 3
+    resumed.run()
+    for a, b in zip(whole.stage.model.parameters(), resumed.stage.model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    assert "held out" in (tmp_path / "parts" / "autoencoder.csv").read_text()
+
+
+def test_denoiser_stage_learns_a_constant_latent(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    latents = Latents(torch.ones(3, 1, 2, 4, 4, 4).half(), torch.zeros(2), torch.ones(2))
+    learning = dataclasses.replace(STAGE, steps=60, learning_rate=1e-2, evaluate_every=1000)
+    config = dataclasses.replace(CONFIG, denoiser_stage=learning)
+    stage = DenoiserStage(config, ball_cohort(), latents, torch.ones(2, 2, 4, 4, 4), CPU)
+    runner = Runner(stage, config.denoiser_stage, CPU, tmp_path, seed=0, limit_seconds=None)
+    before = runner.evaluate()["loss_5"]
+    assert runner.run()["loss_5"] < 0.1 * before  # at high noise the answer is the constant itself
+
+
+def test_a_time_limit_ends_a_run(tmp_path: Path) -> None:
+    runner = autoencoder_runner(tmp_path, 10_000)
+    runner.limit, runner.seconds = 1.0, 0.999
+    runner.run()
+    assert runner.step <= 2
+
+
+def test_warping_by_nothing_changes_nothing() -> None:
+    volume = torch.randint(0, 7, (12, 14, 10), dtype=torch.uint8)
+    grid = torch.stack(torch.meshgrid(*(torch.arange(n).float() for n in volume.shape), indexing="ij"), dim=-1)
+    assert torch.equal(warp_labels(volume, grid, 7), volume)
+    assert torch.equal(warp_labels(volume, grid + torch.tensor([1.0, 0, 0]), 7)[:-1], volume[1:])
+
+
+def test_warping_takes_the_strongest_of_the_eight_corners_and_background_outside() -> None:
+    volume = torch.zeros(4, 4, 4, dtype=torch.uint8)
+    volume[1, 1, 1], volume[1, 1, 2] = 3, 5
+    points = torch.tensor([[1.0, 1.0, 1.4], [1.0, 1.0, 1.6], [-3.0, 0.0, 0.0], [9.0, 9.0, 9.0], [1.4, 1.4, 1.4]])
+    assert warp_labels(volume, points, 7).tolist() == [3, 5, 0, 0, 0]
+
+
+def test_displacements_are_smooth_and_rotations_rigid() -> None:
+    generator = torch.Generator().manual_seed(0)
+    field = smooth_displacement(32, 4, 2.0, generator)
+    assert field.shape == (32, 32, 32, 3)
+    assert field.diff(dim=0).abs().max() < 1.5
+    rotation = random_rotation(180.0, generator)
+    assert torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-5)
+    assert torch.det(rotation).item() == pytest.approx(1.0, abs=1e-5)
+    assert identity_coordinates(torch.tensor([1.5, 1.5, 1.5]), 4)[0, 0, 3].tolist() == [0.0, 0.0, 3.0]
+
+
+def test_dice_per_class() -> None:
+    a, b = torch.tensor([[1, 1, 2, 0]]), torch.tensor([[1, 0, 2, 2]])
+    assert dice_per_class(a, b, 3).tolist() == pytest.approx([2 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("name", ["compact", "paper"])
+def test_shipped_configurations_load_and_survive_json(name: str) -> None:
+    config = load_training_config(name)
+    assert training_config(config.to_json()) == config
+
+
+def test_an_unknown_configuration_or_setting_is_refused() -> None:
+    with pytest.raises(InputError, match="compact"):
+        load_training_config("huge")
+    with pytest.raises(InputError, match="lerning_rate"):
+        training_config({**CONFIG.to_json(), "denoiser_stage": {"steps": 1, "batch": 1, "lerning_rate": 1.0}})
