@@ -48,15 +48,15 @@ $(VENV)/.torch-ready: Makefile
 	@touch $@
 
 $(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py $(CONSTRAINTS)
-	$(PINNED) -e ".[surfaces]"
+	$(PINNED) -e .
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(PINNED) -e ".[surfaces,train,test]"
+	$(PINNED) -e ".[train,test]"
 	@touch $@
 
 $(VENV)/.bench-ready: $(VENV)/.demo-ready
-	$(PINNED) -e ".[surfaces,bench]"
+	$(PINNED) -e ".[bench]"
 	@touch $@
 
 # The newest versions that fit pyproject.toml, for all Pythons and systems at once.
