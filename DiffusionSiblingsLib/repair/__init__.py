@@ -12,6 +12,7 @@ from ..anatomy import Anatomy
 from ..errors import InputError
 from ..metrics.runs import LabelArray
 from .contacts import separate
+from .crumbs import find_crumbs, give_crumbs, report_crumbs
 from .pieces import fill_cavities, give_specks
 from .workspace import BoolArray, Left, Settings, Workspace, open_workspace
 
@@ -65,6 +66,7 @@ def repair(
 
     Specks: every piece of a tissue but its largest, below `settings.speck_fraction` of the tissue, is given to the
     label that most of its neighbours have, unless that makes a forbidden contact; background is the last resort.
+    Crumbs: what hangs together on every voxel but comes apart on every other voxel is given away in the same manner.
     Cavities: background enclosed in one single tissue, at most `settings.cavity_ml`, becomes that tissue.
     Forbidden contacts: where two tissues lie less than 2 voxels apart the anatomy's separator takes the place of the
     nearest voxels, so that the check passes on every voxel and on every other voxel, whichever of these it starts at.
@@ -81,6 +83,12 @@ def repair(
     space = open_workspace(labels, anatomy, editable, reference, settings, voxel_ml)
     if space is None:
         return Repair(labels.copy())
+    _settle(space)
+    return _report(_without_crumbs(space), labels)
+
+
+def _settle(space: Workspace) -> None:
+    """Repeat the steps until none of them changes a voxel: one step can uncover work for another."""
     for _ in range(MAX_ROUNDS):
         space.left.clear()
         before = space.changes
@@ -89,7 +97,19 @@ def repair(
         separate(space)
         if space.changes == before:
             break
-    return _report(space, labels)
+
+
+def _without_crumbs(space: Workspace) -> Workspace:
+    """Give crumbs away as long as that leaves fewer of them; a try that does not is undone and the crumbs reported."""
+    while crumbs := find_crumbs(space):
+        trial = space.copy()
+        give_crumbs(trial, crumbs)
+        _settle(trial)
+        if len(find_crumbs(trial)) >= len(crumbs):
+            report_crumbs(space, crumbs)
+            return space
+        space = trial
+    return space
 
 
 def _require_same_shape(labels: LabelArray, **others: npt.NDArray[Any] | None) -> None:

@@ -29,7 +29,7 @@ class Pieces(NamedTuple):
 
 def give_specks(space: Workspace) -> None:
     """Give every small piece of a tissue, except the tissue's largest, to the label around it; report the others."""
-    pieces = _find_pieces(space, space.labels, space.settings.tissue_connectivity)
+    pieces = find_pieces(space, space.labels, space.settings.tissue_connectivity)
     name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
     shared = _shared_with_twin(space, pieces)
     specks = []
@@ -48,9 +48,7 @@ def give_specks(space: Workspace) -> None:
             inherited = None if shared is None else bool(shared[piece] == pieces.size[piece])
             space.left.append(Left("piece", tissue, int(pieces.size[piece]), reason, inherited))
     if specks:
-        _give_away(space, pieces, np.array(specks))
-        space.specks.update(name_of[int(pieces.value[piece])] for piece in specks)
-        space.speck_voxels += int(pieces.size[specks].sum())
+        give_away(space, pieces, np.array(specks))
 
 
 def _shared_with_twin(space: Workspace, pieces: Pieces) -> IntArray | None:
@@ -60,8 +58,14 @@ def _shared_with_twin(space: Workspace, pieces: Pieces) -> IntArray | None:
     return _sizes(np.where(space.twin == space.labels, pieces.number, 0), pieces.size.size - 1)
 
 
-def _give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
-    """Relabel the specks. One that lies next to other specks waits until those with lower numbers have their label."""
+def give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
+    """Relabel and count the specks. One next to other specks waits until those with lower numbers have their label.
+
+    specks: (S,) piece numbers, at least one.
+    """
+    name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
+    space.specks.update(name_of[value] for value in pieces.value[specks].tolist())
+    space.speck_voxels += int(pieces.size[specks].sum())
     numbers, labels = pieces.number.reshape(-1), space.labels.reshape(-1)
     waiting = np.zeros(pieces.size.size, dtype=np.bool_)
     waiting[specks] = True
@@ -114,7 +118,7 @@ def _histogram(space: Workspace, numbers: NumberArray, voxels: IntArray, rows: I
 def fill_cavities(space: Workspace) -> None:
     """Give background that one single tissue encloses on all faces to that tissue, up to the size in the settings."""
     limit = max(int(space.settings.cavity_ml / space.voxel_ml), 1) if space.settings.cavity_ml else 0
-    pieces = _find_pieces(space, space.labels == 0, 6)
+    pieces = find_pieces(space, space.labels == 0, 6)
     small = pieces.movable & (pieces.size <= limit) & (pieces.value == 1)
     if not small.any():
         return
@@ -136,7 +140,7 @@ def fill_cavities(space: Workspace) -> None:
     space.filled_voxels += int(np.count_nonzero(fill))
 
 
-def _find_pieces(space: Workspace, image: ByteArray | BoolArray, connectivity: int) -> Pieces:
+def find_pieces(space: Workspace, image: ByteArray | BoolArray, connectivity: int) -> Pieces:
     """Connected pieces of equal non-zero value. image: (d, h, w) uint8 or bool on the workspace's grid."""
     number, total = connected_pieces(image, connectivity)
     runs = find_runs(number)

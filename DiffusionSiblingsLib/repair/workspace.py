@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,9 @@ class Settings:
 class Left:
     """A defect that was found and not repaired.
 
-    kind: "piece" or "contact". what: tissue id or "LA-RA". voxels: in the piece, or too close to the other tissue.
-    reason: why it stays. inherited: True if the twin has the same labels there, None where no twin was given.
+    kind: "piece", "contact" or "crumb" (a thin bit that is a piece of its own at half resolution only).
+    what: tissue id or "LA-RA". voxels: in the piece, or too close to the other tissue. reason: why it stays.
+    inherited: True if the twin has the same labels there, None where no twin was given.
     """
 
     kind: str
@@ -99,6 +100,17 @@ class Workspace:
     def changes(self) -> int:
         """Voxels changed so far, a voxel changed twice counting twice."""
         return self.speck_voxels + self.filled_voxels + self.separated.total()
+
+    def copy(self) -> Workspace:
+        """The same state, to try something on."""
+        return replace(
+            self,
+            labels=self.labels.copy(),
+            left=list(self.left),
+            specks=self.specks.copy(),
+            cavities=self.cavities.copy(),
+            separated=self.separated.copy(),
+        )
 
     def inner(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The view of a padded array without its padding."""

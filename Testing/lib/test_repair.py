@@ -116,6 +116,20 @@ def test_speck_with_a_fixed_voxel_stays_whole(part):
     assert np.array_equal(done.labels, labels) and done.left[0].reason == "outside the editable voxels"
 
 
+def test_crumb_that_comes_apart_at_half_resolution_is_given_away():
+    labels = np.zeros((20, 20, 40), np.uint8)
+    labels[4:16, 4:16, 4:20] = RA
+    labels[8, 8, 20:22] = labels[9, 9, 22:24] = RA  # on even, on odd, again on even places: (8, 8, 24) is cut off
+    labels[8, 8, 24:26] = RA
+    assert check(labels, HEART).components["RA"] == 1 and check(labels, HEART, subsample=2).components["RA"] == 2
+    done = repair(labels, HEART)
+    assert check(done.labels, HEART, subsample=2).components["RA"] == 1 and done.specks["RA"] >= 1
+    assert done.changed_voxels <= 8 and set(done.labels[done.labels != labels]) == {0}
+    editable = np.ones(labels.shape, bool)
+    editable[8, 8, 24] = False
+    assert np.array_equal(repair(labels, HEART, editable=editable).labels, labels)
+
+
 def test_cavity_is_filled_up_to_its_size():
     labels = np.full((16, 16, 16), RV, np.uint8)
     labels[2:4, 2:4, 2:4], labels[8:13, 8:13, 8:13] = 0, 0
@@ -212,6 +226,8 @@ def test_real_heart_with_defects_is_repaired_to_pass_everything(shared_data):
     assert {"LV one component", "LA-RA no contact"} <= set(check(spoiled, HEART).failed)
     done = repair(spoiled, HEART, reference=twin)
     assert not check(done.labels, HEART).failed and not check(done.labels, HEART, subsample=2).failed
+    fine = repair(ndimage.zoom(spoiled, 2, order=0), HEART, voxel_volume_ml=0.7**3 / 1000)
+    assert not check(fine.labels, HEART).failed and not check(fine.labels, HEART, subsample=2).failed
     assert done.left == () and sum(done.specks.values()) >= 30
     assert done.changed_voxels < 0.02 * np.count_nonzero(twin)
     require_sound(spoiled, done, np.ones(twin.shape, bool), Settings())
