@@ -102,7 +102,8 @@ def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: 
     probabilities: (C, 128, 128, 128) float16 or float32, canonical; zero for labels that `scope` does not allow.
     """
     reach = scope.reach | (twin.unknown & twin.in_view)
-    wanted = to_twin(probabilities, twin.canonical.to_world, twin.frame, twin.labelmap.affine, twin.known.shape, reach).labels
+    grid = (twin.labelmap.affine, twin.known.shape)
+    wanted = to_twin(probabilities, twin.canonical.to_world, twin.frame, *grid, reach).labels
     known = np.where(scope.reach, wanted, twin.known).astype(np.uint8, copy=False)
     meeting = wanted[twin.unknown]
     conflicts = {t.id: int(np.count_nonzero(meeting == t.label)) for t in anatomy.tissues}

@@ -19,6 +19,7 @@ from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
 from .diffusion.noise import SampleNoise
 from .diffusion.sample import Sampler
+from .errors import ModelError
 from .finish import finish_edit, finish_generated
 from .geometry import Reference
 from .labelmap import LabelMap
@@ -82,14 +83,32 @@ class Engine:
 
         allowed: labels that may occur; the others have probability 0 and the rest is a softmax among themselves.
         """
-        raw = z.float() * _grid(self.networks.latent_std) + _grid(self.networks.latent_mean)
-        raw = raw.to(self.compute.dtype).contiguous(memory_format=torch.channels_last_3d)
-        logits = self.networks.autoencoder.decoder(raw)[0].float()  # (classes, 128, 128, 128)
+        logits = self.networks.autoencoder.decoder(self.raw_latents(z))[0].float()  # (classes, 128, 128, 128)
         if allowed is not None:
             logits[[label for label in range(len(logits)) if label not in allowed]] = -torch.inf
         return logits.softmax(0).half().cpu().numpy()
 
-    def run(self, request: Request, twin: Encoded | None = None, *, progress: Progress | None = None) -> Iterator[Sibling]:
+    @torch.inference_mode()
+    def decode_field(self, z: Tensor) -> npt.NDArray[np.float16]:
+        """The same by the neural field, at the voxel centres of the canonical grid.
+
+        Raises ModelError for a model without a field.
+        """
+        field = self.networks.autoencoder.field
+        if field is None:
+            raise ModelError("The model has no neural field", value=self.card.id, rule="a configuration with a field")
+        features = field.features(self.raw_latents(z))
+        axes = [((2 * torch.arange(n, device=z.device) + 1) / n - 1) for n in self.anatomy.shape]
+        slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in axes[0].split(16)]
+        return torch.cat(slabs).movedim(-1, 0).float().softmax(0).half().cpu().numpy()
+
+    def raw_latents(self, z: Tensor) -> Tensor:
+        """Standardised latents as the decoders take them: the autoencoder's own scale, type and memory order."""
+        raw = z.float() * _grid(self.networks.latent_std) + _grid(self.networks.latent_mean)
+        return raw.to(self.compute.dtype).contiguous(memory_format=torch.channels_last_3d)
+
+    def run(self, request: Request, twin: Encoded | None = None, *,
+            progress: Progress | None = None) -> Iterator[Sibling]:
         """Makes the siblings of a request, one after the other; sibling k depends on (seed, k) alone.
 
         progress: called at every sampling step; it may raise `diffusion.sample.Cancelled`.

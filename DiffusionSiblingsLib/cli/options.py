@@ -36,7 +36,8 @@ def _add_edits(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
                          help="sampling ratio, 0 to 1: 0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 keeps "
                          "nothing of the twin; several give a set of siblings each (default 0.5)")
     _output_options(perturb)
-    inpaint = _command(commands_of, "inpaint", commands.inpaint, "siblings that differ from the twin in one region only")
+    inpaint = _command(commands_of, "inpaint", commands.inpaint,
+                       "siblings that differ from the twin in one region only")
     _twin(inpaint)
     inpaint.add_argument("--edit", default="", metavar="TISSUES", help="tissues to draw anew, such as LV or LV,RV; the "
                          "myocardium follows a ventricle")
@@ -113,7 +114,8 @@ def _twin(parser: argparse.ArgumentParser) -> None:
 
 
 def _labels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."', help="which value is which tissue, where names do not say")
+    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
+                        help="which value is which tissue, where names do not say")
 
 
 def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -> None:
@@ -123,7 +125,8 @@ def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -
         parser.add_argument("--seed", type=int, default=0, metavar="S",
                             help="sibling k depends on (S, k) alone (default 0)")
         parser.add_argument("--first", type=int, default=0, metavar="K", help="number k of the first one (default 0)")
-        parser.add_argument("--steps", type=int, default=50, metavar="N", help="solver steps of a whole run (default 50)")
+        parser.add_argument("--steps", type=int, default=50, metavar="N",
+                            help="solver steps of a whole run (default 50)")
         parser.add_argument("--no-repair", action="store_true", help="leave specks and forbidden contacts as they come")
     parser.add_argument("--overwrite", action="store_true",
                         help="let siblings take voxels of tissues that the model does not know")

@@ -12,7 +12,6 @@ from ..compose import edit_scope
 from ..engine import Encoded, Engine
 from ..export.run_folder import RunFolder, now
 from ..export.tables import short_table
-from ..geometry import resample_to_canonical
 from ..record import Record, software
 from ..request import Request
 

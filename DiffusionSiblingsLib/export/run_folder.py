@@ -79,7 +79,8 @@ class RunFolder:
         write_metrics_csv(self.out / "metrics.csv", self.rows)
         if self.panels:
             twin = self.twin.canonical.labels if self.twin is not None else None
-            overview(self.out / "overview.png", twin, self.panels, self.anatomy, region=region, title=title, notes=notes)
+            overview(self.out / "overview.png", twin, self.panels, self.anatomy, region=region, title=title,
+                     notes=notes)
         self.record.complete = complete
         self.record.write(self.record_path)
 
@@ -146,7 +147,7 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
     row["voxels changed inside region"] = changes.get("inside", "")
     row["voxels changed outside region"] = changes.get("outside", "")
     row["voxels in conflict with unknown tissue"] = sum(sibling.conflicts.values())
-    dice = [value for value in sibling.dice_to_twin.values()]
+    dice = list(sibling.dice_to_twin.values())
     row["mean Dice to twin"] = float(np.mean(dice)) if dice else ""
     return row
 

@@ -41,10 +41,12 @@ class Networks:
         )
 
 
-def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor], metadata: dict[str, str]) -> str | None:
+def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
+                  metadata: dict[str, str]) -> str | None:
     """Writes the weights in float16 with their configuration -> SHA-256 of the file.
 
-    extra: further tensors (the canonical reference) under their own names, kept as they are. metadata: strings for the file's header.
+    extra: further tensors (the canonical reference) under their own names, kept as they are.
+    metadata: strings for the file's header.
     """
     tensors: dict[str, Tensor] = {key: value.contiguous() for key, value in extra.items()}
     for prefix, net in (("autoencoder", networks.autoencoder), ("denoiser", networks.denoiser)):

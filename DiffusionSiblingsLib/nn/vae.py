@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,9 @@ from .layers import ResidualBlock, conv3, depth_to_space, make_norm, space_to_de
 class AutoencoderConfig:
     """Shape of the autoencoder.
 
-    patch: edge of the space-to-depth block at the voxels (1 = none). encoder, decoder: channels from the finest level to
-    the latents; each level after the first halves the grid. encoder_blocks, decoder_blocks: residual blocks per level.
-    norm: 'channel' | 'group'.
+    patch: edge of the space-to-depth block at the voxels (1 = none). encoder, decoder: channels from the finest level
+    to the latents; each level after the first halves the grid. encoder_blocks, decoder_blocks: residual blocks per
+    level. norm: 'channel' | 'group'.
     """
 
     classes: int = 7
@@ -29,7 +30,7 @@ class AutoencoderConfig:
     encoder_blocks: int = 1
     decoder_blocks: int = 2
     norm: str = "channel"
-    field: FieldConfig | None = FieldConfig()
+    field: FieldConfig | None = dataclass_field(default_factory=FieldConfig)
 
     @property
     def reduction(self) -> int:

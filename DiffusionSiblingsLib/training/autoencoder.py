@@ -53,7 +53,8 @@ class AutoencoderStage:
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch of crops -> total loss and its terms."""
-        chosen = self.train.draw(self.config.autoencoder_stage.batch, generator)
+        stage = self.config.autoencoder_stage
+        chosen = self.train.draw(stage.batch, generator, stage.weight_power)
         crops = [draw_crop(self.train.labels[i].to(self.hardware.device), self.config.crop,
                            self.config.autoencoder_augment, self.config.autoencoder.classes, generator) for i in chosen]
         with self.hardware.autocast():

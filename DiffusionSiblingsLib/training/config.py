@@ -16,7 +16,9 @@ from ..nn.vae import AutoencoderConfig
 
 @dataclass(frozen=True)
 class StageConfig:
-    """Optimisation of one stage. batch: samples a step and process. share: part of a time limit that it may use."""
+    """Optimisation of one stage. batch: samples a step and process. share: part of a time limit that it may use.
+    weight_power: exponent on the cases' drawing weights; above 1 shows rare, detailed cases more often.
+    """
 
     steps: int
     batch: int
@@ -27,11 +29,14 @@ class StageConfig:
     clip: float = 1.0
     share: float = 0.5
     evaluate_every: int = 500
+    weight_power: float = 1.0
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """probability: of a deformed sample. knots, amplitude: of the smooth displacement (voxels). degrees, scale: pose."""
+    """probability: of a deformed sample. knots, amplitude: of the smooth displacement (voxels). degrees, scale: of the
+    random pose.
+    """
 
     probability: float = 0.5
     knots: int = 5

@@ -23,9 +23,9 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.names)
 
-    def draw(self, count: int, generator: torch.Generator) -> list[int]:
-        """`count` case indices, drawn by weight with replacement."""
-        return torch.multinomial(self.weights, count, replacement=True, generator=generator).tolist()
+    def draw(self, count: int, generator: torch.Generator, power: float = 1.0) -> list[int]:
+        """`count` case indices, drawn with replacement by weight to the given power."""
+        return torch.multinomial(self.weights**power, count, replacement=True, generator=generator).tolist()
 
 
 def load_cohort(path: Path, splits: Sequence[str]) -> Cohort:

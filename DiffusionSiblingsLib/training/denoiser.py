@@ -42,8 +42,8 @@ class DenoiserStage:
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch -> mean loss."""
-        batch = self.config.denoiser_stage.batch
-        rows = torch.tensor(self.cohort.draw(batch, generator))
+        stage, batch = self.config.denoiser_stage, self.config.denoiser_stage.batch
+        rows = torch.tensor(self.cohort.draw(batch, generator, stage.weight_power))
         variants = torch.randint(self.latents.values.shape[1], (batch,), generator=generator)
         z = self.latents.values[rows, variants].float().to(self.hardware.device)
         noise = torch.randn(z.shape, generator=generator).to(z)
