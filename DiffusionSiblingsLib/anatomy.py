@@ -153,6 +153,7 @@ def _check(anatomy: Anatomy) -> None:
     named += [tissue for contact in anatomy.forbidden_contacts for tissue in contact.pair]
     named += [contact.separator for contact in anatomy.forbidden_contacts if contact.separator is not None]
     named += [tissue for key, values in anatomy.follows.items() for tissue in (key, *values)]
+    named += [tissue for _, numbers in anatomy.numberings for tissue in numbers]
     unknown = sorted(set(named) - set(anatomy.ids))
     what = f"The anatomy file {anatomy.id} is not sound"
     if unknown:

@@ -102,9 +102,11 @@ def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[in
 
 def _open(file: IO[bytes], fields: dict[str, str]) -> IO[bytes]:
     """The stream of unpacked voxels."""
-    for _ in range(int(fields.get("line skip", fields.get("lineskip", "0")))):
-        file.readline()
-    file.seek(int(fields.get("byte skip", fields.get("byteskip", "0"))), 1)
+    for name in ("line skip", "lineskip", "byte skip", "byteskip"):
+        if int(fields.get(name, "0")) != 0:
+            raise InputError(
+                "The NRRD header is not supported", value=f"{name}: {fields[name]}", rule="nothing skipped"
+            )
     encoding = fields["encoding"].lower()
     if encoding == "raw":
         return file

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..anatomy import Anatomy
 from ..errors import InputError
 from ..labelmap import LabelMap, Labels, Segment
+from .numbering import as_option, check_numbering
 from .volume import label_counts, look_up
 
 FEWEST_VOXELS = 10
@@ -65,6 +66,7 @@ def find_tissues(
     present = {segment.value for segment in segments}
     if present != set(own):
         raise _ask_for_labels(present, anatomy, path)
+    check_numbering(values, anatomy, path)
     return tuple(replace(segment, tissue=own[segment.value]) for segment in segments), True
 
 
@@ -110,11 +112,7 @@ def _identify(segment: Segment, segments: Sequence[Segment], anatomy: Anatomy) -
 
 def _ask_for_labels(present: set[int], anatomy: Anatomy, path: Path) -> InputError:
     """The InputError for values without names, with the numberings of well-known programs that would fit."""
-    fits = [
-        f'{name}: --labels "{",".join(f"{tissue}={value}" for tissue, value in numbers.items())}"'
-        for name, numbers in anatomy.numberings
-        if set(numbers.values()) <= present
-    ]
+    fits = [f"{name}: {as_option(numbers)}" for name, numbers in anatomy.numberings if set(numbers.values()) <= present]
     example = ",".join(f"{tissue.id}={tissue.label}" for tissue in anatomy.tissues)
     hint = f"say which is which with --labels, such as {'; '.join(fits)}" if fits else f'--labels "{example}"'
     return InputError(
