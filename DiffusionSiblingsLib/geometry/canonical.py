@@ -1,0 +1,82 @@
+"""A twin in the canonical frame: checked, aligned, resampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from .frame import CanonicalFrame, Matrix, checked_affine
+from .reference import Reference
+from .register import align
+from .resample import maps_to_canonical
+from .tissues import TissueMaps, tissue_maps
+
+if TYPE_CHECKING:
+    from ..anatomy import Anatomy
+
+# Share of a chamber that may lie outside the field of view. What lies outside is copied from the twin, so a little
+# is harmless: the large atria and the veins of real patients do reach beyond.
+CUT_LIMIT = 0.1
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """labels: (D, H, W) uint8 in the canonical grid, KJI order. to_world: (4, 4) rigid, canonical mm -> RAS mm.
+
+    outside_ml: tissue id -> volume in ml outside the field of view, only tissues that have some.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    to_world: Matrix
+    outside_ml: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def total_outside_ml(self) -> float:
+        """Tissue volume outside the field of view in ml, all tissues together."""
+        return sum(self.outside_ml.values())
+
+
+def canonicalise(
+    labels: npt.NDArray[Any],
+    affine: npt.NDArray[Any],
+    anatomy: Anatomy,
+    reference: Reference,
+    *,
+    cut_limit: float = CUT_LIMIT,
+) -> Canonical:
+    """A label map in the canonical frame of its anatomy: rigid, never scaled.
+
+    labels: (D, H, W) uint8 anatomy labels, 0 = background or unknown. affine: (4, 4) voxel IJK -> RAS mm, any
+    orientation and handedness. Raises InputError for a geometry that cannot be used, a missing end of the long axis,
+    and a chamber that the field of view cuts by more than `cut_limit` (a share of its volume).
+    """
+    frame = CanonicalFrame.of(anatomy)
+    world = checked_affine(affine)
+    if labels.ndim != 3:
+        raise InputError("The label map is not a volume", value=f"shape {labels.shape}", rule="three dimensions")
+    maps = tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), frame.spacing)
+    to_world = align(maps, anatomy, reference)
+    outside = _outside(maps, to_world, anatomy, frame, cut_limit)
+    return Canonical(maps_to_canonical(maps, to_world, frame), to_world, outside)
+
+
+def _outside(
+    maps: TissueMaps, to_world: Matrix, anatomy: Anatomy, frame: CanonicalFrame, cut_limit: float
+) -> dict[str, float]:
+    """Tissue id -> ml outside the field of view. Raises InputError where a chamber loses too much."""
+    values = {tissue: anatomy.label_of(tissue) for tissue in anatomy.ids}
+    found = {t: maps.outside_ml(value, to_world, frame.affine, frame.shape) for t, value in values.items()}
+    cut = {t: found[t] for t in anatomy.chambers if found[t] > cut_limit * maps.volume_ml(values[t])}
+    if cut:
+        size = " x ".join(f"{n * frame.spacing:.0f}" for n in reversed(frame.shape))
+        raise InputError(
+            f"{anatomy.id.capitalize()} larger than the field of view",
+            value=", ".join(f"{t}: {ml:.1f} of {maps.volume_ml(values[t]):.0f} ml outside" for t, ml in cut.items()),
+            rule=f"at most {cut_limit:.0%} of a chamber may lie outside {size} mm about the aligned {anatomy.id}",
+            hint="check the spacing in the header and the label names; this model cannot take larger anatomies",
+        )
+    return {tissue: ml for tissue, ml in found.items() if ml > 0}
