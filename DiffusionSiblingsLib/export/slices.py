@@ -30,6 +30,8 @@ class Slice:
 
     def outlines(self) -> tuple[Image, ...]:
         """One (rows, columns) float32 for every tissue, whose zero line is the tissue's outline."""
+        if len(self.fields) < 2:
+            return ()
         top = np.sort(self.fields, axis=0)[-2:]
         lead = self.fields - top[1] + np.where(self.fields >= top[1], top[1] - top[0], 0.0)
         return tuple(lead[1:])
