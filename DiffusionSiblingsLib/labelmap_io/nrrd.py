@@ -125,14 +125,14 @@ def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
         if len(entries) != rank:
             raise ValueError("space directions do not agree with dimension")
         spatial = [axis for axis, entry in enumerate(entries) if entry != "none"]
-        columns = [_vector(entries[axis]) for axis in spatial]
+        columns = [_vector(entries[axis]) for axis in spatial[:3]] if len(spatial) == 3 else []
     else:
         spacings = [float(value) for value in fields.get("spacings", " ".join(["1"] * rank)).split()]
         kinds = fields.get("kinds", "").lower().split()
         values = {"list", "vector", "scalar", "point", "rgb-color", "rgba-color", "none"}
         spatial = [axis for axis in range(rank) if axis >= len(kinds) or kinds[axis] not in values]
         columns = [np.eye(3)[n] * spacings[axis] for n, axis in enumerate(spatial[:3])]
-    if len(spatial) == 3 and all(len(column) == 3 for column in columns):
+    if len(spatial) == 3:
         affine[:3, :3] = np.stack(columns, axis=1)
         if "space origin" in fields:
             affine[:3, 3] = _vector(fields["space origin"])
@@ -141,7 +141,8 @@ def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
 
 
 def _vector(text: str) -> npt.NDArray[np.float64]:
-    return np.array([float(value) for value in text.strip("() ").split(",")])
+    """ "(1,0,0)" -> (3,) float64."""
+    return np.array([float(value) for value in text.strip("() ").split(",")]).reshape(3)
 
 
 def _orientation(space: str) -> npt.NDArray[np.float64]:

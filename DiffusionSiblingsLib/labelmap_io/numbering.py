@@ -12,6 +12,9 @@ from ..anatomy import Anatomy
 from ..errors import InputError
 from ..labelmap import Labels
 
+MARGIN = 2
+"""How many contacts more must fit; one alone may be missing or wrong in a real heart."""
+
 
 def as_option(numbers: Mapping[str, int]) -> str:
     """{"LV": 3} -> the command line option that says so."""
@@ -30,7 +33,7 @@ def check_numbering(labels: Labels, anatomy: Anatomy, path: Path) -> None:
     touching = contacts(labels)
     fit = {name: _score(numbers, touching, anatomy) for name, numbers in others}
     best = max(fit, key=lambda name: fit[name])
-    if fit[best] > _score(own, touching, anatomy):
+    if fit[best] >= _score(own, touching, anatomy) + MARGIN:
         raise InputError(
             f"{path} does not say which label is which tissue",
             value=f"its labels touch as in {best}, not as in this project's numbering",

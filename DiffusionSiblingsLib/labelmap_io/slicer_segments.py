@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import numpy as np
 from scipy import ndimage
 
 from ..anatomy import Anatomy, load_anatomy
@@ -125,5 +126,5 @@ def extents(labels: Labels) -> dict[int, str]:
     if int(labels.max(initial=0)) < 1 << 16:
         boxes = {value: box for value, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None}
     else:
-        boxes = {value: ndimage.find_objects(labels == value)[0] for value in label_counts(labels)}
+        boxes = {value: ndimage.find_objects((labels == value).view(np.uint8))[0] for value in label_counts(labels)}
     return {value: " ".join(f"{part.start} {part.stop - 1}" for part in reversed(box)) for value, box in boxes.items()}
