@@ -18,7 +18,7 @@ from .metrics.topology import check_both
 from .repair import Repair, repair
 from .request import Request
 from .result import Sibling
-from .twin import BoolArray, Twin
+from .twin import Twin
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -28,7 +28,7 @@ def finish_generated(request: Request, k: int, probabilities: npt.NDArray[Any], 
     """A heart without a twin, on the canonical grid."""
     raw = most_probable(probabilities)
     template = canonical_labelmap(raw, anatomy)
-    measured, timings = _measure(request, raw, template, anatomy, timings, None, None)
+    measured, timings = _measure(request, raw, template, anatomy, timings)
     known = measured.pop("known")
     return Sibling(request=request, k=k, labelmap=template.with_labels(known), known=known, canonical=known,
                    sigma=sigma, timings=timings, **measured)
@@ -40,7 +40,8 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], twin:
     began = time.perf_counter()
     composition = compose(probabilities, twin, scope, anatomy)
     timings = {**timings, "compose": time.perf_counter() - began}
-    measured, timings = _measure(request, composition.known, twin.labelmap, anatomy, timings, scope.reach, twin.known)
+    measured, timings = _measure(request, composition.known, twin.labelmap, anatomy, timings, editable=scope.reach,
+                                 allowed=scope.allowed, reference=twin.known)
     known = measured.pop("known")
     decoder_changes = None
     if scope.preserved is not None:
@@ -56,14 +57,14 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], twin:
 
 
 def _measure(request: Request, raw: UInt8Array, grid: LabelMap, anatomy: Anatomy, timings: dict[str, float],
-             editable: BoolArray | None, reference: UInt8Array | None) -> tuple[dict[str, Any], dict[str, float]]:
+             **scope: Any) -> tuple[dict[str, Any], dict[str, float]]:
     """Checks and features before and after repair -> fields of a Sibling, and the timings with their share."""
     began = time.perf_counter()
     raw_checks, raw_features = check_both(raw, anatomy), features(raw, grid.affine, anatomy)
     fixed: Repair | None = None
     known, checks, measured = raw, raw_checks, raw_features
     if request.repair:
-        fixed = repair(raw, anatomy, editable=editable, reference=reference, voxel_volume_ml=grid.voxel_volume_ml)
+        fixed = repair(raw, anatomy, voxel_volume_ml=grid.voxel_volume_ml, **scope)
         if fixed.changed_voxels:
             known = fixed.labels.astype(np.uint8, copy=False)
             checks, measured = check_both(known, anatomy), features(known, grid.affine, anatomy)

@@ -51,7 +51,7 @@ class LabelMap:
     @property
     def spacing(self) -> npt.NDArray[np.float64]:
         """(3,) float64: voxel edge lengths along I, J, K in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), dtype=np.float64)
 
     @property
     def voxel_volume_ml(self) -> float:

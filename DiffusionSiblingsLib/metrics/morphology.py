@@ -79,7 +79,7 @@ def features(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict[str, 
 
 
 def tissue_volumes(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict[str, float]:
-    """Volume of every tissue in ml, keys "Ao volume [ml]", ... in the anatomy's order; 0 where absent.
+    """Tissue id -> volume in ml, in the anatomy's order; 0 where absent.
 
     labels: (D, H, W) integer, KJI order. affine: (4, 4), voxel IJK -> RAS mm.
     """
@@ -87,7 +87,7 @@ def tissue_volumes(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict
     voxel_ml = abs(float(np.linalg.det(matrix))) / 1000.0
     runs = find_runs(labels)
     return {
-        f"{tissue.id} volume [ml]": float(runs.length[runs.value == tissue.label].sum()) * voxel_ml
+        tissue.id: float(runs.length[runs.value == tissue.label].sum()) * voxel_ml
         for tissue in anatomy.tissues
     }
 

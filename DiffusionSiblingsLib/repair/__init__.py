@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,7 @@ def repair(
     anatomy: Anatomy,
     *,
     editable: BoolArray | None = None,
+    allowed: Sequence[int] | None = None,
     reference: LabelArray | None = None,
     voxel_volume_ml: float | None = None,
     settings: Settings | None = None,
@@ -74,13 +76,14 @@ def repair(
 
     labels: (D, H, W) integer, KJI order, anatomy label values; voxels with other values are never changed.
     editable: (D, H, W) bool, where voxels may change (None = everywhere). A piece or cavity that has a voxel outside of
-    it stays whole. reference: (D, H, W) the twin on the same grid, only to say which of the defects left were its own.
+    it stays whole. allowed: label values that voxels may be given besides background (None = all of the anatomy's): an
+    edit of one tissue must not let another one grow. reference: (D, H, W) the twin on the same grid, only to say which of the defects left were its own.
     voxel_volume_ml: ml, of this grid; None = the anatomy's field of view.
     """
     settings = settings or Settings()
     _require_same_shape(labels, editable=editable, reference=reference)
     voxel_ml = voxel_volume_ml or anatomy.spacing_mm**3 / 1000.0
-    space = open_workspace(labels, anatomy, editable, reference, settings, voxel_ml)
+    space = open_workspace(labels, anatomy, editable, allowed, reference, settings, voxel_ml)
     if space is None:
         return Repair(labels.copy())
     _settle(space)

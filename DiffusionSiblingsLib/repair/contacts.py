@@ -12,7 +12,7 @@ def separate(space: Workspace) -> None:
     for forbidden in space.anatomy.forbidden_contacts:
         first, second = forbidden.pair
         separator = 0 if forbidden.separator is None else space.anatomy.label_of(forbidden.separator)
-        _separate_pair(space, (first, second), separator)
+        _separate_pair(space, (first, second), separator if space.allowed[separator] else 0)
 
 
 def _separate_pair(space: Workspace, pair: tuple[str, str], separator: int) -> None:

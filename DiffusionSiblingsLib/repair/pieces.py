@@ -86,7 +86,7 @@ def give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
         rows = row_of[numbers[mine]]
         votes = _histogram(space, numbers, mine, rows, touch)
         near = _histogram(space, numbers, mine, rows, reach) > 0
-        votes[:, space.other] = 0
+        votes[:, ~space.allowed] = 0
         for first, second in forbidden:
             votes[near[:, first], second] = 0  # would touch what it must not
         votes[np.arange(chosen.size), pieces.value[chosen]] = 0
@@ -134,6 +134,7 @@ def fill_cavities(space: Workspace) -> None:
     owner = np.argmax(around, axis=1)
     near = _histogram(space, numbers, voxels, rows, _wall_reach(space)) > 0
     single &= ~(near & space.forbidden_table()[owner]).any(axis=1)  # would touch what it must not
+    single &= space.allowed[owner]
     fill = single[rows]
     labels[voxels[fill]] = owner[rows[fill]]
     space.cavities.update(name_of[int(value)] for value in owner[single])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,7 +76,7 @@ class Workspace:
     """The foreground of a label map while it is repaired, padded by PAD voxels of `other` on every side.
 
     labels, original: (d, h, w) uint8, KJI order. editable: (d, h, w) bool. twin: like labels, None where none
-    was given.
+    was given. allowed: (other + 1,) bool, labels that voxels may be given.
     other: the value outside the map and of what the anatomy does not know: never changed, never voted for.
     box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml.
     """
@@ -83,6 +84,7 @@ class Workspace:
     labels: ByteArray
     original: ByteArray
     editable: BoolArray
+    allowed: BoolArray
     twin: ByteArray | None
     other: int
     box: Box
@@ -135,13 +137,15 @@ def open_workspace(
     labels: LabelArray,
     anatomy: Anatomy,
     editable: BoolArray | None,
+    allowed: Sequence[int] | None,
     reference: LabelArray | None,
     settings: Settings,
     voxel_ml: float,
 ) -> Workspace | None:
     """Crop to the foreground and pad; None where the map is empty.
 
-    labels: (D, H, W) integer. editable: (D, H, W) bool or None = everywhere. reference: like labels, or None.
+    labels: (D, H, W) integer. editable: (D, H, W) bool or None = everywhere. allowed: label values besides background,
+    or None = all of the anatomy's. reference: like labels, or None.
     """
     labels = require_labels(labels)
     box = foreground_box(labels, margin=1)  # background around the outermost voxels has a vote
@@ -156,7 +160,9 @@ def open_workspace(
     free = work != other
     if editable is not None:
         free[PAD:-PAD, PAD:-PAD, PAD:-PAD] &= editable[box]
-    return Workspace(work, work.copy(), free, twin, other, box, anatomy, settings, voxel_ml)
+    given = np.zeros(other + 1, dtype=np.bool_)
+    given[[0, *(values if allowed is None else allowed)]] = True
+    return Workspace(work, work.copy(), free, given, twin, other, box, anatomy, settings, voxel_ml)
 
 
 def _padded(labels: LabelArray, values: list[int], other: int) -> ByteArray:

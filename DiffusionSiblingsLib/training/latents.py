@@ -49,7 +49,14 @@ def deform(volume: Tensor, config: TrainingConfig, generator: torch.Generator) -
     augment, size = config.denoiser_augment, volume.shape[0]
     centre = torch.full((3,), (size - 1) / 2, device=volume.device)
     shift = smooth_displacement(size, augment.knots, augment.amplitude, generator).to(volume.device)
-    return warp_labels(volume, identity_coordinates(centre, size) + shift, config.autoencoder.classes)
+    tissue = volume.nonzero()
+    reach = int(shift.abs().max().ceil()) + 1
+    low, high = (tissue.amin(0) - reach).clamp_min(0).tolist(), (tissue.amax(0) + reach + 1).tolist()
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # beyond it there is nothing to move
+    result = torch.zeros_like(volume)
+    coordinates = (identity_coordinates(centre, size) + shift)[box]
+    result[box] = warp_labels(volume, coordinates, config.autoencoder.classes)
+    return result
 
 
 def prepare_latents(net: Autoencoder, train: Cohort, validation: Cohort, config: TrainingConfig, hardware: Hardware,

@@ -97,6 +97,17 @@ def test_speck_is_not_given_where_it_would_make_a_forbidden_contact():
     assert (done.labels[..., 9:11] == 0).all()
 
 
+def test_an_edit_of_one_tissue_lets_no_other_grow():
+    """A speck of RV and a cavity inside the LA, repaired for an edit of the RV: neither becomes LA."""
+    labels = np.zeros((20, 20, 30), np.uint8)
+    labels[2:18, 2:18, 2:18], labels[2:18, 2:18, 20:28] = HEART.label_of("LA"), HEART.label_of("RV")
+    labels[8, 8, 8], labels[12, 12, 12] = HEART.label_of("RV"), 0
+    fixed = repair(labels, HEART, allowed=[HEART.label_of("RV")], editable=labels != HEART.label_of("LA"))
+    assert (fixed.labels[8, 8, 8], fixed.labels[12, 12, 12]) == (0, 0)
+    free = repair(labels, HEART, editable=labels != HEART.label_of("LA"))
+    assert (free.labels[8, 8, 8], free.labels[12, 12, 12]) == (HEART.label_of("LA"),) * 2
+
+
 def test_large_second_piece_is_left_and_said():
     labels = np.zeros((10, 10, 30), np.uint8)
     labels[2:8, 2:8, 2:14], labels[2:8, 2:8, 20:25] = LA, LA

@@ -13,7 +13,12 @@ from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.nn.denoiser import DenoiserConfig
 from DiffusionSiblingsLib.nn.field import FieldConfig
 from DiffusionSiblingsLib.nn.vae import AutoencoderConfig
-from DiffusionSiblingsLib.training.augment import identity_coordinates, random_rotation, smooth_displacement, warp_labels
+from DiffusionSiblingsLib.training.augment import (
+    identity_coordinates,
+    random_rotation,
+    smooth_displacement,
+    warp_labels,
+)
 from DiffusionSiblingsLib.training.autoencoder import AutoencoderStage, dice_per_class
 from DiffusionSiblingsLib.training.config import (
     AugmentConfig,
