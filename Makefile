@@ -37,7 +37,7 @@ test: $(VENV)/.test-ready
 
 bench: $(VENV)/.bench-ready
 	$(RUN) $(PY) Testing/benchmarks/speed.py $(if $(TWIN),"$(TWIN)")
-	$(RUN) $(PY) Testing/benchmarks/peer_monai.py
+	$(RUN) $(PY) Testing/benchmarks/peer_monai.py $(if $(TWIN),--twin "$(TWIN)")
 
 # torch comes first and alone, so that nothing after it brings in another build of it.
 $(VENV)/.torch-ready: Makefile
