@@ -43,9 +43,16 @@ def find_compute(device: str = "auto", dtype: str | None = None) -> Compute:
         raise DeviceError("The device is not available", value=device, rule=f"on this machine: {names}",
                           hint="use --device auto, or install the torch build for this device")
     quiet_threads()
-    native = {"cpu": torch.cpu._is_avx512_bf16_supported(), "cuda": True, "mps": False}[device]
     chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16, None: None}[dtype]
-    return Compute(torch.device(device), chosen or (torch.bfloat16 if native else torch.float32))
+    return Compute(torch.device(device), chosen or (torch.bfloat16 if has_native_bfloat16(device) else torch.float32))
+
+
+def has_native_bfloat16(device: str) -> bool:
+    """Whether bfloat16 is quicker than float32: CUDA cards, and CPUs with avx512_bf16. Elsewhere it is emulated."""
+    if device == "cpu":
+        probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public probe in torch 2.13
+        return bool(probe is not None and probe())
+    return device == "cuda"
 
 
 def quiet_threads() -> None:

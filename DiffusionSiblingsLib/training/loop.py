@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ..compute import has_native_bfloat16
 from .config import StageConfig
 from .dataset import step_generator
 from .logs import StageLog
@@ -60,8 +61,8 @@ def find_hardware(device: str = "auto") -> Hardware:
         torch.backends.cudnn.benchmark = True
     if world > 1 and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    native = device == "cuda" or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
-    return Hardware(torch.device(device), torch.bfloat16 if native else None, rank, world)
+    amp = torch.bfloat16 if has_native_bfloat16(device) else None
+    return Hardware(torch.device(device), amp, rank, world)
 
 
 class Ema:

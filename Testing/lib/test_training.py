@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,20 @@ def test_displacements_are_smooth_and_rotations_rigid() -> None:
     assert torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-5)
     assert torch.det(rotation).item() == pytest.approx(1.0, abs=1e-5)
     assert identity_coordinates(torch.tensor([1.5, 1.5, 1.5]), 4)[0, 0, 3].tolist() == [0.0, 0.0, 3.0]
+
+
+def test_a_bare_cuda_machine_can_train() -> None:
+    """The training stage needs torch, numpy and safetensors only."""
+    code = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {'scipy', 'SimpleITK', 'skimage', 'cc3d', 'matplotlib', 'tqdm', 'gudhi'}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Blocker())
+import DiffusionSiblingsLib.training.train
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_dice_per_class() -> None:
