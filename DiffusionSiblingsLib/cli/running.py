@@ -25,9 +25,8 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written."""
     engine = Engine.open(model, device)
     encoded = engine.twin(twin, labels) if twin is not None else None
-    for request in requests:
-        if encoded is not None:
-            edit_scope(request, encoded.twin, engine.anatomy)
+    scopes = [edit_scope(request, encoded.twin, engine.anatomy) for request in requests] if encoded is not None else []
+    region = scopes[0].editable if len(scopes) == 1 else None
     folder = RunFolder(out, new_record(engine), engine.anatomy, format_name, encoded.twin if encoded else None)
     folder.begin(replace=replace_run)
     complete = False
@@ -35,7 +34,7 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
         _make(engine, encoded, requests, folder)
         complete = True
     finally:
-        folder.finish(complete=complete, title=_title(twin), notes=_notes(engine, encoded, complete))
+        folder.finish(complete=complete, region=region, title=_title(twin), notes=_notes(engine, encoded, complete))
         _report(folder, complete, as_json)
     return 0
 

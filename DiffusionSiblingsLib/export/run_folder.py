@@ -26,7 +26,7 @@ from .picture import Panel, overview
 from .tables import write_metrics_csv
 
 RECORD_NAME = "record.json"
-PICTURED = 16  # maps in the overview at most
+PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
 
 
 @dataclass
@@ -77,6 +77,9 @@ class RunFolder:
                notes: tuple[str, ...] = ()) -> None:
         """Writes the metrics, the overview and the closing record; also after a run that was stopped early."""
         write_metrics_csv(self.out / "metrics.csv", self.rows)
+        made = len(self.rows) - (self.twin is not None)
+        if made > len(self.panels):
+            notes = (*notes, f"The first {len(self.panels)} of {made} siblings")
         if self.panels:
             twin = self.twin.canonical.labels if self.twin is not None else None
             overview(self.out / "overview.png", twin, self.panels, self.anatomy, region=region, title=title,
