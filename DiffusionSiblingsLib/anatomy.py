@@ -69,6 +69,7 @@ class Anatomy:
     shape: (D, H, W) of the canonical grid, KJI order; spacing_mm: its isotropic spacing. axis_from, axis_to: tissues
     whose centroids give the canonical +z direction. follows: tissue -> tissues that are freed when it is edited.
     numberings: (name, tissue -> label value) of well-known label maps of others, only to give better hints.
+    plausible_ml: tissue -> lowest and highest volume in ml of a map that a training set takes in.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Anatomy:
     forbidden_contacts: tuple[ForbiddenContact, ...] = ()
     follows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numberings: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    plausible_ml: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -153,6 +155,7 @@ def _check(anatomy: Anatomy) -> None:
     named += [tissue for contact in anatomy.forbidden_contacts for tissue in contact.pair]
     named += [contact.separator for contact in anatomy.forbidden_contacts if contact.separator is not None]
     named += [tissue for key, values in anatomy.follows.items() for tissue in (key, *values)]
+    named += list(anatomy.plausible_ml)
     named += [tissue for _, numbers in anatomy.numberings for tissue in numbers]
     unknown = sorted(set(named) - set(anatomy.ids))
     what = f"The anatomy file {anatomy.id} is not sound"
@@ -214,6 +217,7 @@ def _from_data(data: dict[str, Any]) -> Anatomy:
         forbidden_contacts=tuple(_contact(entry) for entry in data.get("forbidden_contacts", ())),
         follows={key: tuple(values) for key, values in data.get("follows", {}).items()},
         numberings=tuple((entry["name"], dict(entry["labels"])) for entry in data.get("numberings", ())),
+        plausible_ml={key: (float(low), float(high)) for key, (low, high) in data.get("plausible_ml", {}).items()},
     )
 
 

@@ -17,6 +17,7 @@ from .files import atomic_path
 from .geometry.reference import Reference
 
 SCHEMA = "siblings-pack/1"
+FILE_NAME = "dataset.safetensors"
 LabelArray = npt.NDArray[np.uint8]
 
 
@@ -58,6 +59,12 @@ class Pack:
     def indices(self, *splits: str) -> list[int]:
         """Indices of the cases of some splits."""
         return [index for index, case in enumerate(self.cases) if case.split in splits]
+
+
+def pack_file(path: Path) -> Path:
+    """The data set's file: `path` itself if it is named .safetensors, else `dataset.safetensors` in that folder."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path / FILE_NAME
 
 
 def encode(labels: LabelArray) -> npt.NDArray[np.uint8]:
@@ -142,10 +149,11 @@ def _check_splits(cases: list[PackCase]) -> None:
 
 
 def _save(path: Path, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     with atomic_path(path) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, temporary, metadata)
+        # Not save_file: that makes a file which nobody but its owner can read.
+        temporary.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
 
 
 def _open(path: Path) -> Any:
@@ -160,8 +168,13 @@ def _open(path: Path) -> Any:
 
 
 def read_pack(path: Path) -> Pack:
-    """Opens a data set; label maps are decoded when asked for. Raises InputError where it is none, or damaged."""
-    with _open(Path(path)) as file:
+    """Opens a data set, a file or its folder; label maps are decoded when asked for.
+
+    Raises InputError where it is none, or damaged.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    with _open(path) as file:
         metadata = file.metadata() or {}
         if metadata.get("schema") != SCHEMA:
             raise InputError(
@@ -181,4 +194,4 @@ def read_pack(path: Path) -> Pack:
         raise InputError("The list of cases of the data set is damaged", value=f"{path}: {problem}") from problem
     if lost:
         raise InputError("The data set lacks label maps that it lists", value=", ".join(lost[:5]))
-    return Pack(Path(path), metadata["anatomy"], (shape[0], shape[1], shape[2]), spacing, cases, reference)
+    return Pack(path, metadata["anatomy"], (shape[0], shape[1], shape[2]), spacing, cases, reference)

@@ -28,11 +28,13 @@ class Canonical:
     """labels: (D, H, W) uint8 in the canonical grid, KJI order. to_world: (4, 4) rigid, canonical mm -> RAS mm.
 
     outside_ml: tissue id -> volume in ml outside the field of view, only tissues that have some.
+    agreement: with the reference after alignment, 1 = identical; see `register.Alignment`.
     """
 
     labels: npt.NDArray[np.uint8]
     to_world: Matrix
     outside_ml: dict[str, float] = field(default_factory=dict)
+    agreement: float = float("nan")
 
     @property
     def total_outside_ml(self) -> float:
@@ -59,9 +61,9 @@ def canonicalise(
     if labels.ndim != 3:
         raise InputError("The label map is not a volume", value=f"shape {labels.shape}", rule="three dimensions")
     maps = tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), frame.spacing)
-    to_world = align(maps, anatomy, reference)
+    to_world, agreement = align(maps, anatomy, reference)
     outside = _outside(maps, to_world, anatomy, frame, cut_limit)
-    return Canonical(maps_to_canonical(maps, to_world, frame), to_world, outside)
+    return Canonical(maps_to_canonical(maps, to_world, frame), to_world, outside, agreement)
 
 
 def _outside(

@@ -133,18 +133,34 @@ def starting_reference(labels: npt.NDArray[Any], affine: npt.NDArray[Any], anato
     missing = [tissue for tissue, value in values.items() if value not in maps.fractions]
     if missing:
         raise InputError("A first reference needs every tissue", value="no " + ", ".join(missing))
-    centre = {tissue: maps.centroid(value) for tissue, value in values.items()}
+    centroids = np.array([maps.centroid(value) for value in values.values()])
+    rotation = _axes(centroids, anatomy)
+    low, high = _extent(maps, rotation)
+    return posed_reference(centroids @ rotation.T - (low + high) / 2, anatomy)
+
+
+def upright(reference: Reference, anatomy: Anatomy) -> Matrix:
+    """(T, 3) centroids of a mean, turned and centred as `starting_reference` does with one map; canonical mm."""
+    rotation = _axes(reference.centroids, anatomy)
+    index = np.argwhere(reference.maps.sum(axis=0) > 0.5)[:, ::-1]
+    affine = reference.frame.affine
+    points = (index @ affine[:3, :3].T + affine[:3, 3]) @ rotation.T
+    return np.asarray(
+        reference.centroids @ rotation.T - (points.min(axis=0) + points.max(axis=0)) / 2, dtype=np.float64
+    )
+
+
+def _axes(centroids: Matrix, anatomy: Anatomy) -> Matrix:
+    """(3, 3) rotation, rows x, y, z: axis_from -> axis_to is +z, the next chamber lies towards +x."""
+    centre = dict(zip(anatomy.ids, centroids, strict=True))
     origin = centre[anatomy.axis_from]
     side = next(c for c in anatomy.chambers if c not in (anatomy.axis_from, anatomy.axis_to))
     z = centre[anatomy.axis_to] - origin
-    z /= np.linalg.norm(z)
+    z = z / np.linalg.norm(z)
     x = centre[side] - origin
-    x -= z * (x @ z)
-    x /= np.linalg.norm(x)
-    rotation = np.stack([x, np.cross(z, x), z])  # rows: canonical axes in RAS
-    low, high = _extent(maps, rotation)
-    centroids = np.array([rotation @ centre[t] for t in anatomy.ids]) - (low + high) / 2
-    return posed_reference(centroids, anatomy)
+    x = x - z * (x @ z)
+    x = x / np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
 
 
 def posed_reference(centroids: Matrix, anatomy: Anatomy) -> Reference:
@@ -187,12 +203,12 @@ def build_reference(
     count = 0
     for labels, affine in cases:
         maps = tissue_maps(labels, np.asarray(affine, dtype=np.float64), int(start.values.max()), frame.spacing)
-        to_world = align(maps, anatomy, start)
+        to_world = align(maps, anatomy, start).to_world
         from_world = inverse(to_world)
         for t, value in enumerate(start.values):
             if int(value) not in maps.fractions:
                 continue
-            total[t] += coarse_image(maps, {int(value): 1.0}, to_world, start.frame, start.sigma)
+            total[t] += coarse_image(*maps.blend({int(value): 1.0}, start.sigma), to_world, start.frame)
             centroids[t] += from_world[:3, :3] @ maps.centroid(int(value)) + from_world[:3, 3]
             seen[t] += 1
         count += 1
@@ -203,10 +219,9 @@ def build_reference(
 
 
 def coarse_image(
-    maps: TissueMaps, contrasts: dict[int, float], to_world: Matrix, frame: CanonicalFrame, sigma: float
+    image: npt.NDArray[np.float32], affine: Matrix, to_world: Matrix, frame: CanonicalFrame
 ) -> npt.NDArray[np.float32]:
-    """The smoothed blend of tissues on a coarse canonical grid: (d, h, w) float32."""
-    image, affine = maps.blend(contrasts, sigma)
+    """A smoothed image (`TissueMaps.blend`) on a coarse canonical grid: (d, h, w) float32, 0 outside the image."""
     matrix = index_map(affine, frame.affine, to_world)
     result = np.zeros(frame.shape, dtype=np.float32)
     box = box_under(inverse(matrix), -np.ones(3), np.array(image.shape[::-1], dtype=np.float64), frame.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -66,14 +66,30 @@ def _present(maps: TissueMaps, anatomy: Anatomy) -> str:
     return "it has " + (", ".join(found) if found else "no known tissue")
 
 
-def align(maps: TissueMaps, anatomy: Anatomy, reference: Reference) -> Matrix:
-    """(4, 4) float64 rigid, canonical mm -> RAS mm. A reference without maps is met by its centroids alone."""
+class Alignment(NamedTuple):
+    """to_world: (4, 4) float64 rigid, canonical mm -> RAS mm. agreement: with the reference, 1 = identical.
+
+    agreement is the correlation of the two smoothed images: 0.87 to 0.99 for hearts, below 0.8 where tissues are
+    swapped or the spacing is wrong, NaN against a reference without maps.
+    """
+
+    to_world: Matrix
+    agreement: float
+
+
+def align(maps: TissueMaps, anatomy: Anatomy, reference: Reference) -> Alignment:
+    """Lays a label map over the reference. A reference without maps is met by its centroids alone."""
     start = pose_from_centroids(maps, anatomy, reference)
     fixed = reference.image
-    if not fixed.any():
-        return start
+    contrasts = {v: c for v, c in reference.contrast_of().items() if c and v in maps.fractions}
+    if not fixed.any() or not contrasts:
+        return Alignment(start, float("nan"))
     depth, height, width = (n + 2 * MARGIN for n in reference.frame.shape)
     wide = CanonicalFrame((depth, height, width), reference.spacing)
-    contrasts = {v: c for v, c in reference.contrast_of().items() if v in maps.fractions}
-    moving = coarse_image(maps, contrasts, start, wide, reference.sigma)
-    return np.asarray(start @ rigid_fit(fixed, moving, reference.spacing, MARGIN), dtype=np.float64)
+    blend = maps.blend(contrasts, reference.sigma)
+    moving = coarse_image(*blend, start, wide)
+    to_world = np.asarray(start @ rigid_fit(fixed, moving, reference.spacing, MARGIN), dtype=np.float64)
+    found = coarse_image(*blend, to_world, wide)
+    inner = found[MARGIN:-MARGIN, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    norm = float(np.sqrt((found**2).sum(dtype=np.float64) * (fixed**2).sum(dtype=np.float64)))
+    return Alignment(to_world, float((fixed * inner).sum(dtype=np.float64)) / norm if norm else 0.0)

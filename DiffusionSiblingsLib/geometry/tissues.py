@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .frame import Matrix, index_map, inverse, spacing_of
 from .itk import Array, Slices, boxes_of_labels, smooth
 
-STAIR_SIGMA = 0.55  # voxels
+STAIR_SIGMA = 0.6  # voxels
 
 
 @dataclass(frozen=True)
