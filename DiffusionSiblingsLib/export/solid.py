@@ -33,7 +33,7 @@ class Solid:
 
 
 def solid_of(labels: Labels, twin: Labels | None = None) -> Solid | None:
-    """Smoothed tissue fields of a map, and of what differs from the twin; None for a map without tissue, or with specks alone.
+    """Smoothed tissue fields of a map, and of what differs from the twin; None where there is no tissue but specks.
 
     labels, twin: (D, H, W) of the same shape.
     """

@@ -77,7 +77,8 @@ def repair(
     labels: (D, H, W) integer, KJI order, anatomy label values; voxels with other values are never changed.
     editable: (D, H, W) bool, where voxels may change (None = everywhere). A piece or cavity that has a voxel outside of
     it stays whole. allowed: label values that voxels may be given besides background (None = all of the anatomy's): an
-    edit of one tissue must not let another one grow. reference: (D, H, W) the twin on the same grid, only to say which of the defects left were its own.
+    edit of one tissue must not let another one grow. reference: (D, H, W) the twin on the same grid, only to say which
+    of the defects left were its own.
     voxel_volume_ml: ml, of this grid; None = the anatomy's field of view.
     """
     settings = settings or Settings()

@@ -47,8 +47,10 @@ class AutoencoderStage:
 
     name = "autoencoder"
 
-    def __init__(self, config: TrainingConfig, train: Cohort, validation: Cohort, hardware: Hardware) -> None:
+    def __init__(self, config: TrainingConfig, train: Cohort, validation: Cohort, hardware: Hardware,
+                 anatomy: str = "heart") -> None:
         self.config, self.train, self.validation, self.hardware = config, train, validation, hardware
+        self.anatomy = anatomy
         self.model: nn.Module = AutoencoderLoss(config)
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -62,19 +64,27 @@ class AutoencoderStage:
         return torch.stack(list(terms.values())).sum(), {key: float(value.detach()) for key, value in terms.items()}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean Dice over tissues and validation maps, of either decoder, and the smallest tissue Dice."""
-        scores = [self.reconstruct_dice(model.net, labels) for labels in self.validation.labels[:6]]
-        conv, field = (torch.stack(rows) for rows in zip(*scores, strict=True))
-        return {"dice_conv": conv.mean().item(), "dice_field": field.mean().item(), "dice_conv_min": conv.min().item()}
+        """Mean Dice over tissues and validation maps, of either decoder, the smallest tissue Dice, and (where cc3d is
+        installed) the share of topological checks that the reconstructions fail.
+        """
+        conv, field, failed = [], [], []
+        for labels in self.validation.labels[:6]:
+            labels = labels.to(self.hardware.device)
+            maps = self.reconstruct(model.net, labels)
+            for rows, decoded in zip((conv, field), maps, strict=True):
+                rows.append(dice_per_class(decoded, labels, model.net.config.classes))
+            failed.append(violation_percent(maps[0], self.anatomy))
+        figures = {"dice_conv": torch.stack(conv).mean().item(), "dice_field": torch.stack(field).mean().item(),
+                   "dice_conv_min": torch.stack(conv).min().item()}
+        known = [value for value in failed if value is not None]
+        return figures | ({"violations_percent": sum(known) / len(known)} if known else {})
 
-    def reconstruct_dice(self, net: Autoencoder, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """labels: (D, H, W) -> Dice per tissue of the convolution decoder and of the field (each (classes - 1,))."""
-        labels = labels.to(self.hardware.device)
+    def reconstruct(self, net: Autoencoder, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """labels: (D, H, W) -> the labels that the convolution decoder and the field make of them."""
         with self.hardware.autocast():
             z = net.encode(labels[None])[0]
             conv = net.decoder(z)[0].float().argmax(0)
-            field = conv if net.field is None else decode_field(net, z, labels.shape)
-        return dice_per_class(conv, labels, net.config.classes), dice_per_class(field, labels, net.config.classes)
+            return conv, conv if net.field is None else decode_field(net, z, labels.shape)
 
 
 def draw_crop(volume: Tensor, size: int, augment: AugmentConfig, classes: int, generator: torch.Generator) -> Tensor:
@@ -103,6 +113,16 @@ def decode_field(net: Autoencoder, z: Tensor, shape: torch.Size) -> Tensor:
     axes = [(2 * torch.arange(n, device=z.device) + 1) / n - 1 for n in shape]
     slabs = [net.field.on_grid(features, (part, axes[1], axes[2])).argmax(-1)[0] for part in axes[0].split(16)]
     return torch.cat(slabs)
+
+
+def violation_percent(labels: Tensor, anatomy: str) -> float | None:
+    """Failed topological checks of a map in percent, half resolution; None where cc3d is not installed."""
+    try:
+        from ..anatomy import load_anatomy
+        from ..metrics.topology import check
+    except ModuleNotFoundError:
+        return None
+    return check(labels.to(torch.uint8).cpu().numpy(), load_anatomy(anatomy), subsample=2).violation_percent
 
 
 def dice_per_class(a: Tensor, b: Tensor, classes: int) -> Tensor:

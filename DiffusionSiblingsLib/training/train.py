@@ -41,7 +41,7 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
                          hint="prepare it again with more cases")
     if hardware.device.type == "cuda":
         train_set = dataclasses.replace(train_set, labels=train_set.labels.to(hardware.device))
-    first = AutoencoderStage(config, train_set, validation, hardware)
+    first = AutoencoderStage(config, train_set, validation, hardware, read_pack(dataset).anatomy)
     runner = Runner(first, config.autoencoder_stage, hardware, out, seed=config.seed,
                     limit_seconds=_seconds(minutes, config.autoencoder_stage.share))
     figures: dict[str, Any] = {"autoencoder": {**runner.run(), "steps": runner.step, "seconds": runner.seconds}}

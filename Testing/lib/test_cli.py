@@ -141,7 +141,8 @@ def test_bad_input_ends_with_2_one_message_and_no_files(folder: Path, arguments:
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_leaves_finished_siblings_and_a_valid_record(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
-    arguments = run(folder, "perturb", str(folder / "twin.seg.nrrd"), "--count", "500", "--steps", "4", "--out", str(out))
+    twin = str(folder / "twin.seg.nrrd")
+    arguments = run(folder, "perturb", twin, "--count", "500", "--steps", "4", "--out", str(out))
     process = subprocess.Popen([sys.executable, "-m", "DiffusionSiblingsLib", *arguments],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(600):

@@ -61,7 +61,8 @@ def test_sibling_k_depends_on_seed_and_k_alone(engine: Engine, twin: Encoded, mo
 
 def test_a_sibling_keeps_what_no_edit_reaches(engine: Engine, twin: Encoded) -> None:
     labels = twin.twin.labelmap.labels
-    for sibling in [*perturbed(engine, twin), *engine.run(Request("inpaint", tissues=("RV",), steps=4, ratio=1.0), twin)]:
+    inpainted = engine.run(Request("inpaint", tissues=("RV",), steps=4, ratio=1.0), twin)
+    for sibling in [*perturbed(engine, twin), *inpainted]:
         assert sibling.changes is not None
         assert sibling.changes["outside"] == 0
         assert np.array_equal(sibling.labelmap.labels == 9, labels == 9)  # unknown tissue
