@@ -91,7 +91,8 @@ class Request:
         if unknown := sorted(set(values) - known):
             raise InputError("The request has unknown settings", value=", ".join(unknown),
                              rule=f"settings are {', '.join(sorted(known))}", hint="use a record of this version")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**settings)
 
 
 def parse_box(text: str) -> tuple[float, ...]:

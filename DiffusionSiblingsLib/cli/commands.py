@@ -119,11 +119,13 @@ def models(arguments: argparse.Namespace) -> int:
 def prepare(arguments: argparse.Namespace) -> int:
     """siblings prepare SOURCE --out DATASET."""
     from ..prepare import prepare as prepare_dataset
+    from ..registry import find_model
 
     labels = parse_labels(arguments.labels) if arguments.labels else None
-    summary = prepare_dataset(arguments.source, arguments.out, load_anatomy(arguments.anatomy), labels=labels,
-                              exclude=tuple(arguments.exclude), jobs=arguments.jobs or None)
-    print(summary)
+    reference = find_model(arguments.like).reference() if arguments.like else None
+    print(prepare_dataset(arguments.source, arguments.out, load_anatomy(arguments.anatomy), labels=labels,
+                          exclude=tuple(arguments.exclude), jobs=arguments.jobs or None, reference=reference,
+                          validation_every=arguments.validation_every, cases_file=arguments.cases))
     return 0
 
 

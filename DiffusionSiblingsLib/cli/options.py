@@ -88,6 +88,11 @@ def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     prepare.add_argument("--out", type=Path, required=True, metavar="DATASET", help="the data set's file or folder")
     prepare.add_argument("--anatomy", default="heart")
     prepare.add_argument("--exclude", nargs="*", default=[], metavar="PATTERN", help="leave out cases with such names")
+    prepare.add_argument("--cases", type=Path, metavar="JSON",
+                         help="subjects, splits and weights of the cases (default: cases.json in SOURCE, if there)")
+    prepare.add_argument("--validation-every", type=int, default=20, metavar="N",
+                         help="hold every n-th training subject back for validation (default 20)")
+    prepare.add_argument("--like", metavar="MODEL", help="use the canonical pose of this model, not the cohort's own")
     prepare.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
     _labels(prepare)
     train = _command(commands_of, "train", commands.train, "train a model on a prepared data set")

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import InputError
 from ..files import atomic_path
 from ..nn.checkpoint import Networks, save_networks
-from ..pack import Pack, read_pack
+from ..pack import Pack, pack_file, read_pack
 from .autoencoder import AutoencoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort
@@ -27,11 +27,12 @@ SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
 
 def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
           minutes: float | None = None) -> Path:
-    """Trains on a packed data set -> the model folder `out`/model, ready for `--model`.
+    """Trains on a packed data set (or its folder) -> the model folder `out`/model, ready for `--model`.
 
     minutes: limit for both stages together; without it each runs its number of steps. A second call continues where
     the first stopped. Raises InputError if the data set cannot be used.
     """
+    dataset = pack_file(dataset)
     out.mkdir(parents=True, exist_ok=True)
     hardware = find_hardware(device)
     train_set, validation = load_cohort(dataset, ("train",)), load_cohort(dataset, ("validation",))
