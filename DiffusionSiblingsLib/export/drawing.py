@@ -49,7 +49,7 @@ def draw_sheet(sheet: Sheet, path: Path) -> None:
             writer.text(MARGIN, y + LINE * number, line, 13, color=MUTED)
         bottom = round(y + LINE * len(note_lines) + MARGIN / 2)
         axes.set_ylim(bottom, 0)
-        figure.set_size_inches(sheet.width / DPI, bottom / DPI)
+        figure.set_size_inches((sheet.width + 1e-6) / DPI, (bottom + 1e-6) / DPI)  # before 3.11 it cuts 76.99 to 76
         write_over(sheet.pasted(bottom), figure, path)
 
 
