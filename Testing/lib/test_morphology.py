@@ -45,7 +45,7 @@ def test_box_has_exactly_its_analytic_volume_and_axes():
     affine = grid_affine((0.5, 1.25, 3.0), Rotation.from_euler("xyz", [20, -35, 70], degrees=True), flip=True)
     found = features(labels, affine, HEART)
     edges = np.array([30 * 0.5, 20 * 1.25, 10 * 3.0])
-    assert found["LV"] == pytest.approx(edges.prod() / 1000)
+    assert found["LV volume [ml]"] == pytest.approx(edges.prod() / 1000)
     assert found["LV major axis [mm]"] == pytest.approx(2 * np.sqrt(5 * edges.max() ** 2 / 12))
     assert found["LV minor axis [mm]"] == pytest.approx(2 * np.sqrt(5 * edges.min() ** 2 / 12))
 
@@ -66,7 +66,7 @@ def test_ellipsoid_axes_are_found_in_any_pose_and_grid(spacing, flip):
     shape = tuple(int(np.ceil(66 / step)) for step in spacing[::-1])
     labels = ellipsoid(shape, affine, (29.0, 20.0, 14.0), Rotation.random(random_state=7))
     found = features(labels, affine, HEART)
-    assert found["LV"] == pytest.approx(4 / 3 * np.pi * 29 * 20 * 14 / 1000, rel=0.005)
+    assert found["LV volume [ml]"] == pytest.approx(4 / 3 * np.pi * 29 * 20 * 14 / 1000, rel=0.005)
     assert found["LV major axis [mm]"] == pytest.approx(58.0, rel=0.005)
     assert found["LV minor axis [mm]"] == pytest.approx(28.0, rel=0.005)
 
