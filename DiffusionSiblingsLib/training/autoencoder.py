@@ -46,6 +46,7 @@ class AutoencoderStage:
     """Draws crops, deforms a share of them in place, pose and scale, and measures Dice on validation maps."""
 
     name = "autoencoder"
+    settings = property(lambda self: self.config.autoencoder_stage)
 
     def __init__(self, config: TrainingConfig, train: Cohort, validation: Cohort, hardware: Hardware,
                  anatomy: str = "heart") -> None:
@@ -55,8 +56,7 @@ class AutoencoderStage:
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch of crops -> total loss and its terms."""
-        stage = self.config.autoencoder_stage
-        chosen = self.train.draw(stage.batch, generator, stage.weight_power)
+        chosen = self.train.draw(self.settings.batch, generator, self.settings.weight_power)
         crops = [draw_crop(self.train.labels[i].to(self.hardware.device), self.config.crop,
                            self.config.autoencoder_augment, self.config.autoencoder.classes, generator) for i in chosen]
         with self.hardware.autocast():
@@ -85,6 +85,18 @@ class AutoencoderStage:
             z = net.encode(labels[None])[0]
             conv = net.decoder(z)[0].float().argmax(0)
             return conv, conv if net.field is None else decode_field(net, z, labels.shape)
+
+
+class DecoderStage(AutoencoderStage):
+    """Both decoders alone, the encoder and so the latents staying as they are."""
+
+    name = "decoders"
+    settings = property(lambda self: self.config.decoder_stage)
+
+    def start_from(self, net: Autoencoder) -> None:
+        """Takes over a trained autoencoder."""
+        self.model.net.load_state_dict(net.state_dict())
+        self.model.net.encoder.requires_grad_(False)
 
 
 def draw_crop(volume: Tensor, size: int, augment: AugmentConfig, classes: int, generator: torch.Generator) -> Tensor:

@@ -47,13 +47,17 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides a training run but the data, the device and the time."""
+    """Everything that decides a training run but the data, the device and the time.
+
+    decoder_stage: both decoders once more on the finished latents, None to leave it out.
+    """
 
     name: str
     autoencoder: AutoencoderConfig
     denoiser: DenoiserConfig
     autoencoder_stage: StageConfig
     denoiser_stage: StageConfig
+    decoder_stage: StageConfig | None = None
     autoencoder_augment: AugmentConfig = field(default_factory=AugmentConfig)
     denoiser_augment: AugmentConfig = field(default_factory=AugmentConfig)
     crop: int = 64
@@ -97,8 +101,9 @@ def training_config(values: dict[str, Any]) -> TrainingConfig:
     nested["autoencoder"] = autoencoder_config(nested["autoencoder"])
     nested["denoiser"] = denoiser_config(nested["denoiser"])
     for key, kind in (("autoencoder_stage", StageConfig), ("denoiser_stage", StageConfig),
+                      ("decoder_stage", StageConfig),
                       ("autoencoder_augment", AugmentConfig), ("denoiser_augment", AugmentConfig)):
-        if key in nested:
+        if nested.get(key) is not None:
             nested[key] = _build(kind, nested[key])
     return _build(TrainingConfig, nested)
 

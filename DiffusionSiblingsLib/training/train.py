@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..files import atomic_path
 from ..nn.checkpoint import Networks, save_networks
 from ..pack import Pack, pack_file, read_pack
-from .autoencoder import AutoencoderStage
+from .autoencoder import AutoencoderStage, DecoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort
 from .denoiser import DenoiserStage
@@ -53,6 +53,13 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     runner = Runner(second, config.denoiser_stage, hardware, out, seed=config.seed + 2,
                     limit_seconds=_seconds(minutes, config.denoiser_stage.share))
     figures["denoiser"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
+    if config.decoder_stage is not None:
+        third = DecoderStage(config, train_set, validation, hardware, read_pack(dataset).anatomy)
+        third.start_from(net)
+        runner = Runner(third, config.decoder_stage, hardware, out, seed=config.seed + 4,
+                        limit_seconds=_seconds(minutes, config.decoder_stage.share))
+        figures["decoders"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
+        net = third.model.net.eval()
     networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std)
     return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, len(train_set))
 
