@@ -74,10 +74,10 @@ def software() -> dict[str, str]:
 
 
 def hash_labelmap(labelmap: LabelMap) -> str:
-    """SHA-256 over shape, affine (rounded to 1e-6 mm) and voxels: the same map in another format hashes alike."""
+    """SHA-256 over shape, affine (to 0.001 mm) and voxels: the same map in another format most often hashes alike."""
     digest = hashlib.sha256()
     digest.update(np.asarray(labelmap.labels.shape, dtype="<i8").tobytes())
-    digest.update((np.round(labelmap.affine, 6) + 0.0).astype("<f8").tobytes())
+    digest.update((np.round(labelmap.affine, 3) + 0.0).astype("<f8").tobytes())
     digest.update(np.ascontiguousarray(labelmap.labels, dtype="<i4").tobytes())
     return digest.hexdigest()
 

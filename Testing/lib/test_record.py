@@ -1,0 +1,80 @@
+"""Records, model cards and the registry: what is written is read again, what is damaged is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hearts import ellipsoid_heart, small_model
+
+from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.errors import InputError, ModelError
+from DiffusionSiblingsLib.export.card import page, update_card
+from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.modelcard import read_card
+from DiffusionSiblingsLib.record import Record, hash_labelmap, read_record, software
+from DiffusionSiblingsLib.registry import find_model, installed_models
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    compute = {"device": "cpu", "software": software()}
+    record = Record({"id": "m"}, compute, "2026-01-01T00:00:00+00:00", runs=[{"a": 1}])
+    record.write(tmp_path / "record.json")
+    assert read_record(tmp_path / "record.json") == record
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\x00\xff"])
+def test_what_is_no_record_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError):
+        read_record(path)
+
+
+def test_the_hash_of_a_map_is_that_of_its_voxels_and_place(tmp_path: Path) -> None:
+    heart, anatomy = ellipsoid_heart(), load_anatomy("heart")
+    hashes = {hash_labelmap(heart), hash_labelmap(heart.with_labels(heart.labels.astype(np.int16)))}
+    for suffix in ("nii.gz", "nrrd", "seg.nrrd", "mha"):
+        hashes.add(hash_labelmap(read_labelmap(write_labelmap(heart, tmp_path / f"h.{suffix}", suffix), anatomy)))
+    assert len(hashes) == 1
+    moved = heart.affine.copy()
+    moved[0, 3] += 0.01
+    changed = heart.labels.copy()
+    changed[0, 0, 0] = 1
+    assert hash_labelmap(heart.with_labels(changed)) not in hashes
+    assert hash_labelmap(dataclasses.replace(heart, affine=moved)) not in hashes
+
+
+def test_own_models_come_before_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_model(tmp_path / "small")
+    monkeypatch.setenv("SIBLINGS_MODELS", str(tmp_path))
+    assert installed_models()[0].id == "small"
+    assert find_model("small") == find_model(str(tmp_path / "small"))
+    with pytest.raises(ModelError, match="small"):
+        find_model("large")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"id": "x"}'])
+def test_a_damaged_card_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ModelError, match="model card"):
+        read_card(tmp_path)
+
+
+def test_figures_go_into_both_forms_of_the_card(tmp_path: Path) -> None:
+    folder = small_model(tmp_path / "small")
+    card = json.loads((folder / "model.json").read_text())
+    stage = {"steps": 9, "seconds": 60.0, "loss": 0.5}
+    card["training"] = {"cases": 3, "hardware": "CPU", "figures": {"denoiser": stage}}
+    (folder / "model.json").write_text(json.dumps(card))
+    update_card(folder, {"generate": {"count": 4, "RV": {"mean_ml": 150.25, "difference_percent": -1.5}}})
+    update_card(folder, {"limits": {"ratio 0 equals reconstruct": True}})
+    assert set(read_card(folder).card["measured"]) == {"generate", "limits"}
+    shown = (folder / "README.md").read_text()
+    assert shown == page(read_card(folder).card)
+    assert "| RV | 150.2 | -1.5 |" in shown
+    assert "ratio 0 equals reconstruct: yes" in shown
+    assert "9 steps, 1 min" in shown
