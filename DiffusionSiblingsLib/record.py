@@ -18,7 +18,7 @@ from .files import atomic_path
 from .labelmap import LabelMap
 
 SCHEMA = 1
-PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "scikit-image", "connected-components-3d", "safetensors")
+PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
 
 
 @dataclass
