@@ -86,7 +86,7 @@ def checked_affine(affine: npt.NDArray[Any]) -> Matrix:
         raise InputError(
             "The voxel spacing is outside the range that can be used",
             value=_mm(spacing),
-            rule=f"{low} to {high} mm along every axis",
+            rule=f"{low:g} to {high:g} mm along every axis",
             hint="resample the label map, or correct the unit of its header (it must be mm)",
         )
     return matrix

@@ -16,7 +16,7 @@ from ..files import atomic_path
 from ..geometry import Reference, canonicalise
 from ..labelmap_io import known_labels, read_labelmap
 from ..pack import encode
-from .quality import AGREEMENT, MIRROR_CHECK, reasons_against, volumes_ml
+from .quality import AGREEMENT, MIRROR_GAIN, reasons_against, volumes_ml
 from .sources import CaseSource
 
 MARGIN = 2  # voxels kept around the anatomy when a map is cut out
@@ -128,12 +128,11 @@ def _unlike(
     arrays: dict[str, npt.NDArray[Any]], agreement: float, anatomy: Anatomy, reference: Reference
 ) -> tuple[str, ...]:
     """Reasons against a map that does not look like the cohort, or looks like it in a mirror."""
-    if agreement < MIRROR_CHECK:
-        mirror = np.diag([-1.0, 1.0, 1.0, 1.0]) @ arrays["affine"]
-        turned = canonicalise(arrays["labels"], mirror, anatomy, reference, cut_limit=1.0).agreement
-        if turned > agreement:
-            rule = f"agreement with the cohort {agreement:.2f}, of the mirror image {turned:.2f}"
-            return (f"mirrored: left and right are exchanged in the header or the labels ({rule})",)
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0]) @ arrays["affine"]
+    turned = canonicalise(arrays["labels"], mirror, anatomy, reference, cut_limit=1.0).agreement
+    if turned > agreement + MIRROR_GAIN:
+        rule = f"agreement with the cohort {agreement:.2f}, of the mirror image {turned:.2f}"
+        return (f"mirrored: left and right are exchanged in the header or the labels ({rule})",)
     if agreement < AGREEMENT:
         return (f"does not look like the cohort: agreement {agreement:.2f}, at least {AGREEMENT} is needed",)
     return ()

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -133,7 +134,8 @@ class Job:
     ) -> Summary:
         """All steps; what is cached is not done again."""
         read, canonical = self.work / "read", self.work / "canonical"
-        (self.work / "done.json").unlink(missing_ok=True)
+        with suppress(OSError):  # where it cannot go, the first write below says why
+            (self.work / "done.json").unlink()
         verdicts = self._step(
             read, {c.name: keys[c.name] for c in cases},
             lambda names: [c for c in cases if c.name in names],
@@ -206,7 +208,8 @@ class Job:
         """Contact sheets of what is in the pack; those of an earlier, longer run are removed."""
         target = self.pack.with_suffix(".png")
         for old in target.parent.glob(f"{target.stem}_[0-9]*.png"):
-            old.unlink()
+            with suppress(OSError):
+                old.unlink()
         pack = read_pack(self.pack)
         maps = ((case.name, pack.labels(index)) for index, case in enumerate(pack.cases))
         return write_contact_sheets(target, maps, len(pack), self.anatomy)

@@ -53,7 +53,10 @@ def find_cases(
     """
     if not folder.is_dir():
         raise InputError("The source is not a folder", value=folder, hint="name the folder that holds the label maps")
-    paths = _label_maps(folder, anatomy)
+    try:
+        paths = _label_maps(folder, anatomy)
+    except OSError as problem:
+        raise InputError("The source cannot be listed", value=problem, hint="check its permissions") from problem
     kept = {path: rel for path, rel in paths.items() if not _matches(rel, exclude)}
     if not kept:
         raise InputError(
