@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..anatomy import load_anatomy
@@ -137,5 +138,19 @@ def train(arguments: argparse.Namespace) -> int:
     config = load_training_config(arguments.config)
     if arguments.name:
         config = replace(config, name=arguments.name)
-    train_model(arguments.dataset, config, arguments.out, device=arguments.device, minutes=arguments.minutes)
+    train_model(arguments.dataset, config, arguments.out, device=arguments.device, minutes=arguments.minutes,
+                about=_prose(arguments.about) if arguments.about else None)
     return 0
+
+
+def _prose(path: Path) -> dict[str, Any]:
+    """The prose of a model card: a JSON object of texts and lists of texts."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("The prose of the model card cannot be read", value=f"{path}: {error}", rule="a JSON object",
+                         hint="see about.json of the shipped model") from error
+    if not isinstance(values, dict):
+        raise InputError("The prose of the model card cannot be used", value=path, rule="a JSON object",
+                         hint="see about.json of the shipped model")
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from .. import __version__
 from ..errors import InputError
-from ..files import atomic_path
+from ..export.card import write_card
 from ..nn.checkpoint import Networks, save_networks
 from ..pack import Pack, pack_file, read_pack
 from .autoencoder import AutoencoderStage, DecoderStage
@@ -26,11 +25,12 @@ SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
 
 
 def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
-          minutes: float | None = None) -> Path:
+          minutes: float | None = None, about: dict[str, Any] | None = None) -> Path:
     """Trains on a packed data set (or its folder) -> the model folder `out`/model, ready for `--model`.
 
-    minutes: limit for both stages together; without it each runs its number of steps. A second call continues where
-    the first stopped. Raises InputError if the data set cannot be used.
+    minutes: limit for all stages together; without it each runs its number of steps. about: prose for the model card
+    (summary, intended_use, limits, data, architecture). A second call continues where the first stopped. Raises
+    InputError if the data set cannot be used.
     """
     dataset = pack_file(dataset)
     out.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,13 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
         figures["decoders"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
         net = third.model.net.eval()
     networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std)
-    return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, len(train_set))
+    figures["maps"] = len(train_set)
+    return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, about or {})
 
 
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],
-                hardware: Hardware, cases: int) -> Path:
-    """Writes the weight file and the model card for programs -> the folder."""
+                hardware: Hardware, about: dict[str, Any]) -> Path:
+    """Writes the weight file and the model card in both forms -> the folder."""
     name = config.name if config.name.startswith(pack.anatomy) else f"{pack.anatomy}-{config.name}"
     folder.mkdir(parents=True, exist_ok=True)
     reference = {key: torch.from_numpy(value) for key, value in pack.reference.tensors().items()}
@@ -75,12 +76,11 @@ def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingCo
     card = {
         "id": name, "version": time.strftime("%Y.%m.%d", time.gmtime()), "anatomy": pack.anatomy,
         "weights": weights.name, "sha256": digest, "sampling": SAMPLING, "licence": "Apache-2.0",
-        "program": __version__,
-        "training": {"cases": cases, "configuration": config.to_json(), "figures": figures,
-                     "hardware": describe(hardware)},
+        "program": __version__, **about,
+        "training": {"cases": figures.pop("maps", len(pack)), "hardware": describe(hardware), "figures": figures,
+                     "configuration": config.to_json()},
     }
-    with atomic_path(folder / "model.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_card(folder, card)
     return folder
 
 
