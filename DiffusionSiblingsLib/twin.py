@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .anatomy import Anatomy
-from .geometry import Canonical, CanonicalFrame, Reference, canonicalise, field_of_view_mask
+from .geometry import Canonical, CanonicalFrame, Reference, canonicalise, doubts, field_of_view_mask
 from .labelmap import LabelMap
 from .labelmap_io import known_labels, read_labelmap, unknown_mask
 
@@ -23,6 +23,7 @@ class Twin:
     labelmap: as read, on the patient's grid. known: (D, H, W) uint8, the anatomy's labels on the same grid, 0 for
     background and for tissues that the model does not know. unknown: (D, H, W) bool, those tissues' voxels.
     in_view: (D, H, W) bool, voxels inside the model's field of view. canonical: the twin in the canonical frame.
+    warnings: what a user should look at before trusting the siblings; most often none.
     """
 
     labelmap: LabelMap
@@ -31,6 +32,7 @@ class Twin:
     in_view: BoolArray
     canonical: Canonical
     frame: CanonicalFrame
+    warnings: tuple[str, ...] = ()
 
 
 def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *,
@@ -41,4 +43,9 @@ def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *
     known = known_labels(labelmap, anatomy)
     canonical = canonicalise(known, labelmap.affine, anatomy, reference)
     in_view = field_of_view_mask(labelmap.affine, known.shape, canonical.to_world, frame)
-    return Twin(labelmap, known, unknown_mask(labelmap), in_view, canonical, frame)
+    doubt = doubts(known, labelmap.affine, anatomy, reference, canonical.agreement)
+    warnings = [f"The twin {doubt}; check its labels and its header"] if doubt else []
+    if labelmap.header.get("assumed_numbering"):
+        numbers = ", ".join(f"{t.id}={t.label}" for t in anatomy.tissues)
+        warnings.append(f"The file names no tissues; taken to be {numbers} (--labels says otherwise)")
+    return Twin(labelmap, known, unknown_mask(labelmap), in_view, canonical, frame, tuple(warnings))

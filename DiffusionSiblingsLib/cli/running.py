@@ -25,6 +25,8 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written."""
     engine = Engine.open(model, device)
     encoded = engine.twin(twin, labels) if twin is not None else None
+    for warning in encoded.twin.warnings if encoded is not None else ():
+        print(f"siblings: note: {warning}", file=sys.stderr)
     scopes = [edit_scope(request, encoded.twin, engine.anatomy) for request in requests] if encoded is not None else []
     region = scopes[0].editable if len(scopes) == 1 else None
     folder = RunFolder(out, new_record(engine), engine.anatomy, format_name, encoded.twin if encoded else None)

@@ -117,6 +117,8 @@ def describe_twin(twin: Twin, anatomy: Anatomy) -> dict[str, Any]:
         "file_sha256": hash_file(labelmap.source) if labelmap.source else None,
         "labels_sha256": hash_labelmap(labelmap),
         "shape_kji": list(labelmap.labels.shape),
+        "warnings": list(twin.warnings),
+        "agreement_with_reference": round(twin.canonical.agreement, 4),
         "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},

@@ -6,7 +6,7 @@ training machine can read a `Reference` with numpy alone.
 
 from __future__ import annotations
 
-from .canonical import Canonical, canonicalise
+from .canonical import Canonical, canonicalise, doubts
 from .frame import CanonicalFrame, field_of_view_mask
 from .reference import Reference, build_reference, starting_reference
 from .resample import InTwin, resample_to_canonical, sample_probabilities, to_twin
@@ -18,6 +18,7 @@ __all__ = [
     "Reference",
     "build_reference",
     "canonicalise",
+    "doubts",
     "field_of_view_mask",
     "resample_to_canonical",
     "sample_probabilities",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Share of a chamber that may lie outside the field of view. What lies outside is copied from the twin, so a little
 # is harmless: the large atria and the veins of real patients do reach beyond.
 CUT_LIMIT = 0.1
+AGREEMENT = 0.8  # with the reference after alignment; hearts have 0.86 to 0.99, exchanged tissues less than 0.8
+MIRROR_GAIN = 0.01  # a mirror image that agrees so much better is the heart; the wrong one agrees 0.05 less or more
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,20 @@ def _outside(
             hint="check the spacing in the header and the label names; this model cannot take larger anatomies",
         )
     return {tissue: ml for tissue, ml in found.items() if ml > 0}
+
+
+def doubts(
+    labels: npt.NDArray[Any], affine: npt.NDArray[Any], anatomy: Anatomy, reference: Reference, agreement: float
+) -> str:
+    """Why a map does not look like the cohort, or looks like it in a mirror; "" where it does.
+
+    labels, affine: as for `canonicalise`. agreement: what it found.
+    """
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0]) @ np.asarray(affine, dtype=np.float64)
+    turned = canonicalise(labels, mirror, anatomy, reference, cut_limit=1.0).agreement
+    if turned > agreement + MIRROR_GAIN:
+        found = f"agreement with the cohort {agreement:.2f}, of the mirror image {turned:.2f}"
+        return f"mirrored: left and right are exchanged in the header or the labels ({found})"
+    if agreement < AGREEMENT:
+        return f"does not look like the cohort: agreement {agreement:.2f}, usual is {AGREEMENT} or more"
+    return ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import ModelError
@@ -60,7 +60,7 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
         **metadata,
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        temporary.write_bytes(save(tensors, metadata=header))  # save_file makes files private
     return hash_file(path)
 
 

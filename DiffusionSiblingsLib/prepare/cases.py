@@ -13,10 +13,10 @@ import numpy.typing as npt
 from ..anatomy import Anatomy
 from ..errors import InputError, SiblingsError
 from ..files import atomic_path
-from ..geometry import Reference, canonicalise
+from ..geometry import Reference, canonicalise, doubts
 from ..labelmap_io import known_labels, read_labelmap
 from ..pack import encode
-from .quality import AGREEMENT, MIRROR_GAIN, reasons_against, volumes_ml
+from .quality import reasons_against, volumes_ml
 from .sources import CaseSource
 
 MARGIN = 2  # voxels kept around the anatomy when a map is cut out
@@ -118,21 +118,8 @@ def align_case(
         found = canonicalise(arrays["labels"], arrays["affine"], anatomy, reference)
     except SiblingsError as error:
         return _store(folder, Verdict(verdict.name, (error.message(),), verdict.volumes, key=key), {})
-    reasons = _unlike(arrays, found.agreement, anatomy, reference)
+    doubt = doubts(arrays["labels"], arrays["affine"], anatomy, reference, found.agreement)
+    reasons = (doubt,) if doubt else ()
     agreement = None if np.isnan(found.agreement) else found.agreement
     result = Verdict(verdict.name, reasons, verdict.volumes, found.outside_ml, agreement, key)
     return _store(folder, result, {} if reasons else {"code": encode(found.labels)})
-
-
-def _unlike(
-    arrays: dict[str, npt.NDArray[Any]], agreement: float, anatomy: Anatomy, reference: Reference
-) -> tuple[str, ...]:
-    """Reasons against a map that does not look like the cohort, or looks like it in a mirror."""
-    mirror = np.diag([-1.0, 1.0, 1.0, 1.0]) @ arrays["affine"]
-    turned = canonicalise(arrays["labels"], mirror, anatomy, reference, cut_limit=1.0).agreement
-    if turned > agreement + MIRROR_GAIN:
-        rule = f"agreement with the cohort {agreement:.2f}, of the mirror image {turned:.2f}"
-        return (f"mirrored: left and right are exchanged in the header or the labels ({rule})",)
-    if agreement < AGREEMENT:
-        return (f"does not look like the cohort: agreement {agreement:.2f}, at least {AGREEMENT} is needed",)
-    return ()

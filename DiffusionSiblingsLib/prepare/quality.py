@@ -15,8 +15,6 @@ LOOSE_SHARE = 0.05  # of a tissue's voxels outside its largest component
 # Area on the image border over volume^(2/3): 7.7 cm2 for a ventricle of 130 ml. A cut vein or vena cava, which
 # belongs to its atrium, stays below; a cut chamber is far above.
 BORDER_SHARE = 0.3
-AGREEMENT = 0.8  # with the cohort's mean after alignment
-MIRROR_GAIN = 0.01  # a mirror image that agrees so much better is the heart; the wrong one agrees 0.05 less or more
 
 Labels = npt.NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.geometry import starting_reference
+from DiffusionSiblingsLib.geometry import build_reference, starting_reference
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.nn.checkpoint import Networks, save_networks
 from DiffusionSiblingsLib.nn.denoiser import Denoiser, DenoiserConfig
@@ -18,13 +18,14 @@ from DiffusionSiblingsLib.nn.vae import Autoencoder, AutoencoderConfig
 from DiffusionSiblingsLib.training.train import SAMPLING
 
 ANATOMY = load_anatomy("heart")
-# Centre and semi-axes in mm (x, y, z), drawn one over the other; LV to LA lies along +z, the right heart at +x.
+# Centre and semi-axes in mm (x, y, z), one drawn over the other: LV to LA along +z, the right heart at +x, and no plane
+# of symmetry, so that a mirror image shows.
 PARTS = {
     "Myo": ((-12, 0, -15), (29, 29, 42)),
     "LV": ((-12, 0, -10), (20, 20, 34)),
     "RV": ((28, 0, -10), (18, 24, 32)),
-    "LA": ((-14, -6, 42), (24, 20, 19)),
-    "RA": ((34, -4, 40), (19, 20, 20)),
+    "LA": ((-14, -16, 42), (24, 20, 19)),
+    "RA": ((34, 14, 40), (19, 20, 20)),
     "Ao": ((-2, 18, 45), (10, 10, 40)),
 }
 
@@ -58,7 +59,8 @@ def small_model(folder: Path) -> Path:
     denoiser = DenoiserConfig(latent_channels=2, channels=(8, 8), attention=(), condition=8)
     networks = Networks(Autoencoder(autoencoder).eval(), Denoiser(denoiser).eval(), torch.zeros(2), torch.ones(2))
     heart = ellipsoid_heart()
-    reference = starting_reference(heart.labels, heart.affine, ANATOMY).tensors()
+    start = starting_reference(heart.labels, heart.affine, ANATOMY)
+    reference = build_reference([(heart.labels, heart.affine)], ANATOMY, start).tensors()
     folder.mkdir(parents=True, exist_ok=True)
     digest = save_networks(folder / "weights.safetensors", networks,
                            {key: torch.from_numpy(value) for key, value in reference.items()}, {})

@@ -155,3 +155,11 @@ def test_a_missing_model_or_device_is_said() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="cuda"):
             find_compute("cuda")
+
+
+def test_a_mirrored_twin_is_noticed(engine: Engine) -> None:
+    heart = ellipsoid_heart(direction=TILT)
+    assert engine.twin(heart).twin.warnings == ()
+    mirrored = dataclasses.replace(heart, affine=np.diag([-1.0, 1.0, 1.0, 1.0]) @ heart.affine)
+    (warning,) = engine.twin(mirrored).twin.warnings
+    assert "mirrored" in warning
