@@ -20,7 +20,7 @@ from .diffusion.edm import Schedule, precondition
 from .diffusion.noise import SampleNoise
 from .diffusion.sample import Sampler
 from .errors import ModelError
-from .finish import finish_edit, finish_generated
+from .finish import finish_edit, finish_generated, most_probable
 from .geometry import Reference
 from .labelmap import LabelMap
 from .modelcard import ModelCard
@@ -78,18 +78,12 @@ class Engine:
         return (mean - _grid(self.networks.latent_mean)) / _grid(self.networks.latent_std)
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, allowed: tuple[int, ...] | None = None) -> npt.NDArray[np.float16]:
-        """z: (1, C, d, h, w) standardised -> class probabilities (classes, 128, 128, 128) float16.
-
-        allowed: labels that may occur; the others have probability 0 and the rest is a softmax among themselves.
-        """
-        logits = self.networks.autoencoder.decoder(self.raw_latents(z))[0].float()  # (classes, 128, 128, 128)
-        if allowed is not None:
-            logits[[label for label in range(len(logits)) if label not in allowed]] = -torch.inf
-        return logits.softmax(0).half().cpu().numpy()
+    def decode(self, z: Tensor) -> Tensor:
+        """z: (1, C, d, h, w) standardised -> logits (classes, 128, 128, 128) float32 of the convolution decoder."""
+        return self.networks.autoencoder.decoder(self.raw_latents(z))[0].float()
 
     @torch.inference_mode()
-    def decode_field(self, z: Tensor) -> npt.NDArray[np.float16]:
+    def decode_field(self, z: Tensor) -> Tensor:
         """The same by the neural field, at the voxel centres of the canonical grid.
 
         Raises ModelError for a model without a field.
@@ -100,7 +94,7 @@ class Engine:
         features = field.features(self.raw_latents(z))
         axes = [((2 * torch.arange(n, device=z.device) + 1) / n - 1) for n in self.anatomy.shape]
         slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in axes[0].split(16)]
-        return torch.cat(slabs).movedim(-1, 0).float().softmax(0).half().cpu().numpy()
+        return torch.cat(slabs).movedim(-1, 0).float()
 
     def raw_latents(self, z: Tensor) -> Tensor:
         """Standardised latents as the decoders take them: the autoencoder's own scale, type and memory order."""
@@ -160,13 +154,25 @@ class Engine:
                seconds: float, margin: int) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
         began = time.perf_counter()
-        probabilities = self.decode(z, scope.allowed if scope is not None else None)
-        timings = {"sample": seconds, "decode": time.perf_counter() - began}
+        logits = self.decode(z)
+        decoded = most_probable(logits.cpu().numpy())
         sigma = self.schedule(request).sigma_of(request.psi)
         if twin is None or scope is None:
-            return finish_generated(request, k, probabilities, self.anatomy, sigma=sigma, timings=timings)
-        return finish_edit(request, k, probabilities, twin.twin, scope, self.anatomy, sigma=sigma, timings=timings,
-                           dilations=margin)
+            timings = {"sample": seconds, "decode": time.perf_counter() - began}
+            return finish_generated(request, k, decoded, self.anatomy, sigma=sigma, timings=timings)
+        probabilities = class_probabilities(logits, scope.allowed)
+        timings = {"sample": seconds, "decode": time.perf_counter() - began}
+        return finish_edit(request, k, probabilities, decoded, twin.twin, scope, self.anatomy, sigma=sigma,
+                           timings=timings, dilations=margin)
+
+
+def class_probabilities(logits: Tensor, allowed: tuple[int, ...]) -> npt.NDArray[np.float16]:
+    """logits: (classes, D, H, W) -> probabilities, the same shape, float16: a softmax among the allowed labels."""
+    forbidden = [label for label in range(len(logits)) if label not in allowed]
+    if forbidden:
+        logits = logits.clone()
+        logits[forbidden] = -torch.inf
+    return logits.softmax(0).half().cpu().numpy()
 
 
 def _grid(values: Tensor) -> Tensor:

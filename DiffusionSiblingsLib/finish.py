@@ -23,20 +23,23 @@ from .twin import Twin
 UInt8Array = npt.NDArray[np.uint8]
 
 
-def finish_generated(request: Request, k: int, probabilities: npt.NDArray[Any], anatomy: Anatomy, *, sigma: float,
+def finish_generated(request: Request, k: int, decoded: UInt8Array, anatomy: Anatomy, *, sigma: float,
                      timings: dict[str, float]) -> Sibling:
-    """A heart without a twin, on the canonical grid."""
-    raw = most_probable(probabilities)
-    template = canonical_labelmap(raw, anatomy)
-    measured, timings = _measure(request, raw, template, anatomy, timings)
+    """A heart without a twin, on the canonical grid. decoded: (128, 128, 128) uint8, the model's labels."""
+    template = canonical_labelmap(decoded, anatomy)
+    measured, timings = _measure(request, decoded, template, anatomy, timings)
     known = measured.pop("known")
     return Sibling(request=request, k=k, labelmap=template.with_labels(known), known=known, canonical=known,
                    sigma=sigma, timings=timings, **measured)
 
 
-def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: Anatomy,
-                *, sigma: float, timings: dict[str, float], dilations: int) -> Sibling:
-    """A sibling of a twin, on the twin's grid."""
+def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decoded: UInt8Array, twin: Twin,
+                scope: Scope, anatomy: Anatomy, *, sigma: float, timings: dict[str, float], dilations: int) -> Sibling:
+    """A sibling of a twin, on the twin's grid.
+
+    probabilities: (classes, 128, 128, 128), zero for labels that the scope does not allow. decoded: (128, 128, 128)
+    uint8, the model's labels without that limit, to say what the decoder alone would have changed.
+    """
     began = time.perf_counter()
     composition = compose(probabilities, twin, scope, anatomy)
     timings = {**timings, "compose": time.perf_counter() - began}
@@ -46,7 +49,7 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], twin:
     decoder_changes = None
     if scope.preserved is not None:
         kept = scope.preserved & (twin.canonical.labels > 0)
-        decoder_changes = int(np.count_nonzero(most_probable(probabilities)[kept] != twin.canonical.labels[kept]))
+        decoder_changes = int(np.count_nonzero(decoded[kept] != twin.canonical.labels[kept]))
     return Sibling(
         request=request, k=k, labelmap=deliver(known, twin, anatomy), known=known,
         canonical=resample_to_canonical(known, twin.labelmap.affine, twin.canonical.to_world, twin.frame),
@@ -73,14 +76,14 @@ def _measure(request: Request, raw: UInt8Array, grid: LabelMap, anatomy: Anatomy
     return values, {**timings, "check": time.perf_counter() - began}
 
 
-def most_probable(probabilities: npt.NDArray[Any]) -> UInt8Array:
-    """(C, D, H, W) probabilities -> (D, H, W) uint8 labels, by a running maximum (argmax is four times slower)."""
-    best = probabilities[0].copy()
+def most_probable(scores: npt.NDArray[Any]) -> UInt8Array:
+    """(C, D, H, W) logits or probabilities -> (D, H, W) uint8 labels, by a running maximum (argmax is slower)."""
+    best = scores[0].copy()
     labels = np.zeros(best.shape, dtype=np.uint8)
-    for label in range(1, len(probabilities)):
-        better = probabilities[label] > best
+    for label in range(1, len(scores)):
+        better = scores[label] > best
         labels[better] = label
-        np.maximum(best, probabilities[label], out=best)
+        np.maximum(best, scores[label], out=best)
     return labels
 
 

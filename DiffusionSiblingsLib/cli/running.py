@@ -28,7 +28,8 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
     for warning in encoded.twin.warnings if encoded is not None else ():
         print(f"siblings: note: {warning}", file=sys.stderr)
     scopes = [edit_scope(request, encoded.twin, engine.anatomy) for request in requests] if encoded is not None else []
-    region = scopes[0].editable if len(scopes) == 1 else None
+    bounded = len(requests) == 1 and bool(requests[0].box or requests[0].region)
+    region = scopes[0].editable if bounded and scopes else None
     folder = RunFolder(out, new_record(engine), engine.anatomy, format_name, encoded.twin if encoded else None)
     folder.begin(replace=replace_run)
     complete = False

@@ -56,8 +56,8 @@ def reconstruct(engine: Any, count: int) -> dict[str, Any]:
         twin = engine.twin(REAL / f"{name}.nii.gz")
         truth = twin.twin.canonical.labels
         for decoder in ("convolution", "field"):
-            probabilities = engine.decode(twin.z) if decoder == "convolution" else engine.decode_field(twin.z)
-            scores = dice(most_probable(probabilities), truth, values)
+            logits = engine.decode(twin.z) if decoder == "convolution" else engine.decode_field(twin.z)
+            scores = dice(most_probable(logits.numpy()), truth, values)
             counted = [score for tissue, score in scores.items() if tissue not in SYNTHETIC_TISSUE.get(name, ())]
             figures[f"{name}, {decoder}"] = {**scores, "mean": float(np.mean(counted))}
             rows.append([name, decoder, *(f"{scores[t]:.4f}" for t in values), f"{np.mean(counted):.4f}"])

@@ -14,7 +14,7 @@ from hearts import ANATOMY, ellipsoid_heart, small_model
 from DiffusionSiblingsLib.compose import edit_scope
 from DiffusionSiblingsLib.compute import find_compute
 from DiffusionSiblingsLib.diffusion.sample import Cancelled, Sampler
-from DiffusionSiblingsLib.engine import Encoded, Engine
+from DiffusionSiblingsLib.engine import Encoded, Engine, class_probabilities
 from DiffusionSiblingsLib.errors import DeviceError, InputError, ModelError
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.request import Request
@@ -133,11 +133,12 @@ def test_progress_covers_the_whole_request_and_can_cancel(engine: Engine, twin: 
 
 
 def test_probabilities_of_the_field_and_of_the_decoder_are_probabilities(engine: Engine, twin: Encoded) -> None:
-    for probabilities in (engine.decode(twin.z), engine.decode_field(twin.z)):
-        assert probabilities.shape == (7, *ANATOMY.shape)
-        assert np.allclose(probabilities.astype(np.float32).sum(0), 1.0, atol=0.01)
-    allowed = engine.decode(twin.z, (0, 3))
-    assert np.abs(allowed[[1, 2, 4, 5, 6]]).max() == 0.0
+    for logits in (engine.decode(twin.z), engine.decode_field(twin.z)):
+        assert logits.shape == (7, *ANATOMY.shape)
+        for allowed in (tuple(range(7)), (0, 3)):
+            probabilities = class_probabilities(logits, allowed)
+            assert np.allclose(probabilities.astype(np.float32).sum(0), 1.0, atol=0.01)
+            assert {label for label in range(7) if probabilities[label].any()} <= set(allowed)
 
 
 @pytest.mark.parametrize(("values", "message"), [
