@@ -132,14 +132,19 @@ def prepare(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """siblings train DATASET."""
+    from ..nn.checkpoint import load_networks
+    from ..registry import find_model
     from ..training.config import load_training_config
     from ..training.train import train as train_model
 
     config = load_training_config(arguments.config)
     if arguments.name:
         config = replace(config, name=arguments.name)
+    card = find_model(arguments.start) if arguments.start else None
     train_model(arguments.dataset, config, arguments.out, device=arguments.device, minutes=arguments.minutes,
-                about=_prose(arguments.about) if arguments.about else None)
+                about=_prose(arguments.about) if arguments.about else None,
+                start=load_networks(card.weights_path, sha256=card.sha256) if card else None,
+                keep_autoencoder=arguments.keep_autoencoder)
     return 0
 
 

@@ -100,6 +100,8 @@ def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     train.add_argument("--config", default="compact", help="compact or paper (default compact)")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="state, logs and the finished model")
     train.add_argument("--minutes", type=float, metavar="M", help="time limit for both stages together")
+    train.add_argument("--from", dest="start", metavar="MODEL", help="start from the weights of this model")
+    train.add_argument("--keep-autoencoder", action="store_true", help="with --from: train its denoiser alone")
     train.add_argument("--name", default="", help="id of the model (default heart-<config>)")
     train.add_argument("--about", type=Path, metavar="JSON",
                        help="prose for the model card: summary, intended_use, limits, data, architecture")

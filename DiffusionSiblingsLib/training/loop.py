@@ -117,6 +117,8 @@ class Runner:
     @property
     def progress(self) -> float:
         """Share of the run that is done, 0..1 (steps or time, whichever is further)."""
+        if not self.config.steps:
+            return 1.0
         by_time = self.seconds / self.limit if self.limit else 0.0
         return max(self.step / self.config.steps, by_time)
 

@@ -25,14 +25,16 @@ SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
 
 
 def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
-          minutes: float | None = None, about: dict[str, Any] | None = None) -> Path:
+          minutes: float | None = None, about: dict[str, Any] | None = None, start: Networks | None = None,
+          keep_autoencoder: bool = False) -> Path:
     """Trains on a packed data set (or its folder) -> the model folder `out`/model, ready for `--model`.
 
     minutes: limit for all stages together; without it each runs its number of steps. about: prose for the model card
-    (summary, intended_use, limits, data, architecture). A second call continues where the first stopped. Raises
-    InputError if the data set cannot be used.
+    (summary, intended_use, limits, data, architecture). start: networks of the same configuration to start from, and
+    with keep_autoencoder to train the denoiser of alone. A second call continues where the first stopped. Raises
+    InputError if the data set or the networks cannot be used.
     """
-    dataset = pack_file(dataset)
+    dataset, config = pack_file(dataset), _checked(config, start, keep_autoencoder)
     out.mkdir(parents=True, exist_ok=True)
     hardware = find_hardware(device)
     train_set, validation = load_cohort(dataset, ("train",)), load_cohort(dataset, ("validation",))
@@ -43,6 +45,8 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     if hardware.device.type == "cuda":
         train_set = dataclasses.replace(train_set, labels=train_set.labels.to(hardware.device))
     first = AutoencoderStage(config, train_set, validation, hardware, read_pack(dataset).anatomy)
+    if start is not None:
+        first.model.net.load_state_dict(start.autoencoder.state_dict())
     runner = Runner(first, config.autoencoder_stage, hardware, out, seed=config.seed,
                     limit_seconds=_seconds(minutes, config.autoencoder_stage.share))
     figures: dict[str, Any] = {"autoencoder": {**runner.run(), "steps": runner.step, "seconds": runner.seconds}}
@@ -50,6 +54,8 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     _wait_for_first(hardware)
     latents, held = prepare_latents(net, train_set, validation, config, hardware, out / "latents.safetensors")
     second = DenoiserStage(config, train_set, latents, held, hardware)
+    if start is not None:
+        second.model.net.load_state_dict(start.denoiser.state_dict())
     runner = Runner(second, config.denoiser_stage, hardware, out, seed=config.seed + 2,
                     limit_seconds=_seconds(minutes, config.denoiser_stage.share))
     figures["denoiser"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
@@ -63,6 +69,22 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std)
     figures["maps"] = len(train_set)
     return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, about or {})
+
+
+def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: bool) -> TrainingConfig:
+    """The configuration, less the stages of a kept autoencoder. Raises InputError where `start` does not fit."""
+    if start is None:
+        if keep_autoencoder:
+            raise InputError("There is no autoencoder to keep", rule="a model to start from",
+                             hint="name it with --from")
+        return config
+    if (start.autoencoder.config, start.denoiser.config) != (config.autoencoder, config.denoiser):
+        raise InputError("The model to start from has another architecture", value=start.autoencoder.config,
+                         rule=str(config.autoencoder), hint="choose the --config that it was trained with")
+    if not keep_autoencoder:
+        return config
+    none = dataclasses.replace(config.autoencoder_stage, steps=0)
+    return dataclasses.replace(config, autoencoder_stage=none, decoder_stage=None)
 
 
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],

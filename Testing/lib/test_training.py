@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hearts import ellipsoid_heart
 
+from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.geometry import starting_reference
+from DiffusionSiblingsLib.modelcard import read_card
+from DiffusionSiblingsLib.nn.checkpoint import load_networks
 from DiffusionSiblingsLib.nn.denoiser import DenoiserConfig
 from DiffusionSiblingsLib.nn.field import FieldConfig
 from DiffusionSiblingsLib.nn.vae import AutoencoderConfig
+from DiffusionSiblingsLib.pack import PackCase, write_pack
 from DiffusionSiblingsLib.training.augment import (
     identity_coordinates,
     random_rotation,
@@ -33,6 +39,7 @@ from DiffusionSiblingsLib.training.dataset import Cohort
 from DiffusionSiblingsLib.training.denoiser import DenoiserStage
 from DiffusionSiblingsLib.training.latents import Latents
 from DiffusionSiblingsLib.training.loop import Hardware, Runner
+from DiffusionSiblingsLib.training.train import train
 
 CPU = Hardware(torch.device("cpu"), None)
 STAGE = StageConfig(steps=6, batch=2, learning_rate=1e-3, warmup=2, evaluate_every=3)
@@ -148,3 +155,26 @@ def test_an_unknown_configuration_or_setting_is_refused() -> None:
         load_training_config("huge")
     with pytest.raises(InputError, match="lerning_rate"):
         training_config({**CONFIG.to_json(), "denoiser_stage": {"steps": 1, "batch": 1, "lerning_rate": 1.0}})
+
+
+def test_training_starts_from_a_model_and_can_keep_its_autoencoder(tmp_path: Path) -> None:
+    """The whole of it on a tiny data set: pack, three stages, model folder, and on from there."""
+    heart = ellipsoid_heart((128, 128, 128), 1.4)
+    start = starting_reference(heart.labels, heart.affine, load_anatomy("heart"))
+    cases = [(PackCase(name, name, split), heart.labels) for name, split in (("a", "train"), ("b", "validation"))]
+    write_pack(tmp_path / "dataset.safetensors", cases, start)
+    two = dataclasses.replace(STAGE, steps=2)
+    stages = {name: two for name in ("autoencoder_stage", "denoiser_stage", "decoder_stage")}
+    config = dataclasses.replace(CONFIG, name="heart-tiny", latent_variants=1, **stages)
+    card = read_card(train(tmp_path, config, tmp_path / "one", device="cpu"))
+    assert card.id == "heart-tiny"
+    assert set(card.card["training"]["figures"]) == {"autoencoder", "denoiser", "decoders"}
+    first = load_networks(card.weights_path, sha256=card.sha256)
+    folder = train(tmp_path, config, tmp_path / "two", device="cpu", start=first, keep_autoencoder=True)
+    second = load_networks(read_card(folder).weights_path)
+    before, after = first.autoencoder.state_dict(), second.autoencoder.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(InputError, match="another architecture"):
+        train(tmp_path, load_training_config("compact"), tmp_path / "three", device="cpu", start=first)
+    with pytest.raises(InputError, match="--from"):
+        train(tmp_path, config, tmp_path / "three", device="cpu", keep_autoencoder=True)
