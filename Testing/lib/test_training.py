@@ -164,7 +164,7 @@ def test_training_starts_from_a_model_and_can_keep_its_autoencoder(tmp_path: Pat
     cases = [(PackCase(name, name, split), heart.labels) for name, split in (("a", "train"), ("b", "validation"))]
     write_pack(tmp_path / "dataset.safetensors", cases, start)
     two = dataclasses.replace(STAGE, steps=2)
-    stages = {name: two for name in ("autoencoder_stage", "denoiser_stage", "decoder_stage")}
+    stages = dict.fromkeys(("autoencoder_stage", "denoiser_stage", "decoder_stage"), two)
     config = dataclasses.replace(CONFIG, name="heart-tiny", latent_variants=1, **stages)
     card = read_card(train(tmp_path, config, tmp_path / "one", device="cpu"))
     assert card.id == "heart-tiny"
