@@ -143,7 +143,10 @@ def test_ctrl_c_leaves_finished_siblings_and_a_valid_record(folder: Path, tmp_pa
     out = tmp_path / "stopped"
     twin = str(folder / "twin.seg.nrrd")
     arguments = run(folder, "perturb", twin, "--count", "500", "--steps", "4", "--out", str(out))
-    process = subprocess.Popen([sys.executable, "-m", "DiffusionSiblingsLib", *arguments],
+    def hear_ctrl_c() -> None:  # a test run in the background of a shell has it ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen([sys.executable, "-m", "DiffusionSiblingsLib", *arguments], preexec_fn=hear_ctrl_c,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if (out / "sibling_0001.seg.nrrd").exists():
