@@ -70,7 +70,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def measure(arguments: argparse.Namespace) -> int:
     """siblings measure FILE...: every file is measured; those that cannot be are said at the end (exit code 2)."""
-    from ..export.run_folder import measure_row
+    from ..export.run_folder import Measured
     from ..export.tables import short_table, write_metrics_csv
 
     anatomy = load_anatomy(arguments.anatomy)
@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace) -> int:
     for path in arguments.files:
         try:
             labelmap = read_labelmap(path, anatomy, labels)
-            rows.append(measure_row(str(path), labelmap, known_labels(labelmap, anatomy), anatomy))
+            rows.append(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(path)))
         except InputError as error:
             failed.append(f"siblings: {path}: {error}")
     shown = [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")} for row in rows]

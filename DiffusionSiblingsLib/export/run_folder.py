@@ -50,8 +50,9 @@ class RunFolder:
         """Makes the folder, measures the twin, writes a first record. Raises OutputError over another run's files."""
         clear_folder(self.out, replace=replace)
         if self.twin is not None:
-            self.record.twin = describe_twin(self.twin, self.anatomy)
-            self.rows.append(twin_row(self.twin, self.anatomy, self.record.twin))
+            measured = Measured.of(self.twin.labelmap, self.twin.known, self.anatomy)
+            self.record.twin = describe_twin(self.twin, measured)
+            self.rows.append({**measured.row("twin"), "edit": "twin"})
         self.record.write(self.record_path)
 
     def begin_request(self, request: Request) -> None:
@@ -109,7 +110,27 @@ def clear_folder(out: Path, *, replace: bool) -> None:
         raise output_error(out, error) from error
 
 
-def describe_twin(twin: Twin, anatomy: Anatomy) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Measured:
+    """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file."""
+
+    features: dict[str, float]
+    volumes: dict[str, float]
+    checks: dict[str, TopologyReport]
+
+    @classmethod
+    def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy) -> Measured:
+        """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels."""
+        affine = labelmap.affine
+        return cls(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy), check_both(known, anatomy))
+
+    def row(self, name: str) -> dict[str, object]:
+        """The map's row in metrics.csv."""
+        return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
+                **_measurements(self.features, self.volumes), **_check_columns(self.checks, self.checks)}
+
+
+def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
     """The twin's entry in the record: where it came from, its grid, its place, its own checks."""
     labelmap = twin.labelmap
     return {
@@ -123,23 +144,10 @@ def describe_twin(twin: Twin, anatomy: Anatomy) -> dict[str, Any]:
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
         "segments": [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments],
-        "features": {k: round(v, 6) for k, v in features(twin.known, labelmap.affine, anatomy).items()},
-        "volumes_ml": {k: round(v, 6) for k, v in tissue_volumes(twin.known, labelmap.affine, anatomy).items()},
-        "checks": {key: report.to_json() for key, report in check_both(twin.known, anatomy).items()},
+        "features": {k: round(v, 6) for k, v in measured.features.items()},
+        "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
+        "checks": {key: report.to_json() for key, report in measured.checks.items()},
     }
-
-
-def measure_row(name: str, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy) -> dict[str, object]:
-    """Metrics of a map that is no sibling: a twin, or any file."""
-    checks = check_both(known, anatomy)
-    return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
-            **_measurements(features(known, labelmap.affine, anatomy), tissue_volumes(known, labelmap.affine, anatomy)),
-            **_check_columns(checks, checks)}
-
-
-def twin_row(twin: Twin, anatomy: Anatomy, described: dict[str, Any]) -> dict[str, object]:
-    """The twin's row in metrics.csv."""
-    return {**measure_row("twin", twin.labelmap, twin.known, anatomy), "edit": "twin"} if described else {}
 
 
 def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
