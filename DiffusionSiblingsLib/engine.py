@@ -124,7 +124,8 @@ class Engine:
     def schedule(self, request: Request) -> Schedule:
         """The model's noise schedule with the request's number of steps."""
         sampling = self.card.sampling
-        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
+        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"],
+                        sampling.get("sigma_start"))
 
     def mask(self, scope: Scope | None, twin: Encoded | None) -> tuple[Tensor | None, int]:
         """Preserved latents of an inpainting (1, 1, d, h, w) bool and the dilations used; None for other edits.

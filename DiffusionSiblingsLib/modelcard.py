@@ -18,7 +18,8 @@ CARD_NAME = "model.json"
 @dataclass(frozen=True)
 class ModelCard:
     """id, version, anatomy: names. folder: where the card lies. weights: file name; sha256: of that file.
-    sampling: sigma_min, sigma_max, rho, sigma_data. card: the whole JSON document.
+    sampling: sigma_min, sigma_max, rho, sigma_data, and sigma_start where it is not sigma_max. card: the whole JSON
+    document.
     """
 
     id: str

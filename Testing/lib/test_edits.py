@@ -297,3 +297,17 @@ def test_stored_numbers() -> None:
 
 
 STORED = [0.17192742, -1.69149111]
+
+
+def test_pure_noise_of_sigma_max_narrows_a_wide_mode_and_the_lead_in_restores_it() -> None:
+    """Gaussian latents with one mode as wide as the heart's size (sd 62): the exact denoiser is known."""
+    width = 62.0
+
+    def spread(schedule: Schedule) -> float:
+        noise = SampleNoise(0, range(512), (1, 1, 1, 1))
+        sampler = Sampler(lambda z, sigma: z * width**2 / (width**2 + sigma**2), schedule)
+        return float(generate(sampler, noise).std()) / width
+
+    assert spread(Schedule()) == pytest.approx(80 / (80**2 + width**2) ** 0.5, abs=0.08)
+    assert spread(Schedule(sigma_start=320.0)) == pytest.approx(1.0, abs=0.08)
+    assert spread(Schedule(sigma_start=320.0)) / spread(Schedule()) > 1.2
