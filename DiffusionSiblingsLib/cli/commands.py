@@ -70,7 +70,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def measure(arguments: argparse.Namespace) -> int:
     """siblings measure FILE...: every file is measured; those that cannot be are said at the end (exit code 2)."""
-    from ..export.run_folder import Measured
+    from ..export.entries import Measured
     from ..export.tables import short_table, write_metrics_csv
 
     anatomy = load_anatomy(arguments.anatomy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,12 @@ from ..engine import Encoded, Engine
 from ..errors import InputError
 from ..export.run_folder import RunFolder
 from ..export.tables import short_table
+from ..labelmap import LabelMap
 from ..labelmap_io import read_labelmap
-from ..metrics.overlap import dice
-from ..record import hash_labelmap, read_record
+from ..record import read_record
+from ..replaying import check_twin, compare, new_record, open_recorded
 from ..request import Request
 from ..result import Sibling
-from .running import new_record
-
-SAME_DICE = 0.99  # another device or build rounds differently; below this a sibling counts as another one
-SAME_VOLUME = 0.01  # and no feature may be further off than 1 %
 
 
 def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
@@ -37,24 +35,13 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
             folder.begin_request(request)
         wanted = run["siblings"]
         for entry, sibling in zip(wanted, engine.run(request, encoded), strict=False):
-            rows.append(compare(entry, sibling, path.parent, engine))
+            rows.append(compare(entry, sibling, partial(_stored, path.parent / entry["file"], sibling, engine)))
             if folder is not None:
                 folder.add(sibling)
     if folder is not None:
         folder.finish(complete=True, title=f"Replay of {path.name}")
     print(json.dumps(rows, indent=1) if as_json else short_table(rows))
     return 3 if any(row["verdict"] == "different" for row in rows) else 0
-
-
-def open_recorded(model: dict[str, Any], compute: dict[str, Any], device: str) -> Engine:
-    """The engine of a record: the same weights, and the same floating type where this machine has it."""
-    engine = Engine.open(model["id"], device, dtype=compute["dtype"])
-    if engine.card.sha256 != model["sha256"]:
-        raise InputError("The installed model is not the one of the record",
-                         value=f"{engine.card.id} {engine.card.version}, SHA-256 {engine.card.sha256[:12]}...",
-                         rule=f"version {model['version']}, SHA-256 {model['sha256'][:12]}...",
-                         hint="install that version of the model")
-    return engine
 
 
 def _open_twin(engine: Engine, described: dict[str, Any] | None, moved: Path | None) -> Encoded | None:
@@ -65,29 +52,11 @@ def _open_twin(engine: Engine, described: dict[str, Any] | None, moved: Path | N
         raise InputError("The twin of the record is not there", value=path, rule="the label map that was edited",
                          hint="say where it is now with --twin")
     values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
-    encoded = engine.twin(path, values)
-    if hash_labelmap(encoded.twin.labelmap) != described["labels_sha256"]:
-        raise InputError("This is not the twin of the record", value=path,
-                         rule=f"a label map with hash {described['labels_sha256'][:12]}...",
-                         hint="name the unchanged file with --twin")
-    return encoded
+    return check_twin(engine.twin(path, values), described, named=path, hint="name the unchanged file with --twin")
 
 
-def compare(entry: dict[str, Any], sibling: Sibling, folder: Path, engine: Engine) -> dict[str, object]:
-    """One recorded sibling against its replay: identical (same hash), within tolerance, or different."""
-    row: dict[str, object] = {"sibling": entry["file"], "verdict": "identical"}
-    if entry["labels_sha256"] == hash_labelmap(sibling.labelmap):
-        return row | {"least Dice": 1.0, "largest feature difference [%]": 0.0}
-    off = max(abs(sibling.features[key] - value) / max(abs(value), 1e-9) for key, value in entry["features"].items())
-    least = _least_dice(folder / entry["file"], sibling, engine)
-    alike = off <= SAME_VOLUME and (least is None or least >= SAME_DICE)
-    return row | {"verdict": "within tolerance" if alike else "different", "least Dice": least,
-                  "largest feature difference [%]": 100 * off}
-
-
-def _least_dice(path: Path, sibling: Sibling, engine: Engine) -> float | None:
+def _stored(path: Path, sibling: Sibling, engine: Engine) -> LabelMap | None:
+    """The recorded sibling as its file has it, None where there is no file any more."""
     if not path.exists():
         return None
-    values = {tissue: numbers[0] for tissue, numbers in sibling.labelmap.tissues.items()}
-    stored = read_labelmap(path, engine.anatomy, values)
-    return min(dice(stored.labels, sibling.labelmap.labels, values).values())
+    return read_labelmap(path, engine.anatomy, {t: values[0] for t, values in sibling.labelmap.tissues.items()})

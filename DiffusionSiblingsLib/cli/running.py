@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from ..compose import edit_scope
 from ..engine import Encoded, Engine
-from ..export.run_folder import RunFolder, now
+from ..export.run_folder import RunFolder
 from ..export.tables import short_table
-from ..record import Record, software
+from ..replaying import new_record
 from ..request import Request
 
 SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "RA volume [ml]", "mean Dice to twin",
@@ -40,13 +40,6 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
         folder.finish(complete=complete, region=region, title=_title(twin), notes=_notes(engine, encoded, complete))
         _report(folder, complete, as_json)
     return 0
-
-
-def new_record(engine: Engine) -> Record:
-    """An empty record of this engine."""
-    card = engine.card
-    return Record(model={"id": card.id, "version": card.version, "sha256": card.sha256},
-                  compute={**engine.compute.to_json(), "software": software()}, created=now())
 
 
 def _make(engine: Engine, encoded: Encoded | None, requests: list[Request], folder: RunFolder) -> None:

@@ -1,0 +1,99 @@
+"""What the record and metrics.csv say of a twin and of a sibling; the same whoever runs the engine."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import Anatomy
+from ..labelmap import LabelMap
+from ..metrics.morphology import features, tissue_volumes
+from ..metrics.topology import TopologyReport, check_both
+from ..record import hash_file, hash_labelmap
+from ..result import Sibling
+from ..twin import Twin
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file."""
+
+    features: dict[str, float]
+    volumes: dict[str, float]
+    checks: dict[str, TopologyReport]
+
+    @classmethod
+    def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy) -> Measured:
+        """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels."""
+        affine = labelmap.affine
+        return cls(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy), check_both(known, anatomy))
+
+    def row(self, name: str) -> dict[str, object]:
+        """The map's row in metrics.csv."""
+        return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
+                **_measurements(self.features, self.volumes), **_check_columns(self.checks, self.checks)}
+
+
+def twin_row(measured: Measured) -> dict[str, object]:
+    """The twin's row in metrics.csv."""
+    return {**measured.row("twin"), "edit": "twin"}
+
+
+def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
+    """The twin's entry in the record: where it came from, its grid, its place, its own checks."""
+    labelmap = twin.labelmap
+    return {
+        "file": str(labelmap.source.resolve()) if labelmap.source else None,
+        "file_sha256": hash_file(labelmap.source) if labelmap.source else None,
+        "labels_sha256": hash_labelmap(labelmap),
+        "shape_kji": list(labelmap.labels.shape),
+        "warnings": list(twin.warnings),
+        "agreement_with_reference": round(twin.canonical.agreement, 4),
+        "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
+        "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
+        "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
+        "segments": [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments],
+        "features": {k: round(v, 6) for k, v in measured.features.items()},
+        "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
+        "checks": {key: report.to_json() for key, report in measured.checks.items()},
+    }
+
+
+def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:
+    """A sibling's entry in the record. file: its name beside the record."""
+    return {"file": file, "labels_sha256": hash_labelmap(sibling.labelmap), **sibling.to_json()}
+
+
+def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
+    """A sibling's row in metrics.csv."""
+    request, changes = sibling.request, sibling.changes or {}
+    row: dict[str, object] = {"map": name, "edit": request.describe(), "ratio": request.psi, "seed": request.seed,
+                              "k": sibling.k, **_measurements(sibling.features, sibling.volumes),
+                              **_check_columns(sibling.checks, sibling.raw_checks)}
+    row["voxels repaired"] = sibling.repair.changed_voxels if sibling.repair else 0
+    row["voxels changed inside region"] = changes.get("inside", "")
+    row["voxels changed outside region"] = changes.get("outside", "")
+    row["voxels in conflict with unknown tissue"] = sum(sibling.conflicts.values())
+    dice = list(sibling.dice_to_twin.values())
+    row["mean Dice to twin"] = float(np.mean(dice)) if dice else ""
+    return row
+
+
+def _measurements(measured: dict[str, float], volumes: dict[str, float]) -> dict[str, object]:
+    extra = {f"{tissue} volume [ml]": value for tissue, value in volumes.items()}
+    return {**measured, **{key: value for key, value in extra.items() if key not in measured}}
+
+
+def _check_columns(checks: dict[str, TopologyReport], raw: dict[str, TopologyReport]) -> dict[str, object]:
+    return {"violations [%]": checks["half"].violation_percent, "violations raw [%]": raw["half"].violation_percent,
+            "violations full resolution [%]": checks["full"].violation_percent,
+            "failed checks": "; ".join(checks["half"].failed)}
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
