@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -116,6 +116,18 @@ class Anatomy:
             if found:
                 return found
         return names.get(name_key(segment_name))
+
+    def identify_all(self, segments: Sequence[tuple[str, Mapping[str, str]]]) -> list[str | None]:
+        """The tissue of every segment (name, tags) of one label map, by code, then by name.
+
+        Where several segments carry one code ("Myocardium" for both ventricles' walls), those whose name says the same
+        keep it, if there are any.
+        """
+        found = [self.identify(name, tags) for name, tags in segments]
+        named = [self.identify(name) for name, _ in segments]
+        pairs = list(zip(found, named, strict=True))
+        agreed = {tissue for tissue, by_name in pairs if tissue is not None and tissue == by_name}
+        return [None if tissue in agreed and tissue != by_name else tissue for tissue, by_name in pairs]
 
 
 def name_key(name: str) -> tuple[str, ...]:

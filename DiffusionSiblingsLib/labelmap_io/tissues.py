@@ -56,12 +56,12 @@ def find_tissues(
     if labels:
         chosen = _explicit(labels, segments, anatomy, path)
         taken = set(chosen.values())
-        found = [_identify(segment, segments, anatomy) for segment in segments]
-        found = [None if tissue in taken else tissue for tissue in found]
+        found = [None if tissue in taken else tissue for tissue in _identified(segments, anatomy)]
         pairs = zip(segments, found, strict=True)
         return tuple(replace(s, tissue=chosen.get(s.value, tissue)) for s, tissue in pairs), False
     if any(segment.name or segment.tags for segment in segments):
-        return tuple(replace(s, tissue=_identify(s, segments, anatomy)) for s in segments), False
+        pairs = zip(segments, _identified(segments, anatomy), strict=True)
+        return tuple(replace(s, tissue=tissue) for s, tissue in pairs), False
     own = {tissue.label: tissue.id for tissue in anatomy.tissues}
     present = {segment.value for segment in segments}
     if present != set(own):
@@ -97,17 +97,9 @@ def _explicit(labels: Mapping[str, int], segments: Sequence[Segment], anatomy: A
     return chosen
 
 
-def _identify(segment: Segment, segments: Sequence[Segment], anatomy: Anatomy) -> str | None:
-    """The tissue of a segment by code, then name.
-
-    Where several segments carry one code ("Myocardium" for both ventricles' walls), those whose name says the same
-    keep it, if there are any.
-    """
-    tissue = anatomy.identify(segment.name, segment.tags)
-    if tissue is None or anatomy.identify(segment.name) == tissue:
-        return tissue
-    rivals = [s for s in segments if s is not segment and anatomy.identify(s.name, s.tags) == tissue]
-    return None if any(anatomy.identify(s.name) == tissue for s in rivals) else tissue
+def _identified(segments: tuple[Segment, ...], anatomy: Anatomy) -> list[str | None]:
+    """The tissue of every segment, by code, then name."""
+    return anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
 
 
 def _ask_for_labels(present: set[int], anatomy: Anatomy, path: Path) -> InputError:

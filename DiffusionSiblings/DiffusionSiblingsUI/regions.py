@@ -1,0 +1,126 @@
+"""Regions of an edit on the twin's grid: a ROI, or a segment of any segmentation. Part of the bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vtk
+
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.files import atomic_path
+from DiffusionSiblingsUI import grid as grids
+
+BoolArray = np.ndarray
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def region_mask(bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None) -> BoolArray:
+    """`masking`, all at once."""
+    steps = masking(bridged, roi=roi, segment=segment)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def masking(
+    bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None
+) -> Generator[None, None, BoolArray]:
+    """(D, H, W) bool on the twin's grid: inside the ROI and the segment (node, segment id), in short steps.
+
+    The ROI may be turned, and both may be under linear transforms. Raises InputError if no voxel is inside.
+    """
+    if roi is None and segment is None:
+        raise InputError("No region is chosen", rule="a ROI or a segment", hint="choose one, or edit whole tissues")
+    inside = None
+    if roi is not None:
+        inside = yield from _inside_roi(bridged.grid, roi)
+    if segment is not None:
+        painted = yield from _inside_segment(bridged.grid, *segment)
+        inside = painted if inside is None else inside & painted
+    if not inside.any():
+        names = [node.GetName() for node in (roi, segment[0] if segment else None) if node is not None]
+        raise InputError(
+            "The region holds no voxel of the twin",
+            value=" and ".join(names),
+            rule="the region overlaps the twin's image",
+            hint="move the region onto the heart, and look at it in the slice views",
+        )
+    return inside
+
+
+def region_file(
+    bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None, folder: Path
+) -> Path:
+    """The region as a mask on the twin's grid, in a file that `DiffusionSiblingsLib.region.read_region` reads."""
+    return write_mask(region_mask(bridged, roi=roi, segment=segment), bridged.grid.affine, Path(folder) / "region.nrrd")
+
+
+def _inside_roi(grid: grids.Grid, roi: Any) -> Generator[None, None, BoolArray]:
+    """(D, H, W) bool: voxels whose centre lies in the box of a ROI (outside of it if the ROI is inside out)."""
+    grids.to_world(roi)  # refuses a transform that bends space: the ROI is no box then
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(roi.GetObjectToWorldMatrix())  # the node hands out its live matrix
+    size = np.array(roi.GetSize())
+    if not (size > 0).all() or roi.GetNumberOfControlPoints() == 0:
+        raise InputError("The ROI has no size", value=roi.GetName(), rule="a box with three sides above 0",
+                         hint="place the ROI around the region in the slice views")
+    to_box = np.linalg.inv(grids.as_array(matrix)) @ grid.affine  # IJK of the array -> mm from the centre of the box
+    k, j, i = (np.arange(count, dtype=np.float64) for count in grid.shape)
+    outside_out = not roi.GetInsideOut()
+    inside = np.empty(grid.shape, dtype=bool)
+    for slab in grids.slabs((grid.shape[0], *(4 * count for count in grid.shape[1:]))):
+        part = np.ones((slab.stop - slab.start, *grid.shape[1:]), dtype=bool)
+        for axis in range(3):
+            a, limit = to_box[axis], size[axis] / 2 + 1e-6
+            plane = (a[1] * j)[:, None] + (a[0] * i)[None, :] + a[3]
+            place = (a[2] * k[slab])[:, None, None] + plane[None]
+            part &= np.abs(place, out=place) <= limit
+        inside[slab] = part if outside_out else ~part
+        yield
+    return inside
+
+
+def _inside_segment(grid: grids.Grid, node: Any, segment_id: str) -> Generator[None, None, BoolArray]:
+    """(D, H, W) bool: the nearest voxel of a segment, whatever its grid, covers the voxel's centre."""
+    segmentation = node.GetSegmentation()
+    segment = segmentation.GetSegment(segment_id) if segmentation is not None else None
+    if segment is None:
+        raise InputError("The region's segment is not there", value=segment_id, rule=f"a segment of {node.GetName()}",
+                         hint="choose the segment again")
+    if not segmentation.ContainsRepresentation(grids.LABELMAP):
+        raise InputError(
+            f"{node.GetName()} has no voxels", value="closed surfaces only", rule="a painted segment as region",
+            hint="in the Segmentations module create its binary labelmap representation",
+        )
+    layers = grids.layers_of(segmentation, [segment_id])
+    if not layers:
+        raise InputError("The region's segment is empty", value=segment.GetName(), rule="at least one voxel",
+                         hint="paint the region")
+    layer = layers[0]
+    world = grids.to_world(node)
+    yield
+    mask = (layer.labels == layer.values[segment_id]).view(np.uint8)
+    start = world @ grids.moved(layer.matrix, layer.extent[::2])
+    resampled = yield from grids.resampled(mask, np.linalg.inv(start) @ grid.affine, grid.shape)
+    return resampled.view(bool)
+
+
+def write_mask(mask: BoolArray, affine: np.ndarray, path: Path) -> Path:
+    """A (D, H, W) bool mask as an uncompressed NRRD file, whole or not at all. affine: (4, 4) IJK -> RAS mm."""
+    lps = _LPS @ affine
+    directions = " ".join(f"({','.join(repr(float(value)) for value in lps[:3, axis])})" for axis in range(3))
+    header = (
+        f"NRRD0004\ntype: unsigned char\ndimension: 3\nspace: left-posterior-superior\n"
+        f"sizes: {' '.join(map(str, mask.shape[::-1]))}\nspace directions: {directions}\n"
+        f"kinds: domain domain domain\nencoding: raw\n"
+        f"space origin: ({','.join(repr(float(value)) for value in lps[:3, 3])})\n\n"
+    )
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(header.encode("ascii"))
+        file.write(np.ascontiguousarray(mask).view(np.uint8).data)
+    return path
