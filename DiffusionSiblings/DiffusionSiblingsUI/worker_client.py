@@ -1,0 +1,375 @@
+"""The child process that does the work: start it, ask it, hear its progress, stop it, notice its end.
+
+No threads, no Qt, no pipe to read from: the child writes its events into a file that `poll` reads, so that nothing here
+ever waits, and that works alike on Linux, macOS and Windows. torch is loaded in the child only.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from DiffusionSiblingsLib import errors
+from DiffusionSiblingsLib.errors import SiblingsError
+
+CANCEL_GRACE = 0.9  # s until a child that does not answer a cancel is killed; the user is promised one second
+STOP_GRACE = 1.0  # s for a child to end by itself when Slicer ends
+LONGEST_LINE = 2000  # bytes to send at once; a pipe takes 4096 on every system without making the sender wait
+LAST_LINES = 20  # of the log, in messages about a child that died
+# Passive: threads that wait must not spin, or one busy neighbour (Slicer's window) slows every step many times.
+QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+OWN_SETTINGS = ("SIBLINGS_RESOURCES", "SIBLINGS_MODELS")  # of this process, where the environment given lacks them
+
+OnEvent = Callable[["Job", dict[str, Any]], None]
+
+
+class WorkerDied(SiblingsError):  # noqa: N818, what happened, in the words of the message
+    """The child ended while it had work. log: the last lines that it wrote."""
+
+    log = ""
+
+
+@dataclass
+class Job:
+    """One command on its way.
+
+    state: 'running', 'done', 'failed' or 'cancelled'. progress: 0..1 over the whole job. what: what is being done, in
+    words. seconds_left: None while nobody knows. events: all but the progress, as they came. error: of a failed job.
+    log: where a failure came from, for the details. result: the values of the "done" event.
+    """
+
+    id: int
+    command: dict[str, Any]
+    on_event: OnEvent | None = None
+    state: str = "running"
+    progress: float = 0.0
+    what: str = "Starting the worker"
+    seconds_left: float | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
+    error: SiblingsError | None = None
+    log: str = ""
+    result: dict[str, Any] | None = None
+    started: bool = False
+    cancel_by: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its end has not come yet."""
+        return self.state == "running"
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether it was asked to stop and has not yet."""
+        return self.running and self.cancel_by is not None
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """Its events of one kind, such as "sibling"."""
+        return [values for values in self.events if values["event"] == event]
+
+
+class WorkerClient:
+    """Starts the child at the first command and again after it died; one job is done after the other.
+
+    python: the interpreter that has torch. library_parent: the folder that holds DiffusionSiblingsLib. work: a folder
+    for logs and events. environment: of the child (None: this process's own).
+    """
+
+    def __init__(self, python: Path, library_parent: Path, work: Path,
+                 environment: Mapping[str, str] | None = None) -> None:
+        self.python, self.library_parent, self.work = Path(python), Path(library_parent), Path(work)
+        self._environment = environment
+        self._numbers, self._starts = itertools.count(1), itertools.count(1)
+        self._jobs: dict[int, Job] = {}
+        self._lines: collections.deque[bytes] = collections.deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ending: list[subprocess.Popen[bytes]] = []
+        self._events: Any = None
+        self._rest = b""
+        self.log_path: Path | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the child is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is on its way."""
+        return any(job.running for job in self._jobs.values())
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child."""
+        return self._process.pid if self._process is not None else None
+
+    def submit(self, command: Mapping[str, Any], on_event: OnEvent | None = None) -> Job:
+        """Sends a command to the child, which is started if it is not there. Raises WorkerDied if it cannot be."""
+        if self._process is not None and self._process.poll() is not None:
+            self.poll()  # what it had left to say, then its death
+        if self._process is None:
+            self._start()
+        job = Job(next(self._numbers), dict(command), on_event)
+        self._jobs[job.id] = job
+        self._send({**job.command, "id": job.id})
+        return job
+
+    def poll(self) -> None:
+        """Takes in what the child said since, kills one that ignores a cancel, notices one that died. Never waits."""
+        self._ending = [process for process in self._ending if process.poll() is None]
+        if self._process is None:
+            return
+        ended = self._process.poll()
+        self._read()  # after asking whether it ended, so that its last words are in
+        self._dispatch()
+        if self._process is None:
+            return
+        now = time.monotonic()
+        overdue = [job for job in self._jobs.values() if job.cancel_by is not None and job.cancel_by <= now]
+        if ended is not None:
+            self._died(ended)
+        elif overdue:
+            self._kill_for(overdue)
+
+    def cancel(self, job: Job) -> None:
+        """Asks the child to stop a job; `poll` sees to it that the job ends within a second."""
+        if job.running and job.cancel_by is None:
+            job.cancel_by = time.monotonic() + CANCEL_GRACE
+            job.what = "Cancelling"
+            self._send({"command": "cancel", "id": job.id})
+
+    def wait(self, job: Job, tick: Callable[[], None] | None = None) -> Job:
+        """Polls until the job has ended. tick: called in between, for an event loop."""
+        while True:
+            self.poll()
+            if not job.running:
+                return job
+            if tick is not None:
+                tick()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ends the child with all that it started; jobs on their way are cancelled."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._write(process, b'{"command": "quit"}\n')
+            _close(process.stdin)
+            try:
+                process.wait(STOP_GRACE)
+            except subprocess.TimeoutExpired:
+                pass
+            _kill_tree(process)
+            self._ending.append(process)
+        self._close_events()
+        for job in self._take_jobs():
+            self._finish(job, "cancelled", {"id": job.id, "event": "cancelled"})
+
+    def last_words(self) -> str:
+        """The last lines of the child's log."""
+        try:
+            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines() if self.log_path else []
+        except OSError:
+            return ""
+        return "\n".join(lines[-LAST_LINES:])
+
+    # Starting and ending the child
+
+    def _start(self) -> None:
+        name = f"worker-{os.getpid()}-{next(self._starts)}"
+        self.log_path, events = self.work / f"{name}.log", self.work / f"{name}.jsonl"
+        command = [str(self.python), "-u", "-m", "DiffusionSiblingsLib.worker", "--own-group"]
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            with events.open("wb") as out, self.log_path.open("wb") as log:
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=log, bufsize=0,
+                                                 cwd=self.work, env=self._child_environment(), **_own_group())
+            self._events = events.open("rb")
+        except OSError as error:
+            raise WorkerDied("The worker could not be started", value=f"{self.python}: {error}",
+                             rule="a Python with the module's packages, and a temporary folder that can be written",
+                             hint="install the packages from the module's panel, check the free disk space") from error
+        self._rest = b""
+
+    def _child_environment(self) -> dict[str, str]:
+        child = dict(os.environ if self._environment is None else self._environment)
+        for name in OWN_SETTINGS:
+            if name in os.environ:
+                child.setdefault(name, os.environ[name])
+        paths = [str(self.library_parent), child.get("PYTHONPATH", "")]
+        return {**child, **QUIET_THREADS, "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+                "PYTHONUTF8": "1"}
+
+    def _died(self, code: int) -> None:
+        """The child is gone: its jobs fail, the next command starts another."""
+        self._process = None
+        self._close_events()
+        error = died(code, self.last_words(), self.log_path)
+        for job in self._take_jobs():
+            if job.cancel_by is not None:
+                self._finish(job, "cancelled", {"id": job.id, "event": "cancelled"})
+            else:
+                job.error, job.log = error, error.log
+                self._finish(job, "failed", {"id": job.id, "event": "failed", "kind": "WorkerDied", "what": error.what,
+                                             "value": error.value, "rule": "", "hint": error.hint, "log": error.log})
+
+    def _kill_for(self, overdue: list[Job]) -> None:
+        """Kills a child that goes on with a cancelled job; jobs that it had not begun go to the next child."""
+        process, self._process = self._process, None
+        if process is not None:
+            _kill_tree(process)
+            _close(process.stdin)
+            self._ending.append(process)
+        self._close_events()
+        again = [job for job in self._take_jobs() if job not in overdue]
+        for job in overdue:
+            self._finish(job, "cancelled", {"id": job.id, "event": "cancelled"})
+        if again and self._process is None:
+            self._start()
+        for job in again:
+            self._jobs[job.id] = job
+            self._send({**job.command, "id": job.id})
+
+    # The line
+
+    def _send(self, command: dict[str, Any]) -> None:
+        line = json.dumps(command).encode("utf-8") + b"\n"
+        if len(line) > LONGEST_LINE:
+            path = self.work / f"command-{os.getpid()}-{command.get('id', 0)}.json"
+            path.write_bytes(line)
+            line = json.dumps({"command_file": str(path)}).encode("utf-8") + b"\n"
+        if self._process is not None:
+            self._write(self._process, line)
+
+    @staticmethod
+    def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
+        """A child that is gone takes nothing more; `poll` notices that."""
+        try:
+            if process.stdin is not None and not process.stdin.closed:
+                process.stdin.write(line)
+                process.stdin.flush()
+        except OSError:
+            pass
+
+    def _read(self) -> None:
+        if self._events is not None and (more := self._events.read()):
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            self._lines.extend(lines)
+
+    def _dispatch(self) -> None:
+        """Each line once, even if a callback runs the event loop and this is called again meanwhile."""
+        while self._lines:
+            line = self._lines.popleft().strip()
+            try:
+                values = json.loads(line) if line else {}
+            except ValueError:
+                continue  # a library in the child that writes past all standard streams
+            job = self._jobs.get(values.get("id")) if isinstance(values, dict) else None
+            if job is not None:
+                self._take(job, values)
+
+    def _take(self, job: Job, values: dict[str, Any]) -> None:
+        """One event of a job."""
+        event = values["event"]
+        if event == "progress":
+            job.progress = max(job.progress, values["done"])
+            job.seconds_left = values["seconds_left"]
+            job.what = job.what if job.cancelling else values["what"]
+            self._tell(job, values)
+            return
+        job.events.append(values)
+        if event == "started":
+            job.started = True
+        elif event == "done":
+            job.result = {key: value for key, value in values.items() if key not in ("id", "event")}
+            job.progress, job.seconds_left = 1.0, 0.0
+        elif event == "failed":
+            job.error, job.log = error_of(values), values.get("log", "")
+        if event in ("done", "failed", "cancelled"):
+            self._jobs.pop(job.id, None)
+            job.state = event
+        self._tell(job, values)
+
+    def _finish(self, job: Job, state: str, values: dict[str, Any]) -> None:
+        job.state = state
+        job.events.append(values)
+        self._tell(job, values)
+
+    @staticmethod
+    def _tell(job: Job, values: dict[str, Any]) -> None:
+        if job.on_event is not None:
+            job.on_event(job, values)
+
+    def _take_jobs(self) -> list[Job]:
+        jobs, self._jobs = list(self._jobs.values()), {}
+        return jobs
+
+    def _close_events(self) -> None:
+        _close(self._events)
+        self._events = None
+        self._lines.clear()
+
+
+def error_of(values: Mapping[str, Any]) -> SiblingsError:
+    """The error that a "failed" event tells of, as the class that it was in the child."""
+    kind = getattr(errors, str(values.get("kind", "")), SiblingsError)
+    if not (isinstance(kind, type) and issubclass(kind, SiblingsError)):
+        kind = SiblingsError
+    return kind(values.get("what", "The worker failed"), value=values.get("value", ""), rule=values.get("rule", ""),
+                hint=values.get("hint", ""))
+
+
+def died(code: int, log: str, log_path: Path | None) -> WorkerDied:
+    """The error for a child that ended by itself, or was ended by someone else."""
+    how = f"exit code {code}"
+    hint = "run it again: the worker starts anew"
+    if code < 0:
+        try:
+            how = f"signal {-code} ({signal.Signals(-code).name})"
+        except ValueError:
+            how = f"signal {-code}"
+        if -code == getattr(signal, "SIGKILL", 9):
+            hint += "; if it ends again, there may be too little memory: close programs or crop the segmentation"
+    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+    error = WorkerDied("The worker ended before its work was done", value=f"{how}{'; ' + last if last else ''}",
+                       hint=f"{hint}. Log: {log_path}")
+    error.log = log
+    return error
+
+
+def _own_group() -> dict[str, Any]:
+    """The child leads a group of its own, so that it ends with its children, and Ctrl-C in a shell is not for it."""
+    if os.name == "nt":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined,unused-ignore]
+    return {"start_new_session": True}
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Ends the child and all that it started, without waiting for it."""
+    try:
+        if os.name == "nt":
+            if process.poll() is None:
+                taskkill = shutil.which("taskkill") or "taskkill"
+                subprocess.Popen([taskkill, "/T", "/F", "/PID", str(process.pid)], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 creationflags=subprocess.CREATE_NO_WINDOW)  # type: ignore[attr-defined,unused-ignore]
+            return
+        os.killpg(process.pid, signal.SIGKILL)  # also when the leader is gone and its children are not
+    except OSError:
+        pass
+
+
+def _close(stream: Any) -> None:
+    try:
+        if stream is not None:
+            stream.close()
+    except OSError:
+        pass

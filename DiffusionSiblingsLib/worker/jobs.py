@@ -1,0 +1,305 @@
+"""What the worker does for each command; the model and the twin stay loaded between commands."""
+
+from __future__ import annotations
+
+import gc
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..anatomy import Anatomy, load_anatomy
+from ..compose import edit_scope
+from ..compute import find_compute
+from ..engine import Encoded, Engine
+from ..errors import InputError, SiblingsError
+from ..exchange import has_exchange, read_exchange, write_exchange
+from ..export.entries import Measured, describe_twin, sibling_entry, sibling_row, twin_row
+from ..labelmap import LabelMap
+from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io.tissues import check_tissues
+from ..record import hash_labelmap
+from ..registry import DEFAULT_MODEL, find_model
+from ..replaying import check_twin, compare, new_record, open_recorded
+from ..request import Request
+from ..result import Sibling
+from . import memory
+from .progress import Costs, Course
+
+Watch = Callable[[Course], None]
+
+
+class Workshop:
+    """The engine that was used last and the twin that was placed last, and what can be done with them."""
+
+    def __init__(self) -> None:
+        self.costs = Costs()
+        self._engine: tuple[object, Engine] | None = None
+        self._twin: tuple[object, Encoded, Measured] | None = None
+
+    def do(self, command: dict[str, Any], task: Any, watch: Watch) -> dict[str, Any]:
+        """Does one command -> the values of its "done" event. Raises SiblingsError, or what went wrong."""
+        jobs = {"hello": self.hello, "run": self.run, "replay": self.replay, "measure": self.measure,
+                "estimate": self.estimate}
+        job = jobs.get(command["command"])
+        if job is None:
+            raise InputError("The worker does not know this command", value=command["command"],
+                             rule=f"one of {', '.join(jobs)}, cancel, quit")
+        course = Course(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
+                                                                       seconds_left=left))
+        watch(course)
+        try:
+            return job(command, task, course)
+        except KeyError as error:
+            raise InputError("The command lacks something", value=command["command"], rule=f"it has {error}") from error
+
+    def explain(self, error: Exception) -> Exception:
+        """An error as the user should hear it; after one of memory, what can be given up is given up."""
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or _means_memory(error):
+            self._twin = self._engine = None
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            return memory.too_little(f"{type(error).__name__} while the run was under way")
+        return error
+
+    def hello(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+        """Versions and devices."""
+        free = memory.free_memory()
+        devices = [{"id": "cpu", "name": platform.processor() or platform.machine(), "free": free}]
+        if torch.cuda.is_available():
+            devices.insert(0, {"id": "cuda", "name": torch.cuda.get_device_name(0),
+                               "free": torch.cuda.mem_get_info(0)[0]})
+        if torch.backends.mps.is_available():
+            devices.insert(0, {"id": "mps", "name": "Apple GPU", "free": free})
+        return {"version": __version__, "torch": torch.__version__, "python": platform.python_version(),
+                "executable": sys.executable, "threads": torch.get_num_threads(), "devices": devices}
+
+    def estimate(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+        """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
+        card = find_model(command.get("model", DEFAULT_MODEL))
+        shape = command.get("shape") or load_anatomy(card.anatomy).shape
+        held = memory.MODEL if self._engine is not None else 0
+        wanted = memory.needed(tuple(int(n) for n in shape), _size(card.weights_path)) - held
+        free = memory.free_memory()
+        return {"needed": wanted, "free": free, "enough": free is None or wanted <= free}
+
+    def measure(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+        """Rows of metrics.csv of label maps as they are."""
+        anatomy = load_anatomy(command.get("anatomy", "heart"))
+        names = command.get("names") or [Path(stem).name for stem in command["maps"]]
+        rows = []
+        course.plan("measure", 12.0 * len(names))
+        for stem, name in zip(command["maps"], names, strict=True):
+            course.start("measure", f"Measuring {name}", 12.0)
+            labelmap = read_exchange(stem)
+            rows.append(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(name))
+        course.finish()
+        return {"rows": rows}
+
+    def run(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+        """Makes the siblings of all requests into `out`, each told as soon as it is there."""
+        began, out = time.monotonic(), Path(command["out"])
+        requests = [Request.from_json(values) for values in command["requests"]]
+        if not requests:
+            raise InputError("There is nothing to do", rule="at least one request")
+        model = command.get("model", DEFAULT_MODEL)
+        twin = self._take(command, model, requests, course)
+        engine = self.engine(model, command.get("device", "auto"), course=course)
+        encoded, measured = self._place(engine, twin, requests, course)
+        record, rows = new_record(engine), []
+        if encoded is not None and measured is not None:
+            for request in requests:  # says what is wrong with the last request before the first is made
+                edit_scope(request, encoded.twin, engine.anatomy)
+            record.twin = describe_twin(encoded.twin, measured)
+            rows.append(twin_row(measured))
+            task.emit("twin", row=rows[0], warnings=list(encoded.twin.warnings), entry=record.twin)
+        out.mkdir(parents=True, exist_ok=True)
+        record.runs = [{"request": request.to_json(), "siblings": []} for request in requests]
+        since = time.monotonic()
+        for index, (number, sibling) in enumerate(self._make(engine, encoded, requests, task, course)):
+            name = f"sibling_{index:04d}"
+            stem = write_exchange(sibling.labelmap, out / name)
+            entry, row = sibling_entry(name, sibling), sibling_row(name, sibling)
+            record.runs[number]["siblings"].append(entry)
+            rows.append(row)
+            task.emit("sibling", index=index, request=number, k=sibling.k, stem=str(stem), row=row, entry=entry,
+                      seconds=round(time.monotonic() - since, 3))
+            since = time.monotonic()
+        record.complete = True
+        return {"record": record.to_json(), "rows": rows, "seconds": round(time.monotonic() - began, 3)}
+
+    def replay(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+        """Makes a record's siblings again -> one verdict each. siblings: folder of the recorded ones, if they are left.
+
+        region: the file that now holds the region of the record's requests.
+        """
+        began, record = time.monotonic(), command["record"]
+
+        def opener(model: str, device: str, *, dtype: str) -> Engine:
+            return self.engine(model, device, dtype=dtype, course=course)
+
+        runs = [(Request.from_json(_moved(run["request"], command.get("region"))), run["siblings"])
+                for run in record["runs"]]
+        if record["twin"] is not None and not command.get("twin"):
+            raise InputError("The twin of the record is not there", rule="the segmentation that was edited",
+                             hint="choose it as the twin, then replay")
+        requests = [request for request, _ in runs]
+        twin = self._take(command, record["model"]["id"], requests, course)
+        engine = open_recorded(record["model"], record["compute"], command.get("device", "auto"), opener)
+        encoded, _ = self._place(engine, twin, requests, course)
+        if encoded is not None:
+            check_twin(encoded, record["twin"], named="the segmentation chosen as twin",
+                       hint="choose the unchanged segmentation, with the same tissues")
+        folder, rows = command.get("siblings"), []
+        entries = [iter(wanted) for _, wanted in runs]
+        for number, sibling in self._make(engine, encoded, requests, task, course):
+            entry = next(entries[number], None)
+            if entry is not None:  # a run that was stopped has fewer siblings than were asked for
+                stem = Path(folder) / entry["file"] if folder else None
+                rows.append(compare(entry, sibling, lambda stem=stem: _stored(stem)))
+                task.emit("replayed", row=rows[-1])
+        return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
+
+    def engine(self, model: str, device: str, *, dtype: str | None = None, course: Course) -> Engine:
+        """The engine kept from before if it is the one, else it is opened."""
+        card, compute = find_model(model), find_compute(device, dtype)
+        key = (card.id, card.sha256, compute)
+        if self._engine is None or self._engine[0] != key:
+            course.start("open", f"Opening model {card.id}", 1)
+            memory.require(memory.needed((0,), _size(card.weights_path)), memory.free_memory())
+            self._engine = self._twin = None
+            self._engine = (key, Engine.open(model, device, dtype=dtype))
+        course.drop("open")
+        return self._engine[1]
+
+    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: Course) -> LabelMap | None:
+        """The twin of a command as it was handed over; all that is to come is planned."""
+        anatomy = load_anatomy(find_model(model).anatomy)
+        twin = _read_twin(command, anatomy) if command.get("twin") else None
+        shape = twin.labels.shape if twin is not None else anatomy.shape
+        course.plan("open", 1)
+        if twin is not None:
+            course.plan("place", effort(shape))
+            course.plan("measure", effort(shape))
+        for request in requests:
+            if request.needs_twin and twin is None:
+                raise InputError("The edit needs a twin", value=request.edit, rule="a label map to start from")
+            course.plan("sample", request.count * _steps(request))
+            course.plan("finish", request.count * effort(shape))
+        return twin
+
+    def _place(self, engine: Engine, twin: LabelMap | None, requests: list[Request],
+               course: Course) -> tuple[Encoded | None, Measured | None]:
+        """The twin placed and measured, if it is not the one kept from before. Raises DeviceError without memory."""
+        shape = twin.labels.shape if twin is not None else engine.anatomy.shape
+        on_gpu = engine.compute.device.type == "cuda"
+        wanted = memory.needed(shape, _size(engine.card.weights_path), engine.compute.batch)
+        memory.require(wanted - (memory.MODEL if on_gpu else 0), memory.free_memory())
+        if twin is None:
+            return None, None
+        key = (self._engine[0] if self._engine else None, hash_labelmap(twin),
+               tuple((s.value, s.name, s.tissue, s.identifier) for s in twin.segments))
+        if self._twin is None or self._twin[0] != key:
+            self._twin = None
+            course.start("place", "Placing the twin in the model's frame", effort(shape))
+            encoded = engine.twin(twin)
+            course.start("measure", "Measuring the twin", effort(shape))
+            measured = Measured.of(encoded.twin.labelmap, encoded.twin.known, engine.anatomy)
+            course.finish()
+            self._twin = (key, encoded, measured)
+        course.drop("place")
+        course.drop("measure")
+        return self._twin[1], self._twin[2]
+
+    def _make(self, engine: Engine, encoded: Encoded | None, requests: list[Request], task: Any,
+              course: Course) -> Iterator[tuple[int, Sibling]]:
+        """(number of the request, sibling), with the course kept up to date."""
+        shape = encoded.twin.known.shape if encoded is not None else engine.anatomy.shape
+        whole, made = sum(request.count for request in requests), 0
+        for number, request in enumerate(requests):
+            steps, finished = _steps(request), 0
+            sampling = _Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape))
+            sampling.begin(finished, made, whole)
+            for sibling in engine.run(request, encoded, progress=sampling):
+                task.check()
+                yield number, sibling
+                finished, made = finished + 1, made + 1
+                sampling.begin(finished, made, whole)
+        course.finish()
+
+
+class _Sampling:
+    """Listens to the engine's progress and tells sampling from finishing."""
+
+    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float) -> None:
+        self._course, self._task, self._finish = course, task, finish
+        self._count, self._steps, self._batch = count, steps, batch
+        self._finished, self._sampled, self._name = 0, 0, ""
+
+    def begin(self, finished: int, made: int, whole: int) -> None:
+        """What comes after `finished` siblings of this request (`made` of `whole` in the job)."""
+        self._finished = finished
+        if finished == self._count:
+            return
+        self._name = f"sibling {made + 1} of {whole}"
+        if finished < self._sampled or not self._steps:
+            self._course.start("finish", f"Checking {self._name}", self._finish)
+        else:
+            together = min(self._batch, self._count - finished)
+            self._course.start("sample", f"Sampling {self._name}", together * self._steps)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._task.check()
+        share = done * self._count / total  # siblings of the request that are sampled, fractions included
+        self._course.advance((share - self._finished) * self._steps)
+        if done * self._count % total == 0:
+            self._sampled = done * self._count // total
+            self._course.start("finish", f"Checking {self._name}", self._finish)
+
+
+def effort(shape: tuple[int, ...]) -> float:
+    """Units of the work that grows with the twin's grid: a constant, and one for every million voxels."""
+    return 5.0 + shape[0] * shape[1] * shape[2] / 1e6
+
+
+def _read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
+    """The twin from an exchange stem, or from a label map file with `labels` (tissue id -> value)."""
+    path = Path(command["twin"])
+    if not has_exchange(path):
+        return read_labelmap(path, anatomy, command.get("labels"))
+    labelmap = read_exchange(path)
+    check_tissues(labelmap, anatomy, Path("The segmentation"))
+    return labelmap
+
+
+def _steps(request: Request) -> int:
+    """Solver steps of one sibling, for the plan: the schedule itself may take one more."""
+    return math.ceil(request.steps * request.psi) * request.resample
+
+
+def _moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:
+    return {**request, "region": region} if request.get("region") and region else request
+
+
+def _stored(stem: Path | None) -> LabelMap | None:
+    try:
+        return read_exchange(stem) if stem is not None and has_exchange(stem) else None
+    except SiblingsError:
+        return None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _means_memory(error: Exception) -> bool:
+    """torch's CPU allocator raises a plain RuntimeError."""
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("not enough memory", "can't allocate memory", "out of memory"))

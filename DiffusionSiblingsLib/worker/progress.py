@@ -1,0 +1,94 @@
+"""How far a whole job is and how long it will take, learned from the jobs before and from this one as it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+# Seconds for one unit until this machine has been seen at work. Units: `open`: models. `place` (twin into the canonical
+# frame, latents), `measure` and `finish` (decode, compose, check, repair, write): a constant and millions of voxels,
+# see `jobs.effort`. `sample`: solver steps of one sibling.
+FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "finish": 0.25}
+EVERY = 0.1  # s between two reports at least
+
+Tell = Callable[[float, str, float], None]  # (done 0..1, what is being done, seconds left)
+
+
+class Costs:
+    """Seconds for one unit of every kind of work; lives as long as the worker."""
+
+    def __init__(self) -> None:
+        self.seconds = dict(FIRST_GUESS)
+        self._seen: set[str] = set()
+
+    def learn(self, kind: str, seconds: float, units: float) -> None:
+        """Takes a measurement in: the first one replaces the guess, later ones are averaged with it."""
+        if units <= 0:
+            return
+        found = seconds / units
+        self.seconds[kind] = (self.seconds[kind] + found) / 2 if kind in self._seen else found
+        self._seen.add(kind)
+
+
+class Course:
+    """The course of one job through its planned work, reported as done / (done + left) in seconds.
+
+        course.plan("sample", 100); course.plan("finish", 2)
+        course.start("sample", "Sampling sibling 1 of 2", 50); course.advance(10) ...
+    """
+
+    def __init__(self, costs: Costs, tell: Tell) -> None:
+        self._costs, self._tell = costs, tell
+        self._left: dict[str, float] = {}
+        self._began = time.monotonic()
+        self._kind, self._what, self._units, self._advanced, self._since = "", "Starting", 0.0, 0.0, self._began
+        self._done, self._told = 0.0, -EVERY
+
+    def plan(self, kind: str, units: float) -> None:
+        """Adds work that is to come."""
+        self._left[kind] = self._left.get(kind, 0.0) + units
+
+    def start(self, kind: str, what: str, units: float) -> None:
+        """Ends what was being done and starts `units` of planned work of another kind."""
+        self.finish()
+        self._left[kind] = max(0.0, self._left.get(kind, 0.0) - units)
+        self._kind, self._what, self._units, self._advanced, self._since = kind, what, units, 0.0, time.monotonic()
+        self.report()
+
+    def advance(self, units: float) -> None:
+        """So many units of what was started are done."""
+        self._advanced = units
+        self.report()
+
+    def finish(self) -> None:
+        """What was started is done; the costs learn how long it took."""
+        if self._kind:
+            self._costs.learn(self._kind, time.monotonic() - self._since, self._units)
+        self._kind = ""
+
+    def drop(self, kind: str) -> None:
+        """Planned work of this kind is not needed (it was done in an earlier job)."""
+        self._left.pop(kind, None)
+
+    def seconds_left(self) -> float:
+        """Of the whole job, by what is known now."""
+        cost = self._costs.seconds
+        return self._current_left() + sum(cost[kind] * units for kind, units in list(self._left.items()))
+
+    def report(self) -> None:
+        """Tells how far the job is, unless it was told just now. May be called from another thread."""
+        now = time.monotonic()
+        if now - self._told < EVERY:
+            return
+        self._told, left, spent = now, self.seconds_left(), now - self._began
+        self._done = max(self._done, min(0.99, spent / (spent + left) if left > 0 else 0.99))  # never backwards
+        self._tell(round(self._done, 4), self._what, round(left, 1))
+
+    def _current_left(self) -> float:
+        if not self._kind:
+            return 0.0
+        spent = time.monotonic() - self._since
+        if self._advanced > 0:
+            return spent / self._advanced * max(0.0, self._units - self._advanced)
+        expected = self._costs.seconds[self._kind] * self._units
+        return max(expected - spent, 0.05 * expected)
