@@ -1,4 +1,4 @@
-"""Segmentation node <-> LabelMap: with `grid` and `regions` the only RAS, IJK and transform code of the extension.
+"""Segmentation node <-> LabelMap. With `grid`, `layers` and `regions` all RAS, IJK and transform code of the extension.
 
 Reading and writing are generators of short steps, so that Slicer stays usable; `read_segmentation` and
 `write_segmentation` run them to their end. The twin's node is never modified.
@@ -18,7 +18,8 @@ from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsUI import grid as grids
-from DiffusionSiblingsUI.grid import LABELMAP, Grid, Layer
+from DiffusionSiblingsUI.grid import Grid
+from DiffusionSiblingsUI.layers import LABELMAP, Layer, grid_of, layers_of, placed
 from DiffusionSiblingsUI.regions import masking, region_file, region_mask
 from DiffusionSiblingsUI.terminology import match_tissues, missing_tissues, tags_of
 
@@ -28,6 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 FEWEST_VOXELS = 10  # the library's own limit (labelmap_io), which cannot be imported here: it needs scipy
+ROUNDING = 0.05  # share of a segment that conversion to voxels may let overlap at its borders
 T = TypeVar("T")
 
 
@@ -87,13 +89,12 @@ def reading(
     if complete:
         _refuse_missing(node, tissues, anatomy)
     world = grids.to_world(node)
-    segmentation = node.GetSegmentation()
     ids = tuple(segment.identifier for segment in segments)
-    source = segmentation
-    if not segmentation.ContainsRepresentation(LABELMAP):
-        source = yield from _converted(node)
-    layers = grids.layers_of(source, ids)
-    grid = grids.grid_of(source, layers, world, node.GetName())
+    layers = yield from layers_of(node, ids)
+    if not layers:
+        raise InputError(f"{node.GetName()} has no voxels", rule="one segment a tissue, each with voxels",
+                         hint="segment the heart, or choose another segmentation")
+    grid = grid_of(node.GetSegmentation(), layers, world)
     yield
     labels, counts = yield from _joined(layers, grid, segments, node.GetName())
     _refuse_empty(node, segments, counts, anatomy)
@@ -116,72 +117,38 @@ def _described(node: Any, tissues: Mapping[str, str | None]) -> tuple[tuple[Segm
     return tuple(segments), tuple(descriptions)
 
 
-def _converted(node: Any) -> Generator[None, None, Any]:
-    """A vtkSegmentation of labelmaps made from a copy of closed surfaces, one segment a step."""
-    original = node.GetSegmentation()
-    copy = slicer.vtkSegmentation()
-    copy.SetSourceRepresentationName(original.GetSourceRepresentationName())
-    copy.CopyConversionParameters(original)
-    for identifier in original.GetSegmentIDs():
-        copy.CopySegmentFromSegmentation(original, identifier)
-    geometry = copy.DetermineCommonLabelmapGeometry(slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS, None)
-    if geometry and not copy.GetConversionParameter(grids.REFERENCE_GEOMETRY):
-        copy.SetConversionParameter(grids.REFERENCE_GEOMETRY, geometry)
-    yield
-    if not copy.CreateRepresentation(LABELMAP):
-        raise InputError(
-            f"{node.GetName()} cannot be turned into voxels",
-            value=original.GetSourceRepresentationName(),
-            rule="closed surfaces without holes, or labelmaps",
-            hint="in the Segmentations module create a binary labelmap representation and look at it",
-        )
-    yield
-    return copy
-
-
 def _joined(
     layers: Sequence[Layer], grid: Grid, segments: Sequence[Segment], name: str
 ) -> Generator[None, None, tuple[np.ndarray, np.ndarray]]:
-    """All layers on one grid -> (D, H, W) labels, and the number of voxels of each value."""
-    kind = np.uint8 if len(segments) < 256 else np.uint16
-    labels = np.zeros(grid.shape, dtype=kind)
+    """All layers on one grid -> (D, H, W) labels, and the number of voxels that each value asked for.
+
+    Where two segments want a voxel the first one has it, if the overlap is small and comes of conversion to voxels;
+    any other overlap is an InputError.
+    """
+    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
     counts = np.zeros(len(segments) + 1, dtype=np.int64)
     numbers = {segment.identifier: segment.value for segment in segments}
     clashes: dict[tuple[int, int], int] = {}
     for layer in layers:
-        box, values = yield from _placed(layer, grid)
+        box, values = yield from placed(layer, grid)
         table = _table(layer, numbers, name, segments)
         part = labels[box]
         for slab in grids.slabs(part.shape):
-            fresh = table[values[slab]]
-            target = part[slab]
+            fresh, target = table[values[slab]], part[slab]
             if len(layers) > 1:
                 _note_clashes(clashes, target, fresh)
-                np.copyto(target, fresh, where=fresh > 0)
+                np.copyto(target, fresh, where=target == 0)
             else:
                 target[...] = fresh
             counts += np.bincount(fresh.ravel(), minlength=len(counts))
             yield
-    _refuse_overlap(clashes, segments, name)
+    if not all(layer.fits(grid) for layer in layers):
+        clashes = {pair: n for pair, n in clashes.items() if n > ROUNDING * min(counts[pair[0]], counts[pair[1]])}
+    if clashes:
+        said = [f"{segments[a - 1].name} and {segments[b - 1].name} share {count} voxels"
+                for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
+        raise _overlap("; ".join(said[:6]), name)
     return labels, counts
-
-
-def _placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[tuple[slice, slice, slice], np.ndarray]]:
-    """Where a layer lies in an array of the grid, and its values there; resampled if its voxels do not coincide."""
-    by = grids.offset(grid.matrix, layer.matrix)
-    if by is None:
-        start = grids.moved(layer.matrix, layer.extent[::2])
-        to_index = np.linalg.inv(start) @ grids.moved(grid.matrix, grid.extent[::2])
-        values = yield from grids.resampled(layer.labels, to_index, grid.shape)
-        return (slice(None), slice(None), slice(None)), values
-    extent = grids.shifted(layer.extent, by)
-    box, inner = [], []
-    for axis in (2, 1, 0):
-        low = max(extent[2 * axis], grid.extent[2 * axis])
-        high = max(low, min(extent[2 * axis + 1], grid.extent[2 * axis + 1]) + 1)
-        box.append(slice(low - grid.extent[2 * axis], high - grid.extent[2 * axis]))
-        inner.append(slice(low - extent[2 * axis], high - extent[2 * axis]))
-    return (box[0], box[1], box[2]), layer.labels[inner[0], inner[1], inner[2]]
 
 
 def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequence[Segment]) -> np.ndarray:
@@ -201,20 +168,13 @@ def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequen
 
 
 def _note_clashes(clashes: dict[tuple[int, int], int], before: np.ndarray, fresh: np.ndarray) -> None:
-    """Adds the voxels that two segments both claim, by their values."""
+    """Adds how many voxels two segments both want, by their values."""
     both = (before > 0) & (fresh > 0)
     if both.any():
         pairs, counts = np.unique(np.stack([before[both], fresh[both]]), axis=1, return_counts=True)
         for first, second, count in zip(*pairs, counts, strict=True):
             pair = (int(first), int(second))
             clashes[pair] = clashes.get(pair, 0) + int(count)
-
-
-def _refuse_overlap(clashes: Mapping[tuple[int, int], int], segments: Sequence[Segment], name: str) -> None:
-    if clashes:
-        said = [f"{segments[a - 1].name} and {segments[b - 1].name} share {count} voxels"
-                for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
-        raise _overlap("; ".join(said[:6]), name)
 
 
 def _overlap(what: str, name: str) -> InputError:
@@ -266,7 +226,8 @@ def writing(
     colours, tags, order, reference geometry and parent transform are the twin's.
     """
     if labels.shape != bridged.grid.shape:
-        raise InputError("The sibling does not fit the twin's grid", value=labels.shape, rule=bridged.grid.shape)
+        raise InputError("The sibling does not fit the twin's grid", value=f"{labels.shape} voxels",
+                         rule=f"{bridged.grid.shape} voxels (K, J, I)")
     box = yield from _bounds(labels)
     image = oriented_image(labels, bridged.grid, box)
     yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import vtk
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.files import atomic_path
 from DiffusionSiblingsUI import grid as grids
+from DiffusionSiblingsUI.grid import Grid
+from DiffusionSiblingsUI.layers import layers_of, placed
 
 BoolArray = np.ndarray
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -60,7 +63,7 @@ def region_file(
     return write_mask(region_mask(bridged, roi=roi, segment=segment), bridged.grid.affine, Path(folder) / "region.nrrd")
 
 
-def _inside_roi(grid: grids.Grid, roi: Any) -> Generator[None, None, BoolArray]:
+def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool: voxels whose centre lies in the box of a ROI (outside of it if the ROI is inside out)."""
     grids.to_world(roi)  # refuses a transform that bends space: the ROI is no box then
     matrix = vtk.vtkMatrix4x4()
@@ -85,29 +88,24 @@ def _inside_roi(grid: grids.Grid, roi: Any) -> Generator[None, None, BoolArray]:
     return inside
 
 
-def _inside_segment(grid: grids.Grid, node: Any, segment_id: str) -> Generator[None, None, BoolArray]:
-    """(D, H, W) bool: the nearest voxel of a segment, whatever its grid, covers the voxel's centre."""
-    segmentation = node.GetSegmentation()
-    segment = segmentation.GetSegment(segment_id) if segmentation is not None else None
-    if segment is None:
-        raise InputError("The region's segment is not there", value=segment_id, rule=f"a segment of {node.GetName()}",
-                         hint="choose the segment again")
-    if not segmentation.ContainsRepresentation(grids.LABELMAP):
-        raise InputError(
-            f"{node.GetName()} has no voxels", value="closed surfaces only", rule="a painted segment as region",
-            hint="in the Segmentations module create its binary labelmap representation",
-        )
-    layers = grids.layers_of(segmentation, [segment_id])
-    if not layers:
-        raise InputError("The region's segment is empty", value=segment.GetName(), rule="at least one voxel",
-                         hint="paint the region")
+def _inside_segment(grid: Grid, node: Any, segment_id: str) -> Generator[None, None, BoolArray]:
+    """(D, H, W) bool: the nearest voxel of a segment, on whatever grid, covers the voxel's centre."""
+    segmentation = node.GetSegmentation() if node is not None else None
+    if segmentation is None or segmentation.GetSegment(segment_id) is None:
+        raise InputError("The region's segment is not there", value=segment_id or "none chosen",
+                         rule="a segment of a segmentation in the scene", hint="choose the segment again")
+    between = np.linalg.inv(grid.world) @ grids.to_world(node)  # the region's node -> the twin's node
+    layers = yield from layers_of(node, [segment_id])
+    if not layers or segment_id not in layers[0].values:
+        raise InputError("The region's segment is empty", value=segmentation.GetSegment(segment_id).GetName(),
+                         rule="at least one voxel", hint="paint the region first")
     layer = layers[0]
-    world = grids.to_world(node)
     yield
     mask = (layer.labels == layer.values[segment_id]).view(np.uint8)
-    start = world @ grids.moved(layer.matrix, layer.extent[::2])
-    resampled = yield from grids.resampled(mask, np.linalg.inv(start) @ grid.affine, grid.shape)
-    return resampled.view(bool)
+    box, values = yield from placed(replace(layer, labels=mask, matrix=between @ layer.matrix), grid)
+    inside = np.zeros(grid.shape, dtype=bool)
+    inside[box] = values.view(bool)
+    return inside
 
 
 def write_mask(mask: BoolArray, affine: np.ndarray, path: Path) -> Path:

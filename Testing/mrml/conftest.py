@@ -1,7 +1,7 @@
 """Slicer's real MRML without its application (PyPI slicer-core): what all tests of this folder stand on.
 
-slicer-core has Slicer's nodes, logics and `slicer.util`, and neither Qt nor `slicer.app`. The folder is skipped where it
-is not installed (it exists for a few Python versions only), so that the library's tests need nothing of it.
+slicer-core has Slicer's nodes, logics and `slicer.util`, and neither Qt nor `slicer.app`. The folder is skipped where
+it is not installed (it exists for a few Python versions only), so that the library's tests need nothing of it.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ slicer_module = _start() if INSTALLED else None
 @pytest.fixture
 def scene() -> Iterator[Any]:
     """`slicer.mrmlScene`, empty before and after."""
-    slicer_module.mrmlScene.Clear(True)
+    slicer_module.mrmlScene.Clear(False)
     yield slicer_module.mrmlScene
-    slicer_module.mrmlScene.Clear(True)
+    slicer_module.mrmlScene.Clear(False)
 
 
 @pytest.fixture

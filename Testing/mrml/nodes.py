@@ -28,7 +28,7 @@ def matrix(affine: np.ndarray) -> vtk.vtkMatrix4x4:
 
 
 def image_of(array: np.ndarray, affine: np.ndarray, first: Sequence[int] = (0, 0, 0)) -> Any:
-    """(D, H, W) array as a vtkOrientedImageData; `first` is the IJK index of its first voxel on the grid of `affine`."""
+    """(D, H, W) array as a vtkOrientedImageData; `first` is the IJK of its first voxel on `affine`'s grid."""
     image = slicer.vtkOrientedImageData()
     spans = zip(first, array.shape[::-1], strict=True)
     image.SetExtent([end for start, size in spans for end in (start, start + size - 1)])
@@ -75,8 +75,8 @@ def set_reference(node: Any, shape: Sequence[int], affine: np.ndarray) -> None:
 def segmentation_node(labelmap: Any, name: str = "twin", *, layers: str = "shared", transform: Any = None) -> Any:
     """A label map as a segmentation node.
 
-    layers: "shared" (all segments in one layer), "own" (a layer a segment, as after importing single masks) or "cropped"
-    (own layers, each cut to its segment, as Slicer's files keep them).
+    layers: "shared" (all segments in one layer), "own" (a layer a segment, as after importing single masks) or
+    "cropped" (own layers, each cut to its segment, as Slicer's files keep them).
     """
     node = empty_node(name)
     set_reference(node, labelmap.labels.shape, labelmap.affine)
