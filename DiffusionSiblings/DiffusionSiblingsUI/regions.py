@@ -35,7 +35,7 @@ def masking(
 ) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool on the twin's grid: inside the ROI and the segment (node, segment id), in short steps.
 
-    The ROI may be turned, and both may be under linear transforms. Raises InputError if no voxel is inside.
+    The ROI may be turned, and both may be under transforms (linear ones for the segment). Raises InputError if no voxel is inside.
     """
     if roi is None and segment is None:
         raise InputError("No region is chosen", rule="a ROI or a segment", hint="choose one, or edit whole tissues")
@@ -65,9 +65,9 @@ def region_file(
 
 def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool: voxels whose centre lies in the box of a ROI (outside of it if the ROI is inside out)."""
-    grids.to_world(roi)  # refuses a transform that bends space: the ROI is no box then
     matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(roi.GetObjectToWorldMatrix())  # the node hands out its live matrix
+    # The node hands out its live matrix. Under any parent transform it is a box with right angles: what the views show.
+    matrix.DeepCopy(roi.GetObjectToWorldMatrix())
     size = np.array(roi.GetSize())
     if not (size > 0).all() or roi.GetNumberOfControlPoints() == 0:
         raise InputError("The ROI has no size", value=roi.GetName(), rule="a box with three sides above 0",

@@ -48,7 +48,7 @@ def test_a_straight_roi_is_the_librarys_box(bridged: Any) -> None:
 def test_a_turned_roi_under_a_transform_holds_what_lies_in_it(bridged: Any) -> None:
     turn, centre, size = rotation((2, 0, 1), 0.5), np.array([10.0, 0, 20]), np.array([50.0, 40, 60])
     parent = np.eye(4)
-    parent[:3] = np.hstack([rotation((0, 1, 1), -0.8) @ np.diag([1.2, 0.8, 1.0]), [[6], [-9], [4]]])
+    parent[:3] = np.hstack([1.2 * rotation((0, 1, 1), -0.8), [[6], [-9], [4]]])
     roi = roi_node(tuple(centre), tuple(size), turn)
     roi.SetAndObserveTransformNodeID(linear_transform(parent).GetID())
     to_local = np.linalg.inv(parent)
