@@ -17,6 +17,7 @@ from .compose import Scope, edit_scope
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
+from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
 from .diffusion.sample import Sampler
 from .errors import ModelError
@@ -53,7 +54,8 @@ class Engine:
         self.card, self.reference, self.compute = card, reference, compute
         self.anatomy: Anatomy = load_anatomy(card.anatomy)
         self.networks = networks.to(compute.device, compute.dtype)
-        self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]))
+        modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
+        self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]), modes)
 
     @classmethod
     def open(cls, model: str = DEFAULT_MODEL, device: str = "auto", *, dtype: str | None = None) -> Engine:

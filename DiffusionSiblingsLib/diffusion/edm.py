@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .modes import Modes
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]  # (z: (B, C, d, h, w), sigma: () or (B,)) -> z0_hat: (B, C, d, h, w)
 
@@ -23,12 +24,14 @@ class EDMDenoiser:
     network: F(x: (B, C, d, h, w), c_noise: (B,) float32) -> (B, C, d, h, w). x comes in the network's own dtype
     (bfloat16 weights get bfloat16 input); c_noise stays float32, as bfloat16 could not tell neighbouring steps apart.
     sigma_data: standard deviation of the latents after scaling. sigma has to be above 0.
+    modes: where given, the estimate is blended with the best linear one along the latents' widest modes.
     The coefficients and the sum are computed in float32; the result has the dtype of z.
     """
 
     network: Callable[[Tensor, Tensor], Tensor]
     sigma_data: float = 1.0
     dtype: torch.dtype = torch.float32
+    modes: Modes | None = None
 
     def __call__(self, z: Tensor, sigma: Tensor) -> Tensor:
         """z: (B, C, d, h, w), noisy latents. sigma: () or (B,). Returns z0_hat like z."""
@@ -40,17 +43,19 @@ class EDMDenoiser:
         c_in = 1 / variance.sqrt()
         x = z.to(torch.float32)
         F = self.network((c_in * x).to(self.dtype), s.log() / 4)
-        return (c_skip * x + c_out * F.to(torch.float32)).to(z.dtype)
+        z0_hat = c_skip * x + c_out * F.to(torch.float32)
+        return (z0_hat if self.modes is None else self.modes.blend(z0_hat, x, s)).to(z.dtype)
 
 
-def precondition(network: Callable[[Tensor, Tensor], Tensor], sigma_data: float = 1.0) -> EDMDenoiser:
+def precondition(network: Callable[[Tensor, Tensor], Tensor], sigma_data: float = 1.0,
+                 modes: Modes | None = None) -> EDMDenoiser:
     """The denoiser of a network, which runs in the dtype of its first floating-point parameter (none: float32).
 
     Precondition again after the network's weights have been cast to another dtype.
     """
     weights = network.parameters() if isinstance(network, torch.nn.Module) else iter(())
     dtype = next((w.dtype for w in weights if w.is_floating_point()), torch.float32)
-    return EDMDenoiser(network, sigma_data, dtype)
+    return EDMDenoiser(network, sigma_data, dtype, modes)
 
 
 def loss_weight(sigma: Tensor, sigma_data: float = 1.0) -> Tensor:

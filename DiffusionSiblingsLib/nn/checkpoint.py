@@ -21,24 +21,29 @@ from .field import FieldConfig
 from .vae import Autoencoder, AutoencoderConfig
 
 SCHEMA = "1"
+MODES = ("modes/mean", "modes/vectors", "modes/variances")
 
 
 @dataclass(frozen=True)
 class Networks:
-    """autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32 of the raw latents."""
+    """autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32 of the raw latents.
+    modes: mean (C, d, h, w), vectors (K, C, d, h, w) and variances (K,) float32 of the standardised latents' widest
+    modes; None for a model without.
+    """
 
     autoencoder: Autoencoder
     denoiser: Denoiser
     latent_mean: Tensor
     latent_std: Tensor
+    modes: tuple[Tensor, Tensor, Tensor] | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Networks:
         """The networks on a device in a floating type, in channels-last order."""
         for net in (self.autoencoder, self.denoiser):
             net.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
-        return dataclasses.replace(
-            self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device)
-        )
+        modes = tuple(part.to(device) for part in self.modes) if self.modes is not None else None
+        return dataclasses.replace(self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device),
+                                   modes=modes)
 
 
 def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
@@ -53,6 +58,9 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
         for name, value in net.state_dict().items():
             tensors[f"{prefix}/{name}"] = value.detach().cpu().half().contiguous()
     tensors["latent_mean"], tensors["latent_std"] = networks.latent_mean.cpu(), networks.latent_std.cpu()
+    for name, value in zip(MODES, networks.modes or (), strict=False):
+        kept = value.detach().cpu().contiguous()
+        tensors[name] = kept.half() if name == MODES[1] else kept
     header = {
         "schema": SCHEMA,
         "autoencoder": json.dumps(dataclasses.asdict(networks.autoencoder.config)),
@@ -99,7 +107,8 @@ def _build(file: Any) -> Networks:
         own = {k.removeprefix(f"{prefix}/"): file.get_tensor(k).float() for k in names if k.startswith(f"{prefix}/")}
         net.load_state_dict(own, assign=True)
         net.eval().requires_grad_(False)
-    return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"))
+    modes = tuple(file.get_tensor(name).float() for name in MODES) if names.issuperset(MODES) else None
+    return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class AugmentConfig:
 class TrainingConfig:
     """Everything that decides a training run but the data, the device and the time.
 
-    decoder_stage: both decoders once more on the finished latents, None to leave it out.
+    decoder_stage: both decoders once more on the finished latents, None to leave it out. modes: number of widest modes
+    in which the denoiser has a linear estimate beside the network; 0 for none.
     """
 
     name: str
@@ -66,6 +67,7 @@ class TrainingConfig:
     latent_variants: int = 3
     ln_sigma_mean: float = 0.0
     ln_sigma_std: float = 1.4
+    modes: int = 0
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:

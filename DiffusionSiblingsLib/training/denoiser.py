@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion.edm import EDMDenoiser, loss_weight
+from ..diffusion.modes import Modes
 from ..nn.denoiser import Denoiser
 from .config import TrainingConfig
 from .dataset import Cohort
@@ -18,10 +19,10 @@ EVALUATION_SIGMAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
 class DenoiserLoss(nn.Module):
     """Mean of lambda(sigma) |D(z + n; sigma) - z|^2 over latents, per sample (npj Eq. 3)."""
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, modes: Modes | None = None) -> None:
         super().__init__()
         self.net = Denoiser(config.denoiser)
-        self.denoise = EDMDenoiser(self.net)
+        self.denoise = EDMDenoiser(self.net, modes=modes)
 
     def forward(self, z: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
         """z, noise: (B, C, d, h, w), noise of unit variance; sigma: (B,) -> loss (B,)."""
@@ -38,7 +39,8 @@ class DenoiserStage:
                  hardware: Hardware) -> None:
         self.config, self.cohort, self.latents, self.hardware = config, cohort, latents, hardware
         self.validation = validation[:16].to(hardware.device)
-        self.model: nn.Module = DenoiserLoss(config)
+        self.modes = Modes.of(latents.values[:, 0], config.modes).to(hardware.device) if config.modes else None
+        self.model: nn.Module = DenoiserLoss(config, self.modes)
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch -> mean loss."""

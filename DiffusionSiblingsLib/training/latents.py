@@ -77,10 +77,3 @@ def prepare_latents(net: Autoencoder, train: Cohort, validation: Cohort, config:
 def standardise(raw: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Raw latents (..., C, d, h, w) -> zero mean and unit variance per channel over the training cohort."""
     return (raw - mean[:, None, None, None]) / std[:, None, None, None]
-
-
-def widest_mode(latents: Latents, most: int = 1000) -> float:
-    """Standard deviation of the training latents along their first principal component (of at most `most` cases)."""
-    z = latents.values[:most, 0].float().flatten(1)
-    z = z - z.mean(0)
-    return float(torch.linalg.eigvalsh(z @ z.T / len(z))[-1].clamp_min(0).sqrt())

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from .. import __version__
+from ..diffusion.modes import Modes
 from ..errors import InputError
 from ..export.card import write_card
 from ..nn.checkpoint import Networks, save_networks
@@ -18,7 +19,7 @@ from .autoencoder import AutoencoderStage, DecoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort
 from .denoiser import DenoiserStage
-from .latents import Latents, prepare_latents, widest_mode
+from .latents import Latents, prepare_latents
 from .loop import Hardware, Runner, find_hardware
 
 SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
@@ -67,7 +68,9 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
                         limit_seconds=_seconds(minutes, config.decoder_stage.share))
         figures["decoders"] = {**runner.run(), "steps": runner.step, "seconds": runner.seconds}
         net = third.model.net.eval()
-    networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std)
+    modes = second.modes
+    networks = Networks(net.cpu(), second.model.net.cpu(), latents.mean, latents.std,
+                        (modes.mean, modes.vectors, modes.variances) if modes is not None else None)
     figures["maps"] = len(train_set)
     return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, about or {},
                        sampling_of(latents))
@@ -91,7 +94,8 @@ def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: b
 
 def sampling_of(latents: Latents) -> dict[str, float]:
     """The noise schedule for these latents: the papers', led in from well above the widest mode."""
-    return {**SAMPLING, "sigma_start": max(SAMPLING["sigma_max"], float(round(START_OVER_MODE * widest_mode(latents))))}
+    width = float(Modes.of(latents.values[:, 0], 1).variances.sqrt().sum())  # of the one mode, or none of one case
+    return {**SAMPLING, "sigma_start": max(SAMPLING["sigma_max"], float(round(START_OVER_MODE * width)))}
 
 
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],
