@@ -1,7 +1,7 @@
 """Long work in small steps: driven by a timer so that Slicer stays usable, or exhausted at once for scripts.
 
 Work is a generator that yields often (each stretch below 50 ms) and returns its result. What it yields is None, or a
-`Status`. Closing the generator is how it is cancelled: what it began it takes back in its `finally` or `except` clauses.
+`Status`. Closing the generator cancels it: what it began it takes back in its `finally` and `except` clauses.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy.typing as npt
+
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsLib.labelmap import LabelMap
 
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
     bridged: Any
 
 
-class OperationCancelled(SiblingsError):
+class OperationCancelled(SiblingsError):  # noqa: N818, no error but what the user wanted
     """The user stopped the operation; the scene is as it was before."""
 
     def __init__(self) -> None:
@@ -82,16 +82,16 @@ class Operation:
         operation.start()           # returns at once; the event loop does the rest
         result = operation.wait()   # or: stay here until it is done, raise its error
 
-    state: "ready", "running", "done", "failed" or "cancelled". error: set if failed. log: file with details, or None.
+    state: "ready", "running", "done", "failed" or "cancelled". error: set if failed. log: what the worker wrote
+    about it.
     longest_step: seconds that the slowest stretch between two yields has blocked the event loop.
     on_update(operation) is called when progress changes, on_finished(operation) once at the end, whatever the end is.
     """
 
-    def __init__(self, steps: Steps[Any], *, title: str = "", log: Path | None = None,
+    def __init__(self, steps: Steps[Any], *, title: str = "",
                  on_update: Callable[[Operation], None] | None = None,
                  on_finished: Callable[[Operation], None] | None = None) -> None:
-        self.title, self.log = title, log
-        self.state, self.progress, self.what = "ready", 0.0, title
+        self.title, self.state, self.progress, self.what = title, "ready", 0.0, title
         self.seconds_left: float | None = None
         self.error: SiblingsError | None = None
         self.result: Any = None
@@ -100,6 +100,11 @@ class Operation:
         self.on_finished = [on_finished] if on_finished else []
         self._steps, self._timer = steps, None
         self._stepping = self._cancel_asked = False
+
+    @property
+    def log(self) -> str:
+        """What the worker wrote about a failure: the trace of an error, or its last lines."""
+        return str(getattr(self.error, "log", ""))
 
     @property
     def finished(self) -> bool:
@@ -242,7 +247,7 @@ def as_siblings_error(error: Exception) -> SiblingsError:
     logging.error("DiffusionSiblings: unexpected error", exc_info=error)
     if isinstance(error, MemoryError):
         wrapped = SiblingsError("Slicer has too little memory for this", value=str(error),
-                                hint="close other scenes and programs, ask for fewer siblings, or crop the segmentation")
+                                hint="close other scenes and programs, or ask for fewer siblings")
     else:
         wrapped = SiblingsError("Something unexpected went wrong", value=f"{type(error).__name__}: {error}",
                                 hint="try again; if it happens again, report it with the log (Help > Report a Bug)")
