@@ -1,0 +1,101 @@
+"""The preview of an edit: a second segmentation over the twin, seen in the views only, never saved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import Any
+
+import numpy as np
+import slicer
+
+from DiffusionSiblingsUI import grid as grids
+from DiffusionSiblingsUI.bridge import Bridged, oriented_image
+from DiffusionSiblingsUI.layers import LABELMAP
+
+LINE_WIDTH = 3  # twice that of the twin's own outline and more, to be told apart
+LIGHTER = 0.45  # share of white in the colours of the preview, for the same reason
+
+
+class Preview:
+    """At most one preview node; the twin's node and its display stay untouched."""
+
+    def __init__(self) -> None:
+        self._node: Any = None
+
+    @property
+    def node(self) -> Any:
+        """The segmentation node, None where there is none (or the scene was closed)."""
+        if self._node is not None and not slicer.mrmlScene.IsNodePresent(self._node):
+            self._node = None
+        return self._node
+
+    def showing(
+        self, labels: np.ndarray, bridged: Bridged, twin_node: Any, shown: Collection[str], surfaces: bool
+    ) -> Generator[None, None, Any]:
+        """Shows the segments `shown` of `labels` over the twin in place of an earlier preview, in short steps.
+
+        labels: (D, H, W) in the values of `bridged`. surfaces: in the 3D views as well.
+        """
+        keep = np.zeros(len(bridged.segment_ids) + 1, dtype=labels.dtype)
+        for value, identifier in enumerate(bridged.segment_ids, start=1):
+            keep[value] = value if identifier in shown else 0
+        seen = np.empty_like(labels)
+        for slab in grids.slabs(labels.shape):
+            seen[slab] = keep[labels[slab]]
+            yield
+        image = oriented_image(seen, bridged.grid)
+        yield
+        segmentation = slicer.vtkSegmentation()
+        segmentation.SetSourceRepresentationName(LABELMAP)
+        segmentation.CopyConversionParameters(twin_node.GetSegmentation())
+        for segment, description in zip(bridged.labelmap.segments, bridged.descriptions, strict=True):
+            if segment.identifier in shown:
+                made = slicer.vtkSegment()
+                made.DeepCopyMetadata(description)
+                made.SetColor(*((1 - LIGHTER) * part + LIGHTER for part in description.GetColor()))
+                made.SetLabelValue(int(segment.value))
+                made.AddRepresentation(LABELMAP, image)
+                segmentation.AddSegment(made, segment.identifier)
+        yield
+        self.remove()
+        self._node = _add(segmentation, twin_node)
+        if surfaces:
+            self.show_surfaces(True)
+        return self._node
+
+    def show_surfaces(self, on: bool) -> None:
+        """Shows or hides the preview in 3D; its surfaces are made when they are first asked for."""
+        node = self.node
+        if node is not None:
+            if on:
+                node.CreateClosedSurfaceRepresentation()
+            node.GetDisplayNode().SetVisibility3D(on)
+
+    def remove(self) -> None:
+        """Takes the preview out of the scene."""
+        node, self._node = self.node, None
+        if node is not None:
+            display = node.GetDisplayNode()
+            slicer.mrmlScene.RemoveNode(node)
+            if display is not None:
+                slicer.mrmlScene.RemoveNode(display)
+
+
+def _add(segmentation: Any, twin_node: Any) -> Any:
+    """The node with its display, complete before the views hear of it; neither saved nor listed."""
+    node, display = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationDisplayNode()
+    node.SetName(f"{twin_node.GetName()} preview")
+    for each in (node, display):
+        each.SetSaveWithScene(False)
+        each.SetHideFromEditors(True)
+        each.SetUndoEnabled(False)
+    node.SetAndObserveSegmentation(segmentation)
+    display.SetVisibility2DFill(False)
+    display.SetVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(LINE_WIDTH)
+    display.SetVisibility3D(False)
+    slicer.mrmlScene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    slicer.mrmlScene.AddNode(node)
+    node.SetAndObserveTransformNodeID(twin_node.GetTransformNodeID())
+    return node
