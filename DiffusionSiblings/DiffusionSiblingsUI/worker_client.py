@@ -118,7 +118,7 @@ class WorkerClient:
             self.poll()  # what it had left to say, then its death
         if self._process is None:
             self._start()
-        job = Job(next(self._numbers), dict(command), on_event)
+        job = Job(next(self._numbers), dict(command), on_event, what="Waiting" if self.busy else "Starting the worker")
         self._jobs[job.id] = job
         self._send({**job.command, "id": job.id})
         return job
@@ -217,9 +217,7 @@ class WorkerClient:
             if job.cancel_by is not None:
                 self._finish(job, "cancelled", {"id": job.id, "event": "cancelled"})
             else:
-                job.error, job.log = error, error.log
-                self._finish(job, "failed", {"id": job.id, "event": "failed", "kind": "WorkerDied", "what": error.what,
-                                             "value": error.value, "rule": "", "hint": error.hint, "log": error.log})
+                self._fail(job, error)
 
     def _kill_for(self, overdue: list[Job]) -> None:
         """Kills a child that goes on with a cancelled job; jobs that it had not begun go to the next child."""
@@ -232,9 +230,17 @@ class WorkerClient:
         again = [job for job in self._take_jobs() if job not in overdue]
         for job in overdue:
             self._finish(job, "cancelled", {"id": job.id, "event": "cancelled"})
-        if again and self._process is None:
-            self._start()
-        for job in again:
+        self._submit_again([job for job in again if job.running])
+
+    def _submit_again(self, jobs: list[Job]) -> None:
+        try:
+            if jobs and self._process is None:
+                self._start()
+        except WorkerDied as error:
+            for job in jobs:
+                self._fail(job, error)
+            return
+        for job in jobs:
             self._jobs[job.id] = job
             self._send({**job.command, "id": job.id})
 
@@ -298,6 +304,11 @@ class WorkerClient:
             job.state = event
         self._tell(job, values)
 
+    def _fail(self, job: Job, error: WorkerDied) -> None:
+        job.error, job.log = error, error.log
+        self._finish(job, "failed", {"id": job.id, "event": "failed", "kind": "WorkerDied", "what": error.what,
+                                     "value": error.value, "rule": "", "hint": error.hint, "log": error.log})
+
     def _finish(self, job: Job, state: str, values: dict[str, Any]) -> None:
         job.state = state
         job.events.append(values)
@@ -329,7 +340,7 @@ def error_of(values: Mapping[str, Any]) -> SiblingsError:
 
 def died(code: int, log: str, log_path: Path | None) -> WorkerDied:
     """The error for a child that ended by itself, or was ended by someone else."""
-    how = f"exit code {code}"
+    how = f"exit code {code}" if code < 256 else f"exit code 0x{code:08X}"  # Windows: 0xC0000005 and the like
     hint = "run it again: the worker starts anew"
     if code < 0:
         try:

@@ -16,7 +16,7 @@ import torch
 from .. import __version__
 from ..anatomy import Anatomy, load_anatomy
 from ..compose import edit_scope
-from ..compute import find_compute
+from ..compute import find_compute, quiet_threads
 from ..engine import Encoded, Engine
 from ..errors import InputError, SiblingsError
 from ..exchange import has_exchange, read_exchange, write_exchange
@@ -33,12 +33,15 @@ from . import memory
 from .progress import Costs, Course
 
 Watch = Callable[[Course], None]
+NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",)}
 
 
 class Workshop:
     """The engine that was used last and the twin that was placed last, and what can be done with them."""
 
     def __init__(self) -> None:
+        quiet_threads()
+        self._resident = memory.resident()  # before any model was loaded
         self.costs = Costs()
         self._engine: tuple[object, Engine] | None = None
         self._twin: tuple[object, Encoded, Measured] | None = None
@@ -54,10 +57,10 @@ class Workshop:
         course = Course(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
                                                                        seconds_left=left))
         watch(course)
-        try:
-            return job(command, task, course)
-        except KeyError as error:
-            raise InputError("The command lacks something", value=command["command"], rule=f"it has {error}") from error
+        if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
+            raise InputError("The command lacks something", value=command["command"],
+                             rule=f"it has {', '.join(missing)}")
+        return job(command, task, course)
 
     def explain(self, error: Exception) -> Exception:
         """An error as the user should hear it; after one of memory, what can be given up is given up."""
@@ -85,10 +88,15 @@ class Workshop:
         """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
         card = find_model(command.get("model", DEFAULT_MODEL))
         shape = command.get("shape") or load_anatomy(card.anatomy).shape
-        held = memory.MODEL if self._engine is not None else 0
-        wanted = memory.needed(tuple(int(n) for n in shape), _size(card.weights_path)) - held
+        wanted = self._still_needed(memory.needed(tuple(int(n) for n in shape), _size(card.weights_path)))
         free = memory.free_memory()
         return {"needed": wanted, "free": free, "enough": free is None or wanted <= free}
+
+    def _still_needed(self, wanted: int) -> int:
+        """What of that the worker does not hold already."""
+        now = memory.resident()
+        held = max(0, now - self._resident) if now is not None and self._resident is not None else 0
+        return max(memory.SPARE, wanted - held)
 
     def measure(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
         """Rows of metrics.csv of label maps as they are."""
@@ -173,7 +181,7 @@ class Workshop:
         key = (card.id, card.sha256, compute)
         if self._engine is None or self._engine[0] != key:
             course.start("open", f"Opening model {card.id}", 1)
-            memory.require(memory.needed((0,), _size(card.weights_path)), memory.free_memory())
+            memory.require(self._still_needed(memory.needed((0,), _size(card.weights_path))), memory.free_memory())
             self._engine = self._twin = None
             self._engine = (key, Engine.open(model, device, dtype=dtype))
         course.drop("open")
@@ -199,9 +207,9 @@ class Workshop:
                course: Course) -> tuple[Encoded | None, Measured | None]:
         """The twin placed and measured, if it is not the one kept from before. Raises DeviceError without memory."""
         shape = twin.labels.shape if twin is not None else engine.anatomy.shape
-        on_gpu = engine.compute.device.type == "cuda"
-        wanted = memory.needed(shape, _size(engine.card.weights_path), engine.compute.batch)
-        memory.require(wanted - (memory.MODEL if on_gpu else 0), memory.free_memory())
+        batch = engine.compute.batch if engine.compute.device.type != "cuda" else 1  # there it is the card's memory
+        wanted = memory.needed(shape, _size(engine.card.weights_path), batch)
+        memory.require(self._still_needed(wanted), memory.free_memory())
         if twin is None:
             return None, None
         key = (self._engine[0] if self._engine else None, hash_labelmap(twin),

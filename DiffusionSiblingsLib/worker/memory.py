@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import subprocess
 import sys
@@ -12,17 +13,18 @@ from ..errors import DeviceError
 
 GIB = 2**30
 MIB = 2**20
-# What a run takes beyond the worker's own start (torch and the packages), measured on 64 MB to 5 GB of peak memory.
-MODEL = 350 * MIB  # weights, activations, the canonical grid's probabilities
-PER_VOXEL = 40  # bytes for a voxel of the twin's grid: masks, features, checks, the sibling
+# What a run takes beyond the start (240 MiB: torch and the packages). Measured on Linux with heart-compact:
+# 500 MiB at its peak for a twin of 2 million voxels, 620 for 13, 2500 for 105. Some room is left over.
+MODEL = 420 * MIB  # activations, the canonical grid's probabilities
+PER_WEIGHT = 3  # bytes for each byte of the float16 weight file, as float32 with its load
+PER_VOXEL = 23  # bytes for a voxel of the twin's grid: masks, features, checks, the sibling
+SPARE = 100 * MIB  # is needed also where all seems to be held already
+PER_BATCH = 120 * MIB  # for each further sibling that is sampled at the same time
 
 
 def needed(shape: tuple[int, ...], weights: int, batch: int = 1) -> int:
     """Bytes that a run takes at its peak. shape: of the twin's grid. weights: bytes of the weight file."""
-    voxels = 1
-    for size in shape:
-        voxels *= size
-    return MODEL + 3 * weights + PER_VOXEL * voxels + (batch - 1) * 120 * MIB
+    return MODEL + PER_WEIGHT * weights + PER_VOXEL * math.prod(shape) + (batch - 1) * PER_BATCH
 
 
 def require(wanted: int, free: int | None, where: str = "") -> None:
@@ -131,5 +133,5 @@ def _lines(path: Path) -> list[str]:
 
 
 def resident() -> int | None:
-    """Bytes of memory that this process holds now (Linux), for messages and measurements."""
+    """Bytes of memory that this process holds now; None where the system does not say it in a file (not Linux)."""
     return _from_table(Path("/proc/self/status"), "VmRSS", 1024)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 # see `jobs.effort`. `sample`: solver steps of one sibling.
 FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "finish": 0.25}
 EVERY = 0.1  # s between two reports at least
+PRIOR = 3.0
 
 Tell = Callable[[float, str, float], None]  # (done 0..1, what is being done, seconds left)
 
@@ -41,7 +42,8 @@ class Course:
         self._costs, self._tell = costs, tell
         self._left: dict[str, float] = {}
         self._began = time.monotonic()
-        self._kind, self._what, self._units, self._advanced, self._since = "", "Starting", 0.0, 0.0, self._began
+        self._kind, self._what, self._units, self._advanced = "", "Starting", 0.0, 0.0
+        self._since = self._latest = self._began
         self._done, self._told = 0.0, -EVERY
 
     def plan(self, kind: str, units: float) -> None:
@@ -52,12 +54,13 @@ class Course:
         """Ends what was being done and starts `units` of planned work of another kind."""
         self.finish()
         self._left[kind] = max(0.0, self._left.get(kind, 0.0) - units)
-        self._kind, self._what, self._units, self._advanced, self._since = kind, what, units, 0.0, time.monotonic()
+        self._kind, self._what, self._units, self._advanced = kind, what, units, 0.0
+        self._since = self._latest = time.monotonic()
         self.report()
 
     def advance(self, units: float) -> None:
         """So many units of what was started are done."""
-        self._advanced = units
+        self._advanced, self._latest = units, time.monotonic()
         self.report()
 
     def finish(self) -> None:
@@ -85,10 +88,9 @@ class Course:
         self._tell(round(self._done, 4), self._what, round(left, 1))
 
     def _current_left(self) -> float:
+        """Of what was started: at the pace so far, in which what was known before weighs as much as PRIOR units."""
         if not self._kind:
             return 0.0
-        spent = time.monotonic() - self._since
-        if self._advanced > 0:
-            return spent / self._advanced * max(0.0, self._units - self._advanced)
-        expected = self._costs.seconds[self._kind] * self._units
-        return max(expected - spent, 0.05 * expected)
+        pace = (PRIOR * self._costs.seconds[self._kind] + self._latest - self._since) / (PRIOR + self._advanced)
+        left = pace * max(0.0, self._units - self._advanced)
+        return max(left - (time.monotonic() - self._latest), 0.05 * left)
