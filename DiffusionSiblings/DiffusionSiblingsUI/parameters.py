@@ -1,0 +1,39 @@
+"""What the user has chosen in the module's panel: saved with the scene, one set for each scene."""
+
+# No "from __future__ import annotations": the wrapper reads the types as they stand here.
+import slicer
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+from DiffusionSiblingsLib.registry import DEFAULT_MODEL
+
+
+@parameterNodeWrapper
+class SiblingsParameters:
+    """twin: segmentation to edit. tissue_overrides: JSON, segment ID -> tissue ID, "" for none, what the user corrected.
+
+    edit: "generate", "perturb" or "inpaint". ratio: of perturb; inpaint_ratio: of inpaint. tissues: IDs with commas.
+    region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.
+    run: ID of the run that is shown; sibling: its number within the run.
+    """
+
+    twin: slicer.vtkMRMLSegmentationNode
+    tissue_overrides: str = ""
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    edit: str = "perturb"
+    ratio: float = 0.5
+    inpaint_ratio: float = 1.0
+    tissues: str = "LV"
+    region_kind: str = "tissues"
+    roi: slicer.vtkMRMLMarkupsROINode
+    region_segmentation: slicer.vtkMRMLSegmentationNode
+    region_segment: str = ""
+    count: int = 4
+    steps: int = 50
+    seed: int = 0
+    method: str = "replace"
+    resample: int = 1
+    overwrite: bool = False
+    repair: bool = True
+    run: str = ""
+    sibling: int = 0
