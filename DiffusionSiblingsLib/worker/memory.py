@@ -55,20 +55,19 @@ def _machine() -> int | None:
     return _from_table(Path("/proc/meminfo"), "MemAvailable", 1024)
 
 
-def _container() -> int | None:
+def _container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
     """What the cgroups (2, then 1) of this process leave it; file cache that can be given up counts as free."""
-    root = Path("/sys/fs/cgroup")
     found = []
-    for line in _lines(Path("/proc/self/cgroup")):
+    for line in _lines(own):
         _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        if controllers and "memory" not in controllers.split(","):
             continue
         names = ("memory.max", "memory.current", "inactive_file")
-        base = root
         if controllers:
-            names, base = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"), root / "memory"
-        own = base / path.lstrip("/")
-        for folder in [own, *own.parents]:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        base = root / "memory" if controllers else root
+        below = base / path.lstrip("/")
+        for folder in [below, *below.parents]:
             limit, used = _number(folder / names[0]), _number(folder / names[1])
             if limit is not None and used is not None:
                 found.append(limit - used + (_from_table(folder / "memory.stat", names[2], 1) or 0))

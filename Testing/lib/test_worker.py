@@ -1,0 +1,399 @@
+"""The worker on a small untrained model: its jobs, what it keeps, what it refuses, and the process around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hearts import ellipsoid_heart, small_model
+
+from DiffusionSiblingsLib.engine import Engine
+from DiffusionSiblingsLib.errors import DeviceError, InputError, SiblingsError
+from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
+from DiffusionSiblingsLib.export.run_folder import RunFolder
+from DiffusionSiblingsLib.replaying import new_record
+from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.worker import memory
+from DiffusionSiblingsLib.worker.jobs import Workshop
+from DiffusionSiblingsLib.worker.progress import Costs, Course
+from DiffusionSiblingsLib.worker.protocol import Cancelled, failure
+
+ROOT = Path(__file__).resolve().parents[2]
+HEART = ellipsoid_heart((40, 36, 44), 3.4, extra=True)
+PERTURB = Request("perturb", count=2, steps=4)
+VOLATILE = ("created", "timings_s", "file", "file_sha256")
+
+
+class Listener:
+    """Stands for the server's task: keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def emit(self, event: str, **values: Any) -> None:
+        self.events.append({"event": event, **values})
+
+    def check(self) -> None:
+        """Is never cancelled."""
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [values for values in self.events if values["event"] == event]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of models with the small one, as $SIBLINGS_MODELS, so that a record's model id finds it."""
+    folder = tmp_path_factory.mktemp("models")
+    small_model(folder / "small")
+    os.environ["SIBLINGS_MODELS"] = str(folder)
+    yield folder
+    del os.environ["SIBLINGS_MODELS"]
+
+
+@pytest.fixture(scope="module")
+def workshop(models: Path) -> Workshop:
+    return Workshop()
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Path:
+    return write_exchange(HEART, tmp_path / "twin")
+
+
+def do(workshop: Workshop, name: str, **values: Any) -> tuple[dict[str, Any], Listener]:
+    """One command on the small model -> the values of its end, and its events."""
+    listener = Listener()
+    command = {"command": name, "model": "small", "device": "cpu", **values}
+    return workshop.do(command, listener, lambda course: None), listener
+
+
+def run(workshop: Workshop, twin: Path | None, *requests: Request) -> tuple[dict[str, Any], Listener]:
+    out = twin.parent if twin is not None else Path(os.environ["SIBLINGS_MODELS"])
+    return do(workshop, "run", twin=str(twin) if twin else None, out=str(out / "out"),
+              requests=[request.to_json() for request in requests])
+
+
+def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+    inpaint = Request("inpaint", tissues=("RV",), steps=4, ratio=1.0)
+    result, heard = run(workshop, twin, PERTURB, inpaint)
+    engine = Engine.open("small", "cpu")
+    folder = RunFolder(tmp_path / "cli", new_record(engine), engine.anatomy, "nrrd", engine.twin(HEART).twin)
+    folder.begin()
+    for request in (PERTURB, inpaint):
+        folder.begin_request(request)
+        for sibling in engine.run(request, engine.twin(HEART)):
+            folder.add(sibling)
+            handed = read_exchange(heard.of("sibling")[len(folder.rows) - 2]["stem"])
+            assert np.array_equal(handed.labels, sibling.labelmap.labels)
+            assert handed.labels.dtype == HEART.labels.dtype
+            assert handed.segments == HEART.segments
+    assert result["rows"] == folder.rows
+    folder.record.complete = True
+    assert lasting(result["record"]) == lasting(folder.record.to_json())
+    assert [(event["request"], event["k"]) for event in heard.of("sibling")] == [(0, 0), (0, 1), (1, 0)]
+    assert [event["row"] for event in heard.of("twin") + heard.of("sibling")] == result["rows"]
+    json.dumps(result, allow_nan=False)
+
+
+def lasting(values: Any) -> Any:
+    """A record without what differs between two runs of the same."""
+    if isinstance(values, dict):
+        return {key: lasting(value) for key, value in values.items() if key not in VOLATILE}
+    return [lasting(value) for value in values] if isinstance(values, list) else values
+
+
+def test_model_and_twin_stay_loaded_until_another_is_asked_for(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+    run(workshop, twin, PERTURB)
+    engine, encoded = workshop._engine, workshop._twin
+    run(workshop, twin, PERTURB)
+    assert workshop._engine is engine
+    assert workshop._twin is encoded
+    others = tuple(dataclasses.replace(segment, name=f"my {segment.name}") for segment in HEART.segments)
+    renamed = dataclasses.replace(HEART, segments=others)
+    _, heard = run(workshop, write_exchange(renamed, tmp_path / "renamed"), PERTURB)
+    assert workshop._engine is engine
+    assert workshop._twin is not encoded
+    assert read_exchange(heard.of("sibling")[0]["stem"]).segments == renamed.segments
+
+
+def test_hearts_without_a_twin(workshop: Workshop, models: Path) -> None:
+    result, heard = run(workshop, None, Request("generate", steps=4))
+    assert [row["map"] for row in result["rows"]] == ["sibling_0000"]
+    assert result["record"]["twin"] is None
+    assert heard.of("twin") == []
+    assert {s.tissue for s in read_exchange(heard.of("sibling")[0]["stem"]).segments} == set(HEART.tissues)
+
+
+def test_a_replay_says_identical_and_notices_a_change(workshop: Workshop, twin: Path) -> None:
+    result, heard = run(workshop, twin, PERTURB)
+    record = result["record"]
+    again, told = do(workshop, "replay", record=record, twin=str(twin))
+    assert [row["verdict"] for row in again["rows"]] == ["identical"] * 2
+    assert len(told.of("replayed")) == 2
+    record["runs"][0]["request"]["seed"] = 9
+    folder = str(Path(heard.of("sibling")[0]["stem"]).parent)
+    other, _ = do(workshop, "replay", record=record, twin=str(twin), siblings=folder)
+    assert {row["verdict"] for row in other["rows"]} == {"different"}
+    assert all(row["least Dice"] < 1 for row in other["rows"])
+
+
+def test_a_replay_wants_the_twin_of_the_record(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+    record = run(workshop, twin, PERTURB)[0]["record"]
+    with pytest.raises(InputError, match="not there"):
+        do(workshop, "replay", record=record, twin=None)
+    changed = HEART.with_labels(np.where(np.indices(HEART.labels.shape)[0] == 20, 0, HEART.labels).astype(np.uint8))
+    with pytest.raises(InputError, match="not the twin"):
+        do(workshop, "replay", record=record, twin=str(write_exchange(changed, tmp_path / "changed")))
+
+
+def test_label_maps_are_measured_as_they_are(workshop: Workshop, twin: Path) -> None:
+    result, _ = do(workshop, "measure", maps=[str(twin), str(twin)], names=["one", "two"])
+    measured = run(workshop, twin, PERTURB)[0]["rows"][0]
+    assert [row["map"] for row in result["rows"]] == ["one", "two"]
+    assert result["rows"][0]["LV volume [ml]"] == measured["LV volume [ml]"]
+
+
+def test_hello_names_versions_and_devices(workshop: Workshop) -> None:
+    result, _ = do(workshop, "hello")
+    assert result["torch"] == torch.__version__
+    assert "cpu" in {device["id"] for device in result["devices"]}
+
+
+@pytest.mark.parametrize(("command", "message"), [
+    ({"command": "dance"}, "does not know"), ({"command": "run", "requests": []}, "lacks something"),
+    ({"command": "run", "requests": [], "out": "x"}, "nothing to do"),
+    ({"command": "run", "requests": [{"edit": "perturb"}], "out": "x", "model": "small"}, "needs a twin"),
+    ({"command": "run", "requests": [{"edit": "perturb", "ratio": 3}], "out": "x"}, "ratio"),
+    ({"command": "run", "requests": [{"edit": "perturb"}], "out": "x", "twin": "nowhere"}, "nowhere"),
+])
+def test_a_command_that_cannot_be_done_is_refused(workshop: Workshop, command: dict, message: str) -> None:
+    with pytest.raises(SiblingsError, match=message):
+        workshop.do(command, Listener(), lambda course: None)
+
+
+def test_a_twin_that_lacks_a_tissue_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+    lacking = dataclasses.replace(HEART, segments=tuple(s for s in HEART.segments if s.tissue != "LA"))
+    with pytest.raises(InputError, match="LA"):
+        run(workshop, write_exchange(lacking, tmp_path / "lacking"), PERTURB)
+
+
+def test_without_memory_the_run_is_refused_before_it_starts(workshop: Workshop, twin: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 50 * memory.MIB)
+    with pytest.raises(DeviceError, match=r"0\.0 GB free") as caught:
+        run(workshop, twin, PERTURB)
+    assert "crop" in caught.value.hint
+    large, _ = do(workshop, "estimate", shape=(400, 512, 512))
+    small, _ = do(workshop, "estimate", shape=(100, 100, 100))
+    assert large["needed"] > 2e9 > small["needed"]
+    assert not large["enough"]
+    monkeypatch.undo()
+    assert run(workshop, twin, PERTURB)[0]["record"]["complete"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
+                                   RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 B")])
+def test_memory_that_runs_out_ends_in_a_message_and_the_worker_works_on(
+        workshop: Workshop, twin: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Engine, "run", no_memory)
+    with pytest.raises(type(error)) as caught:
+        run(workshop, twin, PERTURB)
+    explained = workshop.explain(caught.value)
+    assert isinstance(explained, DeviceError)
+    assert "close other programs" in explained.hint
+    assert workshop._engine is None  # given up, so that there is room for the next one
+    monkeypatch.undo()
+    assert run(workshop, twin, PERTURB)[0]["record"]["complete"]
+
+
+def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Workshop, twin: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("DiffusionSiblingsLib.worker.progress.EVERY", 0.0)
+    workshop._engine = workshop._twin = None
+    _, heard = run(workshop, twin, PERTURB, Request("inpaint", tissues=("RV",), steps=4, ratio=1.0))
+    told = heard.of("progress")
+    done = [event["done"] for event in told]
+    assert done == sorted(done)
+    assert done[0] < 0.1
+    assert 0.5 < done[-1] < 1
+    assert all(event["seconds_left"] >= 0 for event in told)
+    order = list(dict.fromkeys(event["what"] for event in told))
+    assert order[0].startswith("Opening")
+    assert order[-2:] == ["Sampling sibling 3 of 3", "Checking sibling 3 of 3"]
+
+
+def test_time_left_is_that_of_the_planned_work_at_the_pace_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    costs, told = Costs(), []
+    course = Course(costs, lambda done, what, left: told.append((done, left)))
+    course.plan("open", 1)
+    course.plan("sample", 200)
+    assert course.seconds_left() == pytest.approx(1.5 + 200 * 0.1)
+    course.start("open", "Opening", 1)
+    clock[0] += 4
+    course.start("sample", "Sampling", 100)
+    for step in range(1, 101):
+        clock[0] += 0.02
+        course.advance(step)
+    assert course.seconds_left() == pytest.approx(100 * 0.1, rel=0.01)  # the other hundred, until this one is taken in
+    course.finish()
+    assert costs.seconds["open"] == pytest.approx(4)
+    assert costs.seconds["sample"] == pytest.approx(0.02)
+    assert course.seconds_left() == pytest.approx(100 * 0.02)
+    assert told[-1][0] > 0.3
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_the_least_of_container_and_machine_counts(tmp_path: Path) -> None:
+    assert 0 < memory.free_memory() < 2**50  # type: ignore[operator]
+    inner = tmp_path / "v2" / "pod" / "box"
+    inner.mkdir(parents=True)
+    own = tmp_path / "cgroup"
+    own.write_text("0::/pod/box\n")
+    (inner / "memory.max").write_text("max\n")
+    (inner / "memory.current").write_text("100\n")
+    assert memory._container(tmp_path / "v2", own) is None
+    (inner.parent / "memory.max").write_text("1000\n")
+    (inner.parent / "memory.current").write_text("700\n")
+    (inner.parent / "memory.stat").write_text("anon 500\ninactive_file 200\n")
+    assert memory._container(tmp_path / "v2", own) == 500
+    old = tmp_path / "v1" / "memory" / "box"
+    old.mkdir(parents=True)
+    (old / "memory.limit_in_bytes").write_text("900")
+    (old / "memory.usage_in_bytes").write_text("600")
+    own.write_text("9:cpu,cpuacct:/box\n8:memory:/box\n")
+    assert memory._container(tmp_path / "v1", own) == 300
+    assert memory._container(tmp_path / "nowhere", tmp_path / "none") is None
+
+
+def test_an_error_of_the_program_travels_with_its_place() -> None:
+    try:
+        raise ZeroDivisionError("5 / 0")
+    except ZeroDivisionError as error:
+        told = failure(error)
+    assert told["kind"] == "SiblingsError"
+    assert "ZeroDivisionError: 5 / 0" in told["value"]
+    assert "test_worker.py" in told["log"]
+    assert failure(InputError("x", value=1, rule="y", hint="z")) == {
+        "kind": "InputError", "what": "x", "value": "1", "rule": "y", "hint": "z", "log": ""}
+    assert "requirements" in failure(ImportError("no torch"))["rule"]
+
+
+def test_cancelled_is_no_error_that_anything_catches_on_its_way() -> None:
+    assert not issubclass(Cancelled, Exception)
+
+
+# The process
+
+
+MODULE = ("-m", "DiffusionSiblingsLib.worker")
+
+
+class Child:
+    """A worker with pipes, as a program in any language would use it. start: what to run in place of the module."""
+
+    def __init__(self, *start: str) -> None:
+        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen([sys.executable, *(start or MODULE), "--own-group"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+                                        start_new_session=os.name != "nt")
+
+    def send(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def end(self) -> bytes:
+        """Ends it -> what it wrote to stderr."""
+        self.process.kill()
+        streams = (self.process.stdin, self.process.stdout, self.process.stderr)
+        told = streams[2].read() if streams[2] is not None else b""
+        self.process.wait(10)
+        for stream in streams:
+            if stream is not None:
+                stream.close()
+        return told
+
+    def until(self, *ends: str) -> list[dict[str, Any]]:
+        """Events up to one of these."""
+        heard: list[dict[str, Any]] = []
+        assert self.process.stdout is not None
+        while not heard or heard[-1]["event"] not in ends:
+            line = self.process.stdout.readline()
+            assert line, (self.process.stderr.read() if self.process.stderr else b"").decode()
+            heard.append(json.loads(line))
+        return heard
+
+
+@pytest.fixture
+def child(models: Path) -> Iterator[Child]:
+    child = Child()
+    yield child
+    child.end()
+
+
+LONG = {"command": "run", "model": "small", "device": "cpu", "twin": None,
+        "requests": [Request("generate", count=500, steps=50).to_json()]}
+
+
+def test_commands_are_answered_in_order_and_what_cannot_be_read_is_said(child: Child, tmp_path: Path) -> None:
+    child.send("this is no JSON")
+    child.send('{"id": 1, "command": "hello"}')
+    (tmp_path / "command.json").write_text('{"id": 2, "command": "dance"}')
+    child.send(json.dumps({"command_file": str(tmp_path / "command.json")}))
+    heard = child.until("failed")
+    assert (heard[-1]["id"], heard[-1]["kind"]) == (None, "InputError")
+    assert [(e["id"], e["event"]) for e in child.until("done")] == [(1, "started"), (1, "done")]
+    assert (heard := child.until("failed"))[-1]["id"] == 2
+    assert "dance" in heard[-1]["value"]
+    child.send('{"command": "quit"}')
+    child.process.wait(5)
+
+
+def test_cancel_ends_a_job_at_once_drops_a_waiting_one_and_keeps_the_worker(child: Child, tmp_path: Path) -> None:
+    child.send(json.dumps({"id": 1, **LONG, "out": str(tmp_path / "one")}))
+    child.send(json.dumps({"id": 2, **LONG, "out": str(tmp_path / "two")}))
+    child.until("sibling")
+    child.send('{"command": "cancel", "id": 2}')
+    assert child.until("cancelled")[-1]["id"] == 2
+    child.send('{"command": "cancel", "id": 77}')
+    began = time.monotonic()
+    child.send('{"command": "cancel", "id": 1}')
+    assert child.until("cancelled")[-1]["id"] == 1
+    assert time.monotonic() - began < 1
+    child.send('{"id": 3, "command": "hello"}')
+    assert {e["id"] for e in child.until("done")} == {3}
+    assert not (tmp_path / "two").exists()
+
+
+def test_the_end_of_the_input_ends_the_worker_in_the_middle_of_its_work(child: Child, tmp_path: Path) -> None:
+    child.send(json.dumps({"id": 1, **LONG, "out": str(tmp_path)}))
+    child.until("sibling")
+    assert child.process.stdin is not None
+    child.process.stdin.close()
+    child.process.wait(2)
+
+
+def test_what_libraries_print_is_no_event_and_what_they_read_is_empty() -> None:
+    child = Child("-c", "import os, sys; from DiffusionSiblingsLib.worker import jobs, server\n"
+                  "def hello(*_):\n    print('stray'); os.write(1, b'strayer\\n'); return {'read': sys.stdin.read()}\n"
+                  "jobs.Workshop.hello = hello\nserver.main()")
+    child.send('{"id": 1, "command": "hello"}')
+    assert [event["event"] for event in child.until("done")] == ["started", "done"]
+    child.send('{"id": 2, "command": "hello"}')
+    assert child.until("done")[-1]["read"] == ""
+    assert b"strayer" in child.end()
