@@ -1,0 +1,115 @@
+"""Charts of a run: left against right ventricular volume, and how far each feature drifts from the twin.
+
+Each function returns the nodes that it made, the chart last. Slicer's plot views have no names on their axes' ticks, so
+what a feature is called stands in the legend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import slicer
+
+from DiffusionSiblingsUI.tables import FEATURE, difference, feature_names, table_of, twin_of
+
+Row = Mapping[str, Any]
+ACROSS, UP = "LV volume [ml]", "RV volume [ml]"
+TWIN_COLOR = (0.1, 0.1, 0.1)
+# Okabe and Ito's colours, which people who do not tell red from green tell apart.
+COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91), (0.9, 0.62, 0.0))
+MARKERS = {"volume": "MarkerStyleSquare", "major axis": "MarkerStyleCircle", "minor axis": "MarkerStyleDiamond"}
+SPREAD = 0.6  # of the room between two features over which siblings are laid side by side
+
+
+def volume_chart(rows: Sequence[Row], title: str) -> list[Any]:
+    """Left against right ventricular volume, a colour for each request, the twin as a large diamond."""
+    if not any(ACROSS in row and UP in row for row in rows):
+        return []
+    twin = twin_of(rows)
+    groups = list(dict.fromkeys(str(row.get("edit", "")) for row in rows if row is not twin))
+    columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in rows], ACROSS: [_at(r, ACROSS) for r in rows]}
+    names = {group: f"{UP}, {group}" for group in groups}
+    for group, column in names.items():
+        columns[column] = [_at(r, UP) if r is not twin and str(r.get("edit", "")) == group else math.nan for r in rows]
+    if twin is not None:
+        columns["twin"] = [_at(row, UP) if row is twin else math.nan for row in rows]
+    table = table_of(columns, f"{title} volumes")
+    series = [_series(table, group or "siblings", ACROSS, column, COLORS[number % len(COLORS)], "MarkerStyleCircle", 9)
+              for number, (group, column) in enumerate(names.items())]
+    if twin is not None:
+        series.append(_series(table, "twin", ACROSS, "twin", TWIN_COLOR, "MarkerStyleDiamond", 16))
+    return [table, *series, _chart(series, f"{title}: LV against RV volume", ACROSS, UP)]
+
+
+def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
+    """Each feature's difference to the twin, siblings side by side, a colour for each chamber; [] without a twin."""
+    twin, features = twin_of(rows), feature_names(rows)
+    siblings = [row for row in rows if row is not twin]
+    if twin is None or not siblings or not features:
+        return []
+    columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in siblings]}
+    offsets = [SPREAD * ((n + 0.5) / len(siblings) - 0.5) for n in range(len(siblings))]
+    for place, feature in enumerate(features, start=1):
+        columns[f"{feature} place"] = [place + offset for offset in offsets]
+        columns[feature] = [difference(row.get(feature), twin.get(feature)) for row in siblings]
+    table = table_of(columns, f"{title} drift")
+    ends = table_of({"place": [0.5, len(features) + 0.5], "twin": [0.0, 0.0]}, f"{title} drift of the twin")
+    chambers = list(dict.fromkeys(feature.split(" ")[0] for feature in features))
+    series = [_line(ends)]
+    for feature in features:
+        chamber, kind = str(FEATURE.sub(r"\g<name>", feature)).split(" ", 1)
+        color = COLORS[chambers.index(chamber) % len(COLORS)]
+        series.append(_series(table, f"{chamber} {kind}", f"{feature} place", feature, color, MARKERS[kind], 9))
+    each = len(features) // len(chambers)
+    across = ", ".join(f"{n * each + 1}-{(n + 1) * each} {chamber}" for n, chamber in enumerate(chambers))
+    chart = _chart(series, f"{title}: drift from the twin", f"Feature ({across})", "Difference to the twin [%]")
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(0.5, len(features) + 0.5)
+    return [table, ends, *series, chart]
+
+
+def show_chart(chart: Any) -> None:
+    """Shows a chart in the views' layout, which gets a plot view if it has none."""
+    slicer.modules.plots.logic().ShowChartInLayout(chart)
+
+
+def _series(table: Any, name: str, across: str, up: str, color: Sequence[float], marker: str, size: float) -> Any:
+    """Points without lines between them: siblings have no order."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    node.SetName(name)  # as the legend has it, even where another run has one of that name
+    node.SetAndObserveTableNodeID(table.GetID())
+    node.SetXColumnName(across)
+    node.SetYColumnName(up)
+    if table.GetColumnIndex("map") >= 0:
+        node.SetLabelColumnName("map")
+    node.SetPlotType(node.PlotTypeScatter)
+    node.SetLineStyle(node.LineStyleNone)
+    node.SetMarkerStyle(getattr(node, marker))
+    node.SetMarkerSize(size)
+    node.SetColor(*color)
+    return node
+
+
+def _line(table: Any) -> Any:
+    """The twin: a line at 0 %."""
+    node = _series(table, "twin", "place", "twin", TWIN_COLOR, "MarkerStyleNone", 1)
+    node.SetLineStyle(node.LineStyleDash)
+    node.SetLineWidth(1.5)
+    return node
+
+
+def _chart(series: Sequence[Any], title: str, across: str, up: str) -> Any:
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", title)
+    chart.SetTitle(title)
+    chart.SetXAxisTitle(across)
+    chart.SetYAxisTitle(up)
+    for node in series:
+        chart.AddAndObservePlotSeriesNodeID(node.GetID())
+    return chart
+
+
+def _at(row: Row, column: str) -> float:
+    value = row.get(column)
+    return float(value) if isinstance(value, (int, float)) else math.nan
