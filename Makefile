@@ -47,7 +47,7 @@ $(VENV)/.torch-ready: Makefile
 	$(PIP) $(TORCH) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py $(CONSTRAINTS)
+$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py Resources/requirements.txt $(CONSTRAINTS)
 	$(PINNED) -e .
 	@touch $@
 
@@ -59,13 +59,15 @@ $(VENV)/.bench-ready: $(VENV)/.demo-ready
 	$(PINNED) -e ".[bench]"
 	@touch $@
 
-# The newest versions that fit pyproject.toml, for all Pythons and systems at once.
-lock: $(VENV)/.torch-ready
+# The newest versions that fit pyproject.toml, for all Pythons and systems at once. What the project needs is taken from
+# its installed metadata, as uv would have to build it to read Resources/requirements.txt.
+lock: $(VENV)/.demo-ready
 	$(PIP) uv
 	head -n 3 $(CONSTRAINTS) > $(VENV)/lock.txt
-	echo "$(TORCH)" > $(VENV)/torch.in
+	echo "$(TORCH)" > $(VENV)/lock.in
+	$(PY) -c "import importlib.metadata as m, re; print(*(re.sub(r'(;| and) *extra == .[a-z]+.', '', r) for r in m.requires('diffusion-siblings')), sep='\n')" >> $(VENV)/lock.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --only-binary :all: --no-annotate --no-header \
-		--all-extras --upgrade pyproject.toml $(VENV)/torch.in > $(VENV)/lock.all
+		--upgrade $(VENV)/lock.in > $(VENV)/lock.all
 	grep -v -E '^(nvidia-|cuda-|triton)' $(VENV)/lock.all >> $(VENV)/lock.txt
 	mv $(VENV)/lock.txt $(CONSTRAINTS)
 
