@@ -228,6 +228,9 @@ def writing(
     if labels.shape != bridged.grid.shape:
         raise InputError("The sibling does not fit the twin's grid", value=f"{labels.shape} voxels",
                          rule=f"{bridged.grid.shape} voxels (K, J, I)")
+    if int(labels.max(initial=0)) > len(bridged.segment_ids):
+        raise InputError("The sibling holds labels that the twin has not", value=int(labels.max()),
+                         rule=f"values 0 to {len(bridged.segment_ids)}")
     box = yield from _bounds(labels)
     image = oriented_image(labels, bridged.grid, box)
     yield
@@ -283,7 +286,8 @@ def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
     node.SetAndObserveSegmentation(segmentation)
-    display = slicer.vtkMRMLSegmentationDisplayNode()
+    display = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationDisplayNode")  # with the user's defaults
+    display.UnRegister(None)
     display.SetVisibility(visible)
     slicer.mrmlScene.AddNode(display)
     node.SetAndObserveDisplayNodeID(display.GetID())

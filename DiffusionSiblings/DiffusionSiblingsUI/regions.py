@@ -35,7 +35,8 @@ def masking(
 ) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool on the twin's grid: inside the ROI and the segment (node, segment id), in short steps.
 
-    The ROI may be turned, and both may be under transforms (linear ones for the segment). Raises InputError if no voxel is inside.
+    The ROI may be turned, and both may be under transforms (linear ones for the segment). Raises InputError if no
+    voxel is inside.
     """
     if roi is None and segment is None:
         raise InputError("No region is chosen", rule="a ROI or a segment", hint="choose one, or edit whole tissues")

@@ -87,6 +87,7 @@ def metadata_of(labelmap: LabelMap) -> dict[str, str]:
     boxes = extents(labelmap.labels)
     kept, extras = labelmap.header.get("metadata", {}), labelmap.header.get("extras", {})
     pairs = {key: kept.get(key, value) for key, value in _DEFAULTS.items()}
+    pairs["Segmentation_ConversionParameters"] = kept.get("Segmentation_ConversionParameters", _reference(labelmap))
     taken: set[str] = set()
     for index, segment in enumerate(complete(labelmap.segments, labelmap.header.get("anatomy") or load_anatomy())):
         identifier = segment.identifier or f"Segment_{index + 1}"
@@ -107,6 +108,13 @@ def metadata_of(labelmap: LabelMap) -> dict[str, str]:
         fields |= extras.get(segment.identifier, {})
         pairs |= {f"Segment{index}_{name}": value for name, value in fields.items()}
     return pairs
+
+
+def _reference(labelmap: LabelMap) -> str:
+    """Slicer's note of the whole grid: without it Slicer knows only the part that segments fill."""
+    matrix = [repr(float(value)) for value in labelmap.affine.ravel()]
+    extent = [end for size in labelmap.labels.shape[::-1] for end in ("0", str(size - 1))]
+    return f"Reference image geometry|{''.join(f'{value};' for value in (*matrix, *extent))}|&"
 
 
 def complete(segments: tuple[Segment, ...], anatomy: Anatomy) -> list[Segment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,22 @@ import pytest
 import slicer
 import vtk
 from DiffusionSiblingsUI import grid as grids
-from DiffusionSiblingsUI.bridge import new_segmentation, read_segmentation, write_segmentation
-from DiffusionSiblingsUI.layers import MARGIN_MM
+from DiffusionSiblingsUI.bridge import (
+    exhaust,
+    new_segmentation,
+    read_segmentation,
+    reading,
+    write_segmentation,
+    writing,
+)
+from DiffusionSiblingsUI.layers import MARGIN_MM, _voxels
 from hearts import ellipsoid_heart
 from nodes import add_segment, empty_node, image_of, linear_transform, rotation, segmentation_node, set_reference
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.labelmap import LabelMap
-from DiffusionSiblingsLib.labelmap_io import read_labelmap
+from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 
 
 def write_to(node: Any, path: Path) -> None:
@@ -27,6 +35,29 @@ def write_to(node: Any, path: Path) -> None:
     slicer.mrmlScene.AddNode(storage)
     storage.SetFileName(str(path))
     assert storage.WriteData(node)
+
+
+def read_from(path: Path) -> Any:
+    """Loads a segmentation file as Slicer does."""
+    node = empty_node(path.name)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    slicer.mrmlScene.AddNode(storage)
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    return node
+
+
+def timed(steps: Any) -> tuple[float, float, Any]:
+    """Runs a generator: seconds in all, of the longest step, and what it returns."""
+    lengths = []
+    while True:
+        began = time.perf_counter()
+        try:
+            next(steps)
+        except StopIteration as end:
+            lengths.append(time.perf_counter() - began)
+            return sum(lengths), max(lengths), end.value
+        lengths.append(time.perf_counter() - began)
 
 
 def refused(node: Any, **options: Any) -> str:
@@ -175,8 +206,7 @@ def test_two_segments_of_one_value_in_one_layer_overlap(scene: Any) -> None:
 def test_missing_and_empty_tissues_are_refused_by_name(scene: Any) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4)
     node = segmentation_node(heart)
-    found = {segment: tissue for segment, tissue in zip(node.GetSegmentation().GetSegmentIDs(),
-             ["Ao", "Myo", "LV", None, "LA", "RA"], strict=True)}
+    found = dict(zip(node.GetSegmentation().GetSegmentIDs(), ["Ao", "Myo", "LV", None, "LA", "RA"], strict=True))
     assert "has no right ventricle" in refused(node, tissues=found)
     assert read_segmentation(node, found, complete=False).labelmap.segments[3].tissue is None
     emptied = heart.with_labels(np.where(heart.labels == 5, 0, heart.labels))
@@ -294,6 +324,15 @@ def test_a_siblings_file_is_what_the_library_reads(scene: Any, tmp_path: Path) -
     assert np.count_nonzero(read.labels) == np.count_nonzero(heart.labels)
 
 
+def test_a_file_of_the_librarys_keeps_its_grid_in_slicer(scene: Any, tmp_path: Path) -> None:
+    heart = ellipsoid_heart((40, 34, 44), 3.4, direction=rotation((1, 2, 3), 0.5) @ np.diag([1, -1, 1.0]))
+    write_labelmap(heart, tmp_path / "heart.seg.nrrd")
+    node = read_from(tmp_path / "heart.seg.nrrd")
+    labelmap = read_segmentation(node).labelmap
+    np.testing.assert_allclose(labelmap.affine, heart.affine, atol=1e-9)
+    np.testing.assert_array_equal(labelmap.labels, heart.labels)
+
+
 def test_a_generated_heart_becomes_a_node(scene: Any) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4, direction=rotation((1, 2, 3), 0.5))
     node = new_segmentation(heart, "generated")
@@ -309,12 +348,21 @@ def test_a_sibling_of_another_shape_is_refused(scene: Any) -> None:
     bridged = read_segmentation(segmentation_node(heart))
     with pytest.raises(InputError, match="does not fit"):
         write_segmentation(heart.labels[1:], bridged, name="sibling")
+    with pytest.raises(InputError, match="labels that the twin has not"):
+        write_segmentation(heart.labels + 1, bridged, name="sibling")
+
+
+@pytest.mark.parametrize("layers", ["shared", "own"])
+def test_a_large_twin_is_read_and_written_in_short_steps(scene: Any, layers: str) -> None:
+    heart = ellipsoid_heart((200, 256, 256), 0.8)
+    node = segmentation_node(heart, layers=layers)
+    total, longest, bridged = timed(reading(node))
+    assert total < 2.0 and longest < 0.3, (total, longest)  # measured: 0.05 s and 10 ms; a busy machine is slower
+    total, longest, _ = timed(writing(bridged.labelmap.labels, bridged, name="sibling", twin_node=node))
+    assert total < 1.0 and longest < 0.3, (total, longest)
 
 
 def test_what_is_painted_while_reading_does_not_tear_the_twin(scene: Any) -> None:
-    from DiffusionSiblingsUI.bridge import exhaust, reading
-    from DiffusionSiblingsUI.layers import _voxels
-
     heart = ellipsoid_heart((40, 34, 44), 3.4)
     node = segmentation_node(heart)
     steps = reading(node)
