@@ -11,7 +11,6 @@ import numpy as np
 import vtk
 
 from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.files import atomic_path
 from DiffusionSiblingsUI import grid as grids
 from DiffusionSiblingsUI.grid import Grid
 from DiffusionSiblingsUI.layers import layers_of, placed
@@ -111,6 +110,8 @@ def _inside_segment(grid: Grid, node: Any, segment_id: str) -> Generator[None, N
 
 def write_mask(mask: BoolArray, affine: np.ndarray, path: Path) -> Path:
     """A (D, H, W) bool mask as an uncompressed NRRD file, whole or not at all. affine: (4, 4) IJK -> RAS mm."""
+    from DiffusionSiblingsLib.files import atomic_path  # brings hashes and their libraries: 8 ms at start-up
+
     lps = _LPS @ affine
     directions = " ".join(f"({','.join(repr(float(value)) for value in lps[:3, axis])})" for axis in range(3))
     header = (
