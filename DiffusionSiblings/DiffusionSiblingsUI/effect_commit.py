@@ -62,6 +62,7 @@ def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], ta
     logic, segmentation = slicer.vtkSlicerSegmentationsModuleLogic, node.GetSegmentation()
     ids = list(segmentation.GetSegmentIDs())
     save()
+    modifying = node.StartModify()  # views and tables hear of it once
     derived = _set_aside(segmentation, changes)
     try:
         for change in changes:
@@ -75,6 +76,7 @@ def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], ta
     finally:
         for segment_id, name, data in derived:
             segmentation.GetSegment(segment_id).AddRepresentation(name, data)
+        node.EndModify(modifying)
     for change in changes:
         segment = segmentation.GetSegment(change.segment_id)
         if tag:

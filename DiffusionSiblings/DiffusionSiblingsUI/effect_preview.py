@@ -12,6 +12,7 @@ from DiffusionSiblingsUI import grid as grids
 from DiffusionSiblingsUI.bridge import Bridged, oriented_image
 from DiffusionSiblingsUI.layers import LABELMAP
 
+SURFACE = "Closed surface"
 LINE_WIDTH = 3  # twice that of the twin's own outline and more, to be told apart
 LIGHTER = 0.45  # share of white in the colours of the preview, for the same reason
 
@@ -57,19 +58,24 @@ class Preview:
                 made.AddRepresentation(LABELMAP, image)
                 segmentation.AddSegment(made, segment.identifier)
         yield
+        if surfaces:
+            yield from _surfacing(segmentation)
         self.remove()
         self._node = _add(segmentation, twin_node)
-        if surfaces:
-            self.show_surfaces(True)
+        self._node.GetDisplayNode().SetVisibility3D(surfaces)
         return self._node
 
-    def show_surfaces(self, on: bool) -> None:
-        """Shows or hides the preview in 3D; its surfaces are made when they are first asked for."""
-        node = self.node
-        if node is not None:
-            if on:
-                node.CreateClosedSurfaceRepresentation()
-            node.GetDisplayNode().SetVisibility3D(on)
+    def surfacing(self) -> Generator[None, None, None]:
+        """Shows the preview in the 3D views; its surfaces are made when they are first asked for, one a step."""
+        if self.node is not None:
+            yield from _surfacing(self.node.GetSegmentation())
+        if self.node is not None:  # it may have gone meanwhile
+            self.node.GetDisplayNode().SetVisibility3D(True)
+
+    def hide_surfaces(self) -> None:
+        """Leaves the preview to the slice views."""
+        if self.node is not None:
+            self.node.GetDisplayNode().SetVisibility3D(False)
 
     def remove(self) -> None:
         """Takes the preview out of the scene."""
@@ -79,6 +85,23 @@ class Preview:
             slicer.mrmlScene.RemoveNode(node)
             if display is not None:
                 slicer.mrmlScene.RemoveNode(display)
+
+
+def _surfacing(segmentation: Any) -> Generator[None, None, None]:
+    """Makes the surfaces that are missing. Slicer would make all in one go, which takes seconds."""
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        if segment.GetRepresentation(SURFACE) is None:
+            alone = slicer.vtkSegmentation()
+            alone.SetSourceRepresentationName(LABELMAP)
+            alone.CopyConversionParameters(segmentation)
+            copy = slicer.vtkSegment()
+            copy.SetLabelValue(segment.GetLabelValue())
+            copy.AddRepresentation(LABELMAP, segment.GetRepresentation(LABELMAP))
+            alone.AddSegment(copy, segment_id)
+            if alone.CreateRepresentation(SURFACE):
+                segment.AddRepresentation(SURFACE, copy.GetRepresentation(SURFACE))
+            yield
 
 
 def _add(segmentation: Any, twin_node: Any) -> Any:

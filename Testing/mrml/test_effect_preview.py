@@ -67,4 +67,5 @@ def test_a_closed_scene_takes_it_along(heart_node: Any) -> None:
     slicer.mrmlScene.Clear(True)
     assert preview.node is None
     preview.remove()
-    preview.show_surfaces(True)
+    preview.hide_surfaces()
+    exhaust(preview.surfacing())

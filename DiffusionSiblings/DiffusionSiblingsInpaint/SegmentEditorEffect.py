@@ -1,0 +1,171 @@
+"""Inpaint: a sibling that differs from the twin in one tissue, or inside a region, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsUI import effect_work
+from DiffusionSiblingsUI.edit_request import scale_words
+from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
+from DiffusionSiblingsUI.effect_base import SiblingsEffect
+from DiffusionSiblingsUI.effect_masking import rules_of
+from DiffusionSiblingsUI.effect_options import Option
+from DiffusionSiblingsUI.effect_work import Plan
+
+REGIONS = ("selected", "roi", "segment")
+
+
+class SegmentEditorEffect(SiblingsEffect):
+    """Options of Inpaint -> request."""
+
+    name = "DiffusionSiblingsInpaint"
+    title = "Inpaint"
+    per_segment = True
+    form_file = "InpaintEffect.ui"
+    folder = Path(__file__).resolve().parent
+    options = (
+        Option("Region", "regionComboBox", "selected", "choice", REGIONS),
+        Option("Ratio", "ratioSlider", "1", "number"),
+    )
+
+    def clone(self) -> Any:
+        """The effect for one more Segment Editor."""
+        import qSlicerSegmentationsEditorEffectsPythonQt as effects
+
+        cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
+        cloned.setPythonSource(__file__.replace("\\", "/"))
+        return cloned
+
+    def helpText(self) -> str:
+        """What the Segment Editor shows above the options."""
+        return "<html>" + _("""Draw the <b>selected segment</b>, or what lies in a region, anew<br>. The generative diffusion
+model (not diffusion MRI) makes it fit the rest of the heart, which stays as it is, voxel for voxel.<p>
+<ul style="margin: 0">
+<li>The myocardium follows a ventricle that changes.</li>
+<li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
+<li><b>Apply</b> changes all segments in one undo step, or adds a new segmentation.</li>
+<li>Hidden segments and everything outside the editable area stay as they are.</li>
+</ul>""")
+
+    def setupOptionsFrame(self) -> None:
+        """The selectors of nodes are connected here: they are no plain options."""
+        super().setupOptionsFrame()
+        ui = self.form.ui
+        for selector in (ui.roiSelector, ui.segmentSelector):
+            selector.setMRMLScene(slicer.mrmlScene)
+        ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
+        ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
+        ui.segmentSelector.connect("currentSegmentChanged(QString)", self.onRegionSegment)
+
+    def cleanup(self) -> None:
+        """Before the effect is deleted."""
+        if self.form is not None:
+            ui = self.form.ui
+            ui.roiSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
+            ui.segmentSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
+            ui.segmentSelector.disconnect("currentSegmentChanged(QString)", self.onRegionSegment)
+        super().cleanup()
+
+    def onRoi(self, node: Any) -> None:
+        """Another ROI was chosen."""
+        if self.scriptedEffect.parameterSetNode() is not None:
+            self.scriptedEffect.setNodeReference("ROI", node)
+            self.refresh()
+
+    def onRegionSegment(self, *_value: Any) -> None:
+        """Another segment was chosen as region."""
+        if self.scriptedEffect.parameterSetNode() is None:
+            return
+        selector = self.form.ui.segmentSelector
+        self.scriptedEffect.setNodeReference("RegionSegmentation", selector.currentNode())
+        self.scriptedEffect.setParameter("RegionSegment", selector.currentSegmentID() or "")
+        self.refresh()
+
+    def plan(self, node: Any) -> Plan:
+        """The selected segment's tissue, or what lies in the region."""
+        settings = effect_work.module_settings(node)
+        region = self.scriptedEffect.parameter("Region")
+        tissue_of, anatomy = self.tissues(node)
+        tissues, roi, segment = (), None, None
+        edited = frozenset(i for i, tissue in tissue_of.items() if tissue)
+        if region == "selected":
+            tissues = (self._selected_tissue(node, tissue_of),)
+            free = {*tissues, *anatomy.follows.get(tissues[0], ())}
+            edited = frozenset(i for i, tissue in tissue_of.items() if tissue in free)
+        elif region == "roi":
+            roi = self._roi()
+        else:
+            segment = self._region_segment()
+        effect = self.scriptedEffect
+        request = Request(
+            "inpaint", ratio=effect.doubleParameter("Ratio"), tissues=tissues, seed=effect.integerParameter("Seed"),
+            region=None if region == "selected" else REGION_TO_COME, steps=effect.integerParameter("Steps"),
+            repair=effect.integerParameter("Repair") == 1,
+            overwrite=rules_of(effect.parameterSetNode()).overwrite != "none",
+        )  # fmt: skip
+        return Plan(Task((request,), node, roi=roi, segment=segment, **settings), node, edited)
+
+    def show_options(self) -> None:
+        """The selectors of the chosen kind of region, and what would be edited."""
+        ui, region = self.form.ui, self.scriptedEffect.parameter("Region")
+        ui.roiSelector.visible = ui.roiLabel.visible = region == "roi"
+        ui.segmentSelector.visible = ui.segmentLabel.visible = region == "segment"
+        for selector in (ui.roiSelector, ui.segmentSelector):
+            selector.blockSignals(True)
+        ui.roiSelector.setCurrentNode(self.scriptedEffect.nodeReference("ROI"))
+        ui.segmentSelector.setCurrentNode(self.scriptedEffect.nodeReference("RegionSegmentation"))
+        ui.segmentSelector.setCurrentSegmentID(self._region_segment_id())
+        for selector in (ui.roiSelector, ui.segmentSelector):
+            selector.blockSignals(False)
+        ui.editedLabel.text = self._edited_text()
+        ui.scaleLabel.text = scale_words("inpaint", self.scriptedEffect.doubleParameter("Ratio")).capitalize() + "."
+
+    def _edited_text(self) -> str:
+        """What an Apply would change, in words."""
+        node = self.segmentation_node
+        if node is None or self.scriptedEffect.parameter("Region") != "selected":
+            return _("All tissues inside the region.")
+        tissue_of, anatomy = self.tissues(node)
+        tissue = tissue_of.get(self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or "")
+        if not tissue:
+            return _("No tissue of the heart is selected.")
+        followers = [anatomy.tissue(each).name.lower() for each in anatomy.follows.get(tissue, ())]
+        name = anatomy.tissue(tissue).name
+        if not followers:
+            return name + "."
+        return _("{name}; the {followers} follows.").format(name=name, followers=", ".join(followers))
+
+    def _selected_tissue(self, node: Any, tissue_of: dict[str, str | None]) -> str:
+        selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
+        segment = node.GetSegmentation().GetSegment(selected) if selected else None
+        if segment is None:
+            raise InputError("No segment is selected", hint="select the segment to draw anew in the table above")
+        if not tissue_of.get(selected):
+            raise InputError(f"{segment.GetName()} is no tissue that the model knows",
+                             hint="select a tissue of the heart, or name this one's in the DiffusionSiblings module")
+        display = node.GetDisplayNode()
+        if display is not None and not display.GetSegmentVisibility(selected):
+            raise InputError(f"{segment.GetName()} is hidden", hint="show it to edit it: hidden segments stay as they are")
+        return str(tissue_of[selected])
+
+    def _roi(self) -> Any:
+        roi = self.scriptedEffect.nodeReference("ROI")
+        if roi is None:
+            raise InputError("No ROI is chosen", hint="choose or create one, and place it around what should change")
+        return roi
+
+    def _region_segment(self) -> tuple[Any, str]:
+        node, segment = self.scriptedEffect.nodeReference("RegionSegmentation"), self._region_segment_id()
+        if node is None or node.GetSegmentation().GetSegment(segment) is None:
+            raise InputError("No segment is chosen as region", hint="choose a painted segment of any segmentation")
+        return node, segment
+
+    def _region_segment_id(self) -> str:
+        effect = self.scriptedEffect  # an empty parameter counts as not defined, and asking for it is an error
+        return effect.parameter("RegionSegment") if effect.parameterDefined("RegionSegment") else ""

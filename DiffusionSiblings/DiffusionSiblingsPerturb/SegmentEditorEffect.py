@@ -1,0 +1,62 @@
+"""Perturb: a sibling of the whole heart, at the scale that the sampling ratio sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsUI import effect_work
+from DiffusionSiblingsUI.edit_request import scale_words
+from DiffusionSiblingsUI.edits import Task
+from DiffusionSiblingsUI.effect_base import SiblingsEffect
+from DiffusionSiblingsUI.effect_masking import rules_of
+from DiffusionSiblingsUI.effect_options import Option
+from DiffusionSiblingsUI.effect_work import Plan
+
+
+class SegmentEditorEffect(SiblingsEffect):
+    """Options of Perturb -> request."""
+
+    name = "DiffusionSiblingsPerturb"
+    title = "Perturb"
+    per_segment = False
+    form_file = "PerturbEffect.ui"
+    folder = Path(__file__).resolve().parent
+    options = (Option("Ratio", "ratioSlider", "0.5", "number"),)
+
+    def clone(self) -> Any:
+        """The effect for one more Segment Editor."""
+        import qSlicerSegmentationsEditorEffectsPythonQt as effects
+
+        cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
+        cloned.setPythonSource(__file__.replace("\\", "/"))
+        return cloned
+
+    def helpText(self) -> str:
+        """What the Segment Editor shows above the options."""
+        return _("""<html>Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not diffusion
+MRI) blurs the heart with noise and makes a heart of it again; the sampling ratio says how much is lost on the way.<p>
+<ul style="margin: 0">
+<li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
+<li><b>Apply</b> changes all segments in one undo step, or adds a new segmentation.</li>
+<li>Hidden segments and everything outside the editable area stay as they are.</li>
+</ul></html>""")
+
+    def plan(self, node: Any) -> Plan:
+        """All tissues of the heart, with the ratio of the options."""
+        settings = effect_work.module_settings(node)
+        tissues, _anatomy = self.tissues(node)
+        effect, editor = self.scriptedEffect, self.scriptedEffect.parameterSetNode()
+        request = Request("perturb", ratio=effect.doubleParameter("Ratio"), seed=effect.integerParameter("Seed"),
+                          steps=effect.integerParameter("Steps"), repair=effect.integerParameter("Repair") == 1,
+                          overwrite=rules_of(editor).overwrite != "none")
+        edited = frozenset(segment for segment, tissue in tissues.items() if tissue)
+        return Plan(Task((request,), node, **settings), node, edited)
+
+    def show_options(self) -> None:
+        """Says in words what the ratio changes."""
+        ratio = self.scriptedEffect.doubleParameter("Ratio")
+        self.form.ui.scaleLabel.text = _("Changes {what}.").format(what=scale_words("perturb", ratio))

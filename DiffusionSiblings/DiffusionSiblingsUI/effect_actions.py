@@ -1,0 +1,117 @@
+"""The part of the form that all effects have: seed, result, buttons, progress and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI.edit_request import progress_words
+from DiffusionSiblingsUI.effect_options import Form, Option
+from DiffusionSiblingsUI.effect_work import Applied, Made
+from DiffusionSiblingsUI.operation import Operation
+
+CHAMBERS = ("LV", "RV", "LA", "RA")
+BUTTONS = {"previewButton": "onPreview", "nextButton": "onNextSeed", "applyButton": "onApply",
+           "cancelButton": "onCancel", "moduleButton": "onOpenModule"}
+
+
+class Actions(Form):
+    """Buttons and messages. effect: has the methods that `BUTTONS` names."""
+
+    def __init__(self, scripted_effect: Any, options: Sequence[Option], effect: Any) -> None:
+        super().__init__(scripted_effect, "EffectActions.ui", options, effect.onOptions)
+        self._is_error = False
+        self._slots = [(getattr(self.ui, button), "clicked()", getattr(effect, slot))
+                       for button, slot in BUTTONS.items()]
+        self._slots += [(self.ui.show3DButton, "toggled(bool)", effect.onShow3D),
+                        (self.ui.messageLabel, "linkActivated(QString)", _open)]
+        for widget, signal, slot in self._slots:
+            widget.connect(signal, slot)
+
+    @property
+    def wants_3d(self) -> bool:
+        """Whether previews are shown in 3D."""
+        return bool(self.ui.show3DButton.checked)
+
+    def disconnect(self) -> None:
+        """Lets go of the effect."""
+        super().disconnect()
+        for widget, signal, slot in self._slots:
+            widget.disconnect(signal, slot)
+        self._slots = []
+
+    def update(self, busy: bool, previewed: bool, obstacle: SiblingsError | None, keep_text: bool) -> None:
+        """What can be pressed now, and why the rest cannot.
+
+        keep_text: the message is new and stays, unless something keeps the effect from working.
+        """
+        free = not busy and obstacle is None
+        for name in ("previewButton", "nextButton", "applyButton"):
+            getattr(self.ui, name).enabled = free
+        self.ui.cancelButton.enabled = busy or previewed
+        self.ui.cancelButton.text = _("Cancel") if busy or not previewed else _("Discard preview")
+        self.ui.optionsFrame.enabled = not busy
+        self.ui.show3DButton.enabled = not busy
+        self.ui.progressBar.visible = busy
+        self.ui.progressLabel.visible = busy
+        self.ui.moduleButton.visible = obstacle is not None and not busy and "DiffusionSiblings" in obstacle.hint
+        if obstacle is not None and not busy and not keep_text:
+            self.tell_error(obstacle)
+        elif self._is_error and obstacle is None and not keep_text:
+            self.tell("")  # what was in the way is gone
+
+    def show_progress(self, operation: Operation) -> None:
+        """Where the work stands."""
+        self.ui.progressBar.value = round(100 * operation.progress)
+        self.ui.progressLabel.text = progress_words(operation)
+
+    def tell(self, text: str) -> None:
+        """A message that all is well."""
+        self._is_error = False
+        self.ui.messageLabel.text = escape(text)
+        self.ui.messageLabel.visible = bool(text)
+
+    def tell_error(self, error: SiblingsError) -> None:
+        """What is wrong, and what the user can do."""
+        self._is_error = True
+        value = f": {error.value}" if error.value else ""
+        text = f"<b>{escape(error.what.rstrip('.') + value)}.</b>"
+        if error.hint:
+            text += " " + escape(error.hint[0].upper() + error.hint[1:].rstrip(".")) + "."
+        log = getattr(error, "log", "")
+        if log:
+            text += f' <a href="{escape(str(log))}">' + escape(_("Show the log")) + "</a>"
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.visible = True
+
+
+def _open(path: str) -> None:
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
+
+
+def preview_text(made: Made) -> str:
+    """What the previewed sibling is like next to the twin, in a line or two."""
+    twin, row = made.outcome.rows[0], made.outcome.siblings[0].row
+    parts = []
+    for chamber in CHAMBERS:
+        before, after = (row_of.get(f"{chamber} volume [ml]") for row_of in (twin, row))
+        if before is not None and after is not None and round(float(before)) != round(float(after)):
+            parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
+    failed = str(row.get("failed checks", ""))
+    return _("Sibling of seed {seed}: {volumes}; {checks}.").format(
+        seed=made.plan.task.requests[0].seed,
+        volumes=", ".join(parts) or _("the volumes of the chambers stay"),
+        checks=_("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed"))
+
+
+def applied_text(applied: Applied) -> str:
+    """What an Apply has done."""
+    if applied.node is not applied.made.plan.node:
+        return _("Added {name}.").format(name=applied.node.GetName())
+    return _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
+        voxels=applied.voxels, segments=applied.segments)

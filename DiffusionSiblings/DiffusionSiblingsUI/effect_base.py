@@ -1,0 +1,273 @@
+"""What the effects share: a form of options, Preview, Next seed, Apply and Cancel around one sibling of the worker.
+
+An effect says what it edits (`plan`), what is missing for that (`obstacle`), and brings a form with its own options.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, ClassVar
+
+import qt
+import slicer
+from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
+from slicer.i18n import tr as _
+
+from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI import effect_actions, effect_work
+from DiffusionSiblingsUI.effect_options import Form, Option
+from DiffusionSiblingsUI.effect_preview import Preview
+from DiffusionSiblingsUI.effect_watch import Watch
+from DiffusionSiblingsUI.effect_work import Applied, Made, Plan
+from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsUI.session import shared_session
+from DiffusionSiblingsUI.terminology import match_tissues, with_overrides
+
+LARGEST_SEED = 2**31 - 1  # of a spin box
+
+
+class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
+    """Base of the effects. Subclasses set the class variables and implement `clone`, `helpText`, `plan`."""
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    per_segment: ClassVar[bool] = False
+    form_file: ClassVar[str] = ""
+    options: ClassVar[tuple[Option, ...]] = ()
+    folder: ClassVar[Path]
+
+    shared_options = (
+        Option("Seed", "seedSpinBox", "0", "whole"),
+        Option("Steps", "stepsSpinBox", "50", "whole"),
+        Option("Repair", "repairCheckBox", "1", "check"),
+        Option("Result", "resultComboBox", "here", "choice", ("here", "new")),
+    )
+
+    def __init__(self, scriptedEffect: Any) -> None:
+        scriptedEffect.name = self.name
+        scriptedEffect.title = _(self.title)
+        scriptedEffect.perSegment = self.per_segment
+        scriptedEffect.requireSegments = True
+        super().__init__(scriptedEffect)
+        self.preview = Preview()
+        self.operation: Operation | None = None
+        self.made: Made | None = None
+        self.form: Form | None = None
+        self.actions: effect_actions.Actions | None = None
+        self._watch = Watch(self.refresh)
+        self._held = False
+
+    # ---- for subclasses
+
+    def plan(self, node: Any) -> Plan:
+        """What the options ask for on this segmentation. Raises SiblingsError if something is missing."""
+        raise NotImplementedError
+
+    def show_options(self) -> None:
+        """Brings what depends on the options up to date; the options themselves are in their widgets."""
+
+    def tissues(self, node: Any) -> tuple[dict[str, str | None], Anatomy]:
+        """Segment ID -> tissue ID as module and effects see it, and the anatomy."""
+        anatomy = load_anatomy()
+        settings = effect_work.module_settings(node)
+        return with_overrides(match_tissues(node, anatomy), settings["tissue_of"], anatomy), anatomy
+
+    # ---- what Slicer calls
+
+    def icon(self) -> Any:
+        """The icon beside the effect's file."""
+        path = self.folder / "SegmentEditorEffect.png"
+        return qt.QIcon(str(path)) if path.is_file() else qt.QIcon()
+
+    def setMRMLDefaults(self) -> None:
+        """Every parameter has a value."""
+        for option in (*self.options, *self.shared_options):
+            self.scriptedEffect.setParameterDefault(option.parameter, option.default)
+
+    def setupOptionsFrame(self) -> None:
+        """The effect's own form, and below it what all effects have."""
+        self.form = Form(self.scriptedEffect, self.form_file, self.options, self.onOptions)
+        self.actions = effect_actions.Actions(self.scriptedEffect, self.shared_options, self)
+
+    def activate(self) -> None:
+        """Follows the scene from now on."""
+        self._watch.start(self.scriptedEffect.parameterSetNode())
+        self.refresh()
+
+    def deactivate(self) -> None:
+        """Leaves nothing behind: no job, no preview."""
+        self._watch.stop()
+        self.onCancel()
+
+    def cleanup(self) -> None:
+        """Before the effect is deleted."""
+        self.deactivate()
+        for form in (self.form, self.actions):
+            if form is not None:
+                form.disconnect()
+
+    def updateGUIFromMRML(self) -> None:
+        """Parameters -> widgets."""
+        self.refresh()
+
+    def updateMRMLFromGUI(self) -> None:
+        """Widgets -> parameters."""
+        if self.form is not None and self.actions is not None and self.scriptedEffect.parameterSetNode() is not None:
+            self.form.store()
+            self.actions.store()
+
+    def interactionNodeModified(self, interactionNode: Any) -> None:
+        """Placing a ROI does not end the effect."""
+
+    def createCursor(self, widget: Any) -> Any:
+        """The views keep their cursor: this effect is not used by clicking into them."""
+        return slicer.util.mainWindow().cursor
+
+    # ---- buttons
+
+    def onOptions(self, *_value: Any) -> None:
+        """An option was changed by the user."""
+        self.updateMRMLFromGUI()
+        self.refresh()
+
+    def onPreview(self) -> None:
+        """Shows a sibling over the twin."""
+        self._begin(preview=True)
+
+    def onNextSeed(self) -> None:
+        """Shows the sibling of the next seed."""
+        if not self.busy and self.scriptedEffect.parameterSetNode() is not None:
+            seed = self.scriptedEffect.integerParameter("Seed")
+            self._held = True  # the preview of the last seed stays until the next one is there
+            try:
+                self.scriptedEffect.setParameter("Seed", (seed + 1) % LARGEST_SEED)
+            finally:
+                self._held = False
+            self._begin(preview=True)
+
+    def onApply(self) -> None:
+        """Puts the sibling that is shown into the segmentation; makes it first if there is none."""
+        self._begin(preview=False)
+
+    def onCancel(self) -> None:
+        """Stops the work, or takes the preview away."""
+        if self.busy:
+            self.operation.cancel()
+        else:
+            self._forget()
+            self.refresh()
+
+    def onShow3D(self, on: bool) -> None:
+        """The preview in the 3D views."""
+        if not on:
+            self.preview.hide_surfaces()
+        elif self.preview.node is not None and not self.busy:
+            self._start(effect_work.surfacing(self.preview), _("Making surfaces"))
+
+    def onOpenModule(self) -> None:
+        """To where packages are installed and tissues are named."""
+        slicer.util.selectModule(effect_work.MODULE)
+
+    # ---- work
+
+    @property
+    def busy(self) -> bool:
+        """Whether a sibling is being made, shown or applied."""
+        return self.operation is not None and not self.operation.finished
+
+    @property
+    def segmentation_node(self) -> Any:
+        """The segmentation that is edited, or None."""
+        editor = self.scriptedEffect.parameterSetNode()
+        return editor.GetSegmentationNode() if editor is not None else None
+
+    def obstacle(self) -> SiblingsError | None:
+        """What keeps the effect from working now."""
+        node = self.segmentation_node
+        try:
+            effect_work.check_environment()
+            effect_work.check_twin(node, *(self.tissues(node) if node is not None else ({}, load_anatomy())))
+            self.plan(node)
+        except SiblingsError as error:
+            return error
+        return None
+
+    def _begin(self, preview: bool) -> None:
+        """Starts an operation on what the options ask for, or says why it cannot."""
+        if self.busy or self.actions is None:
+            return
+        error = self.obstacle()
+        if error is not None:
+            self.actions.tell_error(error)
+            return
+        plan, editor = self.plan(self.segmentation_node), self.scriptedEffect.parameterSetNode()
+        made = self.made if self.made is not None and self.made.key == plan.key else None
+        session = shared_session()
+        if preview:
+            steps = effect_work.previewing(session, plan, editor, self.preview, made=made,
+                                           surfaces=self.actions.wants_3d)
+        else:
+            new = self.scriptedEffect.parameter("Result") == "new"
+            name = f"{plan.node.GetName()} sibling {plan.task.requests[0].seed}" if new else ""
+            steps = effect_work.applying(session, plan, editor, self.scriptedEffect.saveStateForUndo, made=made,
+                                         new_name=name)
+        self._start(steps, _("Making a sibling"))
+
+    def _start(self, steps: Any, title: str) -> None:
+        self.operation = Operation(steps, title=title, on_update=self._progressed, on_finished=self._ended)
+        self.operation.start()
+        self.refresh()
+
+    def _progressed(self, operation: Operation) -> None:
+        if self.actions is not None:
+            self.actions.show_progress(operation)
+
+    def _ended(self, operation: Operation) -> None:
+        """Whatever the end: the form is free again, and says what came of it."""
+        if operation.state == "done" and isinstance(operation.result, Applied):
+            self._forget()
+            self.actions.tell(effect_actions.applied_text(operation.result))
+        elif operation.state == "done" and operation.result is not None:
+            self.made = operation.result
+            self.actions.tell(effect_actions.preview_text(self.made))
+        elif operation.state == "failed":
+            self.actions.tell_error(operation.error)
+        elif operation.state == "cancelled":
+            self._forget()
+            self.actions.tell(_("Cancelled. The segmentation is as it was."))
+        self.refresh(keep_text=True)
+
+    def _forget(self) -> None:
+        """Lets go of the sibling and its preview."""
+        self.made = None
+        self.preview.remove()
+
+    def refresh(self, keep_text: bool = False) -> None:
+        """Brings form and preview up to date with parameters, segmentation and masking."""
+        if self.form is None or self.actions is None or self._held or not self.scriptedEffect.active():
+            return
+        try:
+            self.form.show()
+            self.actions.show()
+            self.show_options()
+            if not self.busy:
+                self._check_preview(quiet=keep_text)
+            self.form.root.enabled = not self.busy
+            self.actions.update(self.busy, self.preview.node is not None, self.obstacle(), keep_text)
+        except Exception:  # called by observers and by Slicer: an error here must not end the edit of something else
+            logging.exception("DiffusionSiblings: the options of %s could not be shown", self.name)
+
+    def _check_preview(self, quiet: bool) -> None:
+        """A preview of other options, or of a segmentation that has changed, would mislead."""
+        if self.made is None:
+            return
+        try:
+            stale = self.segmentation_node is None or self.plan(self.segmentation_node).key != self.made.key
+        except SiblingsError:
+            stale = True
+        if stale:
+            self._forget()
+        if stale and not quiet:
+            self.actions.tell(_("The preview was taken away: it showed other options or another twin."))

@@ -1,0 +1,26 @@
+"""Makes the effects known to every Segment Editor."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+EFFECTS = ("DiffusionSiblingsPerturb", "DiffusionSiblingsInpaint")  # folders, and names of the effects
+
+
+def register_effects() -> None:
+    """Registers the effects that are not registered yet; called once, when Slicer is up."""
+    import qSlicerSegmentationsEditorEffectsPythonQt as effects
+    import slicer
+
+    factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
+    known = {effect.name for effect in factory.registeredEffects()}
+    for name in EFFECTS:
+        if name in known:
+            continue
+        path = Path(__file__).resolve().parent.parent / name / "SegmentEditorEffect.py"
+        effect = effects.qSlicerSegmentEditorScriptedEffect(None)
+        if effect.setPythonSource(path.as_posix()):
+            effect.self().register()
+        else:
+            logging.error("DiffusionSiblings: the effect %s could not be loaded from %s", name, path)

@@ -1,0 +1,74 @@
+"""Tells an active effect that something it depends on has changed: many events, one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import vtk
+
+DELAY_MS = 80  # one edit of Slicer sends many events
+
+
+class Watch:
+    """Observes the parameters of a Segment Editor and the segmentation that it edits."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._observed: list[tuple[Any, int]] = []
+        self._editor: Any = None
+        self._node: Any = None
+        self._timer: Any = None
+
+    def start(self, editor_node: Any) -> None:
+        """Observes from now on."""
+        self.stop()
+        self._editor = editor_node
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
+        self._timer.connect("timeout()", self._tell)
+        self._observe()
+
+    def stop(self) -> None:
+        """Observes no more."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.disconnect("timeout()", self._tell)
+            self._timer = None
+        self._release()
+        self._editor = self._node = None
+
+    def _observe(self) -> None:
+        self._release()
+        if self._editor is None:
+            return
+        self._add(self._editor, vtk.vtkCommand.ModifiedEvent)
+        self._node = self._editor.GetSegmentationNode()
+        if self._node is None:
+            return
+        for event in (slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent,
+                      slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
+            self._add(self._node, event)
+        segmentation = self._node.GetSegmentation()
+        for event in ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified"):
+            self._add(segmentation, getattr(slicer.vtkSegmentation, event))
+
+    def _add(self, subject: Any, event: int) -> None:
+        self._observed.append((subject, subject.AddObserver(event, self._event)))
+
+    def _release(self) -> None:
+        for subject, tag in self._observed:
+            subject.RemoveObserver(tag)
+        self._observed = []
+
+    def _event(self, _caller: Any, _event: str) -> None:
+        if self._timer is not None:
+            self._timer.start()
+
+    def _tell(self) -> None:
+        if self._editor is not None and self._editor.GetSegmentationNode() is not self._node:
+            self._observe()
+        self._changed()
