@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("siblings", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("siblings")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder in the place of the developer's own models."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("own-models")
+        patch.setenv("SIBLINGS_MODELS", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

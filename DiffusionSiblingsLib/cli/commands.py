@@ -12,6 +12,7 @@ from typing import Any
 from ..anatomy import load_anatomy
 from ..errors import InputError
 from ..labelmap_io import known_labels, parse_labels, read_labelmap
+from ..modelcard import ModelCard
 from ..request import Request, parse_box
 
 
@@ -102,19 +103,34 @@ def replay(arguments: argparse.Namespace) -> int:
 def models(arguments: argparse.Namespace) -> int:
     """siblings models."""
     from ..export.tables import short_table
-    from ..record import hash_file
-    from ..registry import installed_models
+    from ..registry import survey
 
     rows: list[dict[str, object]] = []
-    for card in installed_models():
-        path = card.weights_path
-        state = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "missing"
-        if arguments.verify and path.is_file():
-            state += ", verified" if hash_file(path) == card.sha256 else ", DAMAGED"
-        rows.append({"model": card.id, "version": card.version, "anatomy": card.anatomy, "weights": state,
-                     "licence": card.card.get("licence", ""), "folder": str(card.folder)})
+    for model in survey():
+        card = model.card
+        rows.append({"model": model.name, "version": card.version if card else "",
+                     "anatomy": card.anatomy if card else "",
+                     "weights": _state(card, arguments.verify) if card else "DAMAGED card",
+                     "licence": card.licence if card else "", "folder": str(model.folder)})
     print(json.dumps(rows, indent=1) if arguments.json else short_table(rows, width=160))
     return InputError.exit_code if any("DAMAGED" in str(row["weights"]) for row in rows) else 0
+
+
+def _state(card: ModelCard, verified: bool) -> str:
+    """Size of a model's weights and, if asked for, whether they are whole."""
+    from ..errors import ModelError
+    from ..model_store import verify
+
+    if not card.size_bytes:
+        return "missing"
+    state = f"{card.size_bytes / 1e6:.1f} MB"
+    if not verified:
+        return state
+    try:
+        verify(card)
+    except ModelError:
+        return f"{state}, DAMAGED"
+    return f"{state}, verified"
 
 
 def prepare(arguments: argparse.Namespace) -> int:
