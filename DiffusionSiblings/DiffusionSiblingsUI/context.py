@@ -10,7 +10,7 @@ from typing import Any
 from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import InputError, SiblingsError
 from DiffusionSiblingsUI.operation import Operation
-from DiffusionSiblingsUI.terminology import read_overrides
+from DiffusionSiblingsUI.terminology import chosen_tissues
 
 MOST_ROUNDS = 5  # a panel may write parameters while it refreshes, which asks for another round
 
@@ -54,11 +54,10 @@ class Context:
 
     @property
     def tissue_of(self) -> dict[str, str | None]:
-        """Segment ID -> tissue ID or None: what the user corrected."""
+        """Segment ID of the twin -> tissue ID or None, as found and corrected; empty without a twin."""
         if self.twin is None:
             return {}
-        corrected = read_overrides(self.parameters.tissue_overrides, self.twin)
-        return {segment: tissue or None for segment, tissue in corrected.items()}
+        return chosen_tissues(self.twin, self.parameters.tissue_overrides, self.anatomy)
 
     def changed(self) -> None:
         """Tells all panels that parameters or the scene changed."""
@@ -91,7 +90,6 @@ class Context:
         """One message for one error: what failed, what to do, and the log under Details."""
         import slicer
 
-        logging.error("DiffusionSiblings: %s", error.message())
         details = log or str(getattr(error, "log", "")) or self.log_text()
         slicer.util.errorDisplay(as_html(error), windowTitle="DiffusionSiblings", detailedText=details)
 

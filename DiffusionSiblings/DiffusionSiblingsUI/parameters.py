@@ -9,7 +9,7 @@ from DiffusionSiblingsLib.registry import DEFAULT_MODEL
 
 @parameterNodeWrapper
 class SiblingsParameters:
-    """twin: segmentation to edit. tissue_overrides: JSON, segment ID -> tissue ID, "" for none, what the user corrected.
+    """twin: segmentation to edit. tissue_overrides: JSON, segment ID -> tissue ID, "" for none, the corrections.
 
     edit: "generate", "perturb" or "inpaint". ratio: of perturb; inpaint_ratio: of inpaint. tissues: IDs with commas.
     region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.

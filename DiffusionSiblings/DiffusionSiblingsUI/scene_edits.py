@@ -12,7 +12,7 @@ from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.exchange import write_exchange
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
-from DiffusionSiblingsUI import bridge
+from DiffusionSiblingsUI import bridge, runs
 from DiffusionSiblingsUI.edits import Task, edit_steps, hand_over, job_steps, prepared
 from DiffusionSiblingsUI.operation import Status, Steps, part
 
@@ -22,8 +22,6 @@ REGION_COLOR = (1.0, 0.85, 0.2)
 
 def into_scene(session: Any, task: Task, title: str) -> Steps[Any]:
     """Makes the siblings of a task and puts them into the scene as one run -> Run."""
-    from DiffusionSiblingsUI import runs
-
     twin = task.twin
     task = yield from part(prepared(task), 0.0, READ, "Reading the twin")
     outcome = yield from part(edit_steps(session, task), READ, MADE)
@@ -41,7 +39,8 @@ def into_scene(session: Any, task: Task, title: str) -> Steps[Any]:
         return run
     finally:
         if region is not None and not kept:
-            slicer.mrmlScene.RemoveNode(region)
+            for node in (region.GetDisplayNode(), region):
+                slicer.mrmlScene.RemoveNode(node)
 
 
 def region_node(task: Task, title: str) -> Any:

@@ -1,0 +1,149 @@
+"""Diffusion Siblings, a module for 3D Slicer: variants of a patient's anatomy, drawn with a generative model.
+
+This file only says what the module is and where its parts are; the work is in DiffusionSiblingsUI (Slicer's side) and
+DiffusionSiblingsLib (the library, in a process of its own as soon as torch is needed).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+HERE = Path(__file__).absolute().parent
+
+
+def find_library() -> None:
+    """Makes the folder importable that holds DiffusionSiblingsLib: this one once installed, its parent in the source.
+
+    The library finds Resources/ (anatomies, models) beside itself or inside itself, in both layouts.
+    """
+    for folder in (HERE, HERE.parent):
+        if (folder / "DiffusionSiblingsLib" / "__init__.py").is_file():
+            for path in {str(HERE), str(folder)} - set(sys.path):
+                sys.path.insert(0, path)
+            return
+    raise ImportError(f"DiffusionSiblingsLib is neither in {HERE} nor beside it; install the extension again")
+
+
+find_library()
+
+from DiffusionSiblingsUI.logic import SiblingsLogic  # noqa: E402, not to be found before
+
+
+class DiffusionSiblings(ScriptedLoadableModule):
+    """What Slicer shows of the module in its lists."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Diffusion Siblings")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
+        parent.dependencies = []
+        parent.contributors = ["DiffusionSiblings contributors"]
+        parent.helpText = _("""<p>Draws <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
+model</b> (this is not diffusion MRI): from the segmentation of a heart, the twin, come variants that differ from it
+everywhere at a scale that you choose (Perturb), in some tissues or one region only (Inpaint), or that have no twin at
+all (Generate). Each is checked, measured and recorded, and can be made again from its record.</p>
+<p>For research and device engineering, not for diagnosis or treatment of a patient. The model has its own limits, and
+more of its training hearts' habits the higher the sampling ratio: see its card in the section Model and device. All
+work is done on this computer; nothing is uploaded.</p>
+<p>Start with <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. From the Python console:
+<tt>slicer.util.getModuleLogic("DiffusionSiblings").perturb(twin, ratio=0.5, count=4, seed=0)</tt></p>""")
+        parent.helpText += self.getDefaultModuleDocumentationLink("https://github.com/DiffusionSiblings")
+        parent.acknowledgementText = _("""The method follows published work on anatomic editing of digital twins with
+latent diffusion models (Kadry et al., npj Digital Medicine 2024, and its successors); the code is our own. The
+shipped model was trained on public data, named in its card with their licences.""")
+        slicer.app.connect("startupCompleted()", register_with_slicer)
+
+
+def register_with_slicer() -> None:
+    """Effects and sample data, once Slicer is there to take them; a fault in one does not keep the other out."""
+    from DiffusionSiblingsUI import effect_registration, sample_data
+
+    for register in (effect_registration.register_effects, sample_data.register):
+        try:
+            register()
+        except Exception:
+            logging.exception("DiffusionSiblings: not all of the extension could be registered")
+
+
+class DiffusionSiblingsLogic(ScriptedLoadableModuleLogic, SiblingsLogic):
+    """`SiblingsLogic` as Slicer hands it out, with the parameters of the scene."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+
+    def getParameterNode(self):  # noqa: N802
+        """The scene's SiblingsParameters."""
+        from DiffusionSiblingsUI.parameters import SiblingsParameters
+
+        return SiblingsParameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+
+
+class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
+    """The place of the panel in Slicer; `panel` is the panel."""
+
+    logic = panel = None
+
+    def setup(self) -> None:
+        """Makes the panel when the module is opened first."""
+        from DiffusionSiblingsUI.widget import ModulePanel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        self.logic = DiffusionSiblingsLogic()
+        self.panel = ModulePanel(self.logic, self.resourcePath)
+        self.layout.addWidget(self.panel.widget)
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """The user leaves the module."""
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        """The module is unloaded."""
+        if self.panel is not None:
+            self.panel.cleanup()
+
+
+class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
+    """The module at work through its panel; the test cases lie in a file of their own, which is run with it."""
+
+    def setUp(self) -> None:
+        """An empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:  # noqa: N802
+        """Runs the short test, and all of Testing/slicer where the source tree is there."""
+        self.setUp()
+        self.test_sibling_of_the_sample()
+        folder = HERE.parent / "Testing" / "slicer"
+        if (folder / "DiffusionSiblingsModuleTest.py").is_file():
+            sys.path.insert(0, str(folder))
+            from DiffusionSiblingsModuleTest import run_all
+
+            run_all()
+
+    def test_sibling_of_the_sample(self) -> None:
+        """The sample twin has a sibling that differs from it and lies where it lies."""
+        from DiffusionSiblingsUI import sample_data
+
+        twin = sample_data.load_twin()
+        node = DiffusionSiblingsLogic().perturb(twin, ratio=0.5, steps=10)[0]
+        ids = twin.GetSegmentation().GetSegmentIDs()
+        self.assertEqual(node.GetSegmentation().GetSegmentIDs(), ids)
+        before, after = (slicer.util.arrayFromSegmentBinaryLabelmap(n, ids[0], twin) for n in (twin, node))
+        self.assertEqual(before.shape, after.shape)
+        self.assertTrue((before != after).any())

@@ -1,0 +1,101 @@
+"""The module's panel: its five parts under one roof, kept in step with the scene and the parameter node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from DiffusionSiblingsUI.context import Context
+import importlib
+
+SECTIONS = {}
+for _name in ("twin","model","edit","siblings","metrics"):
+    try:
+        SECTIONS[_name]=getattr(importlib.import_module(f"DiffusionSiblingsUI.panels.{_name}_panel"), f"{_name.capitalize()}Panel")
+    except ModuleNotFoundError:
+        pass
+
+
+class ModulePanel(VTKObservationMixin):
+    """widget: all of it. panels: by the names of SECTIONS. context: what they share."""
+
+    def __init__(self, logic: Any, resource_path: Callable[[str], str]) -> None:
+        VTKObservationMixin.__init__(self)
+        self.widget = slicer.util.loadUI(resource_path("UI/DiffusionSiblings.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.context = Context(logic, resource_path)
+        self.panels: dict[str, Any] = {}
+        self.entered = False
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self.context.changed)
+        for name, panel in SECTIONS.items():
+            self._add(name, panel)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_start_close)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
+            self.addObserver(scene, event, self._on_scene_replaced)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self.addObserver(scene, event, self._on_changed)
+        self.use_parameters(logic.getParameterNode())
+
+    def enter(self) -> None:
+        """The user has opened the module."""
+        self.entered = True
+        self.use_parameters(self.context.logic.getParameterNode())
+
+    def exit(self) -> None:
+        """The user has gone to another module; an operation on its way goes on."""
+        self.entered = False
+
+    def cleanup(self) -> None:
+        """Lets go of all, before the module is unloaded or loaded anew."""
+        self._soon.stop()
+        if self.context.busy:
+            self.context.operation.cancel()
+        self.removeObservers()
+        self.context.parameters = None
+        for panel in self.context.panels:
+            panel.cleanup()
+        self.context.panels.clear()
+
+    def use_parameters(self, parameters: Any) -> None:
+        """Shows these parameters from now on (None: there is no scene)."""
+        before = self.context.parameters
+        if parameters is not None and before is not None and before.parameterNode is parameters.parameterNode:
+            self.context.changed()
+            return
+        if before is not None:
+            self.removeObserver(before.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_changed)
+        self.context.parameters = parameters
+        if parameters is not None:
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_changed)
+        self.context.changed()
+
+    def _add(self, name: str, panel: Any) -> None:
+        """Makes a part and puts it into its section."""
+        made = panel(self.context)
+        getattr(self.ui, f"{name}Section").layout().addWidget(made.widget)
+        self.panels[name] = made
+        self.context.panels.append(made)
+
+    def _on_changed(self, caller: Any = None, event: Any = None) -> None:
+        """Many changes at once bring the panel up to date once; those of an operation of its own, at its end."""
+        if not self.context.busy:
+            self._soon.start()
+
+    def _on_start_close(self, caller: Any = None, event: Any = None) -> None:
+        if self.context.busy:  # its twin goes with the scene
+            self.context.operation.cancel()
+        self.use_parameters(None)
+
+    def _on_scene_replaced(self, caller: Any = None, event: Any = None) -> None:
+        if self.entered:
+            self.use_parameters(self.context.logic.getParameterNode())
