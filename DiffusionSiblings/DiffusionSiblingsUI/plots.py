@@ -18,7 +18,8 @@ Row = Mapping[str, Any]
 ACROSS, UP = "LV volume [ml]", "RV volume [ml]"
 TWIN_COLOR = (0.1, 0.1, 0.1)
 # Okabe and Ito's colours, which people who do not tell red from green tell apart.
-COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91), (0.9, 0.62, 0.0))
+COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91),
+          (0.9, 0.62, 0.0))
 MARKERS = {"volume": "MarkerStyleSquare", "major axis": "MarkerStyleCircle", "minor axis": "MarkerStyleDiamond"}
 SPREAD = 0.6  # of the room between two features over which siblings are laid side by side
 
@@ -29,7 +30,8 @@ def volume_chart(rows: Sequence[Row], title: str) -> list[Any]:
         return []
     twin = twin_of(rows)
     groups = list(dict.fromkeys(str(row.get("edit", "")) for row in rows if row is not twin))
-    columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in rows], ACROSS: [_at(r, ACROSS) for r in rows]}
+    columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in rows]}
+    columns[ACROSS] = [_at(row, ACROSS) for row in rows]
     names = {group: f"{UP}, {group}" for group in groups}
     for group, column in names.items():
         columns[column] = [_at(r, UP) if r is not twin and str(r.get("edit", "")) == group else math.nan for r in rows]

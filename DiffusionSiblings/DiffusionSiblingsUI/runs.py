@@ -247,6 +247,8 @@ def _remove(tree: Any, folder: int, nodes: Sequence[Any]) -> None:
         if node.IsA("vtkMRMLDisplayableNode"):
             helpers += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
         scene.RemoveNode(node)
+        if item := tree.GetItemByDataNode(node):  # the application has removed it by now, a bare scene has not
+            tree.RemoveItem(item, False)
         for helper in helpers:
             if helper is not None and scene.IsNodePresent(helper):
                 scene.RemoveNode(helper)

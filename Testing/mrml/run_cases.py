@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.metrics.morphology import features, tissue_volumes
@@ -52,7 +54,8 @@ def job(labelmap: Any, shifts: tuple[int, ...] = (1, 2, 3)) -> tuple[list[Any], 
         edit = "ratio 0.5" if number == 0 else "edit LV"
         row = {"map": name, "edit": edit, "ratio": request["ratio"], "seed": request["seed"], "k": index, **measured,
                "voxels repaired": 3, "voxels changed inside region": int((labels != labelmap.labels).sum()),
-               "voxels changed outside region": 0, "voxels in conflict with unknown tissue": 0, "mean Dice to twin": 0.9}
+               "voxels changed outside region": 0, "voxels in conflict with unknown tissue": 0,
+               "mean Dice to twin": 0.9}
         entry = {"file": name, "labels_sha256": hash_labelmap(labelmap.with_labels(labels)), "k": index, **entry}
         runs[number]["siblings"].append(entry)
         rows.append(row)
@@ -65,3 +68,27 @@ def job(labelmap: Any, shifts: tuple[int, ...] = (1, 2, 3)) -> tuple[list[Any], 
                        "segments": [{"value": s.value, "name": s.name, "tissue": s.tissue} for s in labelmap.segments]},
               "runs": runs}
     return results, record, rows
+
+
+def save(path: Path) -> None:
+    """Saves the scene as one file, or as a file with its data beside it."""
+    if path.suffix == ".mrb":
+        assert slicer.mrmlScene.WriteToMRB(str(path))
+        return
+    path.with_suffix("").mkdir()
+    assert slicer.mrmlScene.SaveSceneToSlicerDataBundleDirectory(str(path.with_suffix("")))
+
+
+def read(path: Path) -> None:
+    """Adds a saved scene to the scene."""
+    if path.suffix == ".mrb":
+        cache = slicer.vtkCacheManager()
+        cache.SetRemoteCacheDirectory(str(path.parent / "cache"))
+        manager = slicer.vtkDataIOManager()
+        manager.SetCacheManager(cache)
+        slicer.mrmlScene.SetDataIOManager(manager)
+        assert slicer.mrmlScene.ReadFromMRB(str(path), False)
+        return
+    (found,) = path.with_suffix("").glob("*.mrml")
+    slicer.mrmlScene.SetURL(str(found))
+    assert slicer.mrmlScene.Import()

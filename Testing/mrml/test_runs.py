@@ -55,7 +55,8 @@ def test_a_run_has_siblings_table_charts_and_record_in_one_folder(settings: dict
     run = runs.add_run(**settings)
     tree = runs.hierarchy()
     assert [run.id] == [found.id for found in runs.find_runs()] and run.title == settings["title"]
-    assert len(run.siblings) == 3 and len(run.charts) == 2 and run.twin_node is twin and run.record == settings["record"]
+    assert len(run.siblings) == 3 and len(run.charts) == 2
+    assert run.twin_node is twin and run.record == settings["record"]
     inside = branch(run.folder)
     assert all(tree.GetItemByDataNode(node) in inside
                for node in (*run.siblings, *run.charts, run.table_node, run.node))
@@ -80,9 +81,7 @@ def test_a_cancelled_run_leaves_the_scene_as_it_was(settings: dict[str, Any]) ->
     total = 1
     while True:
         steps = runs.building(**settings)
-        taken = 0
-        for _ in steps:
-            taken += 1
+        for taken, _ in enumerate(steps, start=1):
             if taken == total:
                 break
         else:
@@ -129,10 +128,10 @@ def test_a_run_survives_saving_and_reading_the_scene(settings: dict[str, Any], t
     rows, kinds = tables.rows_of(run.table_node), _types(run.table_node)
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "unrelated").SetText("x")
     path = tmp_path / f"scène with spaces{suffix}"
-    save(path)
+    run_cases.save(path)
     slicer.mrmlScene.Clear(False)
     assert runs.find_runs() == []
-    read(path)
+    run_cases.read(path)
     (again,) = runs.find_runs()
     assert again.title == settings["title"] and again.record == settings["record"] and again.twin_node is not None
     assert len(again.siblings) == 3 and len(again.charts) == 2
@@ -150,33 +149,15 @@ def test_a_run_survives_saving_and_reading_the_scene(settings: dict[str, Any], t
 
 def test_two_copies_of_one_run_stay_apart(settings: dict[str, Any], tmp_path: Path) -> None:
     runs.add_run(**settings)
-    save(tmp_path / "scene.mrb")
-    read(tmp_path / "scene.mrb")
+    run_cases.save(tmp_path / "scene.mrb")
+    run_cases.read(tmp_path / "scene.mrb")
     first, second = runs.find_runs()
     assert not set(first.siblings) & set(second.siblings) and first.twin_node is not second.twin_node
     runs.delete_run(second)
     assert len(first.siblings) == 3 and first.table_node is not None
 
 
-def _types(node: Any) -> list[tuple[str, str, str]]:
+def _types(node: Any) -> list[tuple[str, int, str]]:
     table = node.GetTable()
-    return [(table.GetColumn(n).GetName(), table.GetColumn(n).GetClassName(),
+    return [(table.GetColumn(n).GetName(), table.GetColumn(n).GetDataType(),
              node.GetColumnUnitLabel(table.GetColumn(n).GetName())) for n in range(table.GetNumberOfColumns())]
-
-
-def save(path: Path) -> None:
-    """Saves the scene as Slicer's own dialog does."""
-    if path.suffix == ".mrb":
-        assert slicer.mrmlScene.WriteToMRB(str(path))
-        return
-    slicer.mrmlScene.SetRootDirectory(str(path.parent))
-    assert slicer.mrmlScene.SaveSceneToSlicerDataBundleDirectory(str(path.with_suffix("")))
-
-
-def read(path: Path) -> None:
-    if path.suffix == ".mrb":
-        assert slicer.mrmlScene.ReadFromMRB(str(path), False)
-        return
-    (found,) = path.with_suffix("").glob("*.mrml")
-    slicer.mrmlScene.SetURL(str(found))
-    assert slicer.mrmlScene.Import()
