@@ -10,71 +10,22 @@ import collections
 import itertools
 import json
 import os
-import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib import errors
-from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI import worker_process
+from DiffusionSiblingsUI.worker_job import Job, OnEvent, WorkerDied, died, error_of
+from DiffusionSiblingsUI.worker_process import Process, close, kill_tree
+
+__all__ = ["Job", "WorkerClient", "WorkerDied"]
 
 CANCEL_GRACE = 0.9  # s until a child that does not answer a cancel is killed; the user is promised one second
 STOP_GRACE = 1.0  # s for a child to end by itself when Slicer ends
 LONGEST_LINE = 2000  # bytes to send at once; a pipe takes 4096 on every system without making the sender wait
 LAST_LINES = 20  # of the log, in messages about a child that died
-# Passive: threads that wait must not spin, or one busy neighbour (Slicer's window) slows every step many times.
-QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
-OWN_SETTINGS = ("SIBLINGS_RESOURCES", "SIBLINGS_MODELS")  # of this process, where the environment given lacks them
-
-OnEvent = Callable[["Job", dict[str, Any]], None]
-
-
-class WorkerDied(SiblingsError):  # noqa: N818, what happened, in the words of the message
-    """The child ended while it had work. log: the last lines that it wrote."""
-
-    log = ""
-
-
-@dataclass
-class Job:
-    """One command on its way.
-
-    state: 'running', 'done', 'failed' or 'cancelled'. progress: 0..1 over the whole job. what: what is being done, in
-    words. seconds_left: None while nobody knows. events: all but the progress, as they came. error: of a failed job.
-    log: where a failure came from, for the details. result: the values of the "done" event.
-    """
-
-    id: int
-    command: dict[str, Any]
-    on_event: OnEvent | None = None
-    state: str = "running"
-    progress: float = 0.0
-    what: str = "Starting the worker"
-    seconds_left: float | None = None
-    events: list[dict[str, Any]] = field(default_factory=list)
-    error: SiblingsError | None = None
-    log: str = ""
-    result: dict[str, Any] | None = None
-    started: bool = False
-    cancel_by: float | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether its end has not come yet."""
-        return self.state == "running"
-
-    @property
-    def cancelling(self) -> bool:
-        """Whether it was asked to stop and has not yet."""
-        return self.running and self.cancel_by is not None
-
-    def of(self, event: str) -> list[dict[str, Any]]:
-        """Its events of one kind, such as "sibling"."""
-        return [values for values in self.events if values["event"] == event]
 
 
 class WorkerClient:
@@ -91,8 +42,8 @@ class WorkerClient:
         self._numbers, self._starts = itertools.count(1), itertools.count(1)
         self._jobs: dict[int, Job] = {}
         self._lines: collections.deque[bytes] = collections.deque()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ending: list[subprocess.Popen[bytes]] = []
+        self._process: Process | None = None
+        self._ending: list[Process] = []
         self._events: Any = None
         self._rest = b""
         self.log_path: Path | None = None
@@ -162,12 +113,12 @@ class WorkerClient:
         process, self._process = self._process, None
         if process is not None:
             self._write(process, b'{"command": "quit"}\n')
-            _close(process.stdin)
+            close(process.stdin)
             try:
                 process.wait(STOP_GRACE)
             except subprocess.TimeoutExpired:
                 pass
-            _kill_tree(process)
+            kill_tree(process)
             self._ending.append(process)
         self._close_events()
         for job in self._take_jobs():
@@ -186,27 +137,17 @@ class WorkerClient:
     def _start(self) -> None:
         name = f"worker-{os.getpid()}-{next(self._starts)}"
         self.log_path, events = self.work / f"{name}.log", self.work / f"{name}.jsonl"
-        command = [str(self.python), "-u", "-m", "DiffusionSiblingsLib.worker", "--own-group"]
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             with events.open("wb") as out, self.log_path.open("wb") as log:
-                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=log, bufsize=0,
-                                                 cwd=self.work, env=self._child_environment(), **_own_group())
+                self._process = worker_process.start(self.python, self.library_parent, self.work, self._environment,
+                                                     out, log)
             self._events = events.open("rb")
         except OSError as error:
             raise WorkerDied("The worker could not be started", value=f"{self.python}: {error}",
                              rule="a Python with the module's packages, and a temporary folder that can be written",
                              hint="install the packages from the module's panel, check the free disk space") from error
         self._rest = b""
-
-    def _child_environment(self) -> dict[str, str]:
-        child = dict(os.environ if self._environment is None else self._environment)
-        for name in OWN_SETTINGS:
-            if name in os.environ:
-                child.setdefault(name, os.environ[name])
-        paths = [str(self.library_parent), child.get("PYTHONPATH", "")]
-        return {**child, **QUIET_THREADS, "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-                "PYTHONUTF8": "1"}
 
     def _died(self, code: int) -> None:
         """The child is gone: its jobs fail, the next command starts another."""
@@ -223,8 +164,8 @@ class WorkerClient:
         """Kills a child that goes on with a cancelled job; jobs that it had not begun go to the next child."""
         process, self._process = self._process, None
         if process is not None:
-            _kill_tree(process)
-            _close(process.stdin)
+            kill_tree(process)
+            close(process.stdin)
             self._ending.append(process)
         self._close_events()
         again = [job for job in self._take_jobs() if job not in overdue]
@@ -256,7 +197,7 @@ class WorkerClient:
             self._write(self._process, line)
 
     @staticmethod
-    def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
+    def _write(process: Process, line: bytes) -> None:
         """A child that is gone takes nothing more; `poll` notices that."""
         try:
             if process.stdin is not None and not process.stdin.closed:
@@ -278,7 +219,7 @@ class WorkerClient:
                 values = json.loads(line) if line else {}
             except ValueError:
                 continue  # a library in the child that writes past all standard streams
-            job = self._jobs.get(values.get("id")) if isinstance(values, dict) else None
+            job = self._jobs.get(values.get("id", 0)) if isinstance(values, dict) else None
             if job is not None:
                 self._take(job, values)
 
@@ -324,63 +265,6 @@ class WorkerClient:
         return jobs
 
     def _close_events(self) -> None:
-        _close(self._events)
+        close(self._events)
         self._events = None
         self._lines.clear()
-
-
-def error_of(values: Mapping[str, Any]) -> SiblingsError:
-    """The error that a "failed" event tells of, as the class that it was in the child."""
-    kind = getattr(errors, str(values.get("kind", "")), SiblingsError)
-    if not (isinstance(kind, type) and issubclass(kind, SiblingsError)):
-        kind = SiblingsError
-    return kind(values.get("what", "The worker failed"), value=values.get("value", ""), rule=values.get("rule", ""),
-                hint=values.get("hint", ""))
-
-
-def died(code: int, log: str, log_path: Path | None) -> WorkerDied:
-    """The error for a child that ended by itself, or was ended by someone else."""
-    how = f"exit code {code}" if code < 256 else f"exit code 0x{code:08X}"  # Windows: 0xC0000005 and the like
-    hint = "run it again: the worker starts anew"
-    if code < 0:
-        try:
-            how = f"signal {-code} ({signal.Signals(-code).name})"
-        except ValueError:
-            how = f"signal {-code}"
-        if -code == getattr(signal, "SIGKILL", 9):
-            hint += "; if it ends again, there may be too little memory: close programs or crop the segmentation"
-    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-    error = WorkerDied("The worker ended before its work was done", value=f"{how}{'; ' + last if last else ''}",
-                       hint=f"{hint}. Log: {log_path}")
-    error.log = log
-    return error
-
-
-def _own_group() -> dict[str, Any]:
-    """The child leads a group of its own, so that it ends with its children, and Ctrl-C in a shell is not for it."""
-    if os.name == "nt":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined,unused-ignore]
-    return {"start_new_session": True}
-
-
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Ends the child and all that it started, without waiting for it."""
-    try:
-        if os.name == "nt":
-            if process.poll() is None:
-                taskkill = shutil.which("taskkill") or "taskkill"
-                subprocess.Popen([taskkill, "/T", "/F", "/PID", str(process.pid)], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                 creationflags=subprocess.CREATE_NO_WINDOW)  # type: ignore[attr-defined,unused-ignore]
-            return
-        os.killpg(process.pid, signal.SIGKILL)  # also when the leader is gone and its children are not
-    except OSError:
-        pass
-
-
-def _close(stream: Any) -> None:
-    try:
-        if stream is not None:
-            stream.close()
-    except OSError:
-        pass

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..replaying import check_twin, compare, new_record, open_recorded
 from ..request import Request
 from ..result import Sibling
 from . import memory
-from .progress import Costs, Course
+from .progress import Costs, Course, Sampling, effort
 
 Watch = Callable[[Course], None]
 NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",)}
@@ -170,8 +171,7 @@ class Workshop:
         for number, sibling in self._make(engine, encoded, requests, task, course):
             entry = next(entries[number], None)
             if entry is not None:  # a run that was stopped has fewer siblings than were asked for
-                stem = Path(folder) / entry["file"] if folder else None
-                rows.append(compare(entry, sibling, lambda stem=stem: _stored(stem)))
+                rows.append(compare(entry, sibling, partial(_stored, folder, entry["file"])))
                 task.emit("replayed", row=rows[-1])
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
@@ -233,7 +233,7 @@ class Workshop:
         whole, made = sum(request.count for request in requests), 0
         for number, request in enumerate(requests):
             steps, finished = _steps(request), 0
-            sampling = _Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape))
+            sampling = Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape))
             sampling.begin(finished, made, whole)
             for sibling in engine.run(request, encoded, progress=sampling):
                 task.check()
@@ -241,40 +241,6 @@ class Workshop:
                 finished, made = finished + 1, made + 1
                 sampling.begin(finished, made, whole)
         course.finish()
-
-
-class _Sampling:
-    """Listens to the engine's progress and tells sampling from finishing."""
-
-    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float) -> None:
-        self._course, self._task, self._finish = course, task, finish
-        self._count, self._steps, self._batch = count, steps, batch
-        self._finished, self._sampled, self._name = 0, 0, ""
-
-    def begin(self, finished: int, made: int, whole: int) -> None:
-        """What comes after `finished` siblings of this request (`made` of `whole` in the job)."""
-        self._finished = finished
-        if finished == self._count:
-            return
-        self._name = f"sibling {made + 1} of {whole}"
-        if finished < self._sampled or not self._steps:
-            self._course.start("finish", f"Checking {self._name}", self._finish)
-        else:
-            together = min(self._batch, self._count - finished)
-            self._course.start("sample", f"Sampling {self._name}", together * self._steps)
-
-    def __call__(self, done: int, total: int) -> None:
-        self._task.check()
-        share = done * self._count / total  # siblings of the request that are sampled, fractions included
-        self._course.advance((share - self._finished) * self._steps)
-        if done * self._count % total == 0:
-            self._sampled = done * self._count // total
-            self._course.start("finish", f"Checking {self._name}", self._finish)
-
-
-def effort(shape: tuple[int, ...]) -> float:
-    """Units of the work that grows with the twin's grid: a constant, and one for every million voxels."""
-    return 5.0 + shape[0] * shape[1] * shape[2] / 1e6
 
 
 def _read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
@@ -296,9 +262,10 @@ def _moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:
     return {**request, "region": region} if request.get("region") and region else request
 
 
-def _stored(stem: Path | None) -> LabelMap | None:
+def _stored(folder: str | None, name: str) -> LabelMap | None:
+    """The recorded sibling, None where it is not there (any more)."""
     try:
-        return read_exchange(stem) if stem is not None and has_exchange(stem) else None
+        return read_exchange(Path(folder) / name) if folder and has_exchange(Path(folder) / name) else None
     except SiblingsError:
         return None
 

@@ -98,7 +98,7 @@ def _windows() -> int | None:
     status = Status(length=ctypes.sizeof(Status))
     if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined,unused-ignore]
         return None
-    return min(status.available, status.available_commit)
+    return int(min(status.available, status.available_commit))
 
 
 def _macos() -> int | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 # Seconds for one unit until this machine has been seen at work. Units: `open`: models. `place` (twin into the canonical
 # frame, latents), `measure` and `finish` (decode, compose, check, repair, write): a constant and millions of voxels,
-# see `jobs.effort`. `sample`: solver steps of one sibling.
+# see `effort`. `sample`: solver steps of one sibling.
 FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "finish": 0.25}
 EVERY = 0.1  # s between two reports at least
 PRIOR = 3.0
@@ -94,3 +95,41 @@ class Course:
         pace = (PRIOR * self._costs.seconds[self._kind] + self._latest - self._since) / (PRIOR + self._advanced)
         left = pace * max(0.0, self._units - self._advanced)
         return max(left - (time.monotonic() - self._latest), 0.05 * left)
+
+
+class Sampling:
+    """Listens to the engine's progress and tells sampling from finishing; `task` may end it at every step.
+
+    count: siblings of the request. steps: of one sibling. batch: how many are sampled at once. finish: units of `finish`
+    for one sibling.
+    """
+
+    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float) -> None:
+        self._course, self._task, self._finish = course, task, finish
+        self._count, self._steps, self._batch = count, steps, batch
+        self._finished, self._sampled, self._name = 0, 0, ""
+
+    def begin(self, finished: int, made: int, whole: int) -> None:
+        """What comes after `finished` siblings of this request (`made` of `whole` in the job)."""
+        self._finished = finished
+        if finished == self._count:
+            return
+        self._name = f"sibling {made + 1} of {whole}"
+        if finished < self._sampled or not self._steps:
+            self._course.start("finish", f"Checking {self._name}", self._finish)
+        else:
+            together = min(self._batch, self._count - finished)
+            self._course.start("sample", f"Sampling {self._name}", together * self._steps)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._task.check()
+        share = done * self._count / total  # siblings of the request that are sampled, fractions included
+        self._course.advance((share - self._finished) * self._steps)
+        if done * self._count % total == 0:
+            self._sampled = done * self._count // total
+            self._course.start("finish", f"Checking {self._name}", self._finish)
+
+
+def effort(shape: tuple[int, ...]) -> float:
+    """Units of the work that grows with the twin's grid: a constant, and one for every million voxels."""
+    return 5.0 + shape[0] * shape[1] * shape[2] / 1e6

@@ -178,7 +178,7 @@ def main() -> int:
     """
     events = Events(os.dup(1))
     os.dup2(2, 1)
-    commands = os.fdopen(os.dup(0), "rb", buffering=0)
+    commands = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     Server(commands, events, own_group="--own-group" in sys.argv[1:]).serve()

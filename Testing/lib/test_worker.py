@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +27,9 @@ from DiffusionSiblingsLib.worker.jobs import Workshop
 from DiffusionSiblingsLib.worker.progress import Costs, Course
 from DiffusionSiblingsLib.worker.protocol import Cancelled, failure
 
-ROOT = Path(__file__).resolve().parents[2]
 HEART = ellipsoid_heart((40, 36, 44), 3.4, extra=True)
-PERTURB = Request("perturb", count=2, steps=4)
+PERTURB = Request("perturb", count=2, steps=3)
+ONE = Request("reconstruct")  # the quickest
 VOLATILE = ("created", "timings_s", "file", "file_sha256")
 
 
@@ -84,7 +83,7 @@ def run(workshop: Workshop, twin: Path | None, *requests: Request) -> tuple[dict
 
 
 def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
-    inpaint = Request("inpaint", tissues=("RV",), steps=4, ratio=1.0)
+    inpaint = Request("inpaint", tissues=("RV",), steps=3, ratio=1.0)
     result, heard = run(workshop, twin, PERTURB, inpaint)
     engine = Engine.open("small", "cpu")
     folder = RunFolder(tmp_path / "cli", new_record(engine), engine.anatomy, "nrrd", engine.twin(HEART).twin)
@@ -113,21 +112,21 @@ def lasting(values: Any) -> Any:
 
 
 def test_model_and_twin_stay_loaded_until_another_is_asked_for(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
-    run(workshop, twin, PERTURB)
+    run(workshop, twin, ONE)
     engine, encoded = workshop._engine, workshop._twin
-    run(workshop, twin, PERTURB)
+    run(workshop, twin, ONE)
     assert workshop._engine is engine
     assert workshop._twin is encoded
     others = tuple(dataclasses.replace(segment, name=f"my {segment.name}") for segment in HEART.segments)
     renamed = dataclasses.replace(HEART, segments=others)
-    _, heard = run(workshop, write_exchange(renamed, tmp_path / "renamed"), PERTURB)
+    _, heard = run(workshop, write_exchange(renamed, tmp_path / "renamed"), ONE)
     assert workshop._engine is engine
     assert workshop._twin is not encoded
     assert read_exchange(heard.of("sibling")[0]["stem"]).segments == renamed.segments
 
 
 def test_hearts_without_a_twin(workshop: Workshop, models: Path) -> None:
-    result, heard = run(workshop, None, Request("generate", steps=4))
+    result, heard = run(workshop, None, Request("generate", steps=2, repair=False))
     assert [row["map"] for row in result["rows"]] == ["sibling_0000"]
     assert result["record"]["twin"] is None
     assert heard.of("twin") == []
@@ -148,7 +147,7 @@ def test_a_replay_says_identical_and_notices_a_change(workshop: Workshop, twin: 
 
 
 def test_a_replay_wants_the_twin_of_the_record(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
-    record = run(workshop, twin, PERTURB)[0]["record"]
+    record = run(workshop, twin, ONE)[0]["record"]
     with pytest.raises(InputError, match="not there"):
         do(workshop, "replay", record=record, twin=None)
     changed = HEART.with_labels(np.where(np.indices(HEART.labels.shape)[0] == 20, 0, HEART.labels).astype(np.uint8))
@@ -158,7 +157,7 @@ def test_a_replay_wants_the_twin_of_the_record(workshop: Workshop, twin: Path, t
 
 def test_label_maps_are_measured_as_they_are(workshop: Workshop, twin: Path) -> None:
     result, _ = do(workshop, "measure", maps=[str(twin), str(twin)], names=["one", "two"])
-    measured = run(workshop, twin, PERTURB)[0]["rows"][0]
+    measured = run(workshop, twin, ONE)[0]["rows"][0]
     assert [row["map"] for row in result["rows"]] == ["one", "two"]
     assert result["rows"][0]["LV volume [ml]"] == measured["LV volume [ml]"]
 
@@ -184,21 +183,21 @@ def test_a_command_that_cannot_be_done_is_refused(workshop: Workshop, command: d
 def test_a_twin_that_lacks_a_tissue_is_refused(workshop: Workshop, tmp_path: Path) -> None:
     lacking = dataclasses.replace(HEART, segments=tuple(s for s in HEART.segments if s.tissue != "LA"))
     with pytest.raises(InputError, match="LA"):
-        run(workshop, write_exchange(lacking, tmp_path / "lacking"), PERTURB)
+        run(workshop, write_exchange(lacking, tmp_path / "lacking"), ONE)
 
 
 def test_without_memory_the_run_is_refused_before_it_starts(workshop: Workshop, twin: Path,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: 50 * memory.MIB)
     with pytest.raises(DeviceError, match=r"0\.0 GB free") as caught:
-        run(workshop, twin, PERTURB)
+        run(workshop, twin, ONE)
     assert "crop" in caught.value.hint
     large, _ = do(workshop, "estimate", shape=(400, 512, 512))
     small, _ = do(workshop, "estimate", shape=(100, 100, 100))
     assert large["needed"] > 2e9 > small["needed"]
     assert not large["enough"]
     monkeypatch.undo()
-    assert run(workshop, twin, PERTURB)[0]["record"]["complete"]
+    assert run(workshop, twin, ONE)[0]["record"]["complete"]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
@@ -210,13 +209,13 @@ def test_memory_that_runs_out_ends_in_a_message_and_the_worker_works_on(
 
     monkeypatch.setattr(Engine, "run", no_memory)
     with pytest.raises(type(error)) as caught:
-        run(workshop, twin, PERTURB)
+        run(workshop, twin, ONE)
     explained = workshop.explain(caught.value)
     assert isinstance(explained, DeviceError)
     assert "close other programs" in explained.hint
     assert workshop._engine is None  # given up, so that there is room for the next one
     monkeypatch.undo()
-    assert run(workshop, twin, PERTURB)[0]["record"]["complete"]
+    assert run(workshop, twin, ONE)[0]["record"]["complete"]
 
 
 def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Workshop, twin: Path,
@@ -280,6 +279,21 @@ def test_the_least_of_container_and_machine_counts(tmp_path: Path) -> None:
     assert memory._container(tmp_path / "nowhere", tmp_path / "none") is None
 
 
+def test_macos_counts_what_it_gives_before_it_swaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ("Mach Virtual Memory Statistics: (page size of 16384 bytes)\nPages free:                  100.\n"
+            "Pages active:              90000.\nPages inactive:               20.\nPages speculative:             3.\n"
+            "Pages wired down:           5000.\nPages purgeable:               7.\n\"Translation faults\":  12.\n")
+    done = subprocess.CompletedProcess([], 0, told)
+    monkeypatch.setattr(memory.subprocess, "run", lambda *_, **__: done)
+    assert memory._macos() == 130 * 16384
+
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(memory.subprocess, "run", missing)
+    assert memory._macos() is None
+
+
 def test_an_error_of_the_program_travels_with_its_place() -> None:
     try:
         raise ZeroDivisionError("5 / 0")
@@ -295,105 +309,3 @@ def test_an_error_of_the_program_travels_with_its_place() -> None:
 
 def test_cancelled_is_no_error_that_anything_catches_on_its_way() -> None:
     assert not issubclass(Cancelled, Exception)
-
-
-# The process
-
-
-MODULE = ("-m", "DiffusionSiblingsLib.worker")
-
-
-class Child:
-    """A worker with pipes, as a program in any language would use it. start: what to run in place of the module."""
-
-    def __init__(self, *start: str) -> None:
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen([sys.executable, *(start or MODULE), "--own-group"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
-                                        start_new_session=os.name != "nt")
-
-    def send(self, text: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(text.encode() + b"\n")
-        self.process.stdin.flush()
-
-    def end(self) -> bytes:
-        """Ends it -> what it wrote to stderr."""
-        self.process.kill()
-        streams = (self.process.stdin, self.process.stdout, self.process.stderr)
-        told = streams[2].read() if streams[2] is not None else b""
-        self.process.wait(10)
-        for stream in streams:
-            if stream is not None:
-                stream.close()
-        return told
-
-    def until(self, *ends: str) -> list[dict[str, Any]]:
-        """Events up to one of these."""
-        heard: list[dict[str, Any]] = []
-        assert self.process.stdout is not None
-        while not heard or heard[-1]["event"] not in ends:
-            line = self.process.stdout.readline()
-            assert line, (self.process.stderr.read() if self.process.stderr else b"").decode()
-            heard.append(json.loads(line))
-        return heard
-
-
-@pytest.fixture
-def child(models: Path) -> Iterator[Child]:
-    child = Child()
-    yield child
-    child.end()
-
-
-LONG = {"command": "run", "model": "small", "device": "cpu", "twin": None,
-        "requests": [Request("generate", count=500, steps=50).to_json()]}
-
-
-def test_commands_are_answered_in_order_and_what_cannot_be_read_is_said(child: Child, tmp_path: Path) -> None:
-    child.send("this is no JSON")
-    child.send('{"id": 1, "command": "hello"}')
-    (tmp_path / "command.json").write_text('{"id": 2, "command": "dance"}')
-    child.send(json.dumps({"command_file": str(tmp_path / "command.json")}))
-    heard = child.until("failed")
-    assert (heard[-1]["id"], heard[-1]["kind"]) == (None, "InputError")
-    assert [(e["id"], e["event"]) for e in child.until("done")] == [(1, "started"), (1, "done")]
-    assert (heard := child.until("failed"))[-1]["id"] == 2
-    assert "dance" in heard[-1]["value"]
-    child.send('{"command": "quit"}')
-    child.process.wait(5)
-
-
-def test_cancel_ends_a_job_at_once_drops_a_waiting_one_and_keeps_the_worker(child: Child, tmp_path: Path) -> None:
-    child.send(json.dumps({"id": 1, **LONG, "out": str(tmp_path / "one")}))
-    child.send(json.dumps({"id": 2, **LONG, "out": str(tmp_path / "two")}))
-    child.until("sibling")
-    child.send('{"command": "cancel", "id": 2}')
-    assert child.until("cancelled")[-1]["id"] == 2
-    child.send('{"command": "cancel", "id": 77}')
-    began = time.monotonic()
-    child.send('{"command": "cancel", "id": 1}')
-    assert child.until("cancelled")[-1]["id"] == 1
-    assert time.monotonic() - began < 1
-    child.send('{"id": 3, "command": "hello"}')
-    assert {e["id"] for e in child.until("done")} == {3}
-    assert not (tmp_path / "two").exists()
-
-
-def test_the_end_of_the_input_ends_the_worker_in_the_middle_of_its_work(child: Child, tmp_path: Path) -> None:
-    child.send(json.dumps({"id": 1, **LONG, "out": str(tmp_path)}))
-    child.until("sibling")
-    assert child.process.stdin is not None
-    child.process.stdin.close()
-    child.process.wait(2)
-
-
-def test_what_libraries_print_is_no_event_and_what_they_read_is_empty() -> None:
-    child = Child("-c", "import os, sys; from DiffusionSiblingsLib.worker import jobs, server\n"
-                  "def hello(*_):\n    print('stray'); os.write(1, b'strayer\\n'); return {'read': sys.stdin.read()}\n"
-                  "jobs.Workshop.hello = hello\nserver.main()")
-    child.send('{"id": 1, "command": "hello"}')
-    assert [event["event"] for event in child.until("done")] == ["started", "done"]
-    child.send('{"id": 2, "command": "hello"}')
-    assert child.until("done")[-1]["read"] == ""
-    assert b"strayer" in child.end()

@@ -10,12 +10,14 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from DiffusionSiblingsUI import session as sessions
+from DiffusionSiblingsUI import worker_process
 from DiffusionSiblingsUI.worker_client import Job, WorkerClient, WorkerDied
+from DiffusionSiblingsUI.worker_job import died
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.errors import DeviceError, InputError, SiblingsError
@@ -355,6 +357,19 @@ def test_a_python_that_is_not_there_is_said(make_client: Callable[..., WorkerCli
     assert not client.busy
 
 
+def test_on_windows_the_whole_tree_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    flags = {"CREATE_NEW_PROCESS_GROUP": 0x200, "CREATE_NO_WINDOW": 0x8000000, "DEVNULL": subprocess.DEVNULL}
+    popen = SimpleNamespace(**flags, Popen=lambda command, **_: started.append(command))
+    monkeypatch.setattr(worker_process, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(worker_process, "subprocess", popen)
+    assert worker_process.own_group() == {"creationflags": 0x8000200}
+    worker_process.kill_tree(SimpleNamespace(pid=77, poll=lambda: None))  # type: ignore[arg-type]
+    worker_process.kill_tree(SimpleNamespace(pid=78, poll=lambda: 0))  # type: ignore[arg-type]
+    assert [command[1:] for command in started] == [["/T", "/F", "/PID", "77"]]
+    assert died(0xC0000005, "", None).value == "exit code 0xC0000005"
+
+
 def test_stopping_cancels_what_is_on_its_way_and_is_no_end(stand_in: Callable[[str], WorkerClient]) -> None:
     client = stand_in("""
         for command in commands:
@@ -370,35 +385,3 @@ def test_stopping_cancels_what_is_on_its_way_and_is_no_end(stand_in: Callable[[s
     assert (job.state, client.running) == ("cancelled", False)
     assert soon(lambda: gone(pid))
     assert client.wait(client.submit({"command": "hello"})).state == "done"
-
-
-# The session
-
-
-def test_the_session_has_folders_and_ends_with_all(stand_in: Callable[[str], WorkerClient], tmp_path: Path) -> None:
-    client = stand_in("for command in commands:\n    say(command.get('id'), 'started')\n")
-    session = sessions.Session(client, tmp_path / "session")
-    sessions.use_session(session)
-    assert sessions.shared_session() is session
-    one, two = session.new_folder(), session.new_folder()
-    assert one != two
-    assert one.is_dir()
-    session.remove(one)
-    session.remove(tmp_path)  # not its own
-    assert not one.exists()
-    assert two.is_dir()
-    session.ensure_pump()  # slicer-core has no Qt
-    job = client.submit({"command": "hang"})
-    sessions.use_session(None)
-    assert job.state == "cancelled"
-    assert not client.running
-    assert not session.folder.exists()
-
-
-def test_client_and_session_load_neither_qt_nor_slicer_nor_numpy() -> None:
-    code = ("import sys; import DiffusionSiblingsUI.worker_client, DiffusionSiblingsUI.session\n"
-            "print([m for m in ('qt', 'slicer', 'torch', 'numpy', 'vtk', 'asyncio') if m in sys.modules])")
-    path = os.pathsep.join([str(ROOT), str(ROOT / "DiffusionSiblings")])
-    told = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True,
-                          text=True, check=True).stdout
-    assert told.strip() == "[]"
