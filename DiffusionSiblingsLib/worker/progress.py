@@ -100,8 +100,8 @@ class Course:
 class Sampling:
     """Listens to the engine's progress and tells sampling from finishing; `task` may end it at every step.
 
-    count: siblings of the request. steps: of one sibling. batch: how many are sampled at once. finish: units of `finish`
-    for one sibling.
+    count: siblings of the request. steps: of one sibling. batch: how many are sampled at once. finish: units of
+    `finish` for one sibling.
     """
 
     def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float) -> None:
@@ -125,8 +125,9 @@ class Sampling:
         self._task.check()
         share = done * self._count / total  # siblings of the request that are sampled, fractions included
         self._course.advance((share - self._finished) * self._steps)
-        if done * self._count % total == 0:
-            self._sampled = done * self._count // total
+        together = min(self._finished + self._batch, self._count)
+        if done * self._count >= together * total:
+            self._sampled = together
             self._course.start("finish", f"Checking {self._name}", self._finish)
 
 

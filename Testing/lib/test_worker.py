@@ -234,6 +234,16 @@ def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Work
     assert order[-2:] == ["Sampling sibling 3 of 3", "Checking sibling 3 of 3"]
 
 
+def test_progress_of_siblings_that_are_sampled_together(workshop: Workshop, twin: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("DiffusionSiblingsLib.worker.progress.EVERY", 0.0)
+    monkeypatch.setattr("DiffusionSiblingsLib.compute.Compute.batch", property(lambda self: 2))
+    _, heard = run(workshop, twin, Request("perturb", count=3, steps=4))
+    order = list(dict.fromkeys(event["what"] for event in heard.of("progress")))
+    assert order[-5:] == ["Sampling sibling 1 of 3", "Checking sibling 1 of 3", "Checking sibling 2 of 3",
+                          "Sampling sibling 3 of 3", "Checking sibling 3 of 3"]
+
+
 def test_time_left_is_that_of_the_planned_work_at_the_pace_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
