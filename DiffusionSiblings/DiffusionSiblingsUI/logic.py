@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from DiffusionSiblingsLib.registry import DEFAULT_MODEL
 from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsUI.edits import REGION_TO_COME, Task, edit_steps
-from DiffusionSiblingsUI.operation import Operation
-from DiffusionSiblingsUI.scene_edits import into_scene, measuring, replaying, segment_id, segments_of, title_of
-from DiffusionSiblingsUI.session import shared_session
 
-Listener = Callable[[Operation], None]
+# All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.edits import Task
+    from DiffusionSiblingsUI.operation import Operation
+
+    Listener = Callable[[Operation], None]
+
+DEFAULT_MODEL = "heart-compact"  # that of DiffusionSiblingsLib.registry, which takes long to import; a test compares
 
 
 class SiblingsLogic:
@@ -33,19 +35,21 @@ class SiblingsLogic:
     @property
     def session(self) -> Any:
         """The worker that module and effects share."""
+        from DiffusionSiblingsUI.session import shared_session
+
         return self._session or shared_session()
 
     def generate(self, count: int = 1, seed: int = 0, *, steps: int = 50, first: int = 0, repair: bool = True,
                  model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """New hearts that have no twin -> segmentation nodes."""
         request = Request("generate", count, seed, first, steps, repair=repair)
-        return self._nodes(Task((request,), model=model, device=device))
+        return self._nodes((request,), model=model, device=device)
 
     def reconstruct(self, segmentationNode: Any, *, labels: Mapping[str, str] | None = None, overwrite: bool = False,
                     model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """The twin through the autoencoder: what the model can represent -> one segmentation node in a list."""
         request = Request("reconstruct", overwrite=overwrite)
-        return self._nodes(_task((request,), segmentationNode, labels, model=model, device=device))
+        return self._nodes((request,), segmentationNode, labels, model=model, device=device)
 
     def perturb(self, segmentationNode: Any, ratio: float | Sequence[float] = 0.5, count: int = 1, seed: int = 0, *,
                 steps: int = 50, first: int = 0, overwrite: bool = False, repair: bool = True,
@@ -54,7 +58,7 @@ class SiblingsLogic:
         ratios = [ratio] if isinstance(ratio, (int, float)) else list(ratio)
         requests = tuple(Request("perturb", count, seed, first, steps, value, overwrite=overwrite, repair=repair)
                          for value in ratios)
-        return self._nodes(_task(requests, segmentationNode, labels, model=model, device=device))
+        return self._nodes(requests, segmentationNode, labels, model=model, device=device)
 
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
                 segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, ratio: float = 1.0,
@@ -66,17 +70,22 @@ class SiblingsLogic:
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
         box: x0, x1, y0, y1, z0, z1 in RAS mm. Given together, the edit acts where all of them meet.
         """
+        from DiffusionSiblingsUI.edits import REGION_TO_COME
+        from DiffusionSiblingsUI.scene_edits import segment_id
+
         chosen = tuple(part for part in tissues.split(",") if part) if isinstance(tissues, str) else tuple(tissues)
         bounds = tuple(float(value) for value in box) if box is not None else None
         painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
         stand_in = REGION_TO_COME if roi is not None or painted is not None else None
         request = Request("inpaint", count, seed, first, steps, ratio, chosen, bounds, stand_in, method, resample,
                           overwrite, repair)
-        return self._nodes(_task((request,), segmentationNode, labels, roi=roi, segment=painted, model=model,
-                                 device=device))
+        return self._nodes((request,), segmentationNode, labels, roi=roi, segment=painted, model=model, device=device)
 
     def measure(self, segmentationNodes: Sequence[Any], on_update: Listener | None = None) -> list[dict[str, Any]]:
         """Volumes, axes and topological checks of segmentations as they are -> rows of metrics.csv."""
+        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.scene_edits import measuring
+
         nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
         return Operation(measuring(self.session, nodes), title="Measuring", on_update=on_update).wait()
 
@@ -92,6 +101,9 @@ class SiblingsLogic:
     def run_operation(self, task: Task, *, title: str = "", on_update: Listener | None = None,
                       on_finished: Listener | None = None) -> Operation:
         """The same, not yet begun: `start()` it, or `wait()` for its Run."""
+        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.scene_edits import into_scene, title_of
+
         title = title or title_of(task)
         return Operation(into_scene(self.session, task, title), title=title, on_update=on_update,
                          on_finished=on_finished)
@@ -105,6 +117,10 @@ class SiblingsLogic:
         twin: segmentation node, or `Bridged` (then nothing is read again). tissue_of: segment ID -> tissue ID. Requests
         bounded by `roi` or `segment` alone have region=REGION_TO_COME: the file is written with the twin's.
         """
+        from DiffusionSiblingsUI.edits import Task, edit_steps
+        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.scene_edits import title_of
+
         many = (requests,) if isinstance(requests, Request) else tuple(requests)
         task = Task(many, twin, tissue_of, roi, segment, model, device)
         return Operation(edit_steps(self.session, task), title=title_of(task), on_update=on_update,
@@ -113,12 +129,17 @@ class SiblingsLogic:
     def replay_operation(self, run: Any, *, device: str = "auto", on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`replay`, not yet begun."""
+        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.scene_edits import replaying
+
         return Operation(replaying(self.session, run, device), title="Replaying", on_update=on_update,
                          on_finished=on_finished)
 
-    def _nodes(self, task: Task) -> list[Any]:
-        return list(self.run_operation(task).wait().siblings)
+    def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,
+               **settings: Any) -> list[Any]:
+        """Does an edit to its end -> the siblings' nodes."""
+        from DiffusionSiblingsUI.edits import Task
+        from DiffusionSiblingsUI.scene_edits import segments_of
 
-
-def _task(requests: tuple[Request, ...], twin: Any, labels: Mapping[str, str] | None, **settings: Any) -> Task:
-    return Task(requests, twin, segments_of(twin, labels or {}), **settings)
+        tissue_of = segments_of(twin, labels) if labels else None
+        return list(self.run_operation(Task(requests, twin, tissue_of, **settings)).wait().siblings)

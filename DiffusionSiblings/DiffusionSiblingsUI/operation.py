@@ -152,11 +152,10 @@ class Operation:
         if self._stepping or self.finished:  # an event that comes while a step runs must not step again
             return
         self.state, self._stepping = "running", True
-        until, ended = time.perf_counter() + budget, False
+        until = time.perf_counter() + budget
         try:
-            while not (ended or self._cancel_asked) and time.perf_counter() < until and not (ended := self._advance()):
-                if self.idle:
-                    break
+            while not self._advance() and not (self.idle or self._cancel_asked or time.perf_counter() >= until):
+                pass
         finally:
             self._stepping = False
         if self._cancel_asked and not self.finished:
