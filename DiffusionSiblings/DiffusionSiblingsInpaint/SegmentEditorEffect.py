@@ -1,15 +1,16 @@
 """Inpaint: a sibling that differs from the twin in one tissue, or inside a region, and nowhere else."""
 
+# ruff: noqa: N802, N813 - names that Slicer and Qt have given
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.request import Request
+sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
 from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
@@ -17,6 +18,10 @@ from DiffusionSiblingsUI.effect_base import SiblingsEffect
 from DiffusionSiblingsUI.effect_masking import rules_of
 from DiffusionSiblingsUI.effect_options import Option
 from DiffusionSiblingsUI.effect_work import Plan
+
+import DiffusionSiblings  # noqa: F401, makes the library importable
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.request import Request
 
 REGIONS = ("selected", "roi", "segment")
 
@@ -44,8 +49,8 @@ class SegmentEditorEffect(SiblingsEffect):
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
-        return "<html>" + _("""Draw the <b>selected segment</b>, or what lies in a region, anew<br>. The generative diffusion
-model (not diffusion MRI) makes it fit the rest of the heart, which stays as it is, voxel for voxel.<p>
+        return "<html>" + _("""Draw the <b>selected segment</b>, or what lies in a region, anew<br>. The generative
+diffusion model (not diffusion MRI) makes it fit the rest of the heart, which stays as it is, voxel for voxel.<p>
 <ul style="margin: 0">
 <li>The myocardium follows a ventricle that changes.</li>
 <li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
@@ -151,7 +156,7 @@ model (not diffusion MRI) makes it fit the rest of the heart, which stays as it 
                              hint="select a tissue of the heart, or name this one's in the DiffusionSiblings module")
         display = node.GetDisplayNode()
         if display is not None and not display.GetSegmentVisibility(selected):
-            raise InputError(f"{segment.GetName()} is hidden", hint="show it to edit it: hidden segments stay as they are")
+            raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")
         return str(tissue_of[selected])
 
     def _roi(self) -> Any:

@@ -1,13 +1,15 @@
 """Perturb: a sibling of the whole heart, at the scale that the sampling ratio sets."""
 
+# ruff: noqa: N802, N813 - names that Slicer and Qt have given
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.request import Request
+sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
 from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import Task
@@ -15,6 +17,9 @@ from DiffusionSiblingsUI.effect_base import SiblingsEffect
 from DiffusionSiblingsUI.effect_masking import rules_of
 from DiffusionSiblingsUI.effect_options import Option
 from DiffusionSiblingsUI.effect_work import Plan
+
+import DiffusionSiblings  # noqa: F401, makes the library importable
+from DiffusionSiblingsLib.request import Request
 
 
 class SegmentEditorEffect(SiblingsEffect):
@@ -37,13 +42,14 @@ class SegmentEditorEffect(SiblingsEffect):
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
-        return _("""<html>Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not diffusion
-MRI) blurs the heart with noise and makes a heart of it again; the sampling ratio says how much is lost on the way.<p>
+        return "<html>" + _("""Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not
+diffusion MRI) blurs the heart with noise and makes a heart of it again; the sampling ratio says how much is lost on
+the way.<p>
 <ul style="margin: 0">
 <li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
 <li><b>Apply</b> changes all segments in one undo step, or adds a new segmentation.</li>
 <li>Hidden segments and everything outside the editable area stay as they are.</li>
-</ul></html>""")
+</ul>""")
 
     def plan(self, node: Any) -> Plan:
         """All tissues of the heart, with the ratio of the options."""

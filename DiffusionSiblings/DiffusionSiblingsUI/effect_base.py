@@ -3,6 +3,7 @@
 An effect says what it edits (`plan`), what is missing for that (`obstacle`), and brings a form with its own options.
 """
 
+# ruff: noqa: N802 - names that Slicer and Qt have given
 from __future__ import annotations
 
 import logging
@@ -114,9 +115,10 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def updateMRMLFromGUI(self) -> None:
         """Widgets -> parameters."""
-        if self.form is not None and self.actions is not None and self.scriptedEffect.parameterSetNode() is not None:
-            self.form.store()
-            self.actions.store()
+        if self.form is None or self.actions is None or self.scriptedEffect.parameterSetNode() is None:
+            return
+        for parameter, value in {**self.form.read(), **self.actions.read()}.items():  # all are read before any is set
+            self._set(parameter, value)
 
     def interactionNodeModified(self, interactionNode: Any) -> None:
         """Placing a ROI does not end the effect."""
@@ -140,11 +142,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         """Shows the sibling of the next seed."""
         if not self.busy and self.scriptedEffect.parameterSetNode() is not None:
             seed = self.scriptedEffect.integerParameter("Seed")
-            self._held = True  # the preview of the last seed stays until the next one is there
-            try:
-                self.scriptedEffect.setParameter("Seed", (seed + 1) % LARGEST_SEED)
-            finally:
-                self._held = False
+            self._set("Seed", str((seed + 1) % LARGEST_SEED))  # the preview of the last one stays until this is there
             self._begin(preview=True)
 
     def onApply(self) -> None:
@@ -219,6 +217,14 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         self.operation = Operation(steps, title=title, on_update=self._progressed, on_finished=self._ended)
         self.operation.start()
         self.refresh()
+
+    def _set(self, parameter: str, value: str) -> None:
+        """Sets a parameter without bringing the form up to date: that comes when all are set."""
+        self._held = True
+        try:
+            self.scriptedEffect.setParameter(parameter, value)
+        finally:
+            self._held = False
 
     def _progressed(self, operation: Operation) -> None:
         if self.actions is not None:

@@ -15,6 +15,8 @@ from DiffusionSiblingsUI.bridge import Bridged, oriented_image
 DERIVED = ("Closed surface", "Fractional labelmap", "Planar contour", "Ribbon model")  # what Slicer makes of labelmaps
 EDIT_TAG = "DiffusionSiblings.Edit"  # segment tag: what the segment's shape comes from; undone with it, saved with it
 
+Box = tuple[slice, slice, slice]
+
 
 @dataclass(frozen=True)
 class Change:
@@ -42,12 +44,9 @@ def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list
     for value in (int(value) for value in touched if value):
         yield
         lost, gained = different & (before == value), different & (after == value)
-        changes.append(Change(
-            bridged.segment_ids[value - 1],
-            _image(np.where(lost, np.uint8(0), np.uint8(255)), bridged.grid, box) if lost.any() else None,
-            _image(gained.astype(np.uint8), bridged.grid, box) if gained.any() else None,
-            int(np.count_nonzero(lost)) + int(np.count_nonzero(gained)),
-        ))  # fmt: skip
+        changes.append(Change(bridged.segment_ids[value - 1], _image(lost, bridged.grid, box, 255, 0),
+                              _image(gained, bridged.grid, box, 0, 1),
+                              int(np.count_nonzero(lost)) + int(np.count_nonzero(gained))))
     return changes
 
 
@@ -67,8 +66,9 @@ def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], ta
     try:
         for change in changes:
             if change.lost is not None:
+                # True (the whole layer is cleared there) is quicker, and the same: what is lost is this segment's alone
                 logic.SetBinaryLabelmapToSegment(change.lost, node, change.segment_id, logic.MODE_MERGE_MIN,
-                                                 change.lost.GetExtent(), False, ids)
+                                                 change.lost.GetExtent(), True, ids)
         for change in changes:
             if change.gained is not None:
                 logic.SetBinaryLabelmapToSegment(change.gained, node, change.segment_id, logic.MODE_MERGE_MASK,
@@ -114,7 +114,7 @@ def _derived_names(segmentation: Any) -> list[str]:
     return [name for name in DERIVED if segmentation.ContainsRepresentation(name)]
 
 
-def _box(twin: np.ndarray, labels: np.ndarray) -> Generator[None, None, tuple[slice, slice, slice] | None]:
+def _box(twin: np.ndarray, labels: np.ndarray) -> Generator[None, None, Box | None]:
     """The smallest box (K, J, I) around all that differs."""
     rows, plane = [], np.zeros(twin.shape[1:], dtype=bool)
     for slab in grids.slabs(twin.shape):
@@ -122,17 +122,26 @@ def _box(twin: np.ndarray, labels: np.ndarray) -> Generator[None, None, tuple[sl
         rows.append(different.any(axis=(1, 2)))
         plane |= different.any(axis=0)
         yield
-    sides = [np.flatnonzero(line) for line in (np.concatenate(rows), plane.any(axis=1), plane.any(axis=0))]
+    return _around(np.concatenate(rows), plane)
+
+
+def _around(row: np.ndarray, plane: np.ndarray) -> Box | None:
+    """The box of what is set along K (row) and in the projection along K (plane), None if nothing is."""
+    sides = [np.flatnonzero(line) for line in (row, plane.any(axis=1), plane.any(axis=0))]
     if not len(sides[0]):
         return None
     k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
     return k, j, i
 
 
-def _image(part: np.ndarray, grid: grids.Grid, box: tuple[slice, slice, slice]) -> Any:
-    """A (k, j, i) part of the grid as a vtkOrientedImageData."""
-    starts = [side.start + grid.extent[2 * axis] for axis, side in enumerate(reversed(box))]
-    ends = [start + size - 1 for start, size in zip(starts, part.shape[::-1], strict=True)]
+def _image(mask: np.ndarray, grid: grids.Grid, box: Box, outside: int, inside: int) -> Any:
+    """A (k, j, i) mask in a box of the grid as a vtkOrientedImageData, cut to what is set; None if nothing is."""
+    inner = _around(mask.any(axis=(1, 2)), mask.any(axis=0))
+    if inner is None:
+        return None
+    part = np.where(mask[inner], np.uint8(inside), np.uint8(outside))
+    starts = [outer.start + cut.start + grid.extent[2 * axis]
+              for axis, (outer, cut) in enumerate(zip(reversed(box), reversed(inner), strict=True))]
     i0, j0, k0 = starts
-    i1, j1, k1 = ends
+    i1, j1, k1 = (start + size - 1 for start, size in zip(starts, part.shape[::-1], strict=True))
     return oriented_image(part, grids.Grid(grid.matrix, (i0, i1, j0, j1, k0, k1), grid.world))

@@ -56,7 +56,8 @@ class Form:
     root: the form. ui: its widgets by name.
     """
 
-    def __init__(self, scripted_effect: Any, file: str, options: Sequence[Option], changed: Callable[..., None]) -> None:
+    def __init__(self, scripted_effect: Any, file: str, options: Sequence[Option],
+                 changed: Callable[..., None]) -> None:
         import slicer
 
         self.root = slicer.util.loadUI(str(FORMS / file))
@@ -76,15 +77,9 @@ class Form:
         for option in self._options:
             option.show(self.widget(option), self._effect.parameter(option.parameter))
 
-    def store(self) -> None:
-        """The widgets into the parameters, all before anybody is told."""
-        node = self._effect.parameterSetNode()
-        modifying = node.StartModify()
-        try:
-            for option in self._options:
-                self._effect.setParameter(option.parameter, option.read(self.widget(option)))
-        finally:
-            node.EndModify(modifying)
+    def read(self) -> dict[str, str]:
+        """What the widgets say, by parameter."""
+        return {option.parameter: option.read(self.widget(option)) for option in self._options}
 
     def disconnect(self) -> None:
         """Lets go of the effect, so that it can be freed."""

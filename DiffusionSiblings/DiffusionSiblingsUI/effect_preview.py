@@ -13,8 +13,9 @@ from DiffusionSiblingsUI.bridge import Bridged, oriented_image
 from DiffusionSiblingsUI.layers import LABELMAP
 
 SURFACE = "Closed surface"
-LINE_WIDTH = 3  # twice that of the twin's own outline and more, to be told apart
-LIGHTER = 0.45  # share of white in the colours of the preview, for the same reason
+LINE_WIDTH = 2  # of outlines in slice views; the twin's own are 1, and neighbours draw theirs side by side
+COLOR = (0.1, 0.9, 0.95)  # far from every colour that Slicer gives to tissues of the heart, and from a grey image
+OPACITY_3D = 0.5
 
 
 class Preview:
@@ -53,7 +54,7 @@ class Preview:
             if segment.identifier in shown:
                 made = slicer.vtkSegment()
                 made.DeepCopyMetadata(description)
-                made.SetColor(*((1 - LIGHTER) * part + LIGHTER for part in description.GetColor()))
+                made.SetColor(*COLOR)
                 made.SetLabelValue(int(segment.value))
                 made.AddRepresentation(LABELMAP, image)
                 segmentation.AddSegment(made, segment.identifier)
@@ -116,6 +117,7 @@ def _add(segmentation: Any, twin_node: Any) -> Any:
     display.SetVisibility2DFill(False)
     display.SetVisibility2DOutline(True)
     display.SetSliceIntersectionThickness(LINE_WIDTH)
+    display.SetOpacity3D(OPACITY_3D)
     display.SetVisibility3D(False)
     slicer.mrmlScene.AddNode(display)
     node.SetAndObserveDisplayNodeID(display.GetID())

@@ -1,5 +1,6 @@
 """Makes the effects known to every Segment Editor."""
 
+# ruff: noqa: N813 - names that Slicer and Qt have given
 from __future__ import annotations
 
 import logging

@@ -1,4 +1,4 @@
-"""The work of an effect in short steps: make a sibling, show it over the twin, put it into a segmentation. No Qt here."""
+"""The work of an effect in short steps: make a sibling, show it over the twin, put it into a segmentation (no Qt)."""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ def _moved(node: Any) -> tuple[Any, ...]:
 def _beside(node: Any, twin_node: Any) -> None:
     """Puts the node into the twin's folder of the subject hierarchy."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item, twin = tree.GetItemByDataNode(node), tree.GetItemByDataNode(twin_node)
-    if item and twin:
-        tree.SetItemParent(item, tree.GetItemParent(twin))
+    twin = tree.GetItemByDataNode(twin_node)
+    if twin:
+        tree.CreateItem(tree.GetItemParent(twin), node)  # moves the item if there is one
 
 
 def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> None:

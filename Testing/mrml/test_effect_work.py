@@ -1,0 +1,135 @@
+"""Preview and Apply without a worker: what they leave in the scene, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from DiffusionSiblingsUI import effect_work
+from DiffusionSiblingsUI.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.edits import Task
+from DiffusionSiblingsUI.effect_preview import Preview
+from DiffusionSiblingsUI.effect_work import Plan, applying, check_twin, module_settings, previewing
+from DiffusionSiblingsUI.operation import Outcome, SiblingResult
+from DiffusionSiblingsUI.terminology import match_tissues
+from test_effect_commit import edited, editor_of, tag_of
+
+from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.request import Request
+
+MODEL = {"id": "heart-compact", "version": "1", "sha256": "ab"}
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """An `edit_steps` that moves the heart; `calls` counts, `meanwhile` is called while it works."""
+    state: dict[str, Any] = {"calls": 0, "meanwhile": lambda: None}
+
+    def steps(_session: Any, task: Task) -> Any:
+        state["calls"] += 1
+        bridged = read_segmentation(task.twin)
+        yield None
+        state["meanwhile"]()
+        sibling = SiblingResult(0, 0, 0, edited(bridged.labelmap.labels), {}, {})
+        return Outcome([sibling], {"model": MODEL, "program": {"name": "x"}}, [{}], bridged)
+
+    monkeypatch.setattr(effect_work, "edit_steps", steps)
+    yield state
+
+
+def plan_of(node: Any, **settings: Any) -> Plan:
+    request = Request("perturb", **settings)
+    return Plan(Task((request,), node), node, frozenset(node.GetSegmentation().GetSegmentIDs()))
+
+
+def test_a_preview_leaves_the_twin_and_the_undo_history_alone(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic, preview = editor_of(heart_node), Preview()
+    before = heart_node.GetSegmentation().GetMTime()
+    exhaust(previewing(None, plan_of(heart_node), logic.GetSegmentEditorNode(), preview))
+    assert preview.node is not None
+    assert heart_node.GetSegmentation().GetMTime() == before and not logic.CanUndo()
+
+
+def test_what_was_previewed_is_applied_without_the_worker(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic, preview = editor_of(heart_node), Preview()
+    twin = read_segmentation(heart_node).labelmap.labels
+    plan, editor = plan_of(heart_node, seed=3), logic.GetSegmentEditorNode()
+    made = exhaust(previewing(None, plan, editor, preview))
+    assert made.key == plan_of(heart_node, seed=3).key != plan_of(heart_node, seed=4).key
+    applied = exhaust(applying(None, plan, editor, logic.SaveStateForUndo, made=made))
+    assert worker["calls"] == 1 and applied.segments == 6
+    assert np.array_equal(read_segmentation(heart_node).labelmap.labels, edited(twin))
+    tag = json.loads(tag_of(heart_node, "LV_id"))
+    assert Request.from_json(tag["request"]) == plan.task.requests[0] and tag["model"] == MODEL
+    logic.Undo()
+    assert np.array_equal(read_segmentation(heart_node).labelmap.labels, twin)
+
+
+def test_the_masking_at_the_time_of_apply_counts(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic = editor_of(heart_node)
+    editor, plan = logic.GetSegmentEditorNode(), plan_of(heart_node)
+    twin = read_segmentation(heart_node).labelmap.labels
+    made = exhaust(previewing(None, plan, editor, Preview()))
+    editor.SetMaskMode(heart_node.EditAllowedInsideAllSegments)
+    exhaust(applying(None, plan, editor, logic.SaveStateForUndo, made=made))
+    result = read_segmentation(heart_node).labelmap.labels
+    assert np.array_equal(result, np.where(twin > 0, edited(twin), 0))
+
+
+def test_a_new_segmentation_leaves_the_twin_as_it_is(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic = editor_of(heart_node)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    folder = tree.CreateFolderItem(tree.GetSceneItemID(), "patient")
+    tree.CreateItem(folder, heart_node)
+    twin = read_segmentation(heart_node).labelmap.labels
+    applied = exhaust(applying(None, plan_of(heart_node), logic.GetSegmentEditorNode(), logic.SaveStateForUndo,
+                               new_name="heart sibling 0"))
+    assert applied.node is not heart_node and applied.node.GetName() == "heart sibling 0"
+    assert np.array_equal(read_segmentation(heart_node).labelmap.labels, twin) and not logic.CanUndo()
+    assert np.array_equal(read_segmentation(applied.node).labelmap.labels, edited(twin))
+    assert tree.GetItemParent(tree.GetItemByDataNode(applied.node)) == folder
+    assert json.loads(tag_of(applied.node, "LV_id"))["k"] == 0
+
+
+def test_a_twin_that_changes_meanwhile_is_not_overwritten(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic = editor_of(heart_node)
+    worker["meanwhile"] = lambda: heart_node.GetSegmentation().GetSegment("LV_id").GetRepresentation(
+        "Binary labelmap").Modified()
+    with pytest.raises(InputError, match="was changed"):
+        exhaust(applying(None, plan_of(heart_node), logic.GetSegmentEditorNode(), logic.SaveStateForUndo))
+    assert not logic.CanUndo()
+
+
+def test_steps_are_short_and_can_be_stopped(heart_node: Any, worker: dict[str, Any]) -> None:
+    logic, preview = editor_of(heart_node), Preview()
+    nodes, before = slicer.mrmlScene.GetNumberOfNodes(), heart_node.GetSegmentation().GetMTime()
+    for count in (1, 3, 8):
+        steps = previewing(None, plan_of(heart_node), logic.GetSegmentEditorNode(), preview)
+        for _ in range(count):
+            next(steps)
+        steps.close()
+        assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+        assert heart_node.GetSegmentation().GetMTime() == before
+
+
+def test_a_segmentation_without_the_heart_is_refused_in_plain_words(heart_node: Any) -> None:
+    anatomy = load_anatomy()
+    check_twin(heart_node, match_tissues(heart_node, anatomy), anatomy)
+    with pytest.raises(InputError, match="left ventricle"):
+        check_twin(heart_node, {**match_tissues(heart_node, anatomy), "LV_id": None}, anatomy)
+    with pytest.raises(InputError, match="no heart"):
+        check_twin(None, {}, anatomy)
+
+
+def test_model_device_and_tissues_are_those_of_the_module(heart_node: Any) -> None:
+    assert module_settings(heart_node) == {"model": "heart-compact", "device": "auto", "tissue_of": {}}
+    stored = slicer.mrmlScene.AddNode(slicer.vtkMRMLScriptedModuleNode())
+    stored.SetSingletonTag("DiffusionSiblings")
+    stored.SetParameter("device", "cpu")
+    stored.SetParameter("tissue_overrides", json.dumps({heart_node.GetID(): {"LV_id": ""}, "other": {"x": "LV"}}))
+    assert module_settings(heart_node) == {"model": "heart-compact", "device": "cpu", "tissue_of": {"LV_id": ""}}

@@ -1,0 +1,241 @@
+"""Perturb and Inpaint in a real Segment Editor, with the real worker and the shipped weights, on the sample twin."""
+
+from __future__ import annotations
+
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+STEPS = "4"  # solver steps: quality is not what is tested here
+PATIENCE_S = 300.0
+ROOM = 40  # voxels
+ROOT = Path(__file__).absolute().parents[2]
+
+
+class DiffusionSiblingsEffectTest(unittest.TestCase):
+    """Presses the buttons of the effects as a user does."""
+
+    def setUp(self) -> None:
+        """A Segment Editor on the sample twin."""
+        from DiffusionSiblingsUI.effect_registration import register_effects
+
+        slicer.mrmlScene.Clear()
+        self.lattice = None
+        register_effects()
+        path = ROOT / "Resources" / "SampleData" / "synthetic_twin.seg.nrrd"
+        self.node = slicer.util.loadSegmentation(str(path))
+        self.ids = {self.node.GetSegmentation().GetSegment(i).GetName(): i
+                    for i in self.node.GetSegmentation().GetSegmentIDs()}
+        self.editor = slicer.qMRMLSegmentEditorWidget()
+        self.editor.setMRMLScene(slicer.mrmlScene)
+        self.editor.setMRMLSegmentEditorNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+        self.editor.setSegmentationNode(self.node)
+        self.editor.setCurrentSegmentID(self.ids["Left ventricle"])
+        self.editor.show()
+
+    def tearDown(self) -> None:
+        """Nothing of an effect is left over."""
+        self.editor.setActiveEffectByName("")
+        slicer.app.processEvents()
+        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByName(f"{self.node.GetName()} preview"))
+        self.editor.hide()
+        slicer.mrmlScene.Clear()
+
+    def effect(self, name: str) -> Any:
+        """The Python side of an effect that is made active."""
+        self.editor.setActiveEffectByName("DiffusionSiblings" + name)
+        adaptor = self.editor.activeEffect()
+        self.assertIsNotNone(adaptor, f"{name} is not registered")
+        adaptor.setParameter("Steps", STEPS)
+        return adaptor.self()
+
+    def press(self, effect: Any, button: str, state: str = "done") -> None:
+        """Clicks a button and waits for what it began, the event loop turning as in Slicer."""
+        widget = getattr(effect.actions.ui, button)
+        self.assertTrue(widget.enabled, f"{button} is disabled: {effect.actions.ui.messageLabel.text}")
+        widget.click()
+        end = time.monotonic() + PATIENCE_S
+        while effect.busy and time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.005)
+        self.assertFalse(effect.busy, "it did not end")
+        self.assertEqual(effect.operation.state, state, str(effect.operation.error))
+
+    def labels(self, node: Any = None) -> np.ndarray:
+        """(D, H, W): the segmentation's voxels, 1 to 6, on a grid with room around the twin."""
+        from DiffusionSiblingsUI.bridge import read_segmentation
+
+        read = read_segmentation(node or self.node)
+        return self.placed(read.labelmap.labels, read.grid)
+
+    def placed(self, values: np.ndarray, grid: Any) -> np.ndarray:
+        """Values on a grid of the twin's lattice, on one grid for all: a segmentation's own depends on its segments."""
+        from DiffusionSiblingsUI.grid import offset
+
+        if self.lattice is None:
+            self.lattice = grid
+        by = offset(self.lattice.matrix, grid.matrix)
+        self.assertIsNotNone(by, "the voxels do not coincide")
+        start = [grid.extent[2 * axis] + by[axis] - self.lattice.extent[2 * axis] + ROOM for axis in (2, 1, 0)]
+        room = np.zeros([size + 2 * ROOM for size in self.lattice.shape], values.dtype)
+        room[tuple(slice(low, low + size) for low, size in zip(start, values.shape, strict=True))] = values
+        return room
+
+    def value(self, name: str) -> int:
+        """The voxel value of a segment in `labels`."""
+        return list(self.ids.values()).index(self.ids[name]) + 1
+
+    def test_effects_are_there_with_icon_and_help(self) -> None:
+        """Both can be found, and say what they do."""
+        for name in ("Perturb", "Inpaint"):
+            adaptor = self.editor.effectByName("DiffusionSiblings" + name)
+            self.assertEqual(adaptor.title, name)
+            self.assertFalse(adaptor.self().icon().isNull())
+            self.assertIn("generative diffusion model", adaptor.self().helpText().lower().replace("\n", " "))
+
+    def test_preview_next_seed_apply_undo_redo(self) -> None:
+        """The whole way of a perturbation."""
+        effect, twin = self.effect("Perturb"), self.labels()
+        nodes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+        self.press(effect, "previewButton")
+        self.assertTrue(np.array_equal(self.labels(), twin), "a preview changed the twin")
+        first = self.placed(effect.made.labels, effect.made.bridged.grid)
+        self.press(effect, "nextButton")
+        self.assertEqual(effect.scriptedEffect.integerParameter("Seed"), 1)
+        shown, calls = self.placed(effect.made.labels, effect.made.bridged.grid), effect.operation
+        self.assertFalse(np.array_equal(shown, first), "another seed made the same sibling")
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), nodes + 1)
+        self.press(effect, "applyButton")
+        self.assertIsNot(effect.operation, calls)
+        self.assertTrue(np.array_equal(self.labels(), shown), "not what was shown was applied")
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), nodes)
+        self.editor.undo()
+        self.assertTrue(np.array_equal(self.labels(), twin), "one undo did not take everything back")
+        self.editor.redo()
+        self.assertTrue(np.array_equal(self.labels(), shown))
+
+    def test_inpaint_edits_the_selected_segment(self) -> None:
+        """Only the left ventricle and the myocardium, which follows it."""
+        effect, twin = self.effect("Inpaint"), self.labels()
+        self.press(effect, "applyButton")
+        result = self.labels()
+        own = [self.value("Left ventricle"), self.value("Left ventricular myocardium")]
+        self.assertTrue((result != twin).any())
+        self.assertTrue(np.isin(twin[result != twin], [0, *own]).all())
+        self.assertTrue(np.isin(result[result != twin], [0, *own]).all())
+        self.editor.undo()
+        self.assertTrue(np.array_equal(self.labels(), twin))
+
+    def test_inpaint_stays_inside_a_roi(self) -> None:
+        """Chosen in the form, on the right ventricle."""
+        from DiffusionSiblingsUI.bridge import read_segmentation, region_mask
+
+        effect, twin = self.effect("Inpaint"), self.labels()
+        effect.form.ui.regionComboBox.setCurrentIndex(1)
+        self.assertFalse(effect.actions.ui.applyButton.enabled, "without a ROI there is nothing to apply")
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "region")
+        roi.SetCenter(self.node.GetSegmentCenterRAS(self.ids["Right ventricle"]))
+        roi.SetSize(60, 60, 60)
+        effect.form.ui.roiSelector.setCurrentNode(roi)
+        read = read_segmentation(self.node)
+        inside = self.placed(region_mask(read, roi=roi), read.grid)
+        self.press(effect, "applyButton")
+        changed = self.labels() != twin
+        self.assertTrue(changed.any())
+        self.assertFalse((changed & ~inside).any(), "voxels outside the ROI changed")
+
+    def test_inpaint_stays_inside_another_segment(self) -> None:
+        """A segment of a segmentation of its own."""
+        from DiffusionSiblingsUI.bridge import read_segmentation, region_mask
+
+        region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "painted")
+        segment = slicer.vtkSegment()
+        segment.DeepCopy(self.node.GetSegmentation().GetSegment(self.ids["Left atrium"]))
+        region.GetSegmentation().AddSegment(segment, "painted")
+        effect, twin = self.effect("Inpaint"), self.labels()
+        effect.form.ui.regionComboBox.setCurrentIndex(2)
+        effect.form.ui.segmentSelector.setCurrentNode(region)
+        effect.form.ui.segmentSelector.setCurrentSegmentID("painted")
+        read = read_segmentation(self.node)
+        inside = self.placed(region_mask(read, segment=(region, "painted")), read.grid)
+        self.press(effect, "applyButton")
+        changed = self.labels() != twin
+        self.assertTrue(changed.any())
+        self.assertFalse((changed & ~inside).any(), "voxels outside the segment changed")
+
+    def test_hidden_segments_and_the_editable_area_are_respected(self) -> None:
+        """Inside visible segments, with the right atrium hidden."""
+        editor, twin = self.editor.mrmlSegmentEditorNode(), self.labels()
+        self.node.GetDisplayNode().SetSegmentVisibility(self.ids["Right atrium"], False)
+        editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideVisibleSegments)
+        effect = self.effect("Perturb")
+        self.press(effect, "applyButton")
+        result, hidden = self.labels(), self.value("Right atrium")
+        self.assertTrue(np.array_equal(result == hidden, twin == hidden), "the hidden segment changed")
+        self.assertFalse((result[twin == 0] != 0).any(), "voxels outside the visible segments changed")
+
+    def test_apply_to_a_new_segmentation(self) -> None:
+        """The twin stays, the sibling lies on it."""
+        effect, twin = self.effect("Perturb"), self.labels()
+        effect.actions.ui.resultComboBox.setCurrentIndex(1)
+        self.press(effect, "applyButton")
+        node = effect.operation.result.node
+        self.assertTrue(node.GetName().startswith(f"{self.node.GetName()} sibling 0"), node.GetName())
+        self.assertTrue(np.array_equal(self.labels(), twin))
+        self.assertEqual(self.labels(node).shape, twin.shape)
+        self.assertFalse(np.array_equal(self.labels(node), twin))
+
+    def test_cancel_leaves_the_scene_as_it_was(self) -> None:
+        """In the middle of the work, within a second."""
+        effect, twin = self.effect("Perturb"), self.labels()
+        effect.scriptedEffect.setParameter("Steps", "400")
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        effect.actions.ui.previewButton.click()
+        self.assertTrue(effect.busy)
+        self.assertFalse(effect.actions.ui.applyButton.enabled, "Apply is free while the effect is busy")
+        end = time.monotonic() + PATIENCE_S
+        while effect.operation.progress < 0.1 and effect.busy and time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.005)
+        began = time.monotonic()
+        effect.actions.ui.cancelButton.click()
+        self.assertFalse(effect.busy)
+        self.assertLess(time.monotonic() - began, 1.0)
+        self.assertTrue(np.array_equal(self.labels(), twin))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+        effect.scriptedEffect.setParameter("Steps", STEPS)
+        self.press(effect, "previewButton")  # the worker is usable again
+
+    def test_what_is_missing_is_said(self) -> None:
+        """A segmentation that lacks a tissue, and a segment that is none."""
+        effect = self.effect("Perturb")
+        segment = self.node.GetSegmentation().GetSegment(self.ids["Aorta"])
+        segment.SetName("blob")
+        segment.RemoveTag("TerminologyEntry")
+        self.wait_until(lambda: not effect.actions.ui.applyButton.enabled)
+        self.assertIn("aorta", effect.actions.ui.messageLabel.text.lower())
+        self.assertTrue(effect.actions.ui.moduleButton.visible)
+
+    def test_a_preview_goes_when_options_or_twin_change(self) -> None:
+        """It would show what Apply does not do."""
+        effect = self.effect("Perturb")
+        self.press(effect, "previewButton")
+        effect.form.ui.ratioSlider.value = 0.8
+        slicer.app.processEvents()
+        self.assertIsNone(effect.preview.node)
+        self.press(effect, "previewButton")
+        self.node.GetSegmentation().GetSegment(self.ids["Aorta"]).GetRepresentation("Binary labelmap").Modified()
+        self.node.GetSegmentation().GetSegment(self.ids["Aorta"]).Modified()
+        self.wait_until(lambda: effect.preview.node is None)
+
+    def wait_until(self, condition: Any) -> None:
+        """Lets the event loop turn until something has come true."""
+        end = time.monotonic() + 5
+        while not condition() and time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        self.assertTrue(condition())
