@@ -121,9 +121,9 @@ def hide(node: Any) -> None:
         node.GetDisplayNode().SetVisibility(False)
 
 
-def preparing_3d(run: Any, sibling: Any) -> Generator[None, None, None]:
-    """Makes the surfaces that twin and sibling lack, in short steps. A twin's go again with `restore`."""
-    for node in (sibling, run.twin_node):
+def preparing_3d(run: Any, sibling: Any, *, with_twin: bool = True) -> Generator[None, None, None]:
+    """Makes the surfaces that sibling and twin lack, in short steps. A twin's go again with `restore`."""
+    for node in (sibling, run.twin_node if with_twin else None):
         if node is None or node.GetScene() is None:
             continue
         made = yield from surfaces.surfacing(node)

@@ -94,11 +94,13 @@ class Run:
         found = [self.node.GetNthNodeReference(role, n) for n in range(self.node.GetNumberOfNodeReferences(role))]
         return tuple(node for node in found if node is not None and node.GetScene() is not None)
 
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Map's name -> its row of metrics.csv; {} once the table is removed."""
+        return {str(row.get("map")): row for row in tables.rows_of(self.table_node)} if self.table_node else {}
+
     def row_of(self, sibling: Any) -> dict[str, Any]:
         """A sibling's row of metrics.csv, {} once the table is removed."""
-        name = sibling.GetAttribute(MAP)
-        rows = tables.rows_of(self.table_node) if self.table_node is not None else []
-        return next((row for row in rows if row.get("map") == name), {})
+        return self.rows().get(str(sibling.GetAttribute(MAP)), {})
 
     def _one(self, role: str) -> Any:
         found = self.nodes(role)

@@ -1,0 +1,274 @@
+"""The Metrics section: table and plots of a run, its record, and Replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI import plots, records, runs, tables
+from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsUI.panels import result_table
+from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
+from DiffusionSiblingsUI.panels.result_table import Cell
+
+DIFFERENCES, FEATURES, CHECKS, CHANGES, EVERYTHING = range(5)
+GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Everything")
+TABLE = "Metrics table"
+VERDICT = "Replay"
+
+
+class MetricsPanel:
+    """Shows the measurements of the chosen run, twin first; a click on a row shows that sibling."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.widget = slicer.util.loadUI(context.resource_path("UI/MetricsPanel.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self._listed: Any = None
+        self._verdicts: dict[str, list[dict[str, Any]]] = {}  # run id -> rows of its last replay
+        self._layout_before: int | None = None
+        self._filling = False
+        for group in GROUPS:
+            self.ui.columnsCombo.addItem(group)
+        self._connect()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows what the scene has now."""
+        run, number = chosen(self.context)
+        ui, there = self.ui, run is not None
+        for widget in (ui.columnsLabel, ui.columnsCombo, ui.metricsTable, ui.viewsLabel, ui.viewsCombo, ui.viewsButton,
+                       ui.exportButton, ui.recordButton, ui.replayButton):
+            widget.visible = there
+        ui.emptyLabel.visible = not there
+        ui.messageLabel.visible = bool(ui.messageLabel.text)
+        self._list(run)
+        if run is None:
+            return
+        has_table = run.table_node is not None
+        ui.columnsCombo.enabled = ui.exportButton.enabled = has_table
+        ui.replayButton.enabled = not self.context.busy
+        if has_table:
+            twin = tables.twin_of(tables.rows_of(run.table_node)) is not None
+            result_table.select(ui.metricsTable, number + twin)
+
+    def progressed(self, operation: Operation) -> None:
+        """Shows how far a replay is."""
+        if operation.title == VERDICT:
+            left = f", {operation.seconds_left:.0f} s left" if operation.seconds_left is not None else ""
+            self._say(f"Replaying: {operation.what} {100 * operation.progress:.0f} %{left}")
+
+    def cleanup(self) -> None:
+        """Nothing of the panel's outlives it."""
+        self.context = None
+
+    def export(self) -> None:
+        """Asks where, and writes the table there."""
+        run, _ = chosen(self.context)
+        if run is None or run.table_node is None:
+            return
+        path = self._ask_path("Export metrics", "metrics.csv", "CSV (*.csv)")
+        if path:
+            self._write(lambda: tables.export_csv(run.table_node, path))
+
+    def show_record(self) -> None:
+        """The record in words, as the file has it, and a button that saves it."""
+        run, _ = chosen(self.context)
+        if run is not None:
+            self.record_dialog(run).exec_()
+
+    def record_dialog(self, run: runs.Run) -> Any:
+        """The dialog of `show_record`."""
+        dialog = qt.QDialog(self.widget)
+        dialog.setWindowTitle(f"Record of {run.title}")
+        dialog.resize(640, 560)
+        layout, pages = qt.QVBoxLayout(dialog), qt.QTabWidget()
+        summary, source = qt.QTextBrowser(), qt.QPlainTextEdit()
+        summary.setHtml(records.as_html(run.record))
+        source.setPlainText(run.node.GetText())
+        source.setReadOnly(True)
+        pages.addTab(summary, "Summary")
+        pages.addTab(source, "record.json")
+        save, close = qt.QPushButton("Save record..."), qt.QPushButton("Close")
+        save.setToolTip("Save it as record.json: \"siblings replay\" on the command line reads it")
+        save.connect("clicked()", lambda: self._save_record(run))
+        close.connect("clicked()", dialog.accept)
+        buttons = qt.QHBoxLayout()
+        buttons.addStretch(1)
+        for button in (save, close):
+            buttons.addWidget(button)
+        layout.addWidget(pages)
+        layout.addLayout(buttons)
+        return dialog
+
+    def replay(self) -> None:
+        """Makes the siblings again in the worker and says whether they are the same."""
+        run, _ = chosen(self.context)
+        if run is None:
+            return
+        device = self.context.parameters.device if self.context.parameters is not None else "auto"
+        operation = self.context.logic.replay_operation(run, device=device,
+                                                        on_finished=lambda o, key=run.id: self._replayed(o, key))
+        operation.title = VERDICT
+        try:
+            self.context.begin(operation)
+            self._say("Replaying...")
+        except SiblingsError as error:
+            self.context.show_error(error)
+
+    def show_in_views(self, on: bool) -> None:
+        """Shows the chosen plot or table beside the views, or gives the layout back."""
+        run, _ = chosen(self.context)
+        manager = slicer.app.layoutManager()
+        if not on:
+            if manager is not None and self._layout_before is not None:
+                manager.setLayout(self._layout_before)
+            self._layout_before = None
+            return
+        if manager is not None and self._layout_before is None:
+            self._layout_before = manager.layout
+        chart = run.node.GetScene().GetNodeByID(str(self.ui.viewsCombo.currentData)) if run is not None else None
+        if chart is None:
+            return
+        if chart.IsA("vtkMRMLPlotChartNode"):
+            plots.show_chart(chart)
+        else:
+            _show_table(chart)
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.columnsCombo.connect("currentIndexChanged(int)", lambda _index: self.refresh())
+        ui.metricsTable.connect("itemSelectionChanged()", self._on_row)
+        ui.viewsCombo.connect("currentIndexChanged(int)", self._on_view)
+        ui.viewsButton.connect("toggled(bool)", self.show_in_views)
+        ui.exportButton.connect("clicked()", self.export)
+        ui.recordButton.connect("clicked()", self.show_record)
+        ui.replayButton.connect("clicked()", self.replay)
+
+    def _on_row(self) -> None:
+        run, _ = chosen(self.context)
+        if run is None or run.table_node is None or self._filling:
+            return
+        twin = tables.twin_of(tables.rows_of(run.table_node)) is not None
+        number = int(self.ui.metricsTable.currentRow()) - twin
+        if number >= 0:
+            choose(self.context, run, number)
+
+    def _on_view(self, _index: int) -> None:
+        if not self._filling and self.ui.viewsButton.checked:
+            self.show_in_views(True)
+
+    def _list(self, run: runs.Run | None) -> None:
+        """Table and choices, filled anew only if something of them changed."""
+        node = run.table_node if run is not None else None
+        group = int(self.ui.columnsCombo.currentIndex)
+        key = run.id if run is not None else ""
+        state = (key, node.GetMTime() if node is not None else 0, group, str(self._verdicts.get(key)))
+        if state == self._listed:
+            return
+        if self._listed is not None and self._listed[0] != key:
+            self._say(records.verdict_words(self._verdicts[key]) if key in self._verdicts else "")
+        self._listed, self._filling = state, True
+        try:
+            heads, cells = table_cells(node, group, self._verdicts.get(key, [])) if node is not None else ([], [])
+            first_is_twin = node is not None and tables.twin_of(tables.rows_of(node)) is not None
+            result_table.fill(self.ui.metricsTable, heads, cells, bold=0 if first_is_twin else None)
+            self._list_views(run)
+        finally:
+            self._filling = False
+
+    def _list_views(self, run: runs.Run | None) -> None:
+        combo = self.ui.viewsCombo
+        combo.clear()
+        for chart in run.charts if run is not None else ():
+            combo.addItem(str(chart.GetTitle()).rsplit(": ", 1)[-1], chart.GetID())
+        if run is not None and run.table_node is not None:
+            combo.addItem(TABLE, run.table_node.GetID())
+
+    def _replayed(self, operation: Operation, key: str) -> None:
+        if operation.state == "done":
+            self._verdicts[key] = operation.result
+            self._say(records.verdict_words(operation.result))
+        elif operation.state == "failed" and operation.error is not None:
+            self._say("The replay failed.")
+            self.context.show_error(operation.error, operation.log)
+        else:
+            self._say("The replay was cancelled.")
+
+    def _save_record(self, run: runs.Run) -> None:
+        path = self._ask_path("Save record", "record.json", "JSON (*.json)")
+        if path:
+            self._write(lambda: records.save_record(run.record, path))
+
+    def _ask_path(self, title: str, name: str, kinds: str) -> str:
+        return str(qt.QFileDialog.getSaveFileName(self.widget, title, name, kinds) or "")
+
+    def _write(self, write: Any) -> Path | None:
+        """Writes a file and says where it is, or why not."""
+        try:
+            path = Path(write())
+        except SiblingsError as error:
+            self.context.show_error(error)
+            return None
+        self._say(f"Saved {path}")
+        return path
+
+    def _say(self, text: str) -> None:
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.visible = bool(text)
+
+
+def table_cells(node: Any, group: int, verdicts: list[dict[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
+    """Heads and cells of a group of columns of a metrics table."""
+    names = columns_of_group(node, group)
+    table = node.GetTable()
+    heads = [name.replace(" difference [%]", " [%]") if group == DIFFERENCES else name for name in names]
+    maps = table.GetColumnByName("map")
+    rows = [[_cell(name, table.GetColumnByName(name).GetValue(row)) for name in names]
+            for row in range(table.GetNumberOfRows())]
+    if verdicts:
+        heads.insert(1, VERDICT)
+        for row, cells in enumerate(rows):
+            verdict = records.verdict_of(verdicts, maps.GetValue(row))
+            cells.insert(1, Cell(verdict, bad=verdict == "different"))
+    return heads, rows
+
+
+def columns_of_group(node: Any, group: int) -> list[str]:
+    """The columns that a group shows, the map's name first."""
+    everything = [node.GetColumnName(index) for index in range(node.GetNumberOfColumns())]
+    features = [name for name in everything if tables.FEATURE.match(name)]
+    differences = tables.columns_of_kind(node, "difference")
+    checks = tables.columns_of_kind(node, "check")
+    if group == EVERYTHING:
+        return everything
+    if group == DIFFERENCES and differences:
+        return ["map", *differences]
+    if group == CHECKS and checks:
+        return ["map", "violations [%]", *checks]
+    if group == CHANGES:
+        taken = {*features, *differences, *checks}
+        return [name for name in everything if name not in taken]
+    return ["map", *features]
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if isinstance(value, str):
+        return Cell(value, bad=value == tables.FAIL)
+    whole = name.startswith("voxels")
+    signed = name.endswith(tables.DIFFERENCE)
+    return result_table.number_cell(value, 0 if whole else 3 if "Dice" in name else 1, signed=signed)
+
+
+def _show_table(node: Any) -> None:
+    """Shows a table node in the layout's table view."""
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    selection.SetActiveTableID(node.GetID())
+    slicer.app.applicationLogic().PropagateTableSelection()
