@@ -1,0 +1,90 @@
+"""Hearts to try things out with, in Slicer's Sample Data module: one that ships, and a public one to download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from DiffusionSiblingsLib.anatomy import resource_folder
+from DiffusionSiblingsLib.errors import InputError
+
+CATEGORY = "Diffusion Siblings"
+TWIN = "DiffusionSiblingsTwin"
+TORONTO = "DiffusionSiblingsTorontoHeart"
+TWIN_FILE = "synthetic_twin.seg.nrrd"
+TWIN_SHA256 = "9663fcb791344c042b3ae73447d42e3f8744f54c6f4aa4dc8a8366494d612c9e"
+# Toronto Heart Atlas, CC BY 4.0, Mashari and others. The commit in the address fixes every byte; the sums were computed
+# from the files of that commit.
+ATLAS = ("https://raw.githubusercontent.com/tgh-apil/TorontoHeartAtlas/f3e1db056632f5334911d08991e059661a633186"
+         "/RegularHeart/HighRes/")
+SURFACES = {  # tissue: file, SHA-256
+    "Ao": ("NORMAL_AO.obj", "bb00b1e5e0c60096fae2fe3251429190053e3a59c46284a29ace3d15244a0131"),
+    "LV": ("NORMAL_LV.obj", "9dac67960caf010629f87f75619c8273da48ef4ff8a33a80129ee2f72ef09fcc"),
+    "RV": ("NORMAL_RV.obj", "bee445566637c8927e07a575731c6d30cb17cb127333c0fb42b14a7d65e0b442"),
+    "LA": ("NORMAL_LA.obj", "3254dbca0487099a99f93c2e9ca23c71f77ffe5810e712d0acf3f48ac4553dce"),
+    "RA": ("NORMAL_RA.obj", "78506e060d34842cb6330d5a79e7fef22741c65a6f454071615a4b2f70f808ee"),
+}
+
+
+def register() -> None:
+    """Puts the samples into the Sample Data module; call it when Slicer has started. Reads no file."""
+    import SampleData
+
+    source = SampleData.SampleDataLogic.registerCustomSampleDataSource
+    source(category=CATEGORY, sampleName=TWIN, uris=twin_path().as_uri(), fileNames=f"DiffusionSiblings_{TWIN_FILE}",
+           nodeNames="Synthetic heart", loadFileTypes="SegmentationFile", checksums=f"SHA256:{TWIN_SHA256}",
+           thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: load_twin())
+    source(category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _ in SURFACES.values()],
+           fileNames=[f"TorontoHeartAtlas_{file}" for file, _ in SURFACES.values()], nodeNames=[None] * len(SURFACES),
+           loadFiles=[False] * len(SURFACES), checksums=[f"SHA256:{digest}" for _, digest in SURFACES.values()],
+           thumbnailFileName=_icon(f"{TORONTO}.png"), customDownloader=lambda _: load_toronto_heart())
+
+
+def twin_path() -> Path:
+    """The synthetic heart that ships: drawn by this project's own model, it is nobody's."""
+    return resource_folder() / "SampleData" / TWIN_FILE
+
+
+def load_twin() -> Any:
+    """The synthetic heart as a segmentation node; works without a network."""
+    import slicer
+
+    path = twin_path()
+    if not path.is_file():
+        raise InputError("The sample heart is missing", value=path, hint="install the extension again")
+    node = slicer.util.loadSegmentation(str(path), {"name": "Synthetic heart"})
+    storage = node.GetStorageNode()
+    if storage is not None:  # or Save would write over the file that ships
+        node.SetAndObserveStorageNodeID(None)
+        slicer.mrmlScene.RemoveNode(storage)
+    return node
+
+
+def load_toronto_heart() -> Any:
+    """A real heart, downloaded once, as a segmentation node. Raises InputError if it cannot be had."""
+    import SampleData
+
+    from DiffusionSiblingsUI.bridge import new_segmentation
+    from DiffusionSiblingsUI.sample_surfaces import heart_of_surfaces
+
+    logic = SampleData.SampleDataLogic()
+    paths = {}
+    for tissue, (file, digest) in SURFACES.items():
+        try:
+            path = Path(logic.downloadFileIntoCache(ATLAS + file, f"TorontoHeartAtlas_{file}", f"SHA256:{digest}"))
+        except (ValueError, OSError) as error:
+            raise _not_there(file, error) from error
+        if not path.is_file():  # Slicer has removed a file whose sum is wrong
+            raise _not_there(file, "what came is not the file of that name")
+        paths[tissue] = path
+    return new_segmentation(heart_of_surfaces(paths), "Toronto heart")
+
+
+def _not_there(file: str, reason: object) -> InputError:
+    return InputError("The heart could not be downloaded", value=f"{file}: {reason}",
+                      hint="check the network and the proxy, or take the synthetic heart, which needs none")
+
+
+def _icon(name: str) -> str:
+    """A picture of the module's Resources, in the source tree or as installed: beside this package in both."""
+    return str(Path(__file__).resolve().parent.parent / "Resources" / "Icons" / name)
