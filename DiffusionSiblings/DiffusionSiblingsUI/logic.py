@@ -39,6 +39,14 @@ class SiblingsLogic:
 
         return self._session or shared_session()
 
+    def _worker(self) -> Any:
+        """The same, once it can start. Raises InstallError with what is not installed."""
+        from DiffusionSiblingsUI import environment
+
+        if self._session is None:
+            environment.require()
+        return self.session
+
     def generate(self, count: int = 1, seed: int = 0, *, steps: int = 50, first: int = 0, repair: bool = True,
                  model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """New hearts that have no twin -> segmentation nodes."""
@@ -87,7 +95,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.scene_edits import measuring
 
         nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
-        return Operation(measuring(self.session, nodes), title="Measuring", on_update=on_update).wait()
+        return Operation(measuring(self._worker(), nodes), title="Measuring", on_update=on_update).wait()
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
@@ -105,7 +113,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.scene_edits import into_scene, title_of
 
         title = title or title_of(task)
-        return Operation(into_scene(self.session, task, title), title=title, on_update=on_update,
+        return Operation(into_scene(self._worker(), task, title), title=title, on_update=on_update,
                          on_finished=on_finished)
 
     def sibling_operation(self, requests: Request | Sequence[Request], twin: Any, *,
@@ -123,7 +131,7 @@ class SiblingsLogic:
 
         many = (requests,) if isinstance(requests, Request) else tuple(requests)
         task = Task(many, twin, tissue_of, roi, segment, model, device)
-        return Operation(edit_steps(self.session, task), title=title_of(task), on_update=on_update,
+        return Operation(edit_steps(self._worker(), task), title=title_of(task), on_update=on_update,
                          on_finished=on_finished)
 
     def replay_operation(self, run: Any, *, device: str = "auto", on_update: Listener | None = None,
@@ -132,7 +140,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.operation import Operation
         from DiffusionSiblingsUI.scene_edits import replaying
 
-        return Operation(replaying(self.session, run, device), title="Replaying", on_update=on_update,
+        return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
                          on_finished=on_finished)
 
     def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,

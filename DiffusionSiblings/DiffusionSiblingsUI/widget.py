@@ -11,14 +11,14 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsUI.context import Context
-import importlib
+from DiffusionSiblingsUI.panels.edit_panel import EditPanel
+from DiffusionSiblingsUI.panels.metrics_panel import MetricsPanel
+from DiffusionSiblingsUI.panels.model_panel import ModelPanel
+from DiffusionSiblingsUI.panels.siblings_panel import SiblingsPanel
+from DiffusionSiblingsUI.panels.twin_panel import TwinPanel
 
-SECTIONS = {}
-for _name in ("twin","model","edit","siblings","metrics"):
-    try:
-        SECTIONS[_name]=getattr(importlib.import_module(f"DiffusionSiblingsUI.panels.{_name}_panel"), f"{_name.capitalize()}Panel")
-    except ModuleNotFoundError:
-        pass
+SECTIONS = {"twin": TwinPanel, "model": ModelPanel, "edit": EditPanel, "siblings": SiblingsPanel,
+            "metrics": MetricsPanel}  # section of the .ui file -> what is in it, from top to bottom
 
 
 class ModulePanel(VTKObservationMixin):

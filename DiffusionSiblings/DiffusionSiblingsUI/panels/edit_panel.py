@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from html import escape
 from typing import Any
 
@@ -10,12 +11,14 @@ import slicer
 import vtk
 
 from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI import environment
 from DiffusionSiblingsUI.context import Context, as_html
 from DiffusionSiblingsUI.edit_request import (
     EDITS,
     REGIONS,
     WORDS,
     chosen_tissues,
+    duration,
     missing,
     progress_words,
     scale_words,
@@ -37,7 +40,7 @@ class EditPanel:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._filling = False
-        self._notice, self._log = "", ""
+        self._notice, self._log, self._began = "", "", 0.0
         self._tissue_boxes = self._make_tissue_boxes()
         self._connect()
 
@@ -65,8 +68,11 @@ class EditPanel:
     def run(self) -> None:
         """Begins the edit that the panel describes."""
         self._say("")
+        self._began = time.monotonic()
         try:
             task = task_of(self.context)
+            if not environment.ensure():  # asks what may be installed; the user said no
+                return
             self.context.begin(self.context.logic.run_operation(task, on_finished=self._finished))
         except SiblingsError as error:
             self._say_error(error, "")
@@ -203,7 +209,7 @@ class EditPanel:
             self._say("Cancelled. The scene is as it was before.")
         else:
             run = operation.result
-            self._say(warnings_as_html(run.record))
+            self._say(result_as_html(run.record, time.monotonic() - self._began))
             if self.context.parameters is not None:
                 self.context.parameters.run, self.context.parameters.sibling = run.id, 0
 
@@ -220,7 +226,11 @@ class EditPanel:
                                 detailedText=self._log)
 
 
-def warnings_as_html(record: dict[str, Any]) -> str:
-    """What the worker found odd about the twin, "" if nothing."""
-    found = (record.get("twin") or {}).get("warnings", [])
-    return "<br>".join(f"<b>Note:</b> {escape(text)}." for text in found)
+def result_as_html(record: dict[str, Any], seconds: float) -> str:
+    """What was made, where, and what the worker found odd about the twin."""
+    count = sum(len(run["siblings"]) for run in record["runs"])
+    what = f"{count} sibling{'' if count == 1 else 's'}" if record["twin"] else f"{count} heart{'s'[:count > 1]}"
+    device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", "the Apple GPU")
+    lines = [f"{what} in {duration(seconds)}{' on ' + escape(device) if device else ''}."]
+    lines += [f"<b>Note:</b> {escape(text)}." for text in (record["twin"] or {}).get("warnings", [])]
+    return "<br>".join(lines)
