@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsUI import surfaces
+from DiffusionSiblingsUI import runs, surfaces, tables
 
 BEFORE = "DiffusionSiblings.Before"  # attribute of a display node: how it was before a comparison, JSON
 SURFACES = "DiffusionSiblings.Surfaces"  # attribute of a twin whose surfaces were made for a comparison
@@ -27,8 +28,8 @@ class Style:
     sibling's tissues in slice views, 0..1. twin_opacity_3d: 0..1.
     """
 
-    twin_color: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    twin_width: int = 1
+    twin_color: tuple[float, float, float] = (1.0, 1.0, 0.2)
+    twin_width: int = 2
     sibling_width: int = 2
     fill: float = 0.25
     twin_opacity_3d: float = 0.35
@@ -48,6 +49,7 @@ def compare(run: Any, sibling: Any, style: Style, *, outline: bool = True, in_3d
         return
     if outline:
         outline_twin(twin, style, in_3d=in_3d)
+        _hide_unchanged(twin, unchanged(run, sibling))
     else:
         restore(twin)
 
@@ -102,6 +104,7 @@ def restore(node: Any) -> None:
             display.UnsetSegmentOverrideColor(segment)
         else:
             display.SetSegmentOverrideColor(segment, *color)
+        display.SetSegmentVisibility3D(segment, before["in_3d"].get(segment, True))
     display.RemoveAttribute(BEFORE)
     display.EndModify(modifying)
     if node.GetAttribute(SURFACES):
@@ -113,6 +116,24 @@ def is_compared(node: Any) -> bool:
     """Whether a twin looks as a comparison made it look."""
     display = node.GetDisplayNode() if node is not None else None
     return display is not None and bool(display.GetAttribute(BEFORE))
+
+
+def unchanged(run: Any, sibling: Any) -> set[str]:
+    """The twin's segments that the sibling has voxel for voxel, as the record tells."""
+    record, name = run.record, sibling.GetAttribute(runs.MAP)
+    entry = next((e for e in tables.entries_of(record) if Path(str(e["file"])).name.split(".")[0] == name), {})
+    same = {tissue for tissue, value in entry.get("dice_to_twin", {}).items() if value == 1.0}
+    ids = run.twin_node.GetSegmentation().GetSegmentIDs()
+    described = (record.get("twin") or {}).get("segments", [])
+    return {ids[s["value"] - 1] for s in described if s["tissue"] in same and 0 < s["value"] <= len(ids)}
+
+
+def _hide_unchanged(twin: Any, same: set[str]) -> None:
+    """Keeps surfaces out of 3D that lie in the sibling's own: drawn twice in one place they flicker in patches."""
+    display = twin.GetDisplayNode()
+    before = json.loads(display.GetAttribute(BEFORE))
+    for segment in twin.GetSegmentation().GetSegmentIDs():
+        display.SetSegmentVisibility3D(segment, before["in_3d"].get(segment, True) and segment not in same)
 
 
 def hide(node: Any) -> None:
@@ -146,4 +167,5 @@ def _look(node: Any, display: Any) -> dict[str, Any]:
         color = [float(part) for part in display.GetSegmentOverrideColor(segment)]
         if min(color) >= 0.0:  # -1: the segment's own colour
             colors[segment] = color
-    return {**look, "colors": colors}
+    in_3d = {segment: display.GetSegmentVisibility3D(segment) for segment in node.GetSegmentation().GetSegmentIDs()}
+    return {**look, "colors": colors, "in_3d": in_3d}

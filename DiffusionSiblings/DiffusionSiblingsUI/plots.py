@@ -21,6 +21,7 @@ TWIN_COLOR = (0.1, 0.1, 0.1)
 COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91),
           (0.9, 0.62, 0.0))
 MARKERS = {"volume": "MarkerStyleSquare", "major axis": "MarkerStyleCircle", "minor axis": "MarkerStyleDiamond"}
+LEGEND_SIZE = 14
 SPREAD = 0.6  # of the room between two features over which siblings are laid side by side
 
 
@@ -42,7 +43,12 @@ def volume_chart(rows: Sequence[Row], title: str) -> list[Any]:
               for number, (group, column) in enumerate(names.items())]
     if twin is not None:
         series.append(_series(table, "twin", ACROSS, "twin", TWIN_COLOR, "MarkerStyleDiamond", 16))
-    return [table, *series, _chart(series, f"{title}: LV against RV volume", ACROSS, UP)]
+    chart = _chart(series, f"{title}: LV against RV volume", ACROSS, UP)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(*_range([_at(row, ACROSS) for row in rows], 0.25))
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(*_range([_at(row, UP) for row in rows], 0.1))
+    return [table, *series, chart]
 
 
 def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
@@ -68,7 +74,7 @@ def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
     across = ", ".join(f"{n * each + 1}-{(n + 1) * each} {chamber}" for n, chamber in enumerate(chambers))
     chart = _chart(series, f"{title}: drift from the twin", f"Feature ({across})", "Difference to the twin [%]")
     chart.SetXAxisRangeAuto(False)
-    chart.SetXAxisRange(0.5, len(features) + 0.5)
+    chart.SetXAxisRange(0.5, 1.2 * len(features) + 0.5)  # the legend has its own place and covers no points
     return [table, ends, *series, chart]
 
 
@@ -105,11 +111,19 @@ def _line(table: Any) -> Any:
 def _chart(series: Sequence[Any], title: str, across: str, up: str) -> Any:
     chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", title)
     chart.SetTitle(title)
+    chart.SetLegendFontSize(LEGEND_SIZE)
     chart.SetXAxisTitle(across)
     chart.SetYAxisTitle(up)
     for node in series:
         chart.AddAndObservePlotSeriesNodeID(node.GetID())
     return chart
+
+
+def _range(values: Sequence[float], above: float) -> tuple[float, float]:
+    """Ends of an axis a little beyond all values, so that no marker is cut off; above: room for the legend, share."""
+    known = [value for value in values if math.isfinite(value)] or [0.0]
+    width = max(max(known) - min(known), 0.05 * abs(max(known)), 1.0)
+    return min(known) - 0.1 * width, max(known) + above * width
 
 
 def _at(row: Row, column: str) -> float:

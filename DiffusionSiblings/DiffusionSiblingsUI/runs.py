@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import slicer
+import vtk
 
 from DiffusionSiblingsUI import bridge, plots, tables
 
@@ -151,10 +152,11 @@ def building(
     tree.SetItemAttribute(folder, MARK, title)
     try:
         for result in results:
-            name = f"{twin_node.GetName() if twin_node is not None else 'Heart'} sibling {result.index + 1}"
+            name = map_name(result)  # as in the table, the record and the CSV file
             if twin_node is None:
-                node = bridge.new_segmentation(result.labels, name.replace(" sibling", ""), visible=False)
+                node = bridge.new_segmentation(result.labels, f"Generated {name}", visible=False)
             else:
+                name = f"{twin_node.GetName()} {name}"
                 node = yield from bridge.writing(result.labels, bridged, name=name, twin_node=twin_node, visible=False)
             made[SIBLING].append(node)
             tree.CreateItem(folder, node)
@@ -174,9 +176,8 @@ def building(
 def delete_run(run: Run) -> None:
     """Removes a run with all its nodes and its folder, as one step. The twin, and what the user put there, stay."""
     scene, tree, folder = slicer.mrmlScene, hierarchy(), run.folder
-    nodes = [node for role in OWNED for node in run.nodes(role)]
-    nodes += [proxy for browser in run.nodes(BROWSER) for proxy in run.nodes(SEQUENCE) for proxy in
-              [browser.GetProxyNode(proxy)] if proxy is not None]
+    proxies = [browser.GetProxyNode(sequence) for browser in run.nodes(BROWSER) for sequence in run.nodes(SEQUENCE)]
+    nodes = [*(node for role in OWNED for node in run.nodes(role)), *(node for node in proxies if node is not None)]
     scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     try:
         _remove(tree, folder, [*nodes, run.node])
@@ -191,9 +192,14 @@ def keep(run: Run, role: str, node: Any) -> None:
         hierarchy().CreateItem(_results_item(hierarchy(), run.folder), node)
 
 
+def map_name(result: Any) -> str:
+    """What a sibling is called in its row: "sibling_0000"."""
+    return str(result.row.get("map") or f"sibling_{result.index:04d}")
+
+
 def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
     """Says on the node itself what it is, and keeps it out of the 3D views until asked for."""
-    node.SetAttribute(MAP, str(result.row.get("map", f"sibling_{result.index:04d}")))
+    node.SetAttribute(MAP, map_name(result))
     node.SetDescription(f"{result.row.get('edit', '')}, seed {result.row.get('seed', '')}, k {result.k}")
     node.GetDisplayNode().SetVisibility3D(False)
     if twin_node is not None:
@@ -215,7 +221,7 @@ def _join(made: Mapping[str, list[Any]], folder: int, twin_node: Any, record: Ma
     """The record's node, which makes a run of all that was made."""
     tree = hierarchy()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{title} record")
-    node.SetEncoding(node.VTK_ENCODING_UTF_8 if hasattr(node, "VTK_ENCODING_UTF_8") else 22)
+    node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(record, indent=1, allow_nan=False))
     node.SetAttribute(MARK, title)

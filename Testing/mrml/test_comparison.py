@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,25 @@ def test_one_sibling_is_shown_and_the_twin_is_an_outline_of_another_colour(run: 
     assert [node.GetDisplayNode().GetVisibility() for node in run.siblings] == [0, 1, 0]
     shown, twin = run.siblings[1].GetDisplayNode(), run.twin_node.GetDisplayNode()
     assert not twin.GetVisibility2DFill() and twin.GetVisibility2DOutline()
-    assert shown.GetSliceIntersectionThickness() > twin.GetSliceIntersectionThickness()
     assert shown.GetOpacity2DFill() == 0.4
     for segment in run.twin_node.GetSegmentation().GetSegmentIDs():
         assert tuple(twin.GetSegmentColor(segment)) == (0, 1, 1) != tuple(shown.GetSegmentColor(segment))
+
+
+def test_tissues_that_are_as_in_the_twin_are_not_drawn_twice_in_3d(run: runs.Run) -> None:
+    record = run.record
+    record["runs"][0]["siblings"][1]["dice_to_twin"] = {"LV": 0.93, "RV": 1.0, "LA": 1.0}
+    run.node.SetText(json.dumps(record))
+    before, ids = look(run.twin_node), run.twin_node.GetSegmentation().GetSegmentIDs()
+    run.twin_node.GetDisplayNode().SetSegmentVisibility3D("Myo_id", False)
+    comparison.compare(run, run.siblings[1], comparison.Style(), in_3d=True)
+    seen = {segment for segment in ids if run.twin_node.GetDisplayNode().GetSegmentVisibility3D(segment)}
+    assert seen == {"LV_id", "RA_id", "Ao_id"}
+    comparison.compare(run, run.siblings[0], comparison.Style(), in_3d=True)
+    seen = {segment for segment in ids if run.twin_node.GetDisplayNode().GetSegmentVisibility3D(segment)}
+    assert seen == set(ids) - {"Myo_id"}
+    comparison.restore(run.twin_node)
+    assert look(run.twin_node) == before and not run.twin_node.GetDisplayNode().GetSegmentVisibility3D("Myo_id")
 
 
 def test_without_the_outline_the_twin_is_as_the_user_has_it(run: runs.Run) -> None:

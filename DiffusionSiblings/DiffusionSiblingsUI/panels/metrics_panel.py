@@ -79,7 +79,9 @@ class MetricsPanel:
         """The record in words, as the file has it, and a button that saves it."""
         run, _ = chosen(self.context)
         if run is not None:
-            self.record_dialog(run).exec_()
+            dialog = self.record_dialog(run)
+            dialog.exec_()
+            dialog.deleteLater()
 
     def record_dialog(self, run: runs.Run) -> Any:
         """The dialog of `show_record`."""

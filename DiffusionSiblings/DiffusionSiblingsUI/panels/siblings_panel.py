@@ -29,7 +29,8 @@ class SiblingsPanel:
         self._seen: tuple[str, int] | None = None  # what the views show: run, sibling
         self._shown: runs.Run | None = None
         self._work: Operation | None = None  # surfaces or a sequence in the making
-        self._filling = False
+        self._filling = self._center = False
+        self.ui.siblingTable.horizontalHeader().setStretchLastSection(True)
         self._connect()
         self.refresh()
 
@@ -131,9 +132,8 @@ class SiblingsPanel:
     def _on_surfaces(self, on: bool) -> None:
         if not on:
             self._stop_work()
+        self._center = on  # once, when the surfaces are there
         self.show()
-        if on:
-            _center_3d_views()
 
     def _list(self, run: runs.Run | None) -> None:
         """Runs and siblings, filled anew only if something of them changed."""
@@ -196,6 +196,9 @@ class SiblingsPanel:
             return
         self._work = None
         self.ui.messageLabel.text = ""
+        if operation.state == "done" and self._center:
+            self._center = False
+            _center_3d_views()
         if operation.state == "failed" and operation.error is not None:
             self.context.show_error(operation.error, operation.log)
         run, number = chosen(self.context)
@@ -214,7 +217,9 @@ def _cells(node: Any, row: dict[str, Any]) -> list[Cell]:
     checks = Cell("all pass" if row else "")
     if failed:
         checks = Cell(f"{len(failed)} failed", bad=True, tip="\n".join(failed))
-    return [Cell(node.GetName(), tip=node.GetDescription() or ""), Cell(str(row.get("edit") or "")), checks,
+    name = str(node.GetAttribute(runs.MAP))
+    tip = f"{node.GetName()}: {node.GetDescription() or ''}"
+    return [Cell(name, tip=tip), Cell(str(row.get("edit") or "")), checks,
             result_table.number_cell(row.get("mean Dice to twin"), 2),
             result_table.number_cell(row.get("LV volume [ml]"), 1)]
 
