@@ -29,9 +29,10 @@ def sequencing(run: runs.Run) -> Generator[None, None, Any]:
             yield
         browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{run.title} browser")
         made.append(browser)
+        browser.SetIndexDisplayFormat("%.0f")
         browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
         browser.SetSaveChanges(sequence, False)
-        browser.SetIndexDisplayFormat("%.0f")
+        yield
         slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
         proxy = browser.GetProxyNode(sequence)
         made.append(proxy)
