@@ -16,8 +16,8 @@ from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.effect_base import SiblingsEffect
 from DiffusionSiblingsUI.effect_masking import rules_of
-from DiffusionSiblingsUI.effect_options import Option
-from DiffusionSiblingsUI.effect_work import Plan
+from DiffusionSiblingsUI.effect_options import Option, put, reveal
+from DiffusionSiblingsUI.effect_work import MODULE_TITLE, Plan, SetUpError
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.errors import InputError
@@ -119,8 +119,9 @@ diffusion model (not diffusion MRI) makes it fit the rest of the heart, which st
     def show_options(self) -> None:
         """The selectors of the chosen kind of region, and what would be edited."""
         ui, region = self.form.ui, self.scriptedEffect.parameter("Region")
-        ui.roiSelector.visible = ui.roiLabel.visible = region == "roi"
-        ui.segmentSelector.visible = ui.segmentLabel.visible = region == "segment"
+        for widget, kind in ((ui.roiSelector, "roi"), (ui.roiLabel, "roi"), (ui.segmentSelector, "segment"),
+                             (ui.segmentLabel, "segment")):
+            reveal(widget, region == kind)
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.blockSignals(True)
         ui.roiSelector.setCurrentNode(self.scriptedEffect.nodeReference("ROI"))
@@ -128,8 +129,9 @@ diffusion model (not diffusion MRI) makes it fit the rest of the heart, which st
         ui.segmentSelector.setCurrentSegmentID(self._region_segment_id())
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.blockSignals(False)
-        ui.editedLabel.text = self._edited_text()
-        ui.scaleLabel.text = scale_words("inpaint", self.scriptedEffect.doubleParameter("Ratio")).capitalize() + "."
+        put(ui.editedLabel, "text", self._edited_text())
+        words = scale_words("inpaint", self.scriptedEffect.doubleParameter("Ratio"))
+        put(ui.scaleLabel, "text", words[0].upper() + words[1:] + ".")
 
     def _edited_text(self) -> str:
         """What an Apply would change, in words."""
@@ -152,8 +154,8 @@ diffusion model (not diffusion MRI) makes it fit the rest of the heart, which st
         if segment is None:
             raise InputError("No segment is selected", hint="select the segment to draw anew in the table above")
         if not tissue_of.get(selected):
-            raise InputError(f"{segment.GetName()} is no tissue that the model knows",
-                             hint="select a tissue of the heart, or name this one's in the DiffusionSiblings module")
+            raise SetUpError(f"{segment.GetName()} is not known as a tissue of the heart",
+                             hint=f"select another segment, or say which tissue it is in {MODULE_TITLE}")
         display = node.GetDisplayNode()
         if display is not None and not display.GetSegmentVisibility(selected):
             raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")

@@ -15,7 +15,7 @@ from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import Task
 from DiffusionSiblingsUI.effect_base import SiblingsEffect
 from DiffusionSiblingsUI.effect_masking import rules_of
-from DiffusionSiblingsUI.effect_options import Option
+from DiffusionSiblingsUI.effect_options import Option, put
 from DiffusionSiblingsUI.effect_work import Plan
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
@@ -65,4 +65,4 @@ the way.<p>
     def show_options(self) -> None:
         """Says in words what the ratio changes."""
         ratio = self.scriptedEffect.doubleParameter("Ratio")
-        self.form.ui.scaleLabel.text = _("Changes {what}.").format(what=scale_words("perturb", ratio))
+        put(self.form.ui.scaleLabel, "text", _("Changes {what}.").format(what=scale_words("perturb", ratio)))

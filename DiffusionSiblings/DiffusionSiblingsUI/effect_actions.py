@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsUI.edit_request import progress_words
-from DiffusionSiblingsUI.effect_options import Form, Option
-from DiffusionSiblingsUI.effect_work import Applied, Made
+from DiffusionSiblingsUI.effect_options import Form, Option, put, reveal
+from DiffusionSiblingsUI.effect_work import Applied, Made, SetUpError
 from DiffusionSiblingsUI.operation import Operation
 
 CHAMBERS = ("LV", "RV", "LA", "RA")
@@ -25,7 +25,7 @@ class Actions(Form):
 
     def __init__(self, scripted_effect: Any, options: Sequence[Option], effect: Any) -> None:
         super().__init__(scripted_effect, "EffectActions.ui", options, effect.onOptions)
-        self._is_error = False
+        self._in_the_way = False  # whether the message says what keeps the effect from working
         self._slots = [(getattr(self.ui, button), "clicked()", getattr(effect, slot))
                        for button, slot in BUTTONS.items()]
         self._slots += [(self.ui.show3DButton, "toggled(bool)", effect.onShow3D),
@@ -52,33 +52,34 @@ class Actions(Form):
         """
         free = not busy and obstacle is None
         for name in ("previewButton", "nextButton", "applyButton"):
-            getattr(self.ui, name).enabled = free
-        self.ui.cancelButton.enabled = busy or previewed
-        self.ui.cancelButton.text = _("Cancel") if busy or not previewed else _("Discard preview")
-        self.ui.optionsFrame.enabled = not busy
-        self.ui.show3DButton.enabled = not busy
-        self.ui.progressBar.visible = busy
-        self.ui.progressLabel.visible = busy
-        self.ui.moduleButton.visible = obstacle is not None and not busy and "DiffusionSiblings" in obstacle.hint
+            put(getattr(self.ui, name), "enabled", free)
+        put(self.ui.cancelButton, "enabled", busy or previewed)
+        put(self.ui.cancelButton, "text", _("Cancel") if busy or not previewed else _("Discard preview"))
+        put(self.ui.optionsFrame, "enabled", not busy)
+        put(self.ui.show3DButton, "enabled", not busy)
+        reveal(self.ui.progressBar, busy)
+        reveal(self.ui.progressLabel, busy)
+        reveal(self.ui.moduleButton, isinstance(obstacle, SetUpError) and not busy)
         if obstacle is not None and not busy and not keep_text:
             self.tell_error(obstacle)
-        elif self._is_error and obstacle is None and not keep_text:
-            self.tell("")  # what was in the way is gone
+            self._in_the_way = True
+        elif self._in_the_way and obstacle is None and not keep_text:
+            self.tell("")
 
     def show_progress(self, operation: Operation) -> None:
         """Where the work stands."""
-        self.ui.progressBar.value = round(100 * operation.progress)
-        self.ui.progressLabel.text = progress_words(operation)
+        put(self.ui.progressBar, "value", round(100 * operation.progress))
+        put(self.ui.progressLabel, "text", progress_words(operation))
 
     def tell(self, text: str) -> None:
         """A message that all is well."""
-        self._is_error = False
-        self.ui.messageLabel.text = escape(text)
-        self.ui.messageLabel.visible = bool(text)
+        self._in_the_way = False
+        put(self.ui.messageLabel, "text", escape(text))
+        reveal(self.ui.messageLabel, bool(text))
 
     def tell_error(self, error: SiblingsError) -> None:
         """What is wrong, and what the user can do."""
-        self._is_error = True
+        self._in_the_way = False
         value = f": {error.value}" if error.value else ""
         text = f"<b>{escape(error.what.rstrip('.') + value)}.</b>"
         if error.hint:
@@ -86,8 +87,8 @@ class Actions(Form):
         log = getattr(error, "log", "")
         if log:
             text += f' <a href="{escape(str(log))}">' + escape(_("Show the log")) + "</a>"
-        self.ui.messageLabel.text = text
-        self.ui.messageLabel.visible = True
+        put(self.ui.messageLabel, "text", text)
+        reveal(self.ui.messageLabel, True)
 
 
 def _open(path: str) -> None:

@@ -18,7 +18,8 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsUI import effect_actions, effect_work
-from DiffusionSiblingsUI.effect_options import Form, Option
+from DiffusionSiblingsUI.effect_masking import Rules, rules_of
+from DiffusionSiblingsUI.effect_options import Form, Option, put
 from DiffusionSiblingsUI.effect_preview import Preview
 from DiffusionSiblingsUI.effect_watch import Watch
 from DiffusionSiblingsUI.effect_work import Applied, Made, Plan
@@ -57,8 +58,12 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         self.made: Made | None = None
         self.form: Form | None = None
         self.actions: effect_actions.Actions | None = None
-        self._watch = Watch(self.refresh)
+        self._watch = Watch(self.refresh, self._stop)
+        self._not_installed: SiblingsError | None = None
         self._held = False
+        self._edited: Any = None  # segmentation node of the operation
+        self._previewing = False  # whether the operation is for a preview
+        self._shown_rules: Rules | None = None  # masking under which the preview was made
 
     # ---- for subclasses
 
@@ -95,12 +100,13 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         """Follows the scene from now on."""
         self._watch.start(self.scriptedEffect.parameterSetNode())
+        self._not_installed = effect_work.what_is_not_installed()
         self.refresh()
 
     def deactivate(self) -> None:
         """Leaves nothing behind: no job, no preview."""
         self._watch.stop()
-        self.onCancel()
+        self._stop()
 
     def cleanup(self) -> None:
         """Before the effect is deleted."""
@@ -157,6 +163,12 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self._forget()
             self.refresh()
 
+    def _stop(self) -> None:
+        """Ends the work and takes the preview away."""
+        if self.busy:
+            self.operation.cancel()
+        self._forget()
+
     def onShow3D(self, on: bool) -> None:
         """The preview in the 3D views."""
         if not on:
@@ -184,8 +196,9 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
     def obstacle(self) -> SiblingsError | None:
         """What keeps the effect from working now."""
         node = self.segmentation_node
+        if self._not_installed is not None:
+            return self._not_installed
         try:
-            effect_work.check_environment()
             effect_work.check_twin(node, *(self.tissues(node) if node is not None else ({}, load_anatomy())))
             self.plan(node)
         except SiblingsError as error:
@@ -196,14 +209,15 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         """Starts an operation on what the options ask for, or says why it cannot."""
         if self.busy or self.actions is None:
             return
-        error = self.obstacle()
-        if error is not None:
-            self.actions.tell_error(error)
+        self._not_installed = effect_work.what_is_not_installed()
+        if self.obstacle() is not None:
+            self.refresh()
             return
         plan, editor = self.plan(self.segmentation_node), self.scriptedEffect.parameterSetNode()
         made = self.made if self.made is not None and self.made.key == plan.key else None
-        session = shared_session()
+        session, self._edited, self._previewing = shared_session(), plan.node, preview
         if preview:
+            self._shown_rules = rules_of(editor)
             steps = effect_work.previewing(session, plan, editor, self.preview, made=made,
                                            surfaces=self.actions.wants_3d)
         else:
@@ -215,6 +229,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def _start(self, steps: Any, title: str) -> None:
         self.operation = Operation(steps, title=title, on_update=self._progressed, on_finished=self._ended)
+        self._progressed(self.operation)
         self.operation.start()
         self.refresh()
 
@@ -239,6 +254,8 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self.made = operation.result
             self.actions.tell(effect_actions.preview_text(self.made))
         elif operation.state == "failed":
+            if self._previewing:
+                self.preview.remove()  # it does not show what the options and the masking ask for
             self.actions.tell_error(operation.error)
         elif operation.state == "cancelled":
             self._forget()
@@ -258,12 +275,21 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self.form.show()
             self.actions.show()
             self.show_options()
+            if self.busy and self.segmentation_node is not self._edited:
+                self.operation.cancel()
             if not self.busy:
                 self._check_preview(quiet=keep_text)
-            self.form.root.enabled = not self.busy
+            put(self.form.root, "enabled", not self.busy)
+            if self._masking_changed():
+                self._begin(preview=True)  # the same sibling under the new masking
             self.actions.update(self.busy, self.preview.node is not None, self.obstacle(), keep_text)
         except Exception:  # called by observers and by Slicer: an error here must not end the edit of something else
             logging.exception("DiffusionSiblings: the options of %s could not be shown", self.name)
+
+    def _masking_changed(self) -> bool:
+        """Whether the preview is of another masking than the one that holds now."""
+        return (self.made is not None and not self.busy
+                and rules_of(self.scriptedEffect.parameterSetNode()) != self._shown_rules)
 
     def _check_preview(self, quiet: bool) -> None:
         """A preview of other options, or of a segmentation that has changed, would mislead."""

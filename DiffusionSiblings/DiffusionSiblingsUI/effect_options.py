@@ -36,6 +36,8 @@ class Option:
 
     def show(self, widget: Any, text: str) -> None:
         """Puts the parameter into the widget without telling anybody."""
+        if self.read(widget) == text:
+            return
         blocked = widget.blockSignals(True)
         try:
             if self.kind == "check":
@@ -85,3 +87,15 @@ class Form:
         """Lets go of the effect, so that it can be freed."""
         for option in self._options:
             self.widget(option).disconnect(_SIGNALS[option.kind], self._changed)
+
+
+def put(widget: Any, name: str, value: Any) -> None:
+    """Sets a property only where it changes: forms are brought up to date far more often than they change."""
+    if getattr(widget, name) != value:
+        setattr(widget, name, value)
+
+
+def reveal(widget: Any, on: bool) -> None:
+    """Shows or hides a widget; `visible` would say what its parents are, too."""
+    if widget.isHidden() == on:
+        widget.setVisible(on)

@@ -14,10 +14,8 @@ def register_effects() -> None:
     import qSlicerSegmentationsEditorEffectsPythonQt as effects
     import slicer
 
-    factory = slicer.qSlicerSegmentEditorEffectFactory.instance()
-    known = {effect.name for effect in factory.registeredEffects()}
     for name in EFFECTS:
-        if name in known:
+        if hasattr(slicer, name):  # set with the effect's first instance
             continue
         path = Path(__file__).resolve().parent.parent / name / "SegmentEditorEffect.py"
         effect = effects.qSlicerSegmentEditorScriptedEffect(None)

@@ -13,10 +13,13 @@ DELAY_MS = 80  # one edit of Slicer sends many events
 
 
 class Watch:
-    """Observes the parameters of a Segment Editor and the segmentation that it edits."""
+    """Observes the parameters of a Segment Editor and the segmentation that it edits.
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    changed: called soon after any change. closing: called at once, before the scene is emptied.
+    """
+
+    def __init__(self, changed: Callable[[], None], closing: Callable[[], None]) -> None:
+        self._changed, self._closing = changed, closing
         self._observed: list[tuple[Any, int]] = []
         self._editor: Any = None
         self._node: Any = None
@@ -46,6 +49,8 @@ class Watch:
         if self._editor is None:
             return
         self._add(self._editor, vtk.vtkCommand.ModifiedEvent)
+        self._observed.append((slicer.mrmlScene, slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent,
+                                                                              lambda *_event: self._closing())))
         self._node = self._editor.GetSegmentationNode()
         if self._node is None:
             return

@@ -11,9 +11,9 @@ import numpy as np
 import slicer
 
 from DiffusionSiblingsLib.anatomy import Anatomy
-from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
-from DiffusionSiblingsUI import bridge
+from DiffusionSiblingsUI import bridge, environment
 from DiffusionSiblingsUI.edits import Task, edit_steps
 from DiffusionSiblingsUI.effect_commit import EDIT_TAG, changing, commit, refreshing
 from DiffusionSiblingsUI.effect_masking import composing, rules_of
@@ -22,8 +22,12 @@ from DiffusionSiblingsUI.layers import LABELMAP
 from DiffusionSiblingsUI.operation import Outcome, Steps, part
 from DiffusionSiblingsUI.terminology import missing_tissues, read_overrides, tags_of
 
-MODULE = "DiffusionSiblings"
+MODULE, MODULE_TITLE = "DiffusionSiblings", "the Diffusion Siblings module"
 MADE, COMPOSED = 0.92, 0.96  # shares of the whole at which the sibling is there, and masked
+
+
+class SetUpError(InputError):
+    """What the user can put right in the module's panel, to which the effect then shows the way."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,12 @@ def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy)
         raise InputError("There is no heart to edit", rule="a segmentation with one segment a tissue",
                          hint="choose a segmentation, or load the synthetic twin from Sample Data")
     missing = missing_tissues(tissue_of, anatomy)
+    if len(missing) == len(anatomy.ids):
+        raise SetUpError("No segment is known as a tissue of the heart",
+                         hint=f"choose another segmentation, or say which segment is which tissue in {MODULE_TITLE}")
     if missing:
         names = ", ".join(anatomy.tissue(tissue).name.lower() for tissue in missing)
-        raise InputError(f"No segment is known as {names}", hint="say which one it is in the DiffusionSiblings module")
+        raise SetUpError(f"No segment is known as {names}", hint=f"say which one it is in {MODULE_TITLE}")
 
 
 def module_settings(node: Any) -> dict[str, Any]:
@@ -188,5 +195,10 @@ def module_settings(node: Any) -> dict[str, Any]:
             "tissue_of": read_overrides(stored.GetParameter("tissue_overrides"), node)}
 
 
-def check_environment() -> None:
-    """Raises SiblingsError if the packages that the worker needs are not installed."""
+def what_is_not_installed() -> SiblingsError | None:
+    """What the worker lacks and where it is installed, None if it has all. Takes some milliseconds."""
+    try:
+        environment.require()
+    except environment.InstallError as error:
+        return SetUpError(error.what, hint=error.hint)
+    return None

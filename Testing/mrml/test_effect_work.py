@@ -14,8 +14,10 @@ from DiffusionSiblingsUI.bridge import exhaust, read_segmentation
 from DiffusionSiblingsUI.edits import Task
 from DiffusionSiblingsUI.effect_preview import Preview
 from DiffusionSiblingsUI.effect_work import Plan, applying, check_twin, module_settings, previewing
+from DiffusionSiblingsUI.grid import as_matrix
 from DiffusionSiblingsUI.operation import Outcome, SiblingResult
 from DiffusionSiblingsUI.terminology import match_tissues
+from nodes import linear_transform
 from test_effect_commit import edited, editor_of, tag_of
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
@@ -103,6 +105,26 @@ def test_a_twin_that_changes_meanwhile_is_not_overwritten(heart_node: Any, worke
     with pytest.raises(InputError, match="was changed"):
         exhaust(applying(None, plan_of(heart_node), logic.GetSegmentEditorNode(), logic.SaveStateForUndo))
     assert not logic.CanUndo()
+
+
+def test_a_plan_is_another_one_when_the_twin_or_the_region_is_moved(heart_node: Any) -> None:
+    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    transform = linear_transform(np.eye(4))
+    request = Request("inpaint", region="region")
+    plan = Plan(Task((request,), heart_node, roi=roi), heart_node, frozenset())
+    for node in (heart_node, roi):
+        before = plan.key
+        assert before == plan.key
+        node.SetAndObserveTransformNodeID(transform.GetID())
+        placed = plan.key
+        assert placed != before
+        matrix = np.eye(4)
+        matrix[0, 3] = 5 if node is roi else 3
+        transform.SetMatrixTransformToParent(as_matrix(matrix))
+        assert plan.key != placed
+    before = plan.key
+    roi.SetSize(10, 20, 30)
+    assert plan.key != before
 
 
 def test_steps_are_short_and_can_be_stopped(heart_node: Any, worker: dict[str, Any]) -> None:
