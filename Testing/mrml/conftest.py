@@ -61,9 +61,13 @@ class _Module:
 
 def _start() -> Any:
     """`slicer` with a scene and the logics that its application would have made."""
+    # The package takes in every folder named slicer on the path, and pytest puts Testing/ there: not Testing/slicer.
+    before, sys.path[:] = list(sys.path), [place for place in sys.path if Path(place) != ROOT / "Testing"]
     import slicer
     import slicer.util
     import vtk
+
+    sys.path[:] = before
 
     if getattr(slicer, "mrmlScene", None) is not None:
         return slicer
