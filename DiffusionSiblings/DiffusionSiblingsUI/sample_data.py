@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ CATEGORY = "Diffusion Siblings"
 TWIN = "DiffusionSiblingsTwin"
 TORONTO = "DiffusionSiblingsTorontoHeart"
 TWIN_FILE = "synthetic_twin.seg.nrrd"
-TWIN_SHA256 = "9663fcb791344c042b3ae73447d42e3f8744f54c6f4aa4dc8a8366494d612c9e"
 # Toronto Heart Atlas, CC BY 4.0, Mashari and others. The commit in the address fixes every byte; the sums were computed
 # from the files of that commit.
 ATLAS = ("https://raw.githubusercontent.com/tgh-apil/TorontoHeartAtlas/f3e1db056632f5334911d08991e059661a633186"
@@ -27,17 +27,22 @@ SURFACES = {  # tissue: file, SHA-256
 
 
 def register() -> None:
-    """Puts the samples into the Sample Data module; call it when Slicer has started. Reads no file."""
-    import SampleData
+    """Puts the samples into the Sample Data module, each once; call it when Slicer has started."""
+    import slicer
+    from SampleData import SampleDataLogic
 
-    source = SampleData.SampleDataLogic.registerCustomSampleDataSource
-    source(category=CATEGORY, sampleName=TWIN, uris=twin_path().as_uri(), fileNames=f"DiffusionSiblings_{TWIN_FILE}",
-           nodeNames="Synthetic heart", loadFileTypes="SegmentationFile", checksums=f"SHA256:{TWIN_SHA256}",
-           thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: load_twin())
-    source(category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _ in SURFACES.values()],
-           fileNames=[f"TorontoHeartAtlas_{file}" for file, _ in SURFACES.values()], nodeNames=[None] * len(SURFACES),
-           loadFiles=[False] * len(SURFACES), checksums=[f"SHA256:{digest}" for _, digest in SURFACES.values()],
-           thumbnailFileName=_icon(f"{TORONTO}.png"), customDownloader=lambda _: load_toronto_heart())
+    known = getattr(slicer.modules, "sampleDataSources", {}).get(CATEGORY, [])
+    known[:] = [source for source in known if source.sampleName not in (TWIN, TORONTO)]  # of a module that is reloaded
+    digest = hashlib.sha256(twin_path().read_bytes()).hexdigest()  # or Slicer would take an old one from its cache
+    SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY, sampleName=TWIN, uris=twin_path().as_uri(), fileNames=f"DiffusionSiblings_{TWIN_FILE}",
+        nodeNames="Synthetic heart", loadFileTypes="SegmentationFile", checksums=f"SHA256:{digest}",
+        thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: load_twin())
+    SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _ in SURFACES.values()],
+        fileNames=[f"TorontoHeartAtlas_{file}" for file, _ in SURFACES.values()], nodeNames=[None] * len(SURFACES),
+        loadFiles=[False] * len(SURFACES), checksums=[f"SHA256:{digest}" for _, digest in SURFACES.values()],
+        thumbnailFileName=_icon(f"{TORONTO}.png"), customDownloader=_load_toronto_heart_or_say)
 
 
 def twin_path() -> Path:
@@ -78,6 +83,17 @@ def load_toronto_heart() -> Any:
             raise _not_there(file, "what came is not the file of that name")
         paths[tissue] = path
     return new_segmentation(heart_of_surfaces(paths), "Toronto heart")
+
+
+def _load_toronto_heart_or_say(_: Any) -> None:
+    """For the button in Sample Data, which has nobody to catch an error."""
+    import slicer
+
+    try:
+        with slicer.util.WaitCursor():
+            load_toronto_heart()
+    except InputError as error:
+        slicer.util.errorDisplay(error.message(), windowTitle="DiffusionSiblings - Sample Data")
 
 
 def _not_there(file: str, reason: object) -> InputError:

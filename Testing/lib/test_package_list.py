@@ -51,12 +51,11 @@ def test_no_name_is_in_both_resource_folders_which_the_package_makes_one() -> No
     assert not both, f"both Resources folders have {sorted(both)}"
 
 
-def test_module_list_tests_every_script_that_slicer_runs() -> None:
+def test_slicer_runs_every_test_case_that_is_written_for_it() -> None:
     text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
-    scripts = (*sorted((ROOT / "Testing" / "slicer").glob("*Test.py")), MODULE / "DiffusionSiblings.py")
-    missing = [path.name for path in scripts if f"{path.stem}.py" not in text and "${MODULE_NAME}.py" not in path.name
-               and path.parent != MODULE]
-    assert not missing, f"DiffusionSiblings/CMakeLists.txt runs no test {missing}"
+    run = set(re.findall(r"slicer_add_python_unittest\(SCRIPT \S*?(\w+)\.py\)", text))
+    cases = {path.stem for path in (ROOT / "Testing" / "slicer").glob("*Test.py")}
+    assert cases <= run, f"DiffusionSiblings/CMakeLists.txt does not run {sorted(cases - run)}"
 
 
 def test_catalogue_entry_is_what_the_extensions_index_takes() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +42,58 @@ def surfaces(tmp_path: Path) -> dict[str, Path]:
     return {tissue: write_ball(tmp_path / f"{tissue}.obj", centre) for tissue, centre in CENTRES.items()}
 
 
-def test_the_twin_that_ships_is_the_one_that_is_registered() -> None:
-    path = sample_data.twin_path()
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == sample_data.TWIN_SHA256
-    assert path.as_uri().startswith("file:///")
+class FakeSampleData(types.ModuleType):
+    """Slicer's module, as far as it takes sources and says where a file of its cache is."""
+
+    def __init__(self, cache: Path) -> None:
+        super().__init__("SampleData")
+        outer = self
+        self.sources: list[dict[str, Any]] = []
+
+        class SampleDataLogic:
+            @staticmethod
+            def registerCustomSampleDataSource(**source: Any) -> None:  # noqa: N802
+                made = types.SimpleNamespace(**source)
+                slicer.modules.sampleDataSources.setdefault(source["category"], []).append(made)
+                outer.sources.append(source)
+
+            def downloadFileIntoCache(self, uri: str, name: str, checksum: str) -> str:  # noqa: N802
+                return str(cache / uri.rpartition("/")[2])
+
+        self.SampleDataLogic = SampleDataLogic
+
+
+@pytest.fixture
+def slicers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeSampleData:
+    module = FakeSampleData(tmp_path)
+    monkeypatch.setattr(slicer.modules, "sampleDataSources", {}, raising=False)
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    return module
+
+
+def test_both_are_registered_once_with_sums_and_pictures(slicers: FakeSampleData) -> None:
+    sample_data.register()
+    sample_data.register()
+    twin, toronto = slicer.modules.sampleDataSources[sample_data.CATEGORY]
+    assert hashlib.sha256(sample_data.twin_path().read_bytes()).hexdigest() == twin.checksums.removeprefix("SHA256:")
+    assert twin.uris.startswith("file:///")
+    for source in (twin, toronto):
+        assert Path(source.thumbnailFileName).is_file()
+    assert len(toronto.uris) == len(toronto.checksums) == len(toronto.nodeNames) == len(sample_data.SURFACES)
+    assert all(re.fullmatch("SHA256:[0-9a-f]{64}", text) for text in toronto.checksums)
+
+
+def test_a_download_that_did_not_come_is_said(slicers: FakeSampleData, scene: Any) -> None:
+    with pytest.raises(InputError, match="synthetic heart, which needs none"):
+        sample_data.load_toronto_heart()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_what_was_downloaded_becomes_a_twin(slicers: FakeSampleData, scene: Any, tmp_path: Path) -> None:
+    for tissue, centre in CENTRES.items():
+        write_ball(tmp_path / sample_data.SURFACES[tissue][0], centre)
+    node = sample_data.load_toronto_heart()
+    assert node.GetSegmentation().GetNumberOfSegments() == 6
 
 
 def test_surfaces_become_a_heart_where_they_lie(scene: Any, surfaces: dict[str, Path]) -> None:

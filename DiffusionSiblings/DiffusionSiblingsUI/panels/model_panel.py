@@ -1,0 +1,309 @@
+"""The Model and device section: packages to install, models to choose, check, add and delete, and where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import qt
+import slicer
+
+from DiffusionSiblingsLib import model_store
+from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsLib.registry import Installed, find_model, survey
+from DiffusionSiblingsUI import environment, installation
+from DiffusionSiblingsUI.model_choice import describe, device_note, known_devices
+from DiffusionSiblingsUI.operation import Operation, Status, Steps
+
+T = TypeVar("T")
+FILES = "Models (*.zip model.json *.safetensors);;All files (*)"
+
+
+class ModelPanel:
+    """`widget` is the form; model and device are kept in the parameter node."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.widget = slicer.util.loadUI(context.resource_path("UI/ModelPanel.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.status: environment.Status | None = None
+        self._models: list[Installed] = []
+        self._devices: list[Any] = []
+        self._found: dict[str, Any] | None = None  # the worker's answer to "hello"
+        self._hello: Any = None
+        self._work: Operation | None = None  # a model that is verified or added
+        self._filling = False
+        self._connect()
+        self._say("")
+        self.look()
+
+    def look(self) -> None:
+        """Looks at packages and models anew, and shows them."""
+        self.status = environment.status()
+        self._models = survey()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows what is known; cheap."""
+        if self.context is None:
+            return
+        self._filling = True
+        try:
+            self._show_packages()
+            self._show_models()
+            self._show_devices()
+        finally:
+            self._filling = False
+        self._ask_running_worker()
+
+    def cleanup(self) -> None:
+        """Stops what is on its way."""
+        if self._work is not None:
+            self._work.cancel()
+        self.context = None
+
+    # Packages
+
+    def install(self) -> None:
+        """Installs what is missing, after one question; where all is there, offers to install it anew."""
+        if not self.status.ready:
+            self._guarded(environment.ensure)
+        elif slicer.util.confirmYesNoDisplay(
+            "All packages are installed. Install PyTorch and the others anew, in case they are damaged or not the "
+            f"build for this computer? ({installation.TORCH_SIZE})", windowTitle="DiffusionSiblings - Repair"
+        ):
+            self._stop_worker()
+            self._guarded(lambda: installation.install(again=True))
+        self._found = None
+        self.look()
+        self.context.changed()
+
+    # Models
+
+    def verify(self) -> None:
+        """Compares the weights with the sum on their card."""
+        model = self._chosen()
+        if model is not None and model.card is not None:
+            card = model.card
+            self._begin(model_store.verifying(card), f"Verifying {card.id}",
+                        lambda _: f"{card.id} is complete and unchanged (SHA-256 {card.sha256[:12]}…)")
+
+    def add(self, path: str) -> None:
+        """Copies a model from a file or folder to the user's own, and chooses it."""
+        if not path:
+            return
+        replace = False
+        name = Path(path).stem if Path(path).suffix.lower() == ".zip" else Path(path).name
+        if taken := self._taken(Path(path)):
+            replace = slicer.util.confirmYesNoDisplay(
+                f"You have a model {taken} already. Replace it?", windowTitle="DiffusionSiblings - Add a model")
+            if not replace:
+                return
+        self._stop_worker()
+        self._begin(model_store.adding(Path(path), replace=replace), f"Adding {name}", self._added)
+
+    def delete(self) -> None:
+        """Removes one of the user's own models, after a question."""
+        model = self._chosen()
+        if model is None or not model.own or model.card is None:
+            return
+        size = f"{model.card.size_bytes / 1e6:.1f} MB"
+        if not slicer.util.confirmOkCancelDisplay(
+            f"Delete the model {model.name} ({size}) from this computer?\n\n{model.folder}",
+            windowTitle="DiffusionSiblings - Delete a model"
+        ):
+            return
+        self._stop_worker()  # on Windows, files that it has open cannot be removed
+        if self._guarded(lambda: model_store.delete_model(model.card)):
+            self._say(f"{model.name} is deleted")
+            self.context.parameters.model = find_model().id
+        self.look()
+        self.context.changed()
+
+    def open_card(self) -> None:
+        """Shows the model's card: what it is for, its limits, its data, how it did."""
+        model = self._chosen()
+        page = model.folder / "README.md" if model is not None else None
+        if page is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page if page.is_file() else model.folder)))
+
+    # Devices
+
+    def detect(self) -> None:
+        """Asks the worker, which knows what PyTorch finds; the first time it has to start for that."""
+        if self._hello is not None and self._hello.running:
+            return
+        try:
+            environment.require()
+            session = self.context.session
+            self._hello = session.client.submit({"command": "hello"}, self._on_hello)
+            session.ensure_pump()
+        except SiblingsError as error:
+            self.context.show_error(error)
+        self.refresh()
+
+    # Inside
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.installButton.connect("clicked()", self.install)
+        ui.verifyButton.connect("clicked()", self.verify)
+        ui.cardButton.connect("clicked()", self.open_card)
+        ui.deleteButton.connect("clicked()", self.delete)
+        ui.detectButton.connect("clicked()", self.detect)
+        ui.modelCombo.connect("currentIndexChanged(int)", self._on_model)
+        ui.deviceCombo.connect("currentIndexChanged(int)", self._on_device)
+        menu = qt.QMenu(ui.addButton)
+        menu.addAction("From a file...").connect("triggered()", lambda: self.add(self._ask_file()))
+        menu.addAction("From a folder...").connect("triggered()", lambda: self.add(self._ask_folder()))
+        ui.addButton.setMenu(menu)
+
+    def _ask_file(self) -> str:
+        return str(qt.QFileDialog.getOpenFileName(self.widget, "Add a model from a file", "", FILES) or "")
+
+    def _ask_folder(self) -> str:
+        return str(qt.QFileDialog.getExistingDirectory(self.widget, "Add a model from its folder") or "")
+
+    def _on_model(self, index: int) -> None:
+        if not self._filling and self.context.parameters is not None and 0 <= index < len(self._models):
+            self.context.parameters.model = self._models[index].name
+            self._say("")
+            self.context.changed()
+
+    def _on_device(self, index: int) -> None:
+        if not self._filling and self.context.parameters is not None and 0 <= index < len(self._devices):
+            self.context.parameters.device = self._devices[index].id
+            self.context.changed()
+
+    def _chosen(self) -> Installed | None:
+        """The model of the parameters, None if it is not on this computer."""
+        name = self.context.parameters.model if self.context.parameters is not None else find_model().id
+        return next((model for model in self._models if model.name == name), None)
+
+    def _taken(self, path: Path) -> str:
+        """The name of the own model that this one would replace, as far as a glance tells."""
+        folder = path if path.is_dir() else path.parent
+        return next((m.name for m in self._models if m.own and m.name in (path.stem, folder.name)), "")
+
+    def _added(self, card: Any) -> str:
+        self._models = survey()
+        if self.context.parameters is not None:
+            self.context.parameters.model = card.id
+        return f"{card.id} {card.version} is added and verified"
+
+    def _begin(self, steps: Generator[float, None, T], title: str, ended: Any) -> None:
+        """Runs steps of the model store while Slicer stays usable. ended(result) -> what to say then."""
+        def finished(operation: Operation) -> None:
+            self._work = None
+            if self.context is None:
+                return
+            self._say(ended(operation.result) if operation.state == "done" else "")
+            if operation.error is not None:
+                self.context.show_error(operation.error)
+            self.look()
+            self.context.changed()
+
+        self._work = Operation(_as_statuses(steps, title), title=title, on_finished=finished,
+                               on_update=lambda operation: self._say(f"{title}: {100 * operation.progress:.0f} %"))
+        self._work.start()
+        self.refresh()
+
+    def _on_hello(self, job: Any, event: Any) -> None:
+        if job.running or self.context is None:
+            return
+        if job.state == "done":
+            self._found = job.result
+        elif job.error is not None:
+            self.context.show_error(job.error, job.log)
+        self.refresh()
+
+    def _ask_running_worker(self) -> None:
+        """Learns the devices in passing when the worker runs anyway; never starts it."""
+        try:
+            client = self.context.session.client if self._found is None and self._hello is None else None
+        except SiblingsError:
+            return
+        if client is not None and client.running and not client.busy:
+            self.detect()
+
+    def _stop_worker(self) -> None:
+        """Lets go of files that are about to change; the worker starts again when it is needed."""
+        try:
+            self.context.session.client.stop()
+        except SiblingsError:
+            pass  # there is none
+
+    def _guarded(self, work: Any) -> bool:
+        """Does the work; an error is shown. Whether it was done."""
+        try:
+            return work() is not False
+        except SiblingsError as error:
+            self.context.show_error(error)
+            return False
+
+    def _say(self, text: str) -> None:
+        self.ui.messageLabel.text, self.ui.messageLabel.visible = text, bool(text)
+
+    def _show_packages(self) -> None:
+        problem = self.status.problem()
+        icon = qt.QStyle.SP_DialogApplyButton if self.status.ready else qt.QStyle.SP_MessageBoxWarning
+        self.ui.packagesIcon.setPixmap(slicer.app.style().standardIcon(icon).pixmap(16, 16))
+        self.ui.packagesLabel.text = f"{problem.what}: {problem.value}. {problem.hint}." if problem \
+            else self.status.summary()
+        self.ui.installButton.text = "Repair..." if self.status.ready else "Install..."
+        self.ui.installButton.enabled = problem is None and not self._busy
+
+    def _show_models(self) -> None:
+        ui, model = self.ui, self._chosen()
+        names = [entry.name for entry in self._models]
+        wanted = self.context.parameters.model if self.context.parameters is not None else ""
+        shown = names + ([f"{wanted} (not installed)"] if wanted and model is None else [])
+        if [ui.modelCombo.itemText(index) for index in range(ui.modelCombo.count)] != shown:
+            ui.modelCombo.clear()
+            ui.modelCombo.addItems(shown)
+        ui.modelCombo.currentIndex = self._models.index(model) if model is not None else len(shown) - 1
+        ui.modelLabel.text = describe(model) if model is not None else \
+            f"The scene asks for <b>{wanted}</b>, which is not on this computer. Add it, or choose another."
+        sound = model is not None and model.card is not None
+        ui.verifyButton.enabled = sound and not self._busy
+        ui.cardButton.enabled = model is not None
+        ui.deleteButton.enabled = sound and model.own and not self._busy
+        ui.addButton.enabled = not self._busy
+
+    def _show_devices(self) -> None:
+        ui = self.ui
+        device = self.context.parameters.device if self.context.parameters is not None else "auto"
+        self._devices = known_devices(self._found)
+        if device not in [entry.id for entry in self._devices]:
+            self._devices.append(type(self._devices[0])(device, f"{device} (not on this computer)"))
+        labels = [entry.label for entry in self._devices]
+        if [ui.deviceCombo.itemText(index) for index in range(ui.deviceCombo.count)] != labels:
+            ui.deviceCombo.clear()
+            ui.deviceCombo.addItems(labels)
+        ui.deviceCombo.currentIndex = [entry.id for entry in self._devices].index(device)
+        warning, text = device_note(device, self._found, self.status)
+        ui.deviceIcon.visible = bool(warning)
+        if warning:
+            ui.deviceIcon.setPixmap(slicer.app.style().standardIcon(qt.QStyle.SP_MessageBoxWarning).pixmap(16, 16))
+        ui.deviceLabel.text = f"<b>{warning}</b> {text}" if warning else text
+        asking = self._hello is not None and self._hello.running
+        ui.detectButton.text = "Asking..." if asking else "Detect"
+        ui.detectButton.enabled = self.status.ready and not asking and not self.context.busy
+
+    @property
+    def _busy(self) -> bool:
+        return self.context.busy or self._work is not None
+
+
+def _as_statuses(steps: Generator[float, None, T], title: str) -> Steps[T]:
+    """Steps of the library, which yield 0..1, as those of an operation."""
+    try:
+        while True:
+            try:
+                done = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            yield Status(done, title)
+    finally:
+        steps.close()
