@@ -50,13 +50,10 @@ class SegmentEditorEffect(SiblingsEffect):
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
         return "<html>" + _("""Draw the <b>selected segment</b>, or what lies in a region, anew<br>. The generative
-diffusion model (not diffusion MRI) makes it fit the rest of the heart, which stays as it is, voxel for voxel.<p>
-<ul style="margin: 0">
-<li>The myocardium follows a ventricle that changes.</li>
-<li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
-<li><b>Apply</b> changes all segments in one undo step, or adds a new segmentation.</li>
-<li>Hidden segments and everything outside the editable area stay as they are.</li>
-</ul>""")
+diffusion model (not diffusion MRI) makes it fit the rest of the heart, which stays, voxel for voxel; the myocardium
+follows a ventricle.<p>
+<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one; <b>Apply</b> changes all segments
+in one undo step. Hidden segments and all outside the editable area stay.""")
 
     def setupOptionsFrame(self) -> None:
         """The selectors of nodes are connected here: they are no plain options."""

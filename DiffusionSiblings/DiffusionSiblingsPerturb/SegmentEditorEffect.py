@@ -43,13 +43,9 @@ class SegmentEditorEffect(SiblingsEffect):
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
         return "<html>" + _("""Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not
-diffusion MRI) blurs the heart with noise and makes a heart of it again; the sampling ratio says how much is lost on
-the way.<p>
-<ul style="margin: 0">
-<li><b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one.</li>
-<li><b>Apply</b> changes all segments in one undo step, or adds a new segmentation.</li>
-<li>Hidden segments and everything outside the editable area stay as they are.</li>
-</ul>""")
+diffusion MRI) blurs the heart and makes a heart of it again; the sampling ratio says how much is lost on the way.<p>
+<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one; <b>Apply</b> changes all segments
+in one undo step. Hidden segments and all outside the editable area stay.""")
 
     def plan(self, node: Any) -> Plan:
         """All tissues of the heart, with the ratio of the options."""

@@ -17,7 +17,8 @@ from DiffusionSiblingsUI.operation import Operation
 
 CHAMBERS = ("LV", "RV", "LA", "RA")
 BUTTONS = {"previewButton": "onPreview", "nextButton": "onNextSeed", "applyButton": "onApply",
-           "cancelButton": "onCancel", "moduleButton": "onOpenModule"}
+           "cancelButton": "onCancel"}
+MODULE_LINK = "module"
 
 
 class Actions(Form):
@@ -29,7 +30,8 @@ class Actions(Form):
         self._slots = [(getattr(self.ui, button), "clicked()", getattr(effect, slot))
                        for button, slot in BUTTONS.items()]
         self._slots += [(self.ui.show3DButton, "toggled(bool)", effect.onShow3D),
-                        (self.ui.messageLabel, "linkActivated(QString)", _open)]
+                        (self.ui.messageLabel, "linkActivated(QString)", self.onLink)]
+        self._open_module = effect.onOpenModule
         for widget, signal, slot in self._slots:
             widget.connect(signal, slot)
 
@@ -59,7 +61,6 @@ class Actions(Form):
         put(self.ui.show3DButton, "enabled", not busy)
         reveal(self.ui.progressBar, busy)
         reveal(self.ui.progressLabel, busy)
-        reveal(self.ui.moduleButton, isinstance(obstacle, SetUpError) and not busy)
         if obstacle is not None and not busy and not keep_text:
             self.tell_error(obstacle)
             self._in_the_way = True
@@ -70,6 +71,13 @@ class Actions(Form):
         """Where the work stands."""
         put(self.ui.progressBar, "value", round(100 * operation.progress))
         put(self.ui.progressLabel, "text", progress_words(operation))
+
+    def onLink(self, target: str) -> None:  # noqa: N802 - a slot
+        """A link in a message: to the module, or to a log file."""
+        if target == MODULE_LINK:
+            self._open_module()
+        else:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(target))
 
     def tell(self, text: str) -> None:
         """A message that all is well."""
@@ -84,15 +92,12 @@ class Actions(Form):
         text = f"<b>{escape(error.what.rstrip('.') + value)}.</b>"
         if error.hint:
             text += " " + escape(error.hint[0].upper() + error.hint[1:].rstrip(".")) + "."
-        log = getattr(error, "log", "")
-        if log:
-            text += f' <a href="{escape(str(log))}">' + escape(_("Show the log")) + "</a>"
+        if isinstance(error, SetUpError):
+            text += f' <a href="{MODULE_LINK}">' + escape(_("Open the module")) + "</a>"
+        elif getattr(error, "log", ""):
+            text += f' <a href="{escape(str(error.log))}">' + escape(_("Show the log")) + "</a>"
         put(self.ui.messageLabel, "text", text)
         reveal(self.ui.messageLabel, True)
-
-
-def _open(path: str) -> None:
-    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
 
 
 def preview_text(made: Made) -> str:
