@@ -21,17 +21,14 @@ from slicer.ScriptedLoadableModule import (
 )
 
 HERE = Path(__file__).absolute().parent
+HOMEPAGE = "https://github.com/DiffusionSiblings/SlicerDiffusionSiblings"
 
 
 def find_library() -> None:
-    """Makes the folder importable that holds DiffusionSiblingsLib: this one once installed, its parent in the source.
-
-    The library finds Resources/ (anatomies, models) beside itself or inside itself, in both layouts.
-    """
+    """Makes DiffusionSiblingsLib importable: it lies here once installed, in the source tree beside this folder."""
     for folder in (HERE, HERE.parent):
         if (folder / "DiffusionSiblingsLib" / "__init__.py").is_file():
-            for path in {str(HERE), str(folder)} - set(sys.path):
-                sys.path.insert(0, path)
+            sys.path[:0] = [path for path in (str(folder), str(HERE)) if path not in sys.path]
             return
     raise ImportError(f"DiffusionSiblingsLib is neither in {HERE} nor beside it; install the extension again")
 
@@ -42,13 +39,12 @@ from DiffusionSiblingsUI.logic import SiblingsLogic  # noqa: E402, not to be fou
 
 
 class DiffusionSiblings(ScriptedLoadableModule):
-    """What Slicer shows of the module in its lists."""
+    """What Slicer shows of the module."""
 
     def __init__(self, parent) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Diffusion Siblings")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
-        parent.dependencies = []
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Simulation")]
         parent.contributors = ["DiffusionSiblings contributors"]
         parent.helpText = _("""<p>Draws <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
 model</b> (this is not diffusion MRI): from the segmentation of a heart, the twin, come variants that differ from it
@@ -59,7 +55,7 @@ more of its training hearts' habits the higher the sampling ratio: see its card 
 work is done on this computer; nothing is uploaded.</p>
 <p>Start with <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. From the Python console:
 <tt>slicer.util.getModuleLogic("DiffusionSiblings").perturb(twin, ratio=0.5, count=4, seed=0)</tt></p>""")
-        parent.helpText += self.getDefaultModuleDocumentationLink("https://github.com/DiffusionSiblings")
+        parent.helpText += f'<p><a href="{HOMEPAGE}#readme">Documentation and tutorial</a></p>'
         parent.acknowledgementText = _("""The method follows published work on anatomic editing of digital twins with
 latent diffusion models (Kadry et al., npj Digital Medicine 2024, and its successors); the code is our own. The
 shipped model was trained on public data, named in its card with their licences.""")
@@ -74,7 +70,7 @@ def register_with_slicer() -> None:
         try:
             register()
         except Exception:
-            logging.exception("DiffusionSiblings: not all of the extension could be registered")
+            logging.exception("DiffusionSiblings: a part could not be registered")
 
 
 class DiffusionSiblingsLogic(ScriptedLoadableModuleLogic, SiblingsLogic):
@@ -91,7 +87,7 @@ class DiffusionSiblingsLogic(ScriptedLoadableModuleLogic, SiblingsLogic):
 
 
 class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
-    """The place of the panel in Slicer; `panel` is the panel."""
+    """The place of the panel in Slicer."""
 
     logic = panel = None
 
@@ -117,17 +113,21 @@ class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
         if self.panel is not None:
             self.panel.cleanup()
 
+    def onReload(self) -> None:  # noqa: N802
+        """Loads the parts anew with the module, for developers; the worker starts again with its next job."""
+        from DiffusionSiblingsUI.session import use_session
+
+        use_session(None)
+        for name in [name for name in sys.modules if name.startswith("DiffusionSiblingsUI")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
 
 class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
     """The module at work through its panel; the test cases lie in a file of their own, which is run with it."""
 
-    def setUp(self) -> None:
-        """An empty scene."""
-        slicer.mrmlScene.Clear()
-
     def runTest(self) -> None:  # noqa: N802
         """Runs the short test, and all of Testing/slicer where the source tree is there."""
-        self.setUp()
         self.test_sibling_of_the_sample()
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
@@ -138,12 +138,12 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""
-        from DiffusionSiblingsUI import sample_data
+        from DiffusionSiblingsUI import bridge, sample_data
 
+        slicer.mrmlScene.Clear()
         twin = sample_data.load_twin()
         node = DiffusionSiblingsLogic().perturb(twin, ratio=0.5, steps=10)[0]
-        ids = twin.GetSegmentation().GetSegmentIDs()
-        self.assertEqual(node.GetSegmentation().GetSegmentIDs(), ids)
-        before, after = (slicer.util.arrayFromSegmentBinaryLabelmap(n, ids[0], twin) for n in (twin, node))
-        self.assertEqual(before.shape, after.shape)
-        self.assertTrue((before != after).any())
+        before, after = (bridge.read_segmentation(each) for each in (twin, node))
+        self.assertEqual(before.segment_ids, after.segment_ids)
+        self.assertTrue((before.grid.affine == after.grid.affine).all())
+        self.assertTrue((before.labelmap.labels != after.labelmap.labels).any())

@@ -90,12 +90,13 @@ class TwinPanel(VTKObservationMixin):
         self.ui.twinSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self._on_twin_chosen)
 
     def _suggest(self) -> None:
-        """Takes the only segmentation of the scene as twin, once for each set of parameters."""
+        """Takes the first segmentation that comes as twin if it is the only one, once for each set of parameters."""
         parameters = self.context.parameters
         if parameters is None or parameters is self._suggested_for:
             return
-        self._suggested_for = parameters
         there = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        if there or parameters.twin is not None:
+            self._suggested_for = parameters
         if parameters.twin is None and len(there) == 1:
             parameters.twin = there[0]
 
