@@ -70,6 +70,7 @@ class ModulePanel(VTKObservationMixin):
         """Shows these parameters from now on (None: there is no scene)."""
         before = self.context.parameters
         if parameters is not None and before is not None and before.parameterNode is parameters.parameterNode:
+            self.context.parameters = parameters  # an older wrapper has None cached for nodes that an import brought
             self.context.changed()
             return
         if before is not None:
