@@ -141,8 +141,12 @@ def offline_help(now: Status | None = None) -> str:
 def _install_torch(now: Status, constraints: Path, again: bool) -> None:
     """By the PyTorch extension if it is there, else from PyPI."""
     if not now.pytorch_extension:
+        if again and now.torch.installed:
+            import slicer
+
+            slicer.util.pip_uninstall(TORCH)  # not --force-reinstall: another build needs other packages beside it
         index = [] if _may_have_cuda() or sys.platform != "linux" else ["--extra-index-url", CPU_BUILDS]
-        _pip([now.torch.requirement, *index], constraints, again)
+        _pip([now.torch.requirement, *index], constraints, False)
         return
     import PyTorchUtils
 

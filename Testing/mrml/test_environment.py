@@ -35,6 +35,7 @@ class FakeSlicer:
         monkeypatch.setattr(slicer, "app", app, raising=False)
         monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", self._ask)
         monkeypatch.setattr(slicer.util, "pip_install", self._pip_install)
+        monkeypatch.setattr(slicer.util, "pip_uninstall", self._pip_uninstall)
         for module in (environment, installation):
             monkeypatch.setattr(module, "version_of", lambda name: self.installed.get(name, ""))
         self._patch = monkeypatch
@@ -77,6 +78,10 @@ class FakeSlicer:
 
     def _pip_install(self, wanted: list[str]) -> None:
         self._note("slicer.util.pip_install", wanted, {})
+
+    def _pip_uninstall(self, name: str) -> None:
+        self.calls.append(("slicer.util.pip_uninstall", name))
+        self.installed.pop(name)
 
     def _note(self, how: str, wanted: list[str], options: dict[str, Any]) -> None:
         self.calls.append((how, {"wanted": list(wanted), **options, "PIP_CONSTRAINT": os.environ["PIP_CONSTRAINT"]}))
@@ -223,6 +228,16 @@ def test_repair_installs_anew_what_is_not_slicers(fake: FakeSlicer) -> None:
     assert "--force-reinstall" in wanted
     assert "safetensors>=0.4.3" in wanted
     assert not {"numpy", "SimpleITK", "scipy", "pillow"} & {text.split(">=")[0] for text in wanted}
+
+
+def test_repair_can_change_the_build_of_torch(fake: FakeSlicer) -> None:
+    fake.with_packaging()
+    fake.install_all()
+    fake.installed["torch"] = "2.13.0+cpu"
+    installation.install(again=True)
+    assert fake.calls[0] == ("slicer.util.pip_uninstall", "torch")
+    assert "--no-deps" not in fake.calls[1][1]["wanted"]
+    assert "--no-deps" in fake.calls[2][1]["wanted"]
 
 
 def test_tests_never_install(fake: FakeSlicer) -> None:
