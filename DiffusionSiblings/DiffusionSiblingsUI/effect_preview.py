@@ -11,8 +11,8 @@ import slicer
 from DiffusionSiblingsUI import grid as grids
 from DiffusionSiblingsUI.bridge import Bridged, oriented_image
 from DiffusionSiblingsUI.layers import LABELMAP
+from DiffusionSiblingsUI.surfaces import SURFACE, surface_of
 
-SURFACE = "Closed surface"
 LINE_WIDTH = 2  # of outlines in slice views; the twin's own are 1, and neighbours draw theirs side by side
 COLOR = (0.1, 0.9, 0.95)  # far from every colour that Slicer gives to tissues of the heart, and from a grey image
 OPACITY_3D = 0.5
@@ -89,19 +89,12 @@ class Preview:
 
 
 def _surfacing(segmentation: Any) -> Generator[None, None, None]:
-    """Makes the surfaces that are missing. Slicer would make all in one go, which takes seconds."""
+    """Makes the surfaces that are missing, in short steps."""
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
         if segment.GetRepresentation(SURFACE) is None:
-            alone = slicer.vtkSegmentation()
-            alone.SetSourceRepresentationName(LABELMAP)
-            alone.CopyConversionParameters(segmentation)
-            copy = slicer.vtkSegment()
-            copy.SetLabelValue(segment.GetLabelValue())
-            copy.AddRepresentation(LABELMAP, segment.GetRepresentation(LABELMAP))
-            alone.AddSegment(copy, segment_id)
-            if alone.CreateRepresentation(SURFACE):
-                segment.AddRepresentation(SURFACE, copy.GetRepresentation(SURFACE))
+            surface = yield from surface_of(segment.GetRepresentation(LABELMAP), segment.GetLabelValue())
+            segment.AddRepresentation(SURFACE, surface)
             yield
 
 
