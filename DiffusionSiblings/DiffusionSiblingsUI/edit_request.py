@@ -88,6 +88,16 @@ def chosen_tissues(parameters: Any) -> tuple[str, ...]:
     return tuple(tissue for tissue in parameters.tissues.split(",") if tissue)
 
 
+def edit_words(edit: str, tissues: tuple[str, ...], anatomy: Any) -> str:
+    """What an edit does, in words, with the tissues that change because they follow the chosen ones."""
+    if edit != "inpaint":
+        return WORDS[edit]
+    followers = (name for tissue in tissues for name in anatomy.follows.get(tissue, ()))
+    follow = dict.fromkeys(name for name in followers if name not in tissues)
+    names = " and ".join(anatomy.tissue(name).name.lower() for name in follow)
+    return WORDS[edit] + (f" The {names} follow{'s' if len(follow) == 1 else ''}." if names else "")
+
+
 def scale_words(edit: str, ratio: float) -> str:
     """What a ratio changes, in words."""
     scales = INPAINT_SCALES if edit == "inpaint" else PERTURB_SCALES

@@ -246,6 +246,27 @@ class DiffusionSiblingsModuleTest(ScriptedLoadableModuleTest):
         self.assertIsNotNone(self.context.parameters)
         self.assertIsNone(self.context.twin)
 
+    def test_a_saved_scene_comes_back_with_its_runs_and_choices(self) -> None:
+        self.ui.ratioSlider.setValue(0.25)
+        run = self.run_to_end()
+        before, record = self.labels(run.siblings[0]), run.record
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear()
+            self.turn()
+            self.assertEqual(self.panel.panels["siblings"].ui.runCombo.count, 0)
+            slicer.util.loadScene(path)
+            self.turn()
+        from DiffusionSiblingsUI.runs import find_runs
+
+        loaded = find_runs()[0]
+        self.assertEqual(loaded.record, record)
+        self.assertTrue(np.array_equal(self.labels(loaded.siblings[0]), before))
+        self.assertIs(self.context.twin, loaded.twin_node)
+        self.assertAlmostEqual(self.ui.ratioSlider.value, 0.25)
+        self.assertEqual(self.panel.panels["siblings"].ui.runCombo.count, 1)
+
     def test_help_and_icon_are_there(self) -> None:
         module = slicer.modules.diffusionsiblings
         self.assertIn("not diffusion MRI", module.helpText)

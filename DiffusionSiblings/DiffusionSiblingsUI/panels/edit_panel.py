@@ -16,9 +16,9 @@ from DiffusionSiblingsUI.context import Context, as_html
 from DiffusionSiblingsUI.edit_request import (
     EDITS,
     REGIONS,
-    WORDS,
     chosen_tissues,
     duration,
+    edit_words,
     missing,
     progress_words,
     scale_words,
@@ -51,7 +51,8 @@ class EditPanel:
         """Shows the parameters, and what can be done now."""
         parameters = self.context.parameters
         self.widget.enabled = parameters is not None
-        if parameters is None:
+        if parameters is None:  # the scene closes: what is said of its runs goes with it
+            self._notice = self._log = ""
             return
         self._filling = True
         try:
@@ -179,7 +180,7 @@ class EditPanel:
         """What belongs to the chosen edit, and whether it can start."""
         ui, parameters, busy = self.ui, self.context.parameters, self.context.busy
         inpaint = parameters.edit == "inpaint"
-        ui.editWords.text = WORDS[parameters.edit]
+        ui.editWords.text = edit_words(parameters.edit, chosen_tissues(parameters), self.context.anatomy)
         ui.perturbOptions.visible, ui.inpaintOptions.visible = parameters.edit == "perturb", inpaint
         rows = {"roi": (ui.roiLabel, ui.roiOptions), "segment": (ui.segmentLabel, ui.segmentSelector)}
         for kind, widgets in rows.items():
