@@ -136,9 +136,9 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
         """Detect starts the worker; what is chosen is kept, and the CPU is named loudly."""
         if not self.model.status.ready:
             self.skipTest("the packages are not installed")
-        self.model._found = None
+        self.model.devices.forget()
         self.ui.detectButton.click()
-        self.turn(lambda: self.model._found is not None)
+        self.turn(lambda: self.model.devices.found is not None)
         labels = [self.ui.deviceCombo.itemText(index) for index in range(self.ui.deviceCombo.count)]
         self.assertTrue(labels[0].startswith("Automatic ("))
         self.ui.deviceCombo.currentIndex = next(n for n, label in enumerate(labels) if label.startswith("CPU"))

@@ -13,8 +13,9 @@ from DiffusionSiblingsLib import model_store
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsLib.registry import Installed, find_model, survey
 from DiffusionSiblingsUI import environment, installation
-from DiffusionSiblingsUI.model_choice import describe, device_note, known_devices
+from DiffusionSiblingsUI.model_choice import describe
 from DiffusionSiblingsUI.operation import Operation, Status, Steps
+from DiffusionSiblingsUI.panels.device_row import DeviceRow
 
 T = TypeVar("T")
 FILES = "Models (*.zip model.json *.safetensors);;All files (*)"
@@ -29,11 +30,9 @@ class ModelPanel:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.status: environment.Status | None = None
         self._models: list[Installed] = []
-        self._devices: list[Any] = []
-        self._found: dict[str, Any] | None = None  # the worker's answer to "hello"
-        self._hello: Any = None
         self._work: Operation | None = None  # a model that is verified or added
         self._filling = False
+        self.devices = DeviceRow(context, self.ui)
         self._connect()
         self._say("")
         self.look()
@@ -52,15 +51,15 @@ class ModelPanel:
         try:
             self._show_packages()
             self._show_models()
-            self._show_devices()
         finally:
             self._filling = False
-        self._ask_running_worker()
+        self.devices.refresh(self.status)
 
     def cleanup(self) -> None:
         """Stops what is on its way."""
         if self._work is not None:
             self._work.cancel()
+        self.devices.cleanup()
         self.context = None
 
     # Packages
@@ -75,7 +74,7 @@ class ModelPanel:
         ):
             self._stop_worker()
             self._guarded(lambda: installation.install(again=True))
-        self._found = None
+        self.devices.forget()
         self.look()
         self.context.changed()
 
@@ -117,7 +116,8 @@ class ModelPanel:
         self._stop_worker()  # on Windows, files that it has open cannot be removed
         if self._guarded(lambda: model_store.delete_model(model.card)):
             self._say(f"{model.name} is deleted")
-            self.context.parameters.model = find_model().id
+            if self.context.parameters is not None:
+                self.context.parameters.model = find_model().id
         self.look()
         self.context.changed()
 
@@ -128,21 +128,6 @@ class ModelPanel:
         if page is not None:
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page if page.is_file() else model.folder)))
 
-    # Devices
-
-    def detect(self) -> None:
-        """Asks the worker, which knows what PyTorch finds; the first time it has to start for that."""
-        if self._hello is not None and self._hello.running:
-            return
-        try:
-            environment.require()
-            session = self.context.session
-            self._hello = session.client.submit({"command": "hello"}, self._on_hello)
-            session.ensure_pump()
-        except SiblingsError as error:
-            self.context.show_error(error)
-        self.refresh()
-
     # Inside
 
     def _connect(self) -> None:
@@ -151,9 +136,7 @@ class ModelPanel:
         ui.verifyButton.connect("clicked()", self.verify)
         ui.cardButton.connect("clicked()", self.open_card)
         ui.deleteButton.connect("clicked()", self.delete)
-        ui.detectButton.connect("clicked()", self.detect)
         ui.modelCombo.connect("currentIndexChanged(int)", self._on_model)
-        ui.deviceCombo.connect("currentIndexChanged(int)", self._on_device)
         menu = qt.QMenu(ui.addButton)
         menu.addAction("From a file...").connect("triggered()", lambda: self.add(self._ask_file()))
         menu.addAction("From a folder...").connect("triggered()", lambda: self.add(self._ask_folder()))
@@ -169,11 +152,6 @@ class ModelPanel:
         if not self._filling and self.context.parameters is not None and 0 <= index < len(self._models):
             self.context.parameters.model = self._models[index].name
             self._say("")
-            self.context.changed()
-
-    def _on_device(self, index: int) -> None:
-        if not self._filling and self.context.parameters is not None and 0 <= index < len(self._devices):
-            self.context.parameters.device = self._devices[index].id
             self.context.changed()
 
     def _chosen(self) -> Installed | None:
@@ -208,24 +186,6 @@ class ModelPanel:
                                on_update=lambda operation: self._say(f"{title}: {100 * operation.progress:.0f} %"))
         self._work.start()
         self.refresh()
-
-    def _on_hello(self, job: Any, event: Any) -> None:
-        if job.running or self.context is None:
-            return
-        if job.state == "done":
-            self._found = job.result
-        elif job.error is not None:
-            self.context.show_error(job.error, job.log)
-        self.refresh()
-
-    def _ask_running_worker(self) -> None:
-        """Learns the devices in passing when the worker runs anyway; never starts it."""
-        try:
-            client = self.context.session.client if self._found is None and self._hello is None else None
-        except SiblingsError:
-            return
-        if client is not None and client.running and not client.busy:
-            self.detect()
 
     def _stop_worker(self) -> None:
         """Lets go of files that are about to change; the worker starts again when it is needed."""
@@ -270,26 +230,6 @@ class ModelPanel:
         ui.cardButton.enabled = model is not None
         ui.deleteButton.enabled = sound and model.own and not self._busy
         ui.addButton.enabled = not self._busy
-
-    def _show_devices(self) -> None:
-        ui = self.ui
-        device = self.context.parameters.device if self.context.parameters is not None else "auto"
-        self._devices = known_devices(self._found)
-        if device not in [entry.id for entry in self._devices]:
-            self._devices.append(type(self._devices[0])(device, f"{device} (not on this computer)"))
-        labels = [entry.label for entry in self._devices]
-        if [ui.deviceCombo.itemText(index) for index in range(ui.deviceCombo.count)] != labels:
-            ui.deviceCombo.clear()
-            ui.deviceCombo.addItems(labels)
-        ui.deviceCombo.currentIndex = [entry.id for entry in self._devices].index(device)
-        warning, text = device_note(device, self._found, self.status)
-        ui.deviceIcon.visible = bool(warning)
-        if warning:
-            ui.deviceIcon.setPixmap(slicer.app.style().standardIcon(qt.QStyle.SP_MessageBoxWarning).pixmap(16, 16))
-        ui.deviceLabel.text = f"<b>{warning}</b> {text}" if warning else text
-        asking = self._hello is not None and self._hello.running
-        ui.detectButton.text = "Asking..." if asking else "Detect"
-        ui.detectButton.enabled = self.status.ready and not asking and not self.context.busy
 
     @property
     def _busy(self) -> bool:
