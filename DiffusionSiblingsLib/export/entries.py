@@ -45,14 +45,14 @@ def twin_row(measured: Measured) -> dict[str, object]:
 
 def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
     """The twin's entry in the record: where it came from, its grid, its place, its own checks."""
-    labelmap = twin.labelmap
+    labelmap, agreement = twin.labelmap, twin.canonical.agreement
     return {
         "file": str(labelmap.source.resolve()) if labelmap.source else None,
         "file_sha256": hash_file(labelmap.source) if labelmap.source else None,
         "labels_sha256": hash_labelmap(labelmap),
         "shape_kji": list(labelmap.labels.shape),
         "warnings": list(twin.warnings),
-        "agreement_with_reference": round(twin.canonical.agreement, 4),
+        "agreement_with_reference": None if np.isnan(agreement) else round(agreement, 4),  # none of a mapless reference
         "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
