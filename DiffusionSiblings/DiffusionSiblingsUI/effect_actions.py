@@ -111,7 +111,7 @@ def preview_text(made: Made) -> str:
     failed = str(row.get("failed checks", ""))
     return _("Sibling of seed {seed}: {volumes}; {checks}.").format(
         seed=made.plan.task.requests[0].seed,
-        volumes=", ".join(parts) or _("the volumes of the chambers stay"),
+        volumes=", ".join(parts) or _("chamber volumes within 1 ml of the twin's"),
         checks=_("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed"))
 
 

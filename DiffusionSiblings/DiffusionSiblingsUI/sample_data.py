@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib.anatomy import resource_folder
+import numpy as np
+
+from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.errors import InputError
 
 CATEGORY = "Diffusion Siblings"
@@ -24,6 +26,9 @@ SURFACES = {  # tissue: file, SHA-256
     "LA": ("NORMAL_LA.obj", "3254dbca0487099a99f93c2e9ca23c71f77ffe5810e712d0acf3f48ac4553dce"),
     "RA": ("NORMAL_RA.obj", "78506e060d34842cb6330d5a79e7fef22741c65a6f454071615a4b2f70f808ee"),
 }
+# What contrast CT shows where nothing else is known, in Hounsfield units: fat about the heart, muscle, blood.
+OUTSIDE_HU, GREY_HU = -80.0, {"Myo": 110.0, "RV": 250.0, "RA": 250.0, "LV": 350.0, "LA": 350.0, "Ao": 350.0}
+BLUR_MM = 1.5
 
 
 def register() -> None:
@@ -37,7 +42,7 @@ def register() -> None:
     SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY, sampleName=TWIN, uris=twin_path().as_uri(), fileNames=f"DiffusionSiblings_{TWIN_FILE}",
         nodeNames="Synthetic heart", loadFileTypes="SegmentationFile", checksums=f"SHA256:{digest}",
-        thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: load_twin())
+        thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: presented(load_twin()))
     SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _ in SURFACES.values()],
         fileNames=[f"TorontoHeartAtlas_{file}" for file, _ in SURFACES.values()], nodeNames=[None] * len(SURFACES),
@@ -62,6 +67,43 @@ def load_twin() -> Any:
     if storage is not None:  # or Save would write over the file that ships
         node.SetAndObserveStorageNodeID(None)
         slicer.mrmlScene.RemoveNode(storage)
+    return node
+
+
+def presented(node: Any) -> Any:
+    """The segmentation in colours that are easily told apart (terminology's are all reddish), over a grey image.
+
+    The image is painted from the segments: these hearts come without their scan, and Slicer's Segment Editor edits
+    nothing without a source volume, which it then takes from here by itself.
+    """
+    import slicer
+    import vtk
+
+    from DiffusionSiblingsUI import bridge
+    from DiffusionSiblingsUI.grid import as_matrix
+
+    bridged = bridge.read_segmentation(node)
+    heart, anatomy = bridged.labelmap, load_anatomy()
+    grey = np.full(len(heart.segments) + 1, OUTSIDE_HU, dtype=np.float32)
+    for tissue, values in heart.tissues.items():
+        grey[list(values)] = GREY_HU.get(tissue, OUTSIDE_HU)
+        for value in values:
+            segment = node.GetSegmentation().GetSegment(bridged.segment_ids[value - 1])
+            segment.SetColor(*anatomy.tissue(tissue).picture_color)
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{node.GetName()} image, painted")
+    slicer.util.updateVolumeFromArray(volume, grey[heart.labels])
+    blur = vtk.vtkImageGaussianSmooth()
+    blur.SetInputData(volume.GetImageData())
+    blur.SetStandardDeviations(*(BLUR_MM / np.linalg.norm(heart.affine[:3, :3], axis=0)))
+    blur.Update()
+    volume.SetAndObserveImageData(blur.GetOutput())
+    volume.SetIJKToRASMatrix(as_matrix(heart.affine))
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)
+    volume.GetDisplayNode().SetWindowLevel(700.0, 150.0)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(volume.GetID())
+    slicer.app.applicationLogic().PropagateVolumeSelection()  # into all slice views
     return node
 
 
@@ -91,7 +133,7 @@ def _load_toronto_heart_or_say(_: Any) -> None:
 
     try:
         with slicer.util.WaitCursor():
-            load_toronto_heart()
+            presented(load_toronto_heart())
     except InputError as error:
         slicer.util.errorDisplay(error.message(), windowTitle="DiffusionSiblings - Sample Data")
 

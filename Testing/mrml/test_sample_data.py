@@ -9,6 +9,7 @@ import sys
 import types
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -94,6 +95,25 @@ def test_what_was_downloaded_becomes_a_twin(slicers: FakeSampleData, scene: Any,
         write_ball(tmp_path / sample_data.SURFACES[tissue][0], centre)
     node = sample_data.load_toronto_heart()
     assert node.GetSegmentation().GetNumberOfSegments() == 6
+
+
+def test_a_sample_has_clear_colours_and_an_image_that_the_segment_editor_takes(
+    slicers: FakeSampleData, scene: Any, surfaces: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slicer, "app", MagicMock(), raising=False)
+    node = new_segmentation(sample_surfaces.heart_of_surfaces(surfaces), "Toronto heart")
+    before = read_segmentation(node)
+    assert sample_data.presented(node) is node
+    after = read_segmentation(node)
+    np.testing.assert_array_equal(after.labelmap.labels, before.labelmap.labels)
+    np.testing.assert_allclose(after.grid.affine, before.grid.affine)
+    image = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    grey = slicer.util.arrayFromVolume(image)
+    heart = after.labelmap
+    assert grey[heart.labels == heart.tissues["LV"][0]].mean() > 250 > 0 > grey[heart.labels == 0].mean()
+    colors = [node.GetSegmentation().GetSegment(i).GetColor() for i in node.GetSegmentation().GetSegmentIDs()]
+    assert min(max(abs(a - b) for a, b in zip(one, two, strict=True))
+               for n, one in enumerate(colors) for two in colors[:n]) > 0.15
 
 
 def test_surfaces_become_a_heart_where_they_lie(scene: Any, surfaces: dict[str, Path]) -> None:

@@ -1,0 +1,330 @@
+"""Follows docs/slicer-tutorial.md step by step, with the real panel, worker and weights, and takes its pictures.
+
+In Slicer:  Slicer --python-script Testing/slicer/pictures.py [FOLDER]
+or as a script of a headless harness that has Slicer's `slicer`, `qt` and widgets as `bench_session`. FOLDER: where the
+pictures go, docs/images if it is not said. Ends with an AssertionError where a step does not do what the tutorial says.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing" / "slicer"), str(ROOT / "DiffusionSiblings"), str(ROOT)]
+from offscreen import slice_picture, surface_picture  # noqa: E402, not to be found before
+
+TUTORIAL = ROOT / "docs" / "slicer-tutorial.md"
+FOLDER = ROOT / "docs" / "images"
+LARGEST_BYTES = 300_000
+WIDTH = 500  # pixels of a panel
+PATIENCE_S = 400.0
+SPARE = [None] * 5_000_000  # as in the test cases beside this file
+GAP = 4  # pixels between views
+
+
+def main(folder: Path, session: Any) -> None:
+    """All steps, in the order of the tutorial."""
+    open_module(session)
+    twin = load_sample()
+    panel = slicer.modules.diffusionsiblings.widgetRepresentation().self().panel
+    panel.enter()
+    turn()
+    check_tissues(panel, twin, folder)
+    run = perturb(panel, folder)
+    compare(panel, run, folder)
+    measure(panel, run, folder)
+    console(twin)
+    panel.panels["siblings"].ui.outlineCheck.setChecked(False)  # the twin in its own colours again
+    run.siblings[panel.context.parameters.sibling].GetDisplayNode().SetVisibility(False)
+    effects(session, twin, folder)
+    print("the tutorial works as written")
+
+
+# Steps
+
+
+def open_module(session: Any) -> None:
+    """Installed, and the module open."""
+    if session is None:
+        slicer.util.selectModule("DiffusionSiblings")
+    else:
+        session.register_builtin_effects()
+        session.show_module(session.load_module(str(ROOT / "DiffusionSiblings" / "DiffusionSiblings.py")), width=WIDTH)
+
+
+def load_sample() -> Any:
+    """Sample Data > Diffusion Siblings > the synthetic heart: what that button calls."""
+    source = slicer.modules.sampleDataSources["Diffusion Siblings"][0]
+    twin = source.customDownloader(source)
+    assert twin.GetSegmentation().GetNumberOfSegments() == 6
+    return twin
+
+
+def check_tissues(panel: Any, twin: Any, folder: Path) -> None:
+    """The twin is taken and its tissues are found."""
+    assert panel.context.twin is twin
+    assert panel.panels["edit"].ui.runButton.enabled, panel.panels["edit"].ui.reasonLabel.text
+    fit(panel.widget)
+    grab(panel.ui.twinSection, folder / "slicer-twin.png")
+
+
+def perturb(panel: Any, folder: Path) -> Any:
+    """Four siblings at ratio 0.5."""
+    ui, context = panel.panels["edit"].ui, panel.context
+    ui.perturbButton.click()
+    ui.ratioSlider.setValue(0.5)
+    ui.countBox.setValue(4)
+    ui.seedBox.setValue(0)
+    turn()
+    ui.runButton.click()
+    operation = context.operation
+    wait(lambda: operation.finished or operation.progress > 0.4)
+    fit(panel.widget)
+    grab(panel.ui.editSection, folder / "slicer-edit.png")
+    wait(lambda: operation.finished)
+    assert operation.state == "done", operation.error
+    turn()
+    assert "4 siblings in" in ui.noticeLabel.text
+    print(ui.noticeLabel.text)
+    assert len(operation.result.siblings) == 4
+    return operation.result
+
+
+def compare(panel: Any, run: Any, folder: Path) -> None:
+    """The second sibling over its twin, in slices and in 3D."""
+    siblings = panel.panels["siblings"]
+    siblings.ui.nextButton.click()
+    turn()
+    assert siblings.ui.placeLabel.text == "2 of 4"
+    siblings.ui.surfaceCheck.setChecked(True)
+    wait(lambda: siblings._work is None)
+    views = four_views(run.twin_node)
+    save(views, folder / "slicer-compare.png")
+    fit(panel.widget)
+    grab(panel.widget, folder / "slicer-panel.png")
+    overview(panel, views, folder / "slicer-overview.png")
+    siblings.ui.surfaceCheck.setChecked(False)
+    turn()
+
+
+def measure(panel: Any, run: Any, folder: Path) -> None:
+    """Table, CSV, record and replay."""
+    import tempfile
+
+    metrics, context = panel.panels["metrics"], panel.context
+    assert metrics.ui.metricsTable.rowCount == 5
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "metrics.csv"
+        metrics._ask_path = lambda *_: str(path)  # in place of the file dialog
+        metrics.ui.exportButton.click()
+        assert len(path.read_text(encoding="utf-8").splitlines()) == 6
+    metrics.ui.replayButton.click()
+    wait(lambda: context.operation.finished)
+    turn()
+    assert metrics.ui.messageLabel.text == "Replayed 4 siblings: 4 identical to the last voxel.", \
+        metrics.ui.messageLabel.text
+    grab(panel.ui.metricsSection, folder / "slicer-metrics.png")
+
+
+def console(twin: Any) -> None:
+    """What the page says to type into the Python console, as it stands there."""
+    blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), flags=re.S)
+    assert blocks
+    names: dict[str, Any] = {}
+    nodes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    for block in blocks:
+        exec(compile(block, str(TUTORIAL), "exec"), names)  # noqa: S102, our own page
+    assert names["twin"] is twin
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") > nodes
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        node.GetDisplayNode().SetVisibility(node is twin)
+    turn()
+
+
+def effects(session: Any, twin: Any, folder: Path) -> None:
+    """Inpaint and Perturb in the Segment Editor."""
+    editor = slicer.qMRMLSegmentEditorWidget()
+    editor.setMRMLScene(slicer.mrmlScene)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.setMRMLSegmentEditorNode(node)
+    editor.setSegmentationNode(twin)
+    editor.setMaximumNumberOfUndoStates(10)
+    editor.resize(WIDTH, 1000)
+    editor.show()
+    turn()
+    assert node.GetSourceVolumeNode() is not None, "the sample has no image to edit over"
+    inpaint_effect(editor, twin, folder)
+    masked_effect(editor, node, twin, folder)
+    editor.setActiveEffectByName("")
+    editor.hide()
+
+
+def inpaint_effect(editor: Any, twin: Any, folder: Path) -> None:
+    """Preview, next seed, Apply, Undo on the left ventricle."""
+    ids = {twin.GetSegmentation().GetSegment(i).GetName(): i for i in twin.GetSegmentation().GetSegmentIDs()}
+    editor.setCurrentSegmentID(ids["Left ventricle"])
+    effect = activate(editor, "DiffusionSiblingsInpaint")
+    before = labels(twin)
+    press(effect, "previewButton")
+    assert np.array_equal(labels(twin), before)
+    press(effect, "nextButton")
+    assert "Sibling of seed 1" in effect.actions.ui.messageLabel.text, effect.actions.ui.messageLabel.text
+    print(effect.actions.ui.messageLabel.text)
+    grab(effect.scriptedEffect.optionsFrame(), folder / "slicer-effect-inpaint.png")
+    effect.actions.ui.show3DButton.setChecked(True)
+    wait(lambda: not effect.busy)
+    save(four_views(twin), folder / "slicer-preview.png")
+    effect.actions.ui.show3DButton.setChecked(False)
+    press(effect, "applyButton")
+    assert not np.array_equal(labels(twin), before)
+    assert "One Undo" in effect.actions.ui.messageLabel.text
+    editor.undo()
+    turn()
+    assert np.array_equal(labels(twin), before)
+
+
+def masked_effect(editor: Any, node: Any, twin: Any, folder: Path) -> None:
+    """Perturb with Editable area: inside all segments. The outer surface of the heart stays."""
+    effect = activate(editor, "DiffusionSiblingsPerturb")
+    before = labels(twin)
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments)
+    turn()
+    press(effect, "previewButton")
+    grab(effect.scriptedEffect.optionsFrame(), folder / "slicer-effect-perturb.png")
+    press(effect, "applyButton")
+    after = labels(twin)
+    assert not np.array_equal(after, before)
+    assert not ((after > 0) & (before == 0)).any(), "the sibling left the editable area"
+    editor.undo()
+    turn()
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    assert np.array_equal(labels(twin), before)
+
+
+# Helpers
+
+
+def turn() -> None:
+    """Lets Slicer's event loop turn."""
+    for _ in range(4):
+        slicer.app.processEvents()
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Until something is so, as a user waits."""
+    end = time.monotonic() + PATIENCE_S
+    while not until():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+        slicer.app.processEvents()
+    turn()
+
+
+def activate(editor: Any, name: str) -> Any:
+    """The Python side of an effect that is chosen."""
+    editor.setActiveEffectByName(name)
+    turn()
+    return editor.activeEffect().self()
+
+
+def press(effect: Any, button: str) -> None:
+    """Clicks a button of an effect and waits for what it began."""
+    assert getattr(effect.actions.ui, button).enabled, effect.actions.ui.messageLabel.text
+    getattr(effect.actions.ui, button).click()
+    wait(lambda: not effect.busy)
+    assert effect.operation.state == "done", effect.operation.error
+
+
+def labels(node: Any) -> np.ndarray:
+    """(D, H, W): the voxels of a segmentation on its own grid."""
+    from DiffusionSiblingsUI import bridge
+
+    return bridge.read_segmentation(node).labelmap.labels
+
+
+def overview(panel: Any, views: np.ndarray, path: Path) -> None:
+    """The panel's lower sections beside the views, as they stand in Slicer's window."""
+    from PIL import Image
+
+    sections = [panel.ui.twinSection, panel.ui.modelSection]
+    for section in sections:
+        section.collapsed = True
+    fit(panel.widget)
+    grab(panel.widget, path)
+    for section in sections:
+        section.collapsed = False
+    fit(panel.widget)
+    with Image.open(path) as image:
+        left = np.asarray(image.convert("RGB"))
+    height = max(len(left), len(views))
+    sheet = np.full((height, left.shape[1] + GAP + views.shape[1], 3), left[-1, -1], np.uint8)
+    sheet[:len(left), :left.shape[1]] = left
+    sheet[:, left.shape[1]:] = 90
+    sheet[:len(views), left.shape[1] + GAP:] = views
+    save(sheet, path)
+
+
+def four_views(twin: Any) -> np.ndarray:
+    """Three slices through the left ventricle and the 3D view, as in Slicer's four-up layout."""
+    ids = {twin.GetSegmentation().GetSegment(i).GetName(): i for i in twin.GetSegmentation().GetSegmentIDs()}
+    ventricle, bounds = twin.GetSegmentCenterRAS(ids["Left ventricle"]), [0.0] * 6
+    twin.GetRASBounds(bounds)
+    middle = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
+    volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    sagittal, coronal, axial = (
+        slice_picture(name, tuple(ventricle[axis] if axis == normal else middle[axis] for axis in range(3)),
+                      volume=volume)
+        for normal, name in enumerate(("Sagittal", "Coronal", "Axial")))
+    wall = np.full((axial.shape[0], GAP, 3), 90, np.uint8)
+    top = np.hstack([axial, wall, surface_picture()])
+    bottom = np.hstack([coronal, wall, sagittal])
+    return np.vstack([top, np.full((GAP, top.shape[1], 3), 90, np.uint8), bottom])
+
+
+def fit(widget: Any) -> None:
+    """Gives a module's panel the height that it wants, as Slicer's scroll area does."""
+    top = widget.window()
+    top.resize(WIDTH, top.sizeHint.height())
+    turn()
+    top.resize(WIDTH, top.sizeHint.height())
+    turn()
+
+
+def grab(widget: Any, path: Path) -> None:
+    """A picture of a widget."""
+    turn()
+    widget.grab().save(str(path))
+    shrink(path)
+
+
+def save(pixels: np.ndarray, path: Path) -> None:
+    """A picture of views."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """256 colours are enough, and a third of the bytes."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        reduced = image.convert("RGB").quantize(256)
+    reduced.save(path, optimize=True)
+    assert path.stat().st_size < LARGEST_BYTES, f"{path.name} is too large"
+    print(f"{path.name}: {reduced.width} x {reduced.height}, {path.stat().st_size // 1000} kB", flush=True)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    main(target, globals().get("bench_session"))
