@@ -27,7 +27,7 @@ LARGEST_BYTES = 300_000
 WIDTH = 500  # pixels of a panel
 PATIENCE_S = 400.0
 SPARE = [None] * 5_000_000  # as in the test cases beside this file
-GAP = 4  # pixels between views
+GAP, WALL = 4, 90  # pixels between views, and their grey
 
 
 def main(folder: Path, session: Any) -> None:
@@ -106,11 +106,10 @@ def compare(panel: Any, run: Any, folder: Path) -> None:
     assert siblings.ui.placeLabel.text == "2 of 4"
     siblings.ui.surfaceCheck.setChecked(True)
     wait(lambda: siblings._work is None)
-    views = four_views(run.twin_node)
-    save(views, folder / "slicer-compare.png")
+    save(four_views(run.twin_node), folder / "slicer-compare.png")
     fit(panel.widget)
     grab(panel.widget, folder / "slicer-panel.png")
-    overview(panel, views, folder / "slicer-overview.png")
+    overview(panel, run.twin_node, folder / "slicer-overview.png")
     siblings.ui.surfaceCheck.setChecked(False)
     turn()
 
@@ -250,7 +249,7 @@ def labels(node: Any) -> np.ndarray:
     return bridge.read_segmentation(node).labelmap.labels
 
 
-def overview(panel: Any, views: np.ndarray, path: Path) -> None:
+def overview(panel: Any, twin: Any, path: Path) -> None:
     """The panel's lower sections beside the views, as they stand in Slicer's window."""
     from PIL import Image
 
@@ -264,16 +263,12 @@ def overview(panel: Any, views: np.ndarray, path: Path) -> None:
     fit(panel.widget)
     with Image.open(path) as image:
         left = np.asarray(image.convert("RGB"))
-    height = max(len(left), len(views))
-    sheet = np.full((height, left.shape[1] + GAP + views.shape[1], 3), left[-1, -1], np.uint8)
-    sheet[:len(left), :left.shape[1]] = left
-    sheet[:, left.shape[1]:] = 90
-    sheet[:len(views), left.shape[1] + GAP:] = views
-    save(sheet, path)
+    views = four_views(twin, (len(left) - GAP) // 2)
+    save(np.hstack([left[:len(views)], np.full((len(views), GAP, 3), WALL, np.uint8), views]), path)
 
 
-def four_views(twin: Any) -> np.ndarray:
-    """Three slices through the left ventricle and the 3D view, as in Slicer's four-up layout."""
+def four_views(twin: Any, side: int = 420) -> np.ndarray:
+    """Three slices through the left ventricle and the 3D view, as in Slicer's four-up layout. side: pixels of one."""
     ids = {twin.GetSegmentation().GetSegment(i).GetName(): i for i in twin.GetSegmentation().GetSegmentIDs()}
     ventricle, bounds = twin.GetSegmentCenterRAS(ids["Left ventricle"]), [0.0] * 6
     twin.GetRASBounds(bounds)
@@ -281,12 +276,12 @@ def four_views(twin: Any) -> np.ndarray:
     volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     sagittal, coronal, axial = (
         slice_picture(name, tuple(ventricle[axis] if axis == normal else middle[axis] for axis in range(3)),
-                      volume=volume)
+                      size=(side, side), volume=volume)
         for normal, name in enumerate(("Sagittal", "Coronal", "Axial")))
-    wall = np.full((axial.shape[0], GAP, 3), 90, np.uint8)
-    top = np.hstack([axial, wall, surface_picture()])
+    wall = np.full((side, GAP, 3), WALL, np.uint8)
+    top = np.hstack([axial, wall, surface_picture(size=(side, side))])
     bottom = np.hstack([coronal, wall, sagittal])
-    return np.vstack([top, np.full((GAP, top.shape[1], 3), 90, np.uint8), bottom])
+    return np.vstack([top, np.full((GAP, top.shape[1], 3), WALL, np.uint8), bottom])
 
 
 def fit(widget: Any) -> None:
@@ -314,14 +309,16 @@ def save(pixels: np.ndarray, path: Path) -> None:
 
 
 def shrink(path: Path) -> None:
-    """256 colours are enough, and a third of the bytes."""
+    """As few bytes as can be; in 256 colours where all of them are too many."""
     from PIL import Image
 
     with Image.open(path) as image:
-        reduced = image.convert("RGB").quantize(256)
-    reduced.save(path, optimize=True)
+        picture = image.convert("RGB")
+    picture.save(path, optimize=True)
+    if path.stat().st_size >= LARGEST_BYTES:
+        picture.quantize(256).save(path, optimize=True)
     assert path.stat().st_size < LARGEST_BYTES, f"{path.name} is too large"
-    print(f"{path.name}: {reduced.width} x {reduced.height}, {path.stat().st_size // 1000} kB", flush=True)
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB", flush=True)
 
 
 if __name__ == "__main__":
