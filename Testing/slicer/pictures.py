@@ -316,7 +316,8 @@ def shrink(path: Path) -> None:
         picture = image.convert("RGB")
     picture.save(path, optimize=True)
     if path.stat().st_size >= LARGEST_BYTES:
-        picture.quantize(256).save(path, optimize=True)
+        colors = picture.quantize(256, Image.Quantize.FASTOCTREE)
+        picture.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     assert path.stat().st_size < LARGEST_BYTES, f"{path.name} is too large"
     print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB", flush=True)
 
