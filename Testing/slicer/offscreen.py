@@ -5,6 +5,7 @@ Works inside Slicer and in a headless harness alike, and leaves the user's views
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import slicer
 import vtk
 from vtk.util import numpy_support
 
+LARGEST_BYTES = 300_000  # of a picture
 IN_SLICES = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager")
 IN_3D = ("vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager",
          "vtkMRMLSegmentationsDisplayableManager3D", "vtkMRMLMarkupsDisplayableManager")
@@ -111,3 +113,25 @@ def surface_picture(direction: tuple[float, float, float] = (0.5, 1.0, 0.25), *,
         slicer.app.applicationLogic().GetViewLogics().RemoveItem(logic)
         view.group.SetMRMLDisplayableNode(None)
         slicer.mrmlScene.RemoveNode(node)
+
+
+def save(pixels: np.ndarray, path: Path) -> None:
+    """Writes (height, width, 3) uint8 as PNG."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """As few bytes as can be; in 256 colours where all of them are too many."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    picture.save(path, optimize=True)
+    if path.stat().st_size >= LARGEST_BYTES:
+        colors = picture.quantize(256, Image.Quantize.FASTOCTREE)
+        picture.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    assert path.stat().st_size < LARGEST_BYTES, f"{path.name} is too large"
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB", flush=True)

@@ -19,11 +19,10 @@ import slicer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Testing" / "slicer"), str(ROOT / "DiffusionSiblings"), str(ROOT)]
-from offscreen import slice_picture, surface_picture  # noqa: E402, not to be found before
+from offscreen import save, shrink, slice_picture, surface_picture  # noqa: E402, not to be found before
 
 TUTORIAL = ROOT / "docs" / "slicer-tutorial.md"
 FOLDER = ROOT / "docs" / "images"
-LARGEST_BYTES = 300_000
 WIDTH = 500  # pixels of a panel
 PATIENCE_S = 400.0
 SPARE = [None] * 5_000_000  # as in the test cases beside this file
@@ -298,28 +297,6 @@ def grab(widget: Any, path: Path) -> None:
     turn()
     widget.grab().save(str(path))
     shrink(path)
-
-
-def save(pixels: np.ndarray, path: Path) -> None:
-    """A picture of views."""
-    from PIL import Image
-
-    Image.fromarray(pixels).save(path)
-    shrink(path)
-
-
-def shrink(path: Path) -> None:
-    """As few bytes as can be; in 256 colours where all of them are too many."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        picture = image.convert("RGB")
-    picture.save(path, optimize=True)
-    if path.stat().st_size >= LARGEST_BYTES:
-        colors = picture.quantize(256, Image.Quantize.FASTOCTREE)
-        picture.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
-    assert path.stat().st_size < LARGEST_BYTES, f"{path.name} is too large"
-    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB", flush=True)
 
 
 if __name__ == "__main__":
