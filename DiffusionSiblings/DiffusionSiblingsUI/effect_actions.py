@@ -12,10 +12,9 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsUI.edit_request import progress_words
 from DiffusionSiblingsUI.effect_options import Form, Option, put, reveal
-from DiffusionSiblingsUI.effect_work import Applied, Made, SetUpError
+from DiffusionSiblingsUI.effect_work import SetUpError
 from DiffusionSiblingsUI.operation import Operation
 
-CHAMBERS = ("LV", "RV", "LA", "RA")
 BUTTONS = {"previewButton": "onPreview", "nextButton": "onNextSeed", "applyButton": "onApply",
            "cancelButton": "onCancel"}
 MODULE_LINK = "module"
@@ -98,26 +97,3 @@ class Actions(Form):
             text += f' <a href="{escape(str(error.log))}">' + escape(_("Show the log")) + "</a>"
         put(self.ui.messageLabel, "text", text)
         reveal(self.ui.messageLabel, True)
-
-
-def preview_text(made: Made) -> str:
-    """What the previewed sibling is like next to the twin, in a line or two."""
-    twin, row = made.outcome.rows[0], made.outcome.siblings[0].row
-    parts = []
-    for chamber in CHAMBERS:
-        before, after = (row_of.get(f"{chamber} volume [ml]") for row_of in (twin, row))
-        if before is not None and after is not None and round(float(before)) != round(float(after)):
-            parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
-    failed = str(row.get("failed checks", ""))
-    return _("Sibling of seed {seed}: {volumes}; {checks}.").format(
-        seed=made.plan.task.requests[0].seed,
-        volumes=", ".join(parts) or _("chamber volumes within 1 ml of the twin's"),
-        checks=_("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed"))
-
-
-def applied_text(applied: Applied) -> str:
-    """What an Apply has done."""
-    if applied.node is not applied.made.plan.node:
-        return _("Added {name}.").format(name=applied.node.GetName())
-    return _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
-        voxels=applied.voxels, segments=applied.segments)

@@ -17,7 +17,7 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import effect_actions, effect_work
+from DiffusionSiblingsUI import effect_actions, effect_words, effect_work
 from DiffusionSiblingsUI.effect_masking import Rules, rules_of
 from DiffusionSiblingsUI.effect_options import Form, Option, put
 from DiffusionSiblingsUI.effect_preview import Preview
@@ -249,10 +249,10 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         """Whatever the end: the form is free again, and says what came of it."""
         if operation.state == "done" and isinstance(operation.result, Applied):
             self._forget()
-            self.actions.tell(effect_actions.applied_text(operation.result))
+            self.actions.tell(effect_words.applied_text(operation.result))
         elif operation.state == "done" and operation.result is not None:
             self.made = operation.result
-            self.actions.tell(effect_actions.preview_text(self.made))
+            self.actions.tell(effect_words.preview_text(self.made))
         elif operation.state == "failed":
             if self._previewing:
                 self.preview.remove()  # it does not show what the options and the masking ask for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from DiffusionSiblingsLib.anatomy import Anatomy
 from DiffusionSiblingsLib.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI import bridge, environment
+from DiffusionSiblingsUI import grid as grids
 from DiffusionSiblingsUI.edits import Task, edit_steps
 from DiffusionSiblingsUI.effect_commit import EDIT_TAG, changing, commit, refreshing
 from DiffusionSiblingsUI.effect_masking import composing, rules_of
@@ -52,11 +53,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """A sibling that the worker has made. key: of its plan at the time when it was begun."""
+    """A sibling that the worker has made.
+
+    key: of its plan at the time when it was begun. masked: tissue ID -> ml that the masking leaves of it, None where
+    the masking takes nothing from the sibling.
+    """
 
     plan: Plan
     key: tuple[Any, ...]
     outcome: Outcome
+    masked: Mapping[str, float] | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -130,7 +136,22 @@ def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> 
     _refuse_changed(made)
     steps = composing(made.labels, made.bridged, rules_of(editor_node), plan.edited)
     labels = yield from part(steps, MADE, COMPOSED, "Applying the masking")
-    return made, labels
+    masked = yield from _masked(labels, made)
+    return replace(made, masked=masked), labels
+
+
+def _masked(labels: np.ndarray, made: Made) -> Steps[dict[str, float] | None]:
+    """Tissue ID -> ml of what the masking has left, None if that is all of the sibling."""
+    heart, same = made.bridged.labelmap, True
+    counts = np.zeros(len(heart.segments) + 1, dtype=np.int64)
+    for slab in grids.slabs(labels.shape):
+        same = same and np.array_equal(labels[slab], made.labels[slab])
+        counts += np.bincount(labels[slab].ravel(), minlength=len(counts))
+        yield None
+    if same:
+        return None
+    return {tissue: float(counts[list(values)].sum()) * heart.voxel_volume_ml
+            for tissue, values in heart.tissues.items()}
 
 
 def _refuse_changed(made: Made) -> None:

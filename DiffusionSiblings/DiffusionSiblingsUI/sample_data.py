@@ -6,8 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.errors import InputError
 
@@ -26,9 +24,6 @@ SURFACES = {  # tissue: file, SHA-256
     "LA": ("NORMAL_LA.obj", "3254dbca0487099a99f93c2e9ca23c71f77ffe5810e712d0acf3f48ac4553dce"),
     "RA": ("NORMAL_RA.obj", "78506e060d34842cb6330d5a79e7fef22741c65a6f454071615a4b2f70f808ee"),
 }
-# What contrast CT shows where nothing else is known, in Hounsfield units: fat about the heart, muscle, blood.
-OUTSIDE_HU, GREY_HU = -80.0, {"Myo": 110.0, "RV": 250.0, "RA": 250.0, "LV": 350.0, "LA": 350.0, "Ao": 350.0}
-BLUR_MM = 1.5
 
 
 def register() -> None:
@@ -76,34 +71,15 @@ def presented(node: Any) -> Any:
     The image is painted from the segments: these hearts come without their scan, and Slicer's Segment Editor edits
     nothing without a source volume, which it then takes from here by itself.
     """
-    import slicer
-    import vtk
+    from DiffusionSiblingsUI.painted_image import paint_image
+    from DiffusionSiblingsUI.terminology import match_tissues
 
-    from DiffusionSiblingsUI import bridge
-    from DiffusionSiblingsUI.grid import as_matrix
-
-    bridged = bridge.read_segmentation(node)
-    heart, anatomy = bridged.labelmap, load_anatomy()
-    grey = np.full(len(heart.segments) + 1, OUTSIDE_HU, dtype=np.float32)
-    for tissue, values in heart.tissues.items():
-        grey[list(values)] = GREY_HU.get(tissue, OUTSIDE_HU)
-        for value in values:
-            segment = node.GetSegmentation().GetSegment(bridged.segment_ids[value - 1])
-            segment.SetColor(*anatomy.tissue(tissue).picture_color)
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{node.GetName()} image, painted")
-    slicer.util.updateVolumeFromArray(volume, grey[heart.labels])
-    blur = vtk.vtkImageGaussianSmooth()
-    blur.SetInputData(volume.GetImageData())
-    blur.SetStandardDeviations(*(BLUR_MM / np.linalg.norm(heart.affine[:3, :3], axis=0)))
-    blur.Update()
-    volume.SetAndObserveImageData(blur.GetOutput())
-    volume.SetIJKToRASMatrix(as_matrix(heart.affine))
-    volume.CreateDefaultDisplayNodes()
-    volume.GetDisplayNode().SetAutoWindowLevel(False)
-    volume.GetDisplayNode().SetWindowLevel(700.0, 150.0)
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(volume.GetID())
-    slicer.app.applicationLogic().PropagateVolumeSelection()  # into all slice views
+    anatomy = load_anatomy()
+    tissue_of = match_tissues(node, anatomy)
+    for identifier, tissue in tissue_of.items():
+        if tissue:
+            node.GetSegmentation().GetSegment(identifier).SetColor(*anatomy.tissue(tissue).picture_color)
+    paint_image(node, tissue_of)
     return node
 
 

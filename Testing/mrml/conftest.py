@@ -1,7 +1,8 @@
 """Slicer's real MRML without its application (PyPI slicer-core): what all tests of this folder stand on.
 
 slicer-core has Slicer's nodes, logics and `slicer.util`, and neither Qt nor `slicer.app`. The folder is skipped where
-it is not installed (it exists for a few Python versions only), so that the library's tests need nothing of it.
+it is not installed (there are wheels for Python 3.10 to 3.13 on Linux x86_64), so that the library's tests need
+nothing of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REASON = "slicer-core is not installed: pip install slicer-core (there are wheels for Python 3.11)"
+REASON = "slicer-core is not installed: pip install slicer-core (wheels: Python 3.10 to 3.13 on Linux x86_64)"
 INSTALLED = importlib.util.find_spec("slicer_core") is not None
 LOGICS = {
     "Colors": "vtkSlicerColorLogic",
@@ -71,6 +72,9 @@ def _start() -> Any:
 
     if getattr(slicer, "mrmlScene", None) is not None:
         return slicer
+    i18n = types.ModuleType("slicer.i18n")  # of Slicer's application; messages stay as they are written
+    i18n.tr = lambda text: text  # type: ignore[attr-defined]
+    sys.modules.setdefault("slicer.i18n", i18n)
     slicer.mrmlScene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(slicer.mrmlScene)

@@ -13,6 +13,7 @@ from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.bridge import exhaust, read_segmentation
 from DiffusionSiblingsUI.edits import Task
 from DiffusionSiblingsUI.effect_preview import Preview
+from DiffusionSiblingsUI.effect_words import preview_text
 from DiffusionSiblingsUI.effect_work import Plan, applying, check_twin, module_settings, previewing
 from DiffusionSiblingsUI.grid import as_matrix
 from DiffusionSiblingsUI.operation import Outcome, SiblingResult
@@ -37,8 +38,9 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         bridged = read_segmentation(task.twin)
         yield None
         state["meanwhile"]()
-        sibling = SiblingResult(0, 0, 0, edited(bridged.labelmap.labels), {}, {})
-        return Outcome([sibling], {"model": MODEL, "program": {"name": "x"}}, [{}], bridged)
+        sibling = SiblingResult(0, 0, 0, edited(bridged.labelmap.labels), {"LV volume [ml]": 20.0}, {})
+        rows = [{"LV volume [ml]": 10.0}]
+        return Outcome([sibling], {"model": MODEL, "program": {"name": "x"}}, rows, bridged)
 
     monkeypatch.setattr(effect_work, "edit_steps", steps)
     yield state
@@ -81,6 +83,25 @@ def test_the_masking_at_the_time_of_apply_counts(heart_node: Any, worker: dict[s
     exhaust(applying(None, plan, editor, logic.SaveStateForUndo, made=made))
     result = read_segmentation(heart_node).labelmap.labels
     assert np.array_equal(result, np.where(twin > 0, edited(twin), 0))
+
+
+def test_the_message_tells_volumes_of_what_is_applied_and_what_was_checked(heart_node: Any,
+                                                                           worker: dict[str, Any]) -> None:
+    editor, plan = editor_of(heart_node).GetSegmentEditorNode(), plan_of(heart_node, seed=3)
+    whole = exhaust(previewing(None, plan, editor, Preview()))
+    assert whole.masked is None
+    assert preview_text(whole) == "Sibling of seed 3: LV 10 \u2192 20 ml; all topology checks passed."
+    heart_node.GetDisplayNode().SetSegmentVisibility("LV_id", False)
+    masked = exhaust(previewing(None, plan, editor, Preview(), made=whole))
+    heart = read_segmentation(heart_node).labelmap
+    ml = {tissue: np.isin(heart.labels, values).sum() * heart.voxel_volume_ml
+          for tissue, values in heart.tissues.items()}
+    assert masked.masked is not None and masked.masked["LV"] == pytest.approx(ml["LV"])
+    text = preview_text(masked)
+    assert text.startswith("Sibling of seed 3 under the masking: ") and "20 ml" not in text
+    assert text.endswith("; before masking all topology checks passed.")
+    heart_node.GetDisplayNode().SetSegmentVisibility("LV_id", True)
+    assert exhaust(previewing(None, plan, editor, Preview(), made=masked)).masked is None
 
 
 def test_a_new_segmentation_leaves_the_twin_as_it_is(heart_node: Any, worker: dict[str, Any]) -> None:

@@ -227,8 +227,10 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         effect, twin = self.effect("Inpaint"), self.labels()
         self.press(effect, "previewButton")
         shown = effect.preview.node
+        self.assertNotIn("masking", effect.actions.ui.messageLabel.text)
         editor.SetMaskMode(modes.EditAllowedInsideAllSegments)
         self.wait_until(lambda: effect.preview.node not in (None, shown) and not effect.busy)
+        self.assertIn("before masking", effect.actions.ui.messageLabel.text)
         editor.SetMaskSegmentID(self.ids["Aorta"])
         editor.SetMaskMode(modes.EditAllowedInsideSingleSegment)
         self.wait_until(lambda: effect.preview.node is None and not effect.busy)

@@ -11,7 +11,7 @@ from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import terminology
+from DiffusionSiblingsUI import painted_image, terminology
 from DiffusionSiblingsUI.grid import to_world
 from DiffusionSiblingsUI.layers import LABELMAP
 
@@ -46,6 +46,7 @@ class TwinPanel(VTKObservationMixin):
         self.ui.twinSelector.setMRMLScene(slicer.mrmlScene)
         self.ui.twinSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_twin_chosen)
         self.ui.resetButton.connect("clicked()", self._on_reset)
+        self.ui.imageButton.connect("clicked()", self._on_image)
         self.refresh()
 
     @property
@@ -82,6 +83,7 @@ class TwinPanel(VTKObservationMixin):
             self._show_table(node, overrides)
             self._show_message(node)
             self.ui.resetButton.visible = bool(overrides)
+            self.ui.imageButton.visible = node is not None and self._lacks_image(node)
 
     def cleanup(self) -> None:
         """Lets go of the scene."""
@@ -110,7 +112,9 @@ class TwinPanel(VTKObservationMixin):
         segmentation = node.GetSegmentation()
         segments = [(identifier, segmentation.GetSegment(identifier)) for identifier in segmentation.GetSegmentIDs()]
         described = [(i, s.GetName(), s.GetColor(), tuple(terminology.tags_of(s).items())) for i, s in segments]
-        return node.GetID(), node.GetName(), node.GetTransformNodeID(), described, dict(overrides)
+        reference = node.GetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole())
+        images = reference, [volume.GetID() for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+        return node.GetID(), node.GetName(), node.GetTransformNodeID(), described, dict(overrides), images
 
     def _observe(self, node: Any) -> None:
         """Follows segments and transform of the chosen node."""
@@ -150,6 +154,20 @@ class TwinPanel(VTKObservationMixin):
 
     def _on_reset(self) -> None:
         self._keep({})
+
+    def _on_image(self) -> None:
+        """Paints the image that the Segment Editor wants."""
+        try:
+            with slicer.util.WaitCursor():
+                painted_image.paint_image(self.node, self.tissues())
+        except SiblingsError as error:
+            self.context.show_error(error)
+        self.refresh()
+
+    @staticmethod
+    def _lacks_image(node: Any) -> bool:
+        """Whether the Segment Editor would be of no use: it edits nothing without an image."""
+        return bool(node.GetSegmentation().GetNumberOfSegments()) and not painted_image.has_image(node)
 
     def _keep(self, overrides: dict[str, str]) -> None:
         """Writes the corrections into the parameter node and tells the other panels."""
