@@ -23,6 +23,26 @@ def save_record(record: Mapping[str, Any], path: Path | str) -> Path:
     return Path(path)
 
 
+def save_run(run: Any, path: Path | str) -> Path:
+    """Writes the record of a run of the scene -> its path. Raises OutputError, InputError.
+
+    The worker's file of the region that bounded the edit is gone by now: the region as the run keeps it is written
+    beside the record, which names it by its file name alone, so that both can be moved together.
+    """
+    from DiffusionSiblingsUI.bridge import read_segmentation
+    from DiffusionSiblingsUI.regions import write_mask
+
+    path, record = Path(path), run.record
+    bounded = [each["request"] for each in record["runs"] if each["request"].get("region")]
+    if bounded and run.region_node is not None:
+        region = read_segmentation(run.region_node, {}, complete=False)
+        file = path.with_name(f"{path.stem}_region.nrrd")
+        write_mask(region.labelmap.labels > 0, region.grid.affine, file)
+        for request in bounded:
+            request["region"] = file.name
+    return save_record(record, path)
+
+
 def summary(record: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
     """A record in words: (heading, [(name, value)]) for model, computer, twin and each request."""
     model, compute, program = record["model"], record["compute"], record.get("program", {})

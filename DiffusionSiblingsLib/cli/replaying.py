@@ -30,7 +30,7 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
         folder.begin()
     rows = []
     for run in record.runs:
-        request = Request.from_json(run["request"])
+        request = Request.from_json(_located(run["request"], path.parent))
         if folder is not None:
             folder.begin_request(request)
         wanted = run["siblings"]
@@ -42,6 +42,13 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
         folder.finish(complete=True, title=f"Replay of {path.name}")
     print(json.dumps(rows, indent=1) if as_json else short_table(rows))
     return 3 if any(row["verdict"] == "different" for row in rows) else 0
+
+
+def _located(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A request whose region file is found beside the record, if that is where it lies."""
+    region = request.get("region")
+    beside = folder / region if region else folder
+    return {**request, "region": str(beside)} if region and beside.is_file() else request
 
 
 def _open_twin(engine: Engine, described: dict[str, Any] | None, moved: Path | None) -> Encoded | None:
