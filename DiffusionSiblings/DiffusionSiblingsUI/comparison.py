@@ -24,11 +24,12 @@ PROPERTIES = ("Visibility", "Visibility2D", "Visibility3D", "Visibility2DFill", 
 class Style:
     """How a comparison looks.
 
-    twin_color: RGB 0..1 of the twin's outline. twin_width, sibling_width: of outlines, in pixels. fill: opacity of the
-    sibling's tissues in slice views, 0..1. twin_opacity_3d: 0..1.
+    twin_color: RGB 0..1 of the twin's outline: magenta, far from all colours of tissues and previews and from grey.
+    twin_width, sibling_width: of outlines, in pixels. fill: opacity of the sibling's tissues in slice views, 0..1.
+    twin_opacity_3d: 0..1.
     """
 
-    twin_color: tuple[float, float, float] = (1.0, 1.0, 0.2)
+    twin_color: tuple[float, float, float] = (1.0, 0.1, 1.0)
     twin_width: int = 2
     sibling_width: int = 2
     fill: float = 0.25

@@ -11,7 +11,9 @@ import pytest
 import run_cases
 import slicer
 import vtk
-from DiffusionSiblingsUI import bridge, comparison, runs, sequences, surfaces
+from DiffusionSiblingsUI import bridge, comparison, effect_preview, runs, sequences, surfaces
+
+from DiffusionSiblingsLib.anatomy import load_anatomy
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -56,6 +58,23 @@ def test_one_sibling_is_shown_and_the_twin_is_an_outline_of_another_colour(run: 
     assert shown.GetOpacity2DFill() == 0.4
     for segment in run.twin_node.GetSegmentation().GetSegmentIDs():
         assert tuple(twin.GetSegmentColor(segment)) == (0, 1, 1) != tuple(shown.GetSegmentColor(segment))
+
+
+def test_the_outline_is_told_apart_from_all_that_lies_below_it() -> None:
+    outline = _lab(comparison.Style().twin_color)
+    tissues = [color for tissue in load_anatomy().tissues for color in (tissue.color, tissue.picture_color)]
+    greys = [(level,) * 3 for level in np.linspace(0, 1, 11)]
+    for color in [*tissues, *greys, effect_preview.COLOR]:
+        assert np.linalg.norm(outline - _lab(color)) > 75, color  # 2 can just be told apart
+
+
+def _lab(color: tuple[float, ...]) -> np.ndarray:
+    """sRGB 0..1 -> CIE L*a*b*, in which distance is how different two colours look."""
+    rgb = np.asarray(color, float)
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(np.maximum(to_xyz @ linear / (0.9505, 1.0, 1.089), 0.0088))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_tissues_that_are_as_in_the_twin_are_not_drawn_twice_in_3d(run: runs.Run) -> None:

@@ -19,6 +19,7 @@ DIFFERENCES, FEATURES, CHECKS, CHANGES, EVERYTHING = range(5)
 GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Everything")
 TABLE = "Metrics table"
 VERDICT = "Replay"
+HEADS = {"map": "Sibling"}  # what the panel calls columns that have another name in the CSV file
 
 
 class MetricsPanel:
@@ -96,7 +97,8 @@ class MetricsPanel:
         pages.addTab(summary, "Summary")
         pages.addTab(source, "record.json")
         save, close = qt.QPushButton("Save record..."), qt.QPushButton("Close")
-        save.setToolTip("Save it as record.json: \"siblings replay\" on the command line reads it")
+        save.setToolTip("Save it as record.json, with the region that bounded the edit, if any, beside it: "
+                        "\"siblings replay\" on the command line reads both")
         save.connect("clicked()", lambda: self._save_record(run))
         close.connect("clicked()", dialog.accept)
         buttons = qt.QHBoxLayout()
@@ -204,7 +206,7 @@ class MetricsPanel:
     def _save_record(self, run: runs.Run) -> None:
         path = self._ask_path("Save record", "record.json", "JSON (*.json)")
         if path:
-            self._write(lambda: records.save_record(run.record, path))
+            self._write(lambda: records.save_run(run, path))
 
     def _ask_path(self, title: str, name: str, kinds: str) -> str:
         return str(qt.QFileDialog.getSaveFileName(self.widget, title, name, kinds) or "")
@@ -229,6 +231,7 @@ def table_cells(node: Any, group: int, verdicts: list[dict[str, Any]]) -> tuple[
     names = columns_of_group(node, group)
     table = node.GetTable()
     heads = [name.replace(" difference [%]", " [%]") if group == DIFFERENCES else name for name in names]
+    heads = [HEADS.get(head, head) for head in heads]
     maps = table.GetColumnByName("map")
     rows = [[_cell(name, table.GetColumnByName(name).GetValue(row)) for name in names]
             for row in range(table.GetNumberOfRows())]

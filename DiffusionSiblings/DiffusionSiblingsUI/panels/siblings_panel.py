@@ -30,7 +30,7 @@ class SiblingsPanel:
         self._shown: runs.Run | None = None
         self._work: Operation | None = None  # surfaces or a sequence in the making
         self._filling = self._center = False
-        self.ui.siblingTable.horizontalHeader().setStretchLastSection(True)
+        self.ui.siblingTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         self._connect()
         self.refresh()
 
