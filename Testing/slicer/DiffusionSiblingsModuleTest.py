@@ -94,6 +94,21 @@ class DiffusionSiblingsModuleTest(ScriptedLoadableModuleTest):
         self.assertEqual(list(self.panel.panels), ["twin", "model", "edit", "siblings", "metrics"])
         self.assertTrue(self.ui.runButton.enabled)
 
+    def test_a_twin_without_an_image_is_given_one_for_the_segment_editor(self) -> None:
+        button = self.panel.panels["twin"].ui.imageButton
+        self.assertEqual(button.visible, self.panel.widget.visible)
+        before = self.labels(self.twin)
+        editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+        editor.SetAndObserveSegmentationNode(self.twin)
+        button.click()
+        self.turn()
+        self.assertFalse(button.visible)
+        self.assertIsNotNone(editor.GetSourceVolumeNode())
+        self.assertTrue(np.array_equal(self.labels(self.twin), before))
+        slicer.mrmlScene.RemoveNode(editor.GetSourceVolumeNode())
+        self.turn()
+        self.assertEqual(button.visible, self.panel.widget.visible)
+
     def test_a_tissue_that_was_not_found_is_mapped_by_hand(self) -> None:
         segmentation = self.twin.GetSegmentation()
         segment_id = segmentation.GetNthSegmentID(2)
@@ -218,6 +233,8 @@ class DiffusionSiblingsModuleTest(ScriptedLoadableModuleTest):
             metrics.ui.exportButton.click()
             lines = path.read_text(encoding="utf-8").splitlines()
         self.assertEqual(len(lines), 3)
+        self.assertTrue(lines[0].startswith("map,"))
+        self.assertEqual(metrics.ui.metricsTable.horizontalHeaderItem(0).text(), "Sibling")
         self.assertIn("LV volume [ml]", lines[0])
         metrics.ui.replayButton.click()
         operation = self.context.operation
