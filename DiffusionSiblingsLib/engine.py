@@ -19,7 +19,7 @@ from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
-from .diffusion.sample import Sampler
+from .diffusion.sample import Churn, Sampler
 from .errors import ModelError
 from .finish import finish_edit, finish_generated, most_probable
 from .geometry import Reference
@@ -31,6 +31,7 @@ from .request import Request
 from .result import Sibling
 from .twin import Twin, open_twin
 
+CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them
 Progress = Callable[[int, int], None]  # (sampling steps done, steps in all), over the whole request
 
 
@@ -56,6 +57,7 @@ class Engine:
         self.networks = networks.to(compute.device, compute.dtype)
         modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
         self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]), modes)
+        self.churn = Churn(**{name: card.sampling[name] for name in CHURN if name in card.sampling})
 
     @classmethod
     def open(cls, model: str = DEFAULT_MODEL, device: str = "auto", *, dtype: str | None = None) -> Engine:
@@ -118,7 +120,8 @@ class Engine:
             indices = range(low, min(low + self.compute.batch, stop))
             began = time.perf_counter()
             report = _over_whole(progress, indices, request)
-            z = self.sample(request, Sampler(self.denoiser, schedule, progress=report), indices, twin, mask)
+            sampler = Sampler(self.denoiser, schedule, churn=self.churn, progress=report)
+            z = self.sample(request, sampler, indices, twin, mask)
             seconds = (time.perf_counter() - began) / len(indices)
             for row, k in enumerate(indices):
                 yield self.finish(request, k, z[row : row + 1], twin, scope, seconds, margin)

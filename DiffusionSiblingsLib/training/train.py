@@ -22,7 +22,8 @@ from .denoiser import DenoiserStage
 from .latents import Latents, prepare_latents
 from .loop import Hardware, Runner, find_hardware
 
-SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0}
+SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0,
+            "S_churn": 40.0, "S_tmin": 0.2, "S_tmax": 3.0}  # churn: decisions/0008
 START_OVER_MODE = 5.0  # pure noise this much wider than the widest mode narrows it by 2 % only; decisions/0005
 
 
@@ -107,7 +108,7 @@ def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingCo
     weights = folder / "weights.safetensors"
     digest = save_networks(weights, networks, reference, {"name": name})
     card = {
-        "id": name, "version": time.strftime("%Y.%m.%d", time.gmtime()), "anatomy": pack.anatomy,
+        "id": name, "version": time.strftime("%Y.%m.%d.%H%M", time.gmtime()), "anatomy": pack.anatomy,
         "weights": weights.name, "sha256": digest, "sampling": sampling, "licence": "Apache-2.0",
         "program": __version__, **about,
         "training": {"cases": figures.pop("maps", len(pack)), "hardware": describe(hardware), "figures": figures,
