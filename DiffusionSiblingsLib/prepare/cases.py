@@ -16,6 +16,7 @@ from ..files import atomic_path
 from ..geometry import Reference, canonicalise, doubts
 from ..labelmap_io import known_labels, read_labelmap
 from ..pack import encode
+from ..repair import repair
 from .quality import reasons_against, volumes_ml
 from .sources import CaseSource
 
@@ -112,7 +113,10 @@ def _cut_out(
 def align_case(
     verdict: Verdict, anatomy: Anatomy, reference: Reference, source: Path, folder: Path, key: str
 ) -> Verdict:
-    """Step two: the canonical map of a case that step one has kept in `source`, run-length coded, or why not."""
+    """Step two: the canonical map of a case that step one has kept in `source`, run-length coded, or why not.
+
+    The map is repaired like a sibling: a model learns walls that are too thin for the grid as contacts.
+    """
     try:
         arrays = load_arrays(source, verdict.name)
         found = canonicalise(arrays["labels"], arrays["affine"], anatomy, reference)
@@ -121,5 +125,6 @@ def align_case(
     doubt = doubts(arrays["labels"], arrays["affine"], anatomy, reference, found.agreement)
     reasons = (doubt,) if doubt else ()
     agreement = None if np.isnan(found.agreement) else found.agreement
+    repaired = repair(found.labels, anatomy).labels
     result = Verdict(verdict.name, reasons, verdict.volumes, found.outside_ml, agreement, key)
-    return _store(folder, result, {} if reasons else {"code": encode(found.labels)})
+    return _store(folder, result, {} if reasons else {"code": encode(repaired.astype(np.uint8))})

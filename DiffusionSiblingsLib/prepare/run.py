@@ -29,7 +29,7 @@ from .contact_sheet import write_contact_sheets
 from .mean import cohort_reference
 from .sources import CaseSource, find_cases, with_splits
 
-VERSION = 1  # raised when the same input would give another data set
+VERSION = 2  # raised when the same input would give another data set
 SHOWN = 8
 
 Item = TypeVar("Item")

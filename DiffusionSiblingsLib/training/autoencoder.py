@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..anatomy import load_anatomy
 from ..nn.vae import Autoencoder, kl_to_standard_normal, sample_posterior
 from .augment import identity_coordinates, random_pose, smooth_displacement, warp_labels
 from .config import AugmentConfig, TrainingConfig
@@ -16,30 +19,58 @@ from .loop import Hardware
 class AutoencoderLoss(nn.Module):
     """Cross-entropy of the convolution decoder on every voxel and of the field on random voxels, plus KL.
 
-    kl_weight multiplies the KL of a whole 128^3 map in nats against the mean cross-entropy of a voxel.
+    kl_weight multiplies the KL of a whole 128^3 map in nats against the mean cross-entropy of a voxel. apart: pairs of
+    labels that must not touch; the voxels between them count wall_weight times, as those between touching cells do for
+    the U-Net of Ronneberger et al. 2015.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, apart: Sequence[tuple[int, int]] = ()) -> None:
         super().__init__()
         self.net = Autoencoder(config.autoencoder)
-        self.points, self.kl_weight = config.field_points, config.kl_weight
+        self.points, self.surface_share = config.field_points, config.surface_share
+        self.kl_weight, self.wall_weight, self.apart = config.kl_weight, config.wall_weight, tuple(apart)
 
     def forward(self, labels: Tensor) -> dict[str, Tensor]:
         """labels: (B, s, s, s) uint8 -> the terms of the loss."""
         mean, logvar = self.net.encode(labels)
         z = sample_posterior(mean, logvar)
         target = labels.long()
-        terms = {"conv": F.cross_entropy(self.net.decoder(z).float(), target)}
+        weight = self.weights(labels)
+        conv = F.cross_entropy(self.net.decoder(z).float(), target, reduction="none")
+        terms = {"conv": (weight * conv).mean()}
         whole_map = 128**3 / labels[0].numel()
         terms["kl"] = self.kl_weight * whole_map * kl_to_standard_normal(mean, logvar).mean()
         if self.net.field is not None:
-            voxels = torch.randint(target[0].numel(), (target.shape[0], self.points), device=target.device)
+            voxels = self.draw_voxels(labels)
             size = torch.tensor(target.shape[1:], device=target.device)
             index = torch.stack(torch.unravel_index(voxels, target.shape[1:]), dim=-1)  # (B, N, 3) z y x
             points = ((2 * index + 1) / size - 1).flip(-1)  # x y z in [-1, 1]
             logits = self.net.field.at(self.net.field.features(z), points).float()
-            terms["field"] = F.cross_entropy(logits.transpose(1, 2), target.flatten(1).gather(1, voxels))
+            field = F.cross_entropy(logits.transpose(1, 2), target.flatten(1).gather(1, voxels), reduction="none")
+            terms["field"] = (weight.flatten(1).gather(1, voxels) * field).mean()
         return terms
+
+    def weights(self, labels: Tensor) -> Tensor:
+        """labels: (B, s, s, s) uint8 -> the voxels' weights, float32: wall_weight between labels `apart`."""
+        weight = torch.ones(labels.shape, device=labels.device)
+        for a, b in self.apart if self.wall_weight != 1 else ():
+            near = [F.max_pool3d((labels == label).float()[:, None], 5, stride=1, padding=2)[:, 0] for label in (a, b)]
+            weight[(near[0] * near[1] > 0) & (labels != a) & (labels != b)] = self.wall_weight
+        return weight
+
+    def draw_voxels(self, labels: Tensor) -> Tensor:
+        """labels: (B, s, s, s) uint8 -> (B, points) int64 flat indices: `surface_share` of them where labels meet, as
+        almost all that a decoder still has to learn is there; the others anywhere.
+        """
+        anywhere = torch.randint(labels[0].numel(), (len(labels), self.points), device=labels.device)
+        count = round(self.surface_share * self.points)
+        if not count:
+            return anywhere
+        values = labels.float()[:, None]
+        top, bottom = (F.max_pool3d(sign * values, 3, stride=1, padding=1) for sign in (1, -1))
+        meets = (top != -bottom).flatten(1).float() + 1e-6  # a crop of one label alone has no surface
+        anywhere[:, :count] = torch.multinomial(meets, count, replacement=True)
+        return anywhere
 
 
 class AutoencoderStage:
@@ -52,7 +83,9 @@ class AutoencoderStage:
                  anatomy: str = "heart") -> None:
         self.config, self.train, self.validation, self.hardware = config, train, validation, hardware
         self.anatomy = anatomy
-        self.model: nn.Module = AutoencoderLoss(config)
+        rules = load_anatomy(anatomy)
+        apart = [(rules.label_of(a), rules.label_of(b)) for a, b in (c.pair for c in rules.forbidden_contacts)]
+        self.model: nn.Module = AutoencoderLoss(config, apart)
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch of crops -> total loss and its terms."""
@@ -130,7 +163,6 @@ def decode_field(net: Autoencoder, z: Tensor, shape: torch.Size) -> Tensor:
 def violation_percent(labels: Tensor, anatomy: str) -> float | None:
     """Failed topological checks of a map in percent, half resolution; None where cc3d is not installed."""
     try:
-        from ..anatomy import load_anatomy
         from ..metrics.topology import check
     except ModuleNotFoundError:
         return None

@@ -50,7 +50,8 @@ class TrainingConfig:
     """Everything that decides a training run but the data, the device and the time.
 
     decoder_stage: both decoders once more on the finished latents, None to leave it out. modes: number of widest modes
-    in which the denoiser has a linear estimate beside the network; 0 for none.
+    in which the denoiser has a linear estimate beside the network; 0 for none. surface_share: part of the field's
+    points drawn where labels meet. wall_weight: of a voxel between two tissues that must not touch, in the loss.
     """
 
     name: str
@@ -63,6 +64,8 @@ class TrainingConfig:
     denoiser_augment: AugmentConfig = field(default_factory=AugmentConfig)
     crop: int = 64
     field_points: int = 16384
+    surface_share: float = 0.0
+    wall_weight: float = 1.0
     kl_weight: float = 2.5e-8
     latent_variants: int = 3
     ln_sigma_mean: float = 0.0

@@ -11,12 +11,14 @@ import pytest
 from frames import heart_on
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 import DiffusionSiblingsLib.prepare.run as run
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.errors import InputError, OutputError
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.metrics.topology import check
 from DiffusionSiblingsLib.pack import read_pack
 from DiffusionSiblingsLib.prepare import prepare
 from DiffusionSiblingsLib.prepare.quality import reasons_against
@@ -88,6 +90,16 @@ def test_good_cases_are_packed_and_bad_ones_get_a_reason(source: Path, tmp_path:
     assert all(set(np.unique(pack.labels(i))) == set(range(7)) for i in range(6))
     assert summary.sheets[0].read_bytes()[:4] == b"\x89PNG"
     assert "6 cases" in str(summary) and "6 rejected" in str(summary)
+
+
+def test_maps_are_repaired_so_that_no_model_learns_contacts(source: Path, tmp_path: Path) -> None:
+    touching = heart()
+    touching[ndimage.binary_dilation(touching == 5, iterations=2) & np.isin(touching, (0, 6))] = 5  # LA grows onto RA
+    assert not check(touching, HEART).checks["LA-RA no contact"]
+    save(source / "touching.nii.gz", touching)
+    pack = read_pack(prepare(source, tmp_path / "out", HEART, jobs=1).pack)
+    assert "touching" in [case.name for case in pack.cases]
+    assert all(check(pack.labels(i), HEART).checks["LA-RA no contact"] for i in range(len(pack)))
 
 
 def test_a_second_call_has_nothing_to_do_until_something_changes(

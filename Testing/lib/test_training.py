@@ -27,7 +27,7 @@ from DiffusionSiblingsLib.training.augment import (
     smooth_displacement,
     warp_labels,
 )
-from DiffusionSiblingsLib.training.autoencoder import AutoencoderStage, dice_per_class
+from DiffusionSiblingsLib.training.autoencoder import AutoencoderLoss, AutoencoderStage, dice_per_class
 from DiffusionSiblingsLib.training.config import (
     AugmentConfig,
     StageConfig,
@@ -137,6 +137,24 @@ sys.meta_path.insert(0, Blocker())
 import DiffusionSiblingsLib.training.train
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_voxels_between_tissues_that_must_not_touch_count_more() -> None:
+    labels = torch.zeros(1, 16, 16, 16, dtype=torch.uint8)
+    labels[0, :, :, :6], labels[0, :8, :, 7:10], labels[0, 8:, :, 11:14] = 5, 6, 6  # a wall of one voxel, and of five
+    weights = AutoencoderLoss(dataclasses.replace(CONFIG, wall_weight=4.0), [(5, 6)]).weights(labels)
+    assert (weights[0, :8, :, 6] == 4).all() and (weights[0, :, :, 10:] == 1).all()
+    assert (weights[labels != 0] == 1).all() and (weights[0, 10:] == 1).all()
+    assert (AutoencoderLoss(CONFIG, [(5, 6)]).weights(labels) == 1).all()
+
+
+def test_the_field_learns_at_surfaces() -> None:
+    labels = torch.zeros(2, 16, 16, 16, dtype=torch.uint8)
+    labels[0, :, :, 8:] = 1
+    drawn = AutoencoderLoss(dataclasses.replace(CONFIG, surface_share=0.75)).draw_voxels(labels)
+    assert drawn.shape == (2, 64) and int(drawn.max()) < 16**3
+    at_surface = torch.isin(drawn[0] % 16, torch.tensor([7, 8]))
+    assert at_surface[:48].all() and not at_surface[48:].all()
 
 
 def test_dice_per_class() -> None:
