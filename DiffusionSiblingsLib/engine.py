@@ -120,7 +120,7 @@ class Engine:
             indices = range(low, min(low + self.compute.batch, stop))
             began = time.perf_counter()
             report = _over_whole(progress, indices, request)
-            sampler = Sampler(self.denoiser, schedule, churn=self.churn, progress=report)
+            sampler = Sampler(self.denoiser, schedule, churn=self.churn, progress=report, modes=self.denoiser.modes)
             z = self.sample(request, sampler, indices, twin, mask)
             seconds = (time.perf_counter() - began) / len(indices)
             for row, k in enumerate(indices):
@@ -129,8 +129,7 @@ class Engine:
     def schedule(self, request: Request) -> Schedule:
         """The model's noise schedule with the request's number of steps."""
         sampling = self.card.sampling
-        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"],
-                        sampling.get("sigma_start"))
+        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
 
     def mask(self, scope: Scope | None, twin: Encoded | None) -> tuple[Tensor | None, int]:
         """Preserved latents of an inpainting (1, 1, d, h, w) bool and the dilations used; None for other edits.

@@ -20,8 +20,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a model and of its files:
 @dataclass(frozen=True)
 class ModelCard:
     """id, version, anatomy: names. folder: where the card lies. weights: file name; sha256: of that file.
-    sampling: sigma_min, sigma_max, rho, sigma_data; sigma_start where it is not sigma_max, S_churn, S_tmin and S_tmax
-    where the sampler churns. card: the whole JSON document.
+    sampling: sigma_min, sigma_max, rho, sigma_data; S_churn, S_tmin and S_tmax where the sampler churns. card: the
+    whole JSON document.
     """
 
     id: str

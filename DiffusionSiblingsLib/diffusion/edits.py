@@ -21,8 +21,7 @@ Method = Literal["replace", "guidance"]
 
 def generate(sampler: Sampler, noise: SampleNoise) -> Tensor:
     """New latents from pure noise. Returns (B, C, d, h, w) in the state's dtype."""
-    sigmas = sampler.schedule.sigmas()
-    return sampler.run(float(sigmas[0]) * noise("start"), sigmas, noise)
+    return sampler.run(sampler.start(noise), sampler.schedule.sigmas(), noise)
 
 
 def perturb(sampler: Sampler, z_seed: Tensor, psi: float, noise: SampleNoise) -> Tensor:
@@ -68,13 +67,15 @@ def inpaint(sampler: Sampler, z_seed: Tensor, mask: Tensor, noise: SampleNoise, 
 
 def _start(sampler: Sampler, z_seed: Tensor, psi: float, noise: SampleNoise) -> Tensor:
     """(B, C, d, h, w): the twin noised to sigma(psi); nothing but noise at psi = 1."""
-    sigma, dtype = sampler.schedule.sigma_of(psi), state_dtype(noise.device)
+    dtype = state_dtype(noise.device)
     if z_seed.shape[1:] != noise.shape[1:] or len(z_seed) not in (1, noise.shape[0]):
         raise InputError("The twin's latents do not fit the noise", value=tuple(z_seed.shape), rule=f"{noise.shape}")
     z = z_seed.to(noise.device, dtype).expand(noise.shape)
     if psi == 0:
         return z.clone()
-    return sigma * noise("start").to(dtype) + (z if psi < 1 else 0)
+    if psi == 1:
+        return sampler.start(noise)
+    return z + sampler.schedule.sigma_of(psi) * noise("start").to(dtype)
 
 
 @dataclass(frozen=True)

@@ -68,17 +68,13 @@ class Schedule:
     """Noise levels from sigma_max down to sigma_min in steps of sigma^(1/rho), npj Eq. 4, then 0.
 
     steps: N, the number of solver steps of the whole schedule. The defaults are those of the npj paper.
-    sigma_start: where sampling from pure noise begins, sigma_max by default. Sigma_max n lacks the latents' own
-    variance; where their largest mode is as wide as sigma_max (size, on a 16^3 x 16 grid), every sample comes out too
-    near the mean (docs/decisions/0005-start-above-sigma-max.md). The lead-in from sigma_start to sigma_max takes steps
-    of a factor of sqrt(2) at most, on top of N. Raises InputError for numbers that are no schedule.
+    Raises InputError for numbers that are no schedule.
     """
 
     steps: int = 50
     sigma_min: float = 2e-3
     sigma_max: float = 80.0
     rho: float = 3.0
-    sigma_start: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or isinstance(self.steps, bool) or self.steps < 1:
@@ -88,22 +84,17 @@ class Schedule:
             raise InputError("The noise schedule cannot be used",
                              value=f"sigma_min {self.sigma_min}, sigma_max {self.sigma_max}, rho {self.rho}",
                              rule="0 < sigma_min < sigma_max and rho > 0")
-        if self.sigma_start is not None and not self.sigma_max <= self.sigma_start < math.inf:
-            raise InputError("The noise schedule cannot be used", value=f"sigma_start {self.sigma_start}",
-                             rule=f"not below sigma_max, {self.sigma_max}")
 
     def sigmas(self) -> Tensor:
-        """(lead-in + N + 1,) float64: sigma_start ..., sigma_0 = sigma_max ... sigma_(N-1) = sigma_min, sigma_N = 0."""
-        return torch.tensor([*self._lead_in(), *map(self._sigma_at, range(self.steps + 1))], dtype=torch.float64)
+        """(N + 1,) float64: sigma_0 = sigma_max ... sigma_(N-1) = sigma_min, sigma_N = 0."""
+        return torch.tensor([*map(self._sigma_at, range(self.steps + 1))], dtype=torch.float64)
 
     def sigma_of(self, psi: float) -> float:
         """The noise level at which an edit of sampling ratio psi starts: sigma at i = N (1 - psi), whole or not.
 
-        Strictly increasing in psi, from 0 at psi = 0 to sigma_max just below psi = 1, where pure noise of sigma_start
-        takes over; docs/decisions/0001-sampling-ratio.md.
+        Strictly increasing in psi, from 0 at psi = 0 to sigma_max at psi = 1; docs/decisions/0001-sampling-ratio.md.
         """
-        i = self._index(psi)
-        return self._sigma_at(i) if i or self.sigma_start is None else self.sigma_start
+        return self._sigma_at(self._index(psi))
 
     def from_ratio(self, psi: float) -> Tensor:
         """(n + 1,) float64: sigma(psi), then the whole steps that are left, ending in 0; n = ceil(psi N) solver steps.
@@ -125,12 +116,6 @@ class Schedule:
                              hint="0.2 changes small features, 0.5 the shape of chambers, 1 replaces the heart")
         i = self.steps * (1 - psi)
         return float(round(i)) if abs(i - round(i)) < _WHOLE * self.steps else i
-
-    def _lead_in(self) -> list[float]:
-        """The noise levels above sigma_max, falling by equal factors."""
-        rise = (self.sigma_start or self.sigma_max) / self.sigma_max
-        count = math.ceil(2 * math.log2(rise) - _WHOLE)
-        return [self.sigma_max * rise ** (1 - j / count) for j in range(count)]
 
     def _sigma_at(self, i: float) -> float:
         """npj Eq. 4 for any real i in [0, N - 1]; from there sigma^(1/rho) goes to 0 at i = N in a straight line."""

@@ -38,6 +38,17 @@ class Modes:
         """The same on a device."""
         return Modes(self.mean.to(device), self.vectors.to(device), self.variances.to(device))
 
+    def marginal(self, noise: Tensor, sigma: float) -> Tensor:
+        """What Gaussian latents with these modes look like at noise level sigma, in place of sigma n alone.
+
+        noise: (B, C, d, h, w), standard normal. Returns the same shape and dtype: mean + sigma n, and along every mode
+        of variance v the component of n times sqrt(sigma^2 + v); docs/decisions/0005-start-from-the-marginal.md.
+        """
+        basis = self.vectors.flatten(1).to(noise)
+        widened = (self.variances.to(noise) + sigma**2).sqrt() - sigma
+        along = noise.flatten(1) @ basis.T * widened @ basis
+        return self.mean.to(noise) + sigma * noise + along.reshape(noise.shape)
+
     def blend(self, z0_hat: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
         """Along the modes, moves a network's estimate towards the best linear one; elsewhere it stays as it is.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError, ModelError
 from .edm import Denoiser, Schedule
+from .modes import Modes
 from .noise import SampleNoise, state_dtype
 
 Hook = Callable[[Tensor, Tensor, float, int], Tensor]  # (z0_hat, z, sigma, step) -> z0_hat; guidance plugs in here
@@ -50,7 +51,10 @@ class Churn:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything about a run but its latents: the denoiser, the schedule, the solver, and who listens in."""
+    """Everything about a run but its latents: the denoiser, the schedule, the solver, and who listens in.
+
+    modes: the widest modes of the latents, where known; sampling from noise then starts from their spread.
+    """
 
     denoiser: Denoiser
     schedule: Schedule = field(default_factory=Schedule)
@@ -58,6 +62,12 @@ class Sampler:
     churn: Churn = field(default_factory=Churn)
     hook: Hook | None = None
     progress: Progress | None = None
+    modes: Modes | None = None
+
+    def start(self, noise: SampleNoise) -> Tensor:
+        """(B, C, d, h, w) at sigma_max, without a trace of a twin: noise, as wide along the latents' modes as they."""
+        sigma, n = self.schedule.sigma_max, noise("start").to(state_dtype(noise.device))
+        return sigma * n if self.modes is None else self.modes.marginal(n, sigma)
 
     def run(self, z: Tensor, sigmas: Tensor, noise: SampleNoise, replace: Replace | None = None,
             resample: int = 1) -> Tensor:

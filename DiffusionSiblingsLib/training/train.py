@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..diffusion.modes import Modes
 from ..errors import InputError
 from ..export.card import write_card
 from ..nn.checkpoint import Networks, save_networks
@@ -19,12 +18,11 @@ from .autoencoder import AutoencoderStage, DecoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort
 from .denoiser import DenoiserStage
-from .latents import Latents, prepare_latents
+from .latents import prepare_latents
 from .loop import Hardware, Runner, find_hardware
 
 SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0,
             "S_churn": 40.0, "S_tmin": 0.2, "S_tmax": 3.0}  # churn: decisions/0008
-START_OVER_MODE = 5.0  # pure noise this much wider than the widest mode narrows it by 2 % only; decisions/0005
 
 
 def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
@@ -74,7 +72,7 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
                         (modes.mean, modes.vectors, modes.variances) if modes is not None else None)
     figures["maps"] = len(train_set)
     return write_model(out / "model", networks, read_pack(dataset), config, figures, hardware, about or {},
-                       sampling_of(latents))
+                       dict(SAMPLING))
 
 
 def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: bool) -> TrainingConfig:
@@ -91,12 +89,6 @@ def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: b
         return config
     none = dataclasses.replace(config.autoencoder_stage, steps=0)
     return dataclasses.replace(config, autoencoder_stage=none, decoder_stage=None)
-
-
-def sampling_of(latents: Latents) -> dict[str, float]:
-    """The noise schedule for these latents: the papers', led in from well above the widest mode."""
-    width = float(Modes.of(latents.values[:, 0], 1).variances.sqrt().sum())  # of the one mode, or none of one case
-    return {**SAMPLING, "sigma_start": max(SAMPLING["sigma_max"], float(round(START_OVER_MODE * width)))}
 
 
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],

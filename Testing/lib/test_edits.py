@@ -11,6 +11,7 @@ from torch import Tensor
 
 from DiffusionSiblingsLib.diffusion.edits import generate, inpaint, latent_mask, perturb
 from DiffusionSiblingsLib.diffusion.edm import Schedule
+from DiffusionSiblingsLib.diffusion.modes import Modes
 from DiffusionSiblingsLib.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.diffusion.sample import Churn, Sampler
 from DiffusionSiblingsLib.diffusion.similarity import MaskedSimilarity
@@ -299,15 +300,27 @@ def test_stored_numbers() -> None:
 STORED = [0.17192742, -1.69149111]
 
 
-def test_pure_noise_of_sigma_max_narrows_a_wide_mode_and_the_lead_in_restores_it() -> None:
+@pytest.mark.parametrize("edit", ["generate", "perturb", "inpaint"])
+def test_pure_noise_narrows_a_wide_mode_and_the_marginal_keeps_it(edit: str) -> None:
     """Gaussian latents with one mode as wide as the heart's size (sd 62): the exact denoiser is known."""
-    width = 62.0
+    width, mean = 62.0, 7.0
+    modes = Modes(torch.full((1, 1, 1, 2), mean), torch.tensor([[[[[1.0, 0.0]]]]]), torch.tensor([width**2]))
 
-    def spread(schedule: Schedule) -> float:
-        noise = SampleNoise(0, range(512), (1, 1, 1, 1))
-        sampler = Sampler(lambda z, sigma: z * width**2 / (width**2 + sigma**2), schedule)
-        return float(generate(sampler, noise).std()) / width
+    def drawn(modes: Modes | None) -> torch.Tensor:
+        noise = SampleNoise(0, range(512), (1, 1, 1, 2))
+        variances = torch.tensor([width**2, 1.0], dtype=torch.float64)
+        sampler = Sampler(lambda z, sigma: mean + (z - mean) * variances / (variances + sigma**2), modes=modes)
+        twin = torch.full((1, 1, 1, 1, 2), 1e6)
+        if edit == "generate":
+            z = generate(sampler, noise)
+        elif edit == "perturb":
+            z = perturb(sampler, twin, 1.0, noise)
+        else:
+            z = inpaint(sampler, twin, torch.zeros(1, 1, 1, 1, 2, dtype=torch.bool), noise)
+        return z.reshape(512, 2)
 
-    assert spread(Schedule()) == pytest.approx(80 / (80**2 + width**2) ** 0.5, abs=0.08)
-    assert spread(Schedule(sigma_start=320.0)) == pytest.approx(1.0, abs=0.08)
-    assert spread(Schedule(sigma_start=320.0)) / spread(Schedule()) > 1.2
+    narrowed = drawn(None)[:, 0].std() / width
+    assert float(narrowed) == pytest.approx(80 / (80**2 + width**2) ** 0.5, abs=0.08)
+    full = drawn(modes)
+    assert float(full[:, 0].std() / width) == pytest.approx(1.0, abs=0.08) and float(full[:, 1].std()) < 1.2
+    assert full.mean(0).tolist() == pytest.approx([mean, mean], abs=4 * width / 512**0.5)

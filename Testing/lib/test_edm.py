@@ -149,14 +149,3 @@ def test_impossible_schedules_are_refused(wrong: dict[str, float]) -> None:
         Schedule(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_start_above_sigma_max_leads_in_by_equal_factors_and_leaves_the_rest_alone() -> None:
-    plain, led = Schedule(steps=20), Schedule(steps=20, sigma_start=320.0)
-    levels = led.sigmas()
-    assert len(levels) == len(plain.sigmas()) + 4
-    assert torch.allclose(levels[:5], 320.0 * 0.5 ** (torch.arange(5, dtype=torch.float64) / 2))
-    assert torch.equal(levels[4:], plain.sigmas())
-    assert led.sigma_of(1) == 320.0 and torch.equal(led.from_ratio(1), levels)
-    assert led.sigma_of(0.8) == plain.sigma_of(0.8) and torch.equal(led.from_ratio(0.8), plain.from_ratio(0.8))
-    assert torch.equal(Schedule(steps=20, sigma_start=80.0).sigmas(), plain.sigmas())
-    with pytest.raises(InputError, match="sigma_start"):
-        Schedule(sigma_start=79.0)
