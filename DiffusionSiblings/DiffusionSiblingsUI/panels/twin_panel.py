@@ -9,7 +9,6 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
-from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsUI import painted_image, terminology
 from DiffusionSiblingsUI.grid import to_world
@@ -41,7 +40,6 @@ class TwinPanel(VTKObservationMixin):
         self._observed: Any = None
         self._suggested_for: Any = None
         self._ids: list[str] = []  # segment ids of the table's rows
-        self._anatomy: Anatomy | None = None
         self._set_up_table()
         self.ui.twinSelector.setMRMLScene(slicer.mrmlScene)
         self.ui.twinSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_twin_chosen)
@@ -49,27 +47,10 @@ class TwinPanel(VTKObservationMixin):
         self.ui.imageButton.connect("clicked()", self._on_image)
         self.refresh()
 
-    @property
-    def anatomy(self) -> Anatomy:
-        """The tissues that there are; read when it is first needed."""
-        if self._anatomy is None:
-            self._anatomy = load_anatomy()
-        return self._anatomy
-
-    @property
-    def node(self) -> Any:
-        """The chosen segmentation node, None if there is none."""
-        return self.context.parameters.twin if self.context.parameters is not None else None
-
-    def tissues(self) -> dict[str, str | None]:
-        """Segment id -> tissue id as the table shows it; empty without a twin."""
-        node = self.node
-        return terminology.chosen_tissues(node, self._overrides_text(), self.anatomy) if node is not None else {}
-
     def refresh(self) -> None:
         """Shows what the parameter node and the segmentation say now; cheap if nothing changed."""
         self._suggest()
-        node = self.node
+        node = self.context.twin
         self.widget.enabled = self.context.parameters is not None
         self._observe(node)
         if self.ui.twinSelector.currentNode() is not node:
@@ -142,10 +123,10 @@ class TwinPanel(VTKObservationMixin):
             self.context.changed()
 
     def _on_tissue_chosen(self, identifier: str, tissue: str) -> None:
-        node = self.node
+        node = self.context.twin
         text = self._overrides_text()
         overrides = terminology.read_overrides(text, node)
-        found = terminology.match_tissues(node, self.anatomy).get(identifier) or ""
+        found = terminology.match_tissues(node, self.context.anatomy).get(identifier) or ""
         if tissue == found:
             overrides.pop(identifier, None)
         else:
@@ -159,7 +140,7 @@ class TwinPanel(VTKObservationMixin):
         """Paints the image that the Segment Editor wants."""
         try:
             with slicer.util.WaitCursor():
-                painted_image.paint_image(self.node, self.tissues())
+                painted_image.paint_image(self.context.twin, self.context.tissue_of)
         except SiblingsError as error:
             self.context.show_error(error)
         self.refresh()
@@ -171,8 +152,8 @@ class TwinPanel(VTKObservationMixin):
 
     def _keep(self, overrides: dict[str, str]) -> None:
         """Writes the corrections into the parameter node and tells the other panels."""
-        parameters = self.context.parameters
-        parameters.tissue_overrides = terminology.write_overrides(parameters.tissue_overrides, self.node, overrides)
+        parameters, twin = self.context.parameters, self.context.twin
+        parameters.tissue_overrides = terminology.write_overrides(parameters.tissue_overrides, twin, overrides)
         self.refresh()
         self.context.changed()
 
@@ -186,8 +167,8 @@ class TwinPanel(VTKObservationMixin):
 
     def _show_table(self, node: Any, overrides: dict[str, str]) -> None:
         table = self.ui.tissueTable
-        mapping = self.tissues()
-        known = terminology.match_tissues(node, self.anatomy) if node is not None else {}
+        mapping = self.context.tissue_of
+        known = terminology.match_tissues(node, self.context.anatomy) if node is not None else {}
         self._ids = sorted(mapping, key=lambda identifier: known[identifier] is None)  # the heart before all else
         for row in range(len(mapping), table.rowCount):
             table.cellWidget(row, 1).hide()  # it is deleted later, and would be drawn until then
@@ -195,10 +176,10 @@ class TwinPanel(VTKObservationMixin):
         for row, identifier in enumerate(self._ids):
             tissue = mapping[identifier]
             segment = node.GetSegmentation().GetSegment(identifier)
-            said, why = BY_TEXT[terminology.found_by(node, identifier, tissue, overrides, self.anatomy)]
+            said, why = BY_TEXT[terminology.found_by(node, identifier, tissue, overrides, self.context.anatomy)]
             table.setItem(row, 0, _item(segment.GetName() or identifier, swatch(segment.GetColor())))
             box = table.cellWidget(row, 1) or self._add_tissue_box(row)
-            box.setCurrentIndex(self.anatomy.ids.index(tissue) + 1 if tissue else 0)
+            box.setCurrentIndex(self.context.anatomy.ids.index(tissue) + 1 if tissue else 0)
             table.setItem(row, 2, _item(said, tip=why))
         table.visible = bool(mapping)
         if mapping:
@@ -212,9 +193,9 @@ class TwinPanel(VTKObservationMixin):
         box.elideMode = qt.Qt.ElideRight
         box.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)
         box.addItem(NO_TISSUE)
-        for known in self.anatomy.tissues:
+        for known in self.context.anatomy.tissues:
             box.addItem(known.name)
-        choices = ("", *self.anatomy.ids)
+        choices = ("", *self.context.anatomy.ids)
         box.connect("activated(int)", lambda index: self._on_tissue_chosen(self._ids[row], choices[index]))
         height = box.sizeHint.height()
         self.ui.tissueTable.setRowHeight(row, height)
@@ -234,13 +215,13 @@ class TwinPanel(VTKObservationMixin):
         """The warning, "" if the twin can be used, and remarks."""
         if node is None:
             return INVITATION, []
-        mapping = self.tissues()
-        warning = terminology.twin_warning(node, mapping, self.anatomy)
+        mapping = self.context.tissue_of
+        warning = terminology.twin_warning(node, mapping, self.context.anatomy)
         try:
             to_world(node)
         except SiblingsError as error:
             warning = warning or f"{error.what}: {error.value}. What to do: {error.hint}."
-        remarks = terminology.twin_remarks(node, mapping, self.anatomy)
+        remarks = terminology.twin_remarks(node, mapping, self.context.anatomy)
         if mapping and not node.GetSegmentation().ContainsRepresentation(LABELMAP):
             remarks.append("Its surfaces are turned into voxels on a copy; for speed, convert them once yourself.")
         return warning, remarks
