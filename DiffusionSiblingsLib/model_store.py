@@ -26,7 +26,7 @@ T = TypeVar("T")
 Steps = Generator[float, None, T]
 BLOCK = 1 << 20  # bytes hashed between two yields: about a millisecond
 LARGEST_TEXT = 10_000_000  # bytes of a card, and of the header of a weight file
-COMPANIONS = ("README.md", "about.json")  # copied with a model where they are there
+COMPANIONS = ("README.md", "about.json", "cohort.json")  # copied with a model where they are there
 SCHEMA = "1"
 _KINDS = "the folder of a model, its zip file, or its model.json with the weights beside it"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from .labelmap import LabelMap
 from .metrics.topology import TopologyReport
 from .repair import Repair
 from .request import Request
+
+if TYPE_CHECKING:
+    from .control import Achieved
 
 Checks = dict[str, TopologyReport]  # "full", "half"
 
@@ -26,7 +29,9 @@ class Sibling:
     features: 12 morphological features after repair; raw_features: before. volumes: ml of every tissue.
     checks, raw_checks: 12 topological checks at full and half resolution. repair: what was repaired.
     changes: voxels that differ from the twin inside and outside the reach of the edit. conflicts: tissue -> voxels of
-    unknown tissue that it met. timings: seconds. notes: remarks for a person.
+    unknown tissue that it met. timings: seconds.
+    guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
+    a person should know of it (a term that was out of reach, a step that was skipped).
     """
 
     request: Request
@@ -47,6 +52,8 @@ class Sibling:
     dice_to_twin: dict[str, float] = field(default_factory=dict)
     dilations: int | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    guidance: tuple[Achieved, ...] = ()
+    guidance_notes: tuple[str, ...] = ()
 
     @property
     def violation_percent(self) -> float:
@@ -68,6 +75,9 @@ class Sibling:
                       "dice_to_twin": _rounded(self.dice_to_twin),
                       "preserved_voxels_the_decoder_would_have_changed": self.decoder_changes,
                       "mask_dilations": self.dilations}
+        if self.guidance or self.guidance_notes:
+            entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
+                      "guidance_notes": list(self.guidance_notes)}
         return entry
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from .. import __version__
+from ..anatomy import load_anatomy
+from ..cohort import cohort_statistics, write_cohort
 from ..errors import InputError
 from ..export.card import write_card
 from ..nn.checkpoint import Networks, save_networks
@@ -93,7 +95,7 @@ def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: b
 
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],
                 hardware: Hardware, about: dict[str, Any], sampling: dict[str, float]) -> Path:
-    """Writes the weight file and the model card in both forms -> the folder."""
+    """Writes the weight file, the model card in both forms and the cohort's measurements -> the folder."""
     name = config.name if config.name.startswith(pack.anatomy) else f"{pack.anatomy}-{config.name}"
     folder.mkdir(parents=True, exist_ok=True)
     reference = {key: torch.from_numpy(value) for key, value in pack.reference.tensors().items()}
@@ -106,6 +108,7 @@ def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingCo
         "training": {"cases": figures.pop("maps", len(pack)), "hardware": describe(hardware), "figures": figures,
                      "configuration": config.to_json()},
     }
+    write_cohort(folder, cohort_statistics(pack, load_anatomy(pack.anatomy)))
     write_card(folder, card)
     return folder
 
