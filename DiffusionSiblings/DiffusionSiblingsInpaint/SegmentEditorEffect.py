@@ -1,6 +1,6 @@
 """Inpaint: a sibling that differs from the twin in one tissue, or inside a region, and nowhere else."""
 
-# ruff: noqa: N802, N813 - names that Slicer and Qt have given
+# ruff: noqa: N802 - names that Slicer and Qt have given
 from __future__ import annotations
 
 import sys
@@ -15,7 +15,6 @@ from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.effect_base import SiblingsEffect
-from DiffusionSiblingsUI.effect_masking import rules_of
 from DiffusionSiblingsUI.effect_options import Option, put, reveal
 from DiffusionSiblingsUI.effect_work import MODULE_TITLE, Plan, SetUpError
 
@@ -38,14 +37,6 @@ class SegmentEditorEffect(SiblingsEffect):
         Option("Region", "regionComboBox", "selected", "choice", REGIONS),
         Option("Ratio", "ratioSlider", "1", "number"),
     )
-
-    def clone(self) -> Any:
-        """The effect for one more Segment Editor."""
-        import qSlicerSegmentationsEditorEffectsPythonQt as effects
-
-        cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
-        cloned.setPythonSource(__file__.replace("\\", "/"))
-        return cloned
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
@@ -104,13 +95,8 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
             roi = self._roi()
         else:
             segment = self._region_segment()
-        effect = self.scriptedEffect
-        request = Request(
-            "inpaint", ratio=effect.doubleParameter("Ratio"), tissues=tissues, seed=effect.integerParameter("Seed"),
-            region=None if region == "selected" else REGION_TO_COME, steps=effect.integerParameter("Steps"),
-            repair=effect.integerParameter("Repair") == 1,
-            overwrite=rules_of(effect.parameterSetNode()).overwrite != "none",
-        )  # fmt: skip
+        request = Request("inpaint", tissues=tissues, region=None if region == "selected" else REGION_TO_COME,
+                          **self.settings())
         return Plan(Task((request,), node, roi=roi, segment=segment, **settings), node, edited)
 
     def show_options(self) -> None:

@@ -1,6 +1,6 @@
 """Perturb: a sibling of the whole heart, at the scale that the sampling ratio sets."""
 
-# ruff: noqa: N802, N813 - names that Slicer and Qt have given
+# ruff: noqa: N802 - names that Slicer and Qt have given
 from __future__ import annotations
 
 import sys
@@ -14,7 +14,6 @@ from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import Task
 from DiffusionSiblingsUI.effect_base import SiblingsEffect
-from DiffusionSiblingsUI.effect_masking import rules_of
 from DiffusionSiblingsUI.effect_options import Option, put
 from DiffusionSiblingsUI.effect_work import Plan
 
@@ -32,14 +31,6 @@ class SegmentEditorEffect(SiblingsEffect):
     folder = Path(__file__).resolve().parent
     options = (Option("Ratio", "ratioSlider", "0.5", "number"),)
 
-    def clone(self) -> Any:
-        """The effect for one more Segment Editor."""
-        import qSlicerSegmentationsEditorEffectsPythonQt as effects
-
-        cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
-        cloned.setPythonSource(__file__.replace("\\", "/"))
-        return cloned
-
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
         return "<html>" + _("""Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not
@@ -51,10 +42,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         """All tissues of the heart, with the ratio of the options."""
         settings = effect_work.module_settings(node)
         tissues, _anatomy = self.tissues(node)
-        effect, editor = self.scriptedEffect, self.scriptedEffect.parameterSetNode()
-        request = Request("perturb", ratio=effect.doubleParameter("Ratio"), seed=effect.integerParameter("Seed"),
-                          steps=effect.integerParameter("Steps"), repair=effect.integerParameter("Repair") == 1,
-                          overwrite=rules_of(editor).overwrite != "none")
+        request = Request("perturb", **self.settings())
         edited = frozenset(segment for segment, tissue in tissues.items() if tissue)
         return Plan(Task((request,), node, **settings), node, edited)
 

@@ -3,7 +3,7 @@
 An effect says what it edits (`plan`), what is missing for that (`obstacle`), and brings a form with its own options.
 """
 
-# ruff: noqa: N802 - names that Slicer and Qt have given
+# ruff: noqa: N802, N813 - names that Slicer and Qt have given
 from __future__ import annotations
 
 import logging
@@ -31,14 +31,14 @@ LARGEST_SEED = 2**31 - 1  # of a spin box
 
 
 class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
-    """Base of the effects. Subclasses set the class variables and implement `clone`, `helpText`, `plan`."""
+    """Base of the effects. Subclasses set the class variables and implement `helpText` and `plan`."""
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     per_segment: ClassVar[bool] = False
     form_file: ClassVar[str] = ""
     options: ClassVar[tuple[Option, ...]] = ()
-    folder: ClassVar[Path]
+    folder: ClassVar[Path]  # of its SegmentEditorEffect.py and .png
 
     shared_options = (
         Option("Seed", "seedSpinBox", "0", "whole"),
@@ -80,7 +80,22 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         settings = effect_work.module_settings(node)
         return with_overrides(match_tissues(node, anatomy), settings["tissue_of"], anatomy), anatomy
 
+    def settings(self) -> dict[str, Any]:
+        """Settings of a Request that all effects have: ratio, seed, steps, repair, overwrite."""
+        effect, editor = self.scriptedEffect, self.scriptedEffect.parameterSetNode()
+        return {"ratio": effect.doubleParameter("Ratio"), "seed": effect.integerParameter("Seed"),
+                "steps": effect.integerParameter("Steps"), "repair": effect.integerParameter("Repair") == 1,
+                "overwrite": rules_of(editor).overwrite != "none"}
+
     # ---- what Slicer calls
+
+    def clone(self) -> Any:
+        """The effect for one more Segment Editor."""
+        import qSlicerSegmentationsEditorEffectsPythonQt as effects
+
+        cloned = effects.qSlicerSegmentEditorScriptedEffect(None)
+        cloned.setPythonSource((self.folder / "SegmentEditorEffect.py").as_posix())
+        return cloned
 
     def icon(self) -> Any:
         """The icon beside the effect's file."""
