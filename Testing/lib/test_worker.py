@@ -7,14 +7,13 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hearts import ellipsoid_heart, small_model
+from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.engine import Engine
 from DiffusionSiblingsLib.errors import DeviceError, InputError, SiblingsError
@@ -47,16 +46,6 @@ class Listener:
 
     def of(self, event: str) -> list[dict[str, Any]]:
         return [values for values in self.events if values["event"] == event]
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of models with the small one, as $SIBLINGS_MODELS, so that a record's model id finds it."""
-    folder = tmp_path_factory.mktemp("models")
-    small_model(folder / "small")
-    os.environ["SIBLINGS_MODELS"] = str(folder)
-    yield folder
-    del os.environ["SIBLINGS_MODELS"]
 
 
 @pytest.fixture(scope="module")

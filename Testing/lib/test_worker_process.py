@@ -12,22 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hearts import small_model
 
 from DiffusionSiblingsLib.request import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ("-m", "DiffusionSiblingsLib.worker")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of models with the small one, as $SIBLINGS_MODELS, so that a record's model id finds it."""
-    folder = tmp_path_factory.mktemp("models")
-    small_model(folder / "small")
-    os.environ["SIBLINGS_MODELS"] = str(folder)
-    yield folder
-    del os.environ["SIBLINGS_MODELS"]
 
 
 class Child:
