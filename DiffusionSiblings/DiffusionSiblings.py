@@ -114,12 +114,10 @@ class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
             self.panel.cleanup()
 
     def onReload(self) -> None:  # noqa: N802
-        """Loads the parts anew with the module, for developers; the worker starts again with its next job."""
-        from DiffusionSiblingsUI.session import use_session
+        """Loads the parts anew with the module, for developers."""
+        from DiffusionSiblingsUI.effect_registration import forget_parts
 
-        use_session(None)
-        for name in [name for name in sys.modules if name.startswith("DiffusionSiblingsUI")]:
-            del sys.modules[name]
+        forget_parts()
         ScriptedLoadableModuleWidget.onReload(self)
 
 

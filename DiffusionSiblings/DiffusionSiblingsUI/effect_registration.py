@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 EFFECTS = ("DiffusionSiblingsPerturb", "DiffusionSiblingsInpaint")  # folders, and names of the effects
@@ -23,3 +24,16 @@ def register_effects() -> None:
             effect.self().register()
         else:
             logging.error("DiffusionSiblings: the effect %s could not be loaded from %s", name, path)
+
+
+def forget_parts() -> None:
+    """Has panel and effects loaded anew from their files, for developers; the worker starts again with its next job.
+
+    Segment Editors that are made from now on get the new effects: Slicer copies them by their file. Open ones keep
+    the effects that they have, and those keep the parts that they were made with.
+    """
+    from DiffusionSiblingsUI.session import use_session
+
+    use_session(None)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("DiffusionSiblingsUI", *EFFECTS)]:
+        del sys.modules[name]

@@ -98,6 +98,21 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
             self.assertFalse(adaptor.self().icon().isNull())
             self.assertIn("generative diffusion model", adaptor.self().helpText().lower().replace("\n", " "))
 
+    def test_after_a_reload_new_segment_editors_get_new_effects(self) -> None:
+        """What open ones have goes on working, with the parts that it was made with."""
+        from DiffusionSiblingsUI.effect_registration import forget_parts
+
+        old = self.effect("Perturb")
+        forget_parts()
+        self.addCleanup(forget_parts)  # nothing of the tests that follow is left with what is old
+        another = slicer.qMRMLSegmentEditorWidget()
+        another.setMRMLScene(slicer.mrmlScene)
+        new = another.effectByName("DiffusionSiblingsPerturb").self()
+        self.assertEqual(type(new).__qualname__, type(old).__qualname__)
+        self.assertIsNot(type(new), type(old))
+        self.assertIsNot(type(new).__mro__[1], type(old).__mro__[1], "the new effect stands on the old base")
+        self.press(old, "previewButton")
+
     def test_preview_next_seed_apply_undo_redo(self) -> None:
         """The whole way of a perturbation."""
         effect, twin = self.effect("Perturb"), self.labels()
