@@ -27,7 +27,11 @@ SURFACES = {  # tissue: file, SHA-256
 
 
 def register() -> None:
-    """Puts the samples into the Sample Data module, each once; call it when Slicer has started."""
+    """Puts the samples into the Sample Data module, each once; call it when Slicer has started.
+
+    Only Sample Data's buttons call a customDownloader. SampleDataLogic.downloadSample loads the file as it is, and has
+    no hook for more: `presented` then gives the node its image and clear colours.
+    """
     import slicer
     from SampleData import SampleDataLogic
 
