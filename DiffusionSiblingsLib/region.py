@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,22 @@ def box_mask(box: tuple[float, ...], labelmap: LabelMap) -> BoolArray:
         position = (a[2] * k + a[3])[:, None, None] + (a[1] * j)[None, :, None] + (a[0] * i)[None, None, :]
         inside &= (position >= box[2 * axis]) & (position <= box[2 * axis + 1])
     return inside
+
+
+def parse_box(text: str) -> tuple[float, ...]:
+    """'x0,x1,y0,y1,z0,z1' in RAS mm -> six numbers, each pair in rising order."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    check_box(values, text)
+    return values
+
+
+def check_box(box: tuple[float, ...], text: str | None = None) -> None:
+    """Raises InputError unless these are the corners of a box. text: as the user wrote it, for the message."""
+    pairs = list(zip(box[::2], box[1::2], strict=False))
+    if len(box) != 6 or not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in pairs):
+        raise InputError("The box cannot be used", value=text if text is not None else box,
+                         rule='six numbers "x0,x1,y0,y1,z0,z1" in RAS mm with x0 < x1, y0 < y1, z0 < z1',
+                         hint="read the corners off in Slicer (they are RAS there)")

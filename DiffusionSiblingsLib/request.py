@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .errors import InputError
+from .region import check_box
+
+if TYPE_CHECKING:
+    from .control import Control, Term
 
 Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
 Method = Literal["replace", "guidance"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Guider = Literal["projection", "gradient"]
+Parsing = Literal["auto", "V", "L"]
 
 MAX_SEED = 2**63 - 1
+GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone
+TOLD = 3  # terms that `describe` names
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,9 @@ class Request:
     sampling step of an inpainting is made.
     first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
     overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
+    control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
+    guider: how each step is led there. parsing: what is decoded for it: the whole view (V), the control's points alone
+    (L), or whichever is the quicker (auto).
     """
 
     edit: Edit
@@ -44,10 +54,15 @@ class Request:
     resample: int = 1
     overwrite: bool = False
     repair: bool = True
+    control: Control | None = None
+    guider: Guider = "projection"
+    parsing: Parsing = "auto"
 
     def __post_init__(self) -> None:
         _one_of("edit", self.edit, get_args(Edit))
         _one_of("method", self.method, get_args(Method))
+        _one_of("guider", self.guider, get_args(Guider))
+        _one_of("parsing", self.parsing, get_args(Parsing))
         _whole("count", self.count, 1, 100_000)
         _whole("seed", self.seed, 0, MAX_SEED)
         _whole("first", self.first, 0, 2**32 - 1)
@@ -57,10 +72,12 @@ class Request:
             raise InputError("The sampling ratio cannot be used", value=self.ratio, rule="a number from 0 to 1",
                              hint="0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 ignores the twin")
         if self.box is not None:
-            _check_box(self.box)
+            check_box(self.box)
         if self.edit == "inpaint" and not (self.tissues or self.box or self.region):
             raise InputError("The inpainting has nothing to edit", rule="tissues, a box or a region mask",
                              hint='give --edit LV, --box "x0,x1,y0,y1,z0,z1" or --region mask.nii.gz')
+        if self.control is not None:
+            _check_control(self.control, self)
 
     @property
     def needs_twin(self) -> bool:
@@ -76,13 +93,19 @@ class Request:
         """One short line for tables and pictures."""
         if self.edit == "inpaint":
             where = [*self.tissues, *(["box"] if self.box else []), *([Path(self.region).name] if self.region else [])]
-            return f"edit {' + '.join(where)}" + (f", ratio {self.ratio:g}" if self.ratio < 1 else "")
-        return f"ratio {self.ratio:g}" if self.edit == "perturb" else self.edit
+            words = f"edit {' + '.join(where)}" + (f", ratio {self.ratio:g}" if self.ratio < 1 else "")
+        else:
+            words = f"ratio {self.ratio:g}" if self.edit == "perturb" else self.edit
+        return words if self.control is None else f"{words}, {_guided_words(self.control)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the record."""
-        return {key: list(value) if isinstance(value, tuple) else value
-                for key, value in dataclasses.asdict(self).items()}
+        """Plain values for the record, which holds the whole control; nothing of guidance where there is none."""
+        names = [entry.name for entry in dataclasses.fields(self)]
+        if self.control is None:
+            names = [name for name in names if name not in GUIDANCE]
+        values = {name: getattr(self, name) for name in names}
+        return {name: value.to_json() if name == "control" else list(value) if isinstance(value, tuple) else value
+                for name, value in values.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
@@ -92,25 +115,49 @@ class Request:
             raise InputError("The request has unknown settings", value=", ".join(unknown),
                              rule=f"settings are {', '.join(sorted(known))}", hint="use a record of this version")
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if settings.get("control") is not None:
+            from .control import Control
+
+            settings["control"] = Control.from_json(settings["control"])
         return cls(**settings)
 
 
-def parse_box(text: str) -> tuple[float, ...]:
-    """'x0,x1,y0,y1,z0,z1' in RAS mm -> six numbers, each pair in rising order."""
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
-    _check_box(values, text)
-    return values
+def _check_control(control: Control, request: Request) -> None:
+    """Refuses what no guidance can act on."""
+    from .control import Control
+
+    if not isinstance(control, Control):
+        raise InputError("The control of the request is none", value=type(control).__name__, rule="a Control",
+                         hint="read a file with read_control(path), or make it with preset(...)")
+    if not any(term.on for term in control.terms):
+        raise InputError("The control asks for nothing", value=control.name or f"{len(control.domains)} domains",
+                         rule="at least one term that is on", hint="give a domain a target, or leave the control away")
+    if request.psi == 0:
+        raise InputError("The edit draws nothing, so nothing of it can be guided", value=request.describe(),
+                         rule="generate, or perturb or inpaint at a ratio above 0", hint="a ratio of 0.6 leaves room")
+    if request.edit == "generate" and control.frame != "canonical":
+        raise InputError("The control is of a twin, and a generated heart has none", value=f"frame {control.frame}",
+                         rule='a control in the frame "canonical"',
+                         hint="name the twin, or make the control without one: siblings measure --preset ... --write")
 
 
-def _check_box(box: tuple[float, ...], text: str | None = None) -> None:
-    pairs = list(zip(box[::2], box[1::2], strict=False))
-    if len(box) != 6 or not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in pairs):
-        raise InputError("The box cannot be used", value=text if text is not None else box,
-                         rule='six numbers "x0,x1,y0,y1,z0,z1" in RAS mm with x0 < x1, y0 < y1, z0 < z1',
-                         hint="read the corners off in Slicer (they are RAS there)")
+def _guided_words(control: Control) -> str:
+    """The terms of a control in brief: "guided: RV mass x 1.2, 5 held"."""
+    terms = [term for term in control.terms if term.on]
+    held = [term for term in terms if term.target.times == 1]
+    told = [_term_words(term) for term in terms if term not in held]
+    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
+    return "guided: " + ", ".join([*told[:TOLD], *more, *([f"{len(held)} held"] if held else [])])
+
+
+def _term_words(term: Term) -> str:
+    target = term.target
+    if target.times is not None:
+        return f"{term.domain} {term.quantity} x {target.times:g}"
+    value, sign = (target.value, "") if target.value is not None else (target.plus, "+")
+    if isinstance(value, (int, float)):
+        return f"{term.domain} {term.quantity} {value:{sign}g}"
+    return f"{term.domain} {term.quantity}"  # a matrix is told in full by the record
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

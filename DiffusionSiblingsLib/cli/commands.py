@@ -13,7 +13,8 @@ from ..anatomy import load_anatomy
 from ..errors import InputError
 from ..labelmap_io import known_labels, parse_labels, read_labelmap
 from ..modelcard import ModelCard
-from ..request import Request, parse_box
+from ..region import parse_box
+from ..request import Request
 
 
 def generate(arguments: argparse.Namespace) -> int:

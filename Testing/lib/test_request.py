@@ -7,7 +7,8 @@ import json
 import pytest
 
 from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.request import Request, parse_box
+from DiffusionSiblingsLib.region import parse_box
+from DiffusionSiblingsLib.request import Request
 
 
 def test_a_request_survives_json() -> None:
