@@ -1,0 +1,163 @@
+"""A control: domains, terms and their frame. Becomes absolute targets once the twin is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..anatomy import Anatomy
+from ..errors import InputError
+from ..files import atomic_path
+from .asked import Asked, resolved
+from .checks import fields, rigid, sequence
+from .domain import ControlDomain
+from .limits import check_possible
+from .measure import Measurement
+from .terms import Term
+
+SCHEMA = "siblings-control/1"
+Frame = Literal["world", "canonical"]
+FRAMES = ("world", "canonical")
+
+
+@dataclass(frozen=True)
+class Control:
+    """Domains and what is asked of them.
+
+    frame: of all coordinates, "world" (RAS mm of the twin) or "canonical" (mm of the model's frame, 0 at its centre,
+    x y z order). Raises InputError for two domains of one name, a term on no domain, and targets that no tissue in the
+    domain can have.
+    """
+
+    domains: tuple[ControlDomain, ...]
+    terms: tuple[Term, ...] = ()
+    frame: Frame = "world"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "domains", tuple(self.domains))
+        object.__setattr__(self, "terms", tuple(self.terms))
+        if self.frame not in FRAMES:
+            raise InputError("The control's frame cannot be used", value=repr(self.frame),
+                             rule=f"one of {', '.join(FRAMES)}")
+        names = [domain.name for domain in self.domains]
+        if not names:
+            raise InputError("The control has no domain", rule="at least one control domain")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError("Two control domains have one name", value=", ".join(twice), rule="every name once")
+        for term in self.terms:
+            check_possible(term, self.domain(term.domain))
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Ids of all tissues that a domain measures, each once, in order."""
+        return tuple(dict.fromkeys(tissue for domain in self.domains for tissue in domain.tissues))
+
+    @property
+    def active(self) -> tuple[Term, ...]:
+        """The terms that are on."""
+        return tuple(term for term in self.terms if term.on)
+
+    def domain(self, name: str) -> ControlDomain:
+        """The domain of that name; InputError if there is none."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        known = ", ".join(domain.name for domain in self.domains)
+        raise InputError("The control has no such domain", value=name, rule=f"its domains are {known}")
+
+    def require(self, anatomy: Anatomy) -> None:
+        """InputError unless the anatomy has every tissue that is measured."""
+        for tissue in self.tissues:
+            anatomy.tissue(tissue)
+
+    def moved(self, matrix: object, frame: Frame) -> Control:
+        """The control in another frame: domains, and the targets that have a place or a direction.
+
+        matrix: (4, 4) rigid, mm of this frame -> mm of the other.
+        """
+        motion = rigid(matrix)
+        domains = tuple(domain.moved(motion) for domain in self.domains)
+        return Control(domains, tuple(term.moved(motion) for term in self.terms), frame, self.name)
+
+    def merged(self, other: Control) -> Control:
+        """Both controls in one. A domain that both have is kept once; other names in use get a number."""
+        if other.frame != self.frame:
+            raise InputError("Two controls of different frames cannot be merged",
+                             value=f"{self.frame} and {other.frame}", rule="one frame", hint="move one of them first")
+        domains, renamed = list(self.domains), {}
+        for domain in other.domains:
+            same = next((known for known in domains if known.same_place(domain)), None)
+            if same is None:
+                same = replace(domain, name=_free_name(domain.name, [known.name for known in domains]))
+                domains.append(same)
+            renamed[domain.name] = same.name
+        terms = [*self.terms]
+        for term in other.terms:
+            moved = replace(term, domain=renamed[term.domain])
+            terms += [moved] * (moved not in terms)
+        name = " + ".join(part for part in (self.name, other.name) if part)
+        return Control(tuple(domains), tuple(terms), self.frame, name)
+
+    def resolve(self, measured: Mapping[str, Measurement]) -> tuple[Asked, ...]:
+        """Absolute targets of the terms that are on. measured: domain name -> what the twin has there.
+
+        Raises InputError where a relative target has nothing to refer to, where a target is beyond what the domain can
+        hold, and where two terms ask for different values of the same thing.
+        """
+        return resolved(self.active, {domain.name: domain for domain in self.domains}, measured)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in reading order."""
+        return {"schema": SCHEMA, "name": self.name, "frame": self.frame,
+                "domains": [domain.to_json() for domain in self.domains],
+                "terms": [term.to_json() for term in self.terms]}
+
+    @classmethod
+    def from_json(cls, values: object) -> Control:
+        """The control that `to_json` wrote; InputError for another version and for anything that cannot be used."""
+        what = "The control cannot be read"
+        if not isinstance(values, Mapping) or values.get("schema") != SCHEMA:
+            found = values.get("schema", "none") if isinstance(values, Mapping) else type(values).__name__
+            raise InputError(what, value=f"schema {found}", rule=f"a JSON object of schema {SCHEMA}",
+                             hint="write a control with `siblings measure TWIN --preset NAME --write FILE` and edit it")
+        found = fields(values, what, ("schema", "domains"), ("terms", "frame", "name"))
+        if not isinstance(found.get("name", ""), str):
+            raise InputError(what, value=found["name"], rule="the name is text")
+        domains = sequence(found["domains"], what, "a list of domains")
+        terms = sequence(found.get("terms", []), what, "a list of terms")
+        return cls(tuple(ControlDomain.from_json(entry) for entry in domains),
+                   tuple(Term.from_json(entry) for entry in terms), found.get("frame", "world"), found.get("name", ""))
+
+
+def read_control(path: Path | str, anatomy: Anatomy | None = None) -> Control:
+    """Reads a control from a JSON file; with an anatomy its tissues are checked too. Raises InputError."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("The control file cannot be read", value=f"{path}: {error}",
+                         rule=f"a JSON file of schema {SCHEMA}") from error
+    try:
+        control = Control.from_json(values)
+        if anatomy is not None:
+            control.require(anatomy)
+    except InputError as error:
+        raise InputError(f"{path}: {error.what}", value=error.value, rule=error.rule, hint=error.hint) from error
+    return control
+
+
+def write_control(path: Path | str, control: Control) -> None:
+    """Writes a control as UTF-8 JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(control.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    """`name`, or with the first free number from 2 on."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free

@@ -1,0 +1,232 @@
+"""What is asked of a control domain: one quantity, its target, how near is near enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+
+from ..errors import InputError
+from .checks import (
+    FloatArray,
+    as_rows,
+    as_vector,
+    fields,
+    matrix_rows,
+    number,
+    orthonormal_rows,
+    sequence,
+    text,
+    vector,
+)
+
+Quantity = Literal["mass", "position", "size", "shape", "orientation", "covariance", "betti"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+Value = float | tuple[Any, ...]
+
+# Relative for mass and size; mm for position; difference of shares of the whole size for shape and covariance; degrees.
+_TOLERANCES = {"mass": 0.01, "size": 0.01, "position": 0.5, "shape": 0.02, "covariance": 0.02, "orientation": 5.0,
+               "betti": 0.0}
+_TIMES: tuple[Quantity, ...] = ("mass", "size")
+_PLUS: tuple[Quantity, ...] = ("mass", "size", "position")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Exactly one of: value (absolute), times (a factor on the measured value), plus (added to the measured value)."""
+
+    value: Value | None = None
+    times: float | None = None
+    plus: Value | None = None
+
+    def __post_init__(self) -> None:
+        given = {key: got for key, got in (("value", self.value), ("times", self.times), ("plus", self.plus))
+                 if got is not None}
+        if len(given) != 1:
+            raise InputError("A target cannot be used", value=given or "nothing is asked",
+                             rule="exactly one of value, times and plus")
+
+    @property
+    def kind(self) -> str:
+        """"value", "times" or "plus"."""
+        return "value" if self.value is not None else "times" if self.times is not None else "plus"
+
+    @property
+    def relative(self) -> bool:
+        """Whether it needs a measured value to become absolute."""
+        return self.value is None
+
+
+@dataclass(frozen=True)
+class Term:
+    """One wish: the quantity of a domain should have the target's value.
+
+    domain: name of a ControlDomain of the same Control. quantity, with its value: mass (ml, mm^2 or mm, as the domain
+    is a box, plane or line), position (centroid: 3 numbers, mm), size (trace of the covariance, mm^2), shape
+    (eigenvalues of covariance / size, descending, one per dimension), orientation (rows: eigenvectors in that order,
+    signs do not matter), covariance (covariance / size, 3 x 3), betti (components, loops, voids; None = not asked).
+    tolerance: how near counts as reached, None = `default_tolerance`. weight: for guiders that weigh. on: False keeps
+    the term without using it. Raises InputError for values that cannot be meant.
+    """
+
+    domain: str
+    quantity: Quantity
+    target: Target
+    tolerance: float | None = None
+    weight: float = 1.0
+    on: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "domain", text(self.domain, "A term names no control domain"))
+        if self.quantity not in QUANTITIES:
+            raise InputError("A term's quantity cannot be used", value=repr(self.quantity),
+                             rule=f"one of {', '.join(QUANTITIES)}")
+        if not isinstance(self.target, Target):
+            raise InputError(f"{self.label} has no target", value=repr(self.target), rule="a Target")
+        if not isinstance(self.on, bool):
+            raise InputError(f"{self.label} is neither on nor off", value=repr(self.on), rule="true or false")
+        object.__setattr__(self, "target", _checked_target(self))
+        if self.tolerance is not None:
+            object.__setattr__(self, "tolerance", _from_zero(self.tolerance, f"The tolerance of {self.label}"))
+        object.__setattr__(self, "weight", _from_zero(self.weight, f"The weight of {self.label}"))
+
+    @property
+    def label(self) -> str:
+        """Domain and quantity, for tables and messages: "RV mass"."""
+        return f"{self.domain} {self.quantity}"
+
+    @property
+    def allowed(self) -> float:
+        """The tolerance that holds: the term's own or the default."""
+        return default_tolerance(self.quantity) if self.tolerance is None else self.tolerance
+
+    def moved(self, matrix: FloatArray) -> Term:
+        """The term in another frame: positions, offsets, orientations and covariances turn with it.
+
+        matrix: (4, 4) rigid, mm of this frame -> mm of the other.
+        """
+        target = self.target
+        if target.value is not None:
+            target = Target(value=moved_value(self.quantity, target.value, matrix))
+        elif target.plus is not None and self.quantity == "position":
+            target = Target(plus=as_vector(matrix[:3, :3] @ np.array(target.plus)))
+        return replace(self, target=target)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what has its default is left out."""
+        kind = self.target.kind
+        found: dict[str, Any] = {"domain": self.domain, "quantity": self.quantity,
+                                 kind: plain(getattr(self.target, kind))}
+        if self.tolerance is not None:
+            found["tolerance"] = self.tolerance
+        if self.weight != 1.0:
+            found["weight"] = self.weight
+        if not self.on:
+            found["on"] = False
+        return found
+
+    @classmethod
+    def from_json(cls, values: object) -> Term:
+        """The term that `to_json` wrote; InputError for unknown or missing fields and for impossible values."""
+        found = fields(values, "A term cannot be read", ("domain", "quantity"),
+                       ("value", "times", "plus", "tolerance", "weight", "on"))
+        target = Target(**{key: found.pop(key) for key in ("value", "times", "plus") if key in found})
+        return cls(target=target, **found)
+
+
+def default_tolerance(quantity: Quantity) -> float:
+    """How near counts as reached: relative for mass and size, mm, shares, degrees, and 0 for Betti numbers."""
+    return _TOLERANCES[quantity]
+
+
+def quantity_unit(quantity: Quantity, domain_unit: str) -> str:
+    """Unit of a quantity's values, "" for pure numbers."""
+    return {"mass": domain_unit, "position": "mm", "size": "mm^2"}.get(quantity, "")
+
+
+def moved_value(quantity: Quantity, value: Value, matrix: FloatArray) -> Value:
+    """An absolute value in another frame. matrix: (4, 4) rigid, mm of this frame -> mm of the other."""
+    turn = matrix[:3, :3]
+    if quantity == "position":
+        return as_vector(turn @ np.array(value) + matrix[:3, 3])
+    if quantity == "orientation":
+        return as_rows(np.array(value) @ turn.T)
+    if quantity == "covariance":
+        return as_rows(turn @ np.array(value) @ turn.T)
+    return value
+
+
+def checked_value(quantity: Quantity, value: object, of: str) -> Value:
+    """An absolute value in the quantity's own form; InputError where no tissue can have it."""
+    if quantity in ("mass", "size"):
+        rule = "a number above 0"
+        found = number(value, of, rule)
+        if found <= 0:
+            raise InputError(of, value=found, rule=rule)
+        return found
+    if quantity == "position":
+        return vector(value, of, "three numbers, mm")
+    if quantity == "orientation":
+        return orthonormal_rows(value, of)
+    if quantity == "covariance":
+        return _covariance(value, of)
+    return _shape(value, of) if quantity == "shape" else _betti(value, of)
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, for JSON."""
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _checked_target(term: Term) -> Target:
+    """The term's target with its value in the quantity's own form."""
+    target, quantity, of = term.target, term.quantity, f"The target of {term.label} cannot be used"
+    if target.value is not None:
+        return Target(value=checked_value(quantity, target.value, of))
+    if target.times is not None:
+        if quantity not in _TIMES:
+            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(_TIMES)}")
+        return Target(times=cast("float", checked_value(quantity, target.times, of)))
+    if quantity not in _PLUS:
+        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(_PLUS)}")
+    if quantity == "position":
+        return Target(plus=vector(target.plus, of, "three numbers, mm"))
+    return Target(plus=number(target.plus, of))
+
+
+def _from_zero(value: object, what: str) -> float:
+    rule = "a number from 0"
+    found = number(value, f"{what} cannot be used", rule)
+    if found < 0:
+        raise InputError(f"{what} cannot be used", value=found, rule=rule)
+    return found
+
+
+def _shape(value: object, of: str) -> Value:
+    rule = "shares of the size along the principal axes: from 0, descending, sum 1, one for each dimension"
+    found = tuple(number(item, of, rule) for item in sequence(value, of, rule))
+    falling = all(a >= b - 1e-6 for a, b in pairwise(found))
+    if not 1 <= len(found) <= 3 or min(found) < 0 or not falling or abs(sum(found) - 1) > 1e-3:
+        raise InputError(of, value=found, rule=rule, hint="divide the eigenvalues by their sum")
+    return found
+
+
+def _covariance(value: object, of: str) -> Value:
+    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by size)"
+    rows = matrix_rows(value, of, rule)
+    matrix = np.array(rows)
+    odd = np.abs(matrix - matrix.T).max() > 1e-6 or abs(np.trace(matrix) - 1) > 1e-3
+    if odd or np.linalg.eigvalsh((matrix + matrix.T) / 2).min() < -1e-6:
+        raise InputError(of, value=rows, rule=rule)
+    return rows
+
+
+def _betti(value: object, of: str) -> Value:
+    rule = "(components, loops, voids): whole numbers from 0, None for those not asked, at least one asked"
+    found = sequence(value, of, rule)
+    whole = [n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in found]
+    if len(found) != 3 or not all(whole) or all(n is None for n in found):
+        raise InputError(of, value=found, rule=rule)
+    return tuple(None if n is None else int(n) for n in found)
