@@ -1,1 +1,1 @@
-"""Measurements of label maps: morphology, topology and overlap. Plain layer: numpy and cc3d only."""
+"""Measurements of label maps (morphology, topology, overlap) and of cohorts (features, point clouds). Plain layer."""
