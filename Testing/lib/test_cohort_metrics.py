@@ -131,7 +131,8 @@ def test_damage_worsens_every_figure_step_by_step() -> None:
         assert figures[-1].recall < figures[0].recall - 0.3
     assert all(a.precision >= b.precision for a, b in pairwise(shifted))
     assert shifted[-1].precision < 0.5
-    assert shrunk[-1].precision > shrunk[0].precision  # the middle of a cohort is realistic, but of no variety: recall says so
+    # The middle of a cohort is realistic and of no variety: only recall says so.
+    assert shrunk[-1].precision > shrunk[0].precision
 
 
 def test_the_floor_falls_with_size_and_follows_its_seed() -> None:
