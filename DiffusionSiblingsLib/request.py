@@ -129,7 +129,7 @@ def _check_control(control: Control, request: Request) -> None:
     if not isinstance(control, Control):
         raise InputError("The control of the request is none", value=type(control).__name__, rule="a Control",
                          hint="read a file with read_control(path), or make it with preset(...)")
-    if not any(term.on for term in control.terms):
+    if not control.active:
         raise InputError("The control asks for nothing", value=control.name or f"{len(control.domains)} domains",
                          rule="at least one term that is on", hint="give a domain a target, or leave the control away")
     if request.psi == 0:
@@ -143,9 +143,8 @@ def _check_control(control: Control, request: Request) -> None:
 
 def _guided_words(control: Control) -> str:
     """The terms of a control in brief: "guided: RV mass x 1.2, 5 held"."""
-    terms = [term for term in control.terms if term.on]
-    held = [term for term in terms if term.target.times == 1]
-    told = [_term_words(term) for term in terms if term not in held]
+    held = [term for term in control.active if term.target.times == 1]
+    told = [_term_words(term) for term in control.active if term not in held]
     more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
     return "guided: " + ", ".join([*told[:TOLD], *more, *([f"{len(held)} held"] if held else [])])
 
