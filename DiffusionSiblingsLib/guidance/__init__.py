@@ -1,0 +1,1 @@
+"""Guided sampling: measure a clean latent, compare with what was asked for, and step towards it (Anatomica)."""
