@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from .diffusion.sample import Churn, Sampler
 from .errors import ModelError
 from .finish import finish_edit, finish_generated, most_probable
 from .geometry import Reference
+from .ground import Ground
+from .guiding import Goal, finish_guided, make_guide, steer
 from .labelmap import LabelMap
 from .modelcard import ModelCard
 from .nn.checkpoint import Networks, load_networks
@@ -79,12 +82,12 @@ class Engine:
     def encode(self, labels: npt.NDArray[np.uint8]) -> Tensor:
         """labels: (128, 128, 128) uint8 canonical -> standardised latents (1, C, d, h, w) float32."""
         mean, _ = self.networks.autoencoder.encode(torch.from_numpy(labels)[None].to(self.compute.device))
-        return (mean - _grid(self.networks.latent_mean)) / _grid(self.networks.latent_std)
+        return self.networks.standardised(mean)
 
     @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
         """z: (1, C, d, h, w) standardised -> logits (classes, 128, 128, 128) float32 of the convolution decoder."""
-        return self.networks.autoencoder.decoder(self.raw_latents(z))[0].float()
+        return self.networks.autoencoder.decoder(self.networks.raw(z))[0].float()
 
     @torch.inference_mode()
     def decode_field(self, z: Tensor) -> Tensor:
@@ -95,15 +98,10 @@ class Engine:
         field = self.networks.autoencoder.field
         if field is None:
             raise ModelError("The model has no neural field", value=self.card.id, rule="a configuration with a field")
-        features = field.features(self.raw_latents(z))
+        features = field.features(self.networks.raw(z))
         axes = [((2 * torch.arange(n, device=z.device) + 1) / n - 1) for n in self.anatomy.shape]
         slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in axes[0].split(16)]
         return torch.cat(slabs).movedim(-1, 0).float()
-
-    def raw_latents(self, z: Tensor) -> Tensor:
-        """Standardised latents as the decoders take them: the autoencoder's own scale, type and memory order."""
-        raw = z.float() * _grid(self.networks.latent_std) + _grid(self.networks.latent_mean)
-        return raw.to(self.compute.dtype).contiguous(memory_format=torch.channels_last_3d)
 
     def run(self, request: Request, twin: Encoded | None = None, *,
             progress: Progress | None = None) -> Iterator[Sibling]:
@@ -115,16 +113,24 @@ class Engine:
         schedule = self.schedule(request)
         scope = edit_scope(request, twin.twin, self.anatomy) if twin is not None and request.needs_twin else None
         mask, margin = self.mask(scope, twin)
+        goal = self.goal(request, twin)
         stop = request.first + request.count
         for low in range(request.first, stop, self.compute.batch):
             indices = range(low, min(low + self.compute.batch, stop))
             began = time.perf_counter()
             report = _over_whole(progress, indices, request)
             sampler = Sampler(self.denoiser, schedule, churn=self.churn, progress=report, modes=self.denoiser.modes)
+            guide = None
+            if goal is not None:
+                guide = make_guide(goal, request, self.networks, self.anatomy, self.denoiser.modes, mask,
+                                   twin.z if twin is not None and request.needs_twin else None)
+                sampler = steer(sampler, guide)
             z = self.sample(request, sampler, indices, twin, mask)
             seconds = (time.perf_counter() - began) / len(indices)
             for row, k in enumerate(indices):
-                yield self.finish(request, k, z[row : row + 1], twin, scope, seconds, margin)
+                finish = partial(self.finish, request, k, twin=twin, scope=scope, seconds=seconds, margin=margin)
+                latents = z[row : row + 1]
+                yield finish(latents) if goal is None else finish_guided(goal, guide, latents, finish)
 
     def schedule(self, request: Request) -> Schedule:
         """The model's noise schedule with the request's number of steps."""
@@ -155,7 +161,14 @@ class Engine:
                            resample=request.resample)
         return perturb(sampler, twin.z, request.psi, noise)
 
-    def finish(self, request: Request, k: int, z: Tensor, twin: Encoded | None, scope: Scope | None,
+    def goal(self, request: Request, twin: Encoded | None) -> Goal | None:
+        """What a guided request's siblings are to reach; None for other requests. Raises InputError."""
+        if request.control is None:
+            return None
+        source = twin.twin if twin is not None and request.needs_twin else None
+        return Goal.of(request, Ground.of(source, self.anatomy, self.reference))
+
+    def finish(self, request: Request, k: int, z: Tensor, *, twin: Encoded | None, scope: Scope | None,
                seconds: float, margin: int) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
         began = time.perf_counter()
@@ -178,11 +191,6 @@ def class_probabilities(logits: Tensor, allowed: tuple[int, ...]) -> npt.NDArray
         logits = logits.clone()
         logits[forbidden] = -torch.inf
     return logits.softmax(0).half().cpu().numpy()
-
-
-def _grid(values: Tensor) -> Tensor:
-    """(C,) -> (C, 1, 1, 1)."""
-    return values[:, None, None, None]
 
 
 def _over_whole(progress: Progress | None, indices: range, request: Request) -> Progress | None:

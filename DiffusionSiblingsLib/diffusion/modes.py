@@ -49,6 +49,17 @@ class Modes:
         along = noise.flatten(1) @ basis.T * widened @ basis
         return self.mean.to(noise) + sigma * noise + along.reshape(noise.shape)
 
+    def posterior(self, rows: Tensor, sigma: float, rest: float = 1.0) -> Tensor:
+        """The covariance of clean latents given noisy ones, times rows, for Gaussian latents with these modes.
+
+        rows: (..., C, d, h, w). Along a mode of variance v it is v s^2 / (v + s^2), elsewhere the same of `rest`; scaled
+        so that it is 1 elsewhere. Wide modes may move far at high noise; at low noise all directions are alike.
+        """
+        basis = self.vectors.flatten(1).to(rows)
+        variances = self.variances.to(rows)
+        gain = variances * (rest + sigma**2) / (rest * (variances + sigma**2)) - 1
+        return rows + (rows.flatten(-4) @ basis.T * gain @ basis).reshape(rows.shape)
+
     def blend(self, z0_hat: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
         """Along the modes, moves a network's estimate towards the best linear one; elsewhere it stays as it is.
 

@@ -45,6 +45,16 @@ class Networks:
         return dataclasses.replace(self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device),
                                    modes=modes)
 
+    def standardised(self, raw: Tensor) -> Tensor:
+        """Raw latents (B, C, d, h, w) of the encoder -> zero mean and unit variance per channel."""
+        return (raw - self.latent_mean[:, None, None, None]) / self.latent_std[:, None, None, None]
+
+    def raw(self, z: Tensor) -> Tensor:
+        """Standardised latents as the decoders take them: the autoencoder's own scale, type and memory order."""
+        raw = z.float() * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]
+        dtype = next(self.autoencoder.parameters()).dtype
+        return raw.to(dtype).contiguous(memory_format=torch.channels_last_3d)
+
 
 def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
                   metadata: dict[str, str]) -> str | None:

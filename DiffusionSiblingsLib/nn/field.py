@@ -48,19 +48,27 @@ class FieldDecoder(nn.Module):
         """features: of `features`; points: (B, N, 3) in [-1, 1], order (x, y, z) = (last .. first array axis), where
         -1 and 1 are the outer faces of the grid (torch's align_corners=False) -> logits (B, N, classes).
         """
-        grid = points[:, None, None].to(features.dtype)  # (B, 1, 1, N, 3)
-        h = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        return self.pointwise(h[:, :, 0, 0].transpose(1, 2))  # (B, N, width)
+        return self.pointwise(self.read(features, points))
 
     def on_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """The same on an axis-aligned grid, axis by axis: axes = coordinates in [-1, 1] along (z, y, x), each 1-D
         -> logits (B, nz, ny, nx, classes). Equal to `at` on the grid's points, and much quicker.
         """
+        return self.pointwise(self.read_grid(features, axes))
+
+    def read(self, features: Tensor, points: Tensor) -> Tensor:
+        """The features at points, as `at` takes them -> (B, N, width) pre-activations, linear in the features."""
+        grid = points[:, None, None].to(features.dtype)  # (B, 1, 1, N, 3)
+        h = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return h[:, :, 0, 0].transpose(1, 2)
+
+    def read_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """The features on a grid, as `on_grid` takes it -> (B, nz, ny, nx, width)."""
         h = features
         for dim, coordinates in zip((2, 3, 4), axes, strict=True):
-            weights = interpolation_matrix(coordinates, h.shape[dim]).to(h.dtype)  # (n, size)
+            weights = interpolation_matrix(coordinates, h.shape[dim]).to(h)  # (n, size)
             h = torch.tensordot(h, weights, dims=([dim], [1])).movedim(-1, dim)
-        return self.pointwise(h.movedim(1, -1))
+        return h.movedim(1, -1)
 
     def pointwise(self, h: Tensor) -> Tensor:
         """(..., width) pre-activations -> (..., classes) logits."""

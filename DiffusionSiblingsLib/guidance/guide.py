@@ -1,0 +1,142 @@
+"""A guide: resolved targets, ready to steer a sampler, and to finish what it has sampled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..control import Asked, ControlDomain
+from .gradient import descend
+from .linearise import Measured, linearise, missing, residuals_of
+from .parsing import Decoders, Parser, site
+from .projection import Metric, Step, project
+from .residuals import moment_residuals
+
+Guider = Literal["projection", "gradient"]
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
+    standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
+    weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
+    """
+
+    guider: Guider = "projection"
+    parsing: Literal["L", "V"] = "L"
+    cap: float = 1.0
+    coarse_above: float = 1.0
+    weight: float = 1.0
+
+
+@dataclass
+class Log:
+    """What guiding a sample took: evaluations guided, those whose step was shortened, and those left alone because
+    numbers were undefined.
+    """
+
+    guided: int = 0
+    capped: int = 0
+    skipped: int = 0
+
+    def add(self, step: Step) -> None:
+        """Counts one evaluation; of a batch, its worst sample."""
+        self.guided += 1
+        self.capped += bool((step.taken < 0.999 * step.asked)[step.ok].any())
+        self.skipped += not bool(step.ok.all())
+
+
+@dataclass
+class Guide:
+    """Steers clean latents towards what was asked.
+
+    domains: in canonical mm. asked: resolved targets, in the same frame. labels: tissue id -> class. extent: (3,) mm,
+    edge lengths of the field of view along x, y, z. free: (1, 1, d, h, w) bool, latents that may be changed, all by
+    default. metric: of the projection, see `projection.project`.
+    """
+
+    domains: Sequence[ControlDomain]
+    asked: Sequence[Asked]
+    labels: dict[str, int]
+    extent: Sequence[float]
+    decoders: Decoders
+    settings: Settings = field(default_factory=Settings)
+    free: Tensor | None = None
+    metric: Metric | None = None
+    log: Log = field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        self.parser = Parser(self.decoders, self.settings.parsing)
+        self.fine = [part for part in map(self._part, self.domains) if part.residuals]
+        extent = torch.tensor(list(self.extent))
+        self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, extent)) for part in self.fine]
+        self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
+        self._latest: tuple[int, Tensor] | None = None  # solver step and Jacobian of the last linearisation
+
+    def _part(self, domain: ControlDomain) -> Measured:
+        terms = [term for term in self.asked if term.domain == domain.name]
+        labels = [self.labels[tissue] for tissue in domain.tissues]
+        return Measured(site(domain, labels, torch.tensor(list(self.extent))), moment_residuals(terms, domain))
+
+    def hook(self, z0_hat: Tensor, z: Tensor, sigma: float, step: int) -> Tensor:
+        """The sampler's hook: the clean estimate (B, C, d, h, w), corrected (projection guider).
+
+        The second evaluation of a Heun step sees nearly the same estimate as the first, and uses its Jacobian.
+        """
+        parts = self._parts(sigma)
+        if self._latest is not None and self._latest[0] == step and sigma > 0:
+            r, jacobian = missing(self.parser, z0_hat, parts), self._latest[1]
+        else:
+            r, jacobian = linearise(self.parser, z0_hat, parts)
+        self._latest = (step, jacobian) if self._latest is None or self._latest[0] != step else None
+        return z0_hat + self._step(r, jacobian, sigma).change.to(z0_hat)
+
+    def correct(self, z: Tensor) -> Tensor:
+        """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
+        r, jacobian = linearise(self.parser, z, self.fine)
+        return z + self._step(r, jacobian, 0.0).change.to(z)
+
+    def guided(self, denoiser: Denoiser) -> Denoiser:
+        """The denoiser of the gradient guider: D - sigma^2 grad_z L(D), through the denoiser (Anatomica)."""
+
+        def linearised(z0_hat: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+            r, jacobian = linearise(self.parser, z0_hat, self._parts(sigma))
+            return r + self._offset, self._within(jacobian)
+
+        def denoise(z: Tensor, sigma: Tensor) -> Tensor:
+            step, z0_hat = descend(denoiser, z, sigma, linearised, cap=self.settings.cap, weight=self.settings.weight)
+            self.log.add(step)
+            return z0_hat + step.change.to(z0_hat)
+
+        return denoise
+
+    def calibrate(self, z: Tensor, weights: Sequence[Tensor]) -> None:
+        """Takes account of what lies between latents and a finished map: decoder, resampling, thresholds, repair.
+
+        z: (1, C, d, h, w). weights: for each of the guide's domains the tissue's share (N,) at its points in the
+        finished map of z. From now on corrections aim at what the map would have.
+        """
+        found = zip(weights, self.fine, strict=True)
+        finished = torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1)
+        self._offset = finished.to(z.device) - missing(self.parser, z, self.fine)
+
+    def _parts(self, sigma: float) -> list[Measured]:
+        return self.coarse if sigma > self.settings.coarse_above else self.fine
+
+    def _step(self, r: Tensor, jacobian: Tensor, sigma: float) -> Step:
+        step = project(r + self._offset, self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap)
+        self.log.add(step)
+        return step
+
+    def _within(self, rows: Tensor) -> Tensor:
+        """Only what may be changed: rows (K, B, C, d, h, w)."""
+        return rows if self.free is None else rows * self.free.to(rows)
+
+    def _metric(self, rows: Tensor, sigma: float) -> Tensor:
+        return rows if self.metric is None else self._within(self.metric(rows, sigma))

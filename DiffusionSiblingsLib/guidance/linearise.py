@@ -1,0 +1,71 @@
+"""Residuals of all domains and their Jacobian with respect to the clean latents, with one decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .moments import Moments, moments
+from .parsing import Parser, Site
+from .residuals import MomentResidual
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A site and what is asked of its moments."""
+
+    site: Site
+    residuals: tuple[MomentResidual, ...]
+
+
+def missing(parser: Parser, z: Tensor, parts: Sequence[Measured]) -> Tensor:
+    """The residuals (B, K) float64 alone, without a graph."""
+    with torch.no_grad():
+        prepared = parser.prepare(z)
+        return torch.cat([residuals_of(parser.probability(parser.read(prepared, part.site), part.site), part)
+                          for part in parts], 1)
+
+
+def residuals_of(weights: Tensor, part: Measured) -> Tensor:
+    """weights: (B, N) share of the tissue at the site's points -> (B, k)."""
+    found = _moments(weights, part)
+    return torch.cat([residual(found) for residual in part.residuals], 1)
+
+
+def linearise(parser: Parser, z: Tensor, parts: Sequence[Measured]) -> tuple[Tensor, Tensor]:
+    """-> residuals (B, K) float64 and their Jacobian (K, B, C, d, h, w) float32.
+
+    The points' network is walked back once a site, whatever the number of residuals: probability n depends on the
+    features at point n alone. What is left for every residual is the adjoint of the interpolation and of the trunk.
+    """
+    with torch.enable_grad():
+        z = z.detach().float().requires_grad_()
+        prepared = parser.prepare(z)
+        features = prepared.detach().requires_grad_()
+        values, rows = [], []
+        for part in parts:
+            read = parser.read(features, part.site)
+            r, cotangents = _at_points(parser, read.detach(), part)
+            values.append(r)
+            rows += [torch.autograd.grad(read, features, c.to(read.dtype), retain_graph=True)[0] for c in cotangents]
+        jacobian = [torch.autograd.grad(prepared, z, row, retain_graph=True)[0] for row in rows]
+    return torch.cat(values, 1), torch.stack(jacobian)
+
+
+def _at_points(parser: Parser, read: Tensor, part: Measured) -> tuple[Tensor, list[Tensor]]:
+    """read: (B, N, width) -> residuals (B, k) without a graph, and d r_k / d read (B, N, width) for every k."""
+    read = read.requires_grad_()
+    weights = parser.probability(read, part.site)  # (B, N)
+    (slope,) = torch.autograd.grad(weights.sum(), read)
+    weights = weights.detach().requires_grad_()
+    r = residuals_of(weights, part)
+    pulls = [torch.autograd.grad(r[:, k].sum(), weights, retain_graph=True)[0] for k in range(r.shape[1])]
+    return r.detach(), [pull.to(slope.dtype)[..., None] * slope for pull in pulls]
+
+
+def _moments(weights: Tensor, part: Measured) -> Moments:
+    own = part.site.own.to(weights.device)
+    return moments(weights.to(own.dtype), own, part.site.domain.cell)

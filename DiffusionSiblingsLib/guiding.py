@@ -1,0 +1,160 @@
+"""Guided requests in the engine: a model's decoders for the guidance, and siblings finished to their targets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .anatomy import Anatomy
+from .control import Achieved, Asked, Control, achieved_of, measure, sample
+from .diffusion.modes import Modes
+from .diffusion.sample import Sampler
+from .errors import ModelError
+from .geometry import CanonicalFrame
+from .geometry.frame import inverse
+from .ground import Ground
+from .guidance.guide import Guide, Settings
+from .guided import make_guided
+from .nn.checkpoint import Networks
+from .request import Request
+from .result import Sibling
+
+FINISHES = 4  # maps of one sibling that are made at most to bring it to its targets
+NEAR = 0.5  # of a tolerance: no more is asked of a finished map
+
+
+class ModelDecoders:
+    """The two decoders of an autoencoder, as the guidance wants them."""
+
+    def __init__(self, networks: Networks) -> None:
+        self.networks, self.field = networks, networks.autoencoder.field
+
+    def volume(self, z: Tensor) -> Tensor:
+        """(B, classes, D, H, W) logits of the convolution decoder."""
+        return self.networks.autoencoder.decoder(self.networks.raw(z))
+
+    def features(self, z: Tensor) -> Tensor:
+        """The field's feature grid."""
+        return self.field.features(self.networks.raw(z))
+
+    def read(self, features: Tensor, points: Tensor) -> Tensor:
+        """(B, N, width)."""
+        return self.field.read(features, points)
+
+    def read_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """(B, nz, ny, nx, width)."""
+        return self.field.read_grid(features, axes)
+
+    def pointwise(self, read: Tensor) -> Tensor:
+        """(..., classes) logits."""
+        return self.field.pointwise(read)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What siblings of one request are to reach.
+
+    control: in the ground's frame, in which siblings are measured. asked: its absolute targets. canonical: the same
+    targets in canonical mm, with the domains there.
+    """
+
+    control: Control
+    asked: tuple[Asked, ...]
+    canonical: Control
+    canonical_asked: tuple[Asked, ...]
+    ground: Ground
+
+    @classmethod
+    def of(cls, request: Request, ground: Ground) -> Goal | None:
+        """The goal of a request, None where it has no control. Raises InputError for what cannot be had."""
+        if request.control is None:
+            return None
+        ready = dataclasses.replace(request, control=ground.placed(request.control))
+        asked = make_guided(ready, ground).asked
+        placed = ground.placed(request.control)
+        canonical = placed.moved(inverse(ground.to_frame), "canonical")
+        return cls(placed, asked, canonical, canonical.resolve(ground.measured(canonical)), ground)
+
+    def achieved(self, sibling: Sibling) -> tuple[Achieved, ...]:
+        """What the sibling has of it, measured on its own grid."""
+        names = {target.domain for target in self.asked}
+        measured = {name: measure(sibling.known, sibling.labelmap.affine, self.control.domain(name),
+                                  self.ground.anatomy) for name in names}
+        return achieved_of(self.asked, measured)
+
+    def weights(self, labels: np.ndarray, affine: np.ndarray, guide: Guide) -> list[Tensor]:
+        """The tissues' shares (N,) at the points of each of the guide's domains in a finished map."""
+        names = [part.site.domain.name for part in guide.fine]
+        maps = [sample(labels, affine, self.control.domain(name), self.ground.anatomy) for name in names]
+        return [torch.from_numpy(values.reshape(-1)) for values in maps]
+
+
+def make_guide(goal: Goal, request: Request, networks: Networks, anatomy: Anatomy, modes: Modes | None,
+               mask: Tensor | None, twin: Tensor | None) -> Guide:
+    """A guide for one batch. mask: preserved latents of an inpainting. twin: (1, C, d, h, w) its latents, on which the
+    guide is calibrated. Raises ModelError where the field is asked for and the model has none.
+    """
+    parsing = request.parsing if request.parsing != "auto" else "L" if networks.autoencoder.field is not None else "V"
+    if parsing == "L" and networks.autoencoder.field is None:
+        raise ModelError("The model has no neural field", value="parsing L", rule="parsing V or auto")
+    frame = CanonicalFrame.of(anatomy)
+    extent = [n * frame.spacing for n in reversed(frame.shape)]
+    guide = Guide(goal.canonical.domains, goal.canonical_asked, {t.id: t.label for t in anatomy.tissues}, extent,
+                  ModelDecoders(networks), Settings(request.guider, parsing),
+                  free=None if mask is None else ~mask, metric=None if modes is None else modes.posterior)
+    if twin is not None and guide.fine:
+        guide.calibrate(twin, goal.weights(goal.ground.labels, goal.ground.affine, guide))
+    return guide
+
+
+def steer(sampler: Sampler, guide: Guide) -> Sampler:
+    """The sampler, led by a guide."""
+    if guide.settings.guider == "gradient":
+        return dataclasses.replace(sampler, denoiser=guide.guided(sampler.denoiser))
+    return dataclasses.replace(sampler, hook=guide.hook)
+
+
+def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor], Sibling]) -> Sibling:
+    """The sibling of latents z (1, C, d, h, w), corrected until its finished map has what was asked.
+
+    finish: latents -> sibling. Sampling reaches the targets on the decoded probabilities; between these and the map lie
+    the other decoder, thresholds, resampling and repair. Each round measures the map, calibrates on it and corrects the
+    latents; the best map is kept. A target that is not reached is said, never hidden.
+    """
+    best: tuple[float, Sibling] | None = None
+    for round_ in range(FINISHES):
+        sibling = finish(z)
+        achieved = goal.achieved(sibling)
+        worst = max(_share(target) for target in achieved)
+        if best is None or worst < best[0]:
+            best = (worst, dataclasses.replace(sibling, guidance=achieved))
+        if worst <= NEAR or not guide.fine or round_ == FINISHES - 1:
+            break
+        guide.calibrate(z, goal.weights(sibling.known, sibling.labelmap.affine, guide))
+        z = guide.correct(z)
+    assert best is not None  # FINISHES is above 0
+    return dataclasses.replace(best[1], guidance_notes=_notes(guide, best[1].guidance))
+
+
+def _share(target: Achieved) -> float:
+    """How much of its tolerance a target's error takes; 0 for a topology that is right."""
+    if target.error is None:
+        return float("inf")
+    if target.tolerance == 0:
+        return 0.0 if target.error == 0 else 10.0 + target.error
+    return target.error / target.tolerance
+
+
+def _notes(guide: Guide, achieved: tuple[Achieved, ...]) -> tuple[str, ...]:
+    """Remarks for a person: what was not reached, and steps that could not be made."""
+    missed = [target.label for target in achieved if not target.reached]
+    notes = [f"Not reached within tolerance: {', '.join(missed)}"] if missed else []
+    if guide.log.skipped:
+        notes.append(f"{guide.log.skipped} of {guide.log.guided} guided evaluations had undefined numbers and were "
+                     "left unguided")
+    return tuple(notes)
