@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from .asked import Asked
 from .betti import betti_numbers
+from .builders import around_tissue, between_tissues, field_of_view, lines_from, planes_along
 from .control import SCHEMA, Control, read_control, write_control
+from .curves import centre_line
 from .domain import ControlDomain
 from .measure import Measurement, Moments, measure, measured_weights, moments_of, sample
+from .presets import PRESETS, hold, preset, preset_help
 from .report import Achieved, achieved_of, columns, error_of
 from .terms import QUANTITIES, Quantity, Target, Term, Value, default_tolerance, quantity_unit
 
 __all__ = [
+    "PRESETS",
     "QUANTITIES",
     "SCHEMA",
     "Achieved",
@@ -24,13 +28,22 @@ __all__ = [
     "Term",
     "Value",
     "achieved_of",
+    "around_tissue",
     "betti_numbers",
+    "between_tissues",
+    "centre_line",
     "columns",
     "default_tolerance",
     "error_of",
+    "field_of_view",
+    "hold",
+    "lines_from",
     "measure",
     "measured_weights",
     "moments_of",
+    "planes_along",
+    "preset",
+    "preset_help",
     "quantity_unit",
     "read_control",
     "sample",
