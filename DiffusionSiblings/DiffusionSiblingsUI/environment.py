@@ -106,7 +106,7 @@ def requirements() -> dict[str, str]:
     path = resource_folder() / "requirements.txt"
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        text = line.partition("#")[0].strip()
+        text = line.partition("#")[0].partition(";")[0].strip()  # Slicer runs on no system that a marker leaves out
         if text:
             name, _, minimum = text.partition(">=")
             found[name.strip()] = minimum.strip()
