@@ -16,7 +16,7 @@ from DiffusionSiblingsUI.edit_request import scale_words
 from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.effect_base import SiblingsEffect
 from DiffusionSiblingsUI.effect_options import Option, put, reveal
-from DiffusionSiblingsUI.effect_work import MODULE_TITLE, Plan, SetUpError
+from DiffusionSiblingsUI.effect_work import Plan
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.errors import InputError
@@ -88,7 +88,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         tissues, roi, segment = (), None, None
         edited = frozenset(i for i, tissue in tissue_of.items() if tissue)
         if region == "selected":
-            tissues = (self._selected_tissue(node, tissue_of),)
+            tissues = (self.selected_tissue(node, tissue_of),)
             free = {*tissues, *anatomy.follows.get(tissues[0], ())}
             edited = frozenset(i for i, tissue in tissue_of.items() if tissue in free)
         elif region == "roi":
@@ -130,19 +130,6 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         if not followers:
             return name + "."
         return _("{name}; the {followers} follows.").format(name=name, followers=", ".join(followers))
-
-    def _selected_tissue(self, node: Any, tissue_of: dict[str, str | None]) -> str:
-        selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
-        segment = node.GetSegmentation().GetSegment(selected) if selected else None
-        if segment is None:
-            raise InputError("No segment is selected", hint="select the segment to draw anew in the table above")
-        if not tissue_of.get(selected):
-            raise SetUpError(f"{segment.GetName()} is not known as a tissue of the heart",
-                             hint=f"select another segment, or say which tissue it is in {MODULE_TITLE}")
-        display = node.GetDisplayNode()
-        if display is not None and not display.GetSegmentVisibility(selected):
-            raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")
-        return str(tissue_of[selected])
 
     def _roi(self) -> Any:
         roi = self.scriptedEffect.nodeReference("ROI")

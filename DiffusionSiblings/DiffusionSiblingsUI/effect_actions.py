@@ -79,9 +79,9 @@ class Actions(Form):
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(target))
 
     def tell(self, text: str) -> None:
-        """A message that all is well."""
+        """A message that all is well; it may have several lines."""
         self._in_the_way = False
-        put(self.ui.messageLabel, "text", escape(text))
+        put(self.ui.messageLabel, "text", escape(text).replace("\n", "<br>"))
         reveal(self.ui.messageLabel, bool(text))
 
     def tell_error(self, error: SiblingsError) -> None:

@@ -16,7 +16,7 @@ from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
-from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsLib.errors import InputError, SiblingsError
 from DiffusionSiblingsUI import effect_actions, effect_words, effect_work
 from DiffusionSiblingsUI.effect_masking import Rules, rules_of
 from DiffusionSiblingsUI.effect_options import Form, Option, put
@@ -58,7 +58,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         self.made: Made | None = None
         self.form: Form | None = None
         self.actions: effect_actions.Actions | None = None
-        self._watch = Watch(self.refresh, self._stop)
+        self._watch = Watch(self.refresh, self._stop, self.watched)
         self._not_installed: SiblingsError | None = None
         self._held = False
         self._edited: Any = None  # segmentation node of the operation
@@ -74,11 +74,30 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
     def show_options(self) -> None:
         """Brings what depends on the options up to date; the options themselves are in their widgets."""
 
+    def watched(self) -> list[Any]:
+        """Markups nodes on which the sibling depends as well."""
+        return []
+
     def tissues(self, node: Any) -> tuple[dict[str, str | None], Anatomy]:
         """Segment ID -> tissue ID as module and effects see it, and the anatomy."""
         anatomy = load_anatomy()
         settings = effect_work.module_settings(node)
         return with_overrides(match_tissues(node, anatomy), settings["tissue_of"], anatomy), anatomy
+
+    def selected_tissue(self, node: Any, tissue_of: dict[str, str | None]) -> str:
+        """The tissue of the segment that is selected. Raises InputError where it is none that could be edited."""
+        selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
+        segment = node.GetSegmentation().GetSegment(selected) if selected else None
+        if segment is None:
+            raise InputError("No segment is selected", hint="select the segment to change in the table above")
+        if not tissue_of.get(selected):
+            raise effect_work.SetUpError(
+                f"{segment.GetName()} is not known as a tissue of the heart",
+                hint=f"select another segment, or say which tissue it is in {effect_work.MODULE_TITLE}")
+        display = node.GetDisplayNode()
+        if display is not None and not display.GetSegmentVisibility(selected):
+            raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")
+        return str(tissue_of[selected])
 
     def settings(self) -> dict[str, Any]:
         """Settings of a Request that all effects have: ratio, seed, steps, repair, overwrite."""

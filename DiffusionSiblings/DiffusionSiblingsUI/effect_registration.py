@@ -7,7 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-EFFECTS = ("DiffusionSiblingsPerturb", "DiffusionSiblingsInpaint")  # folders, and names of the effects
+# Folders, and names of the effects.
+EFFECTS = ("DiffusionSiblingsPerturb", "DiffusionSiblingsInpaint", "DiffusionSiblingsGuide")
 
 
 def register_effects() -> None:

@@ -15,11 +15,14 @@ DELAY_MS = 80  # one edit of Slicer sends many events
 class Watch:
     """Observes the parameters of a Segment Editor and the segmentation that it edits.
 
-    changed: called soon after any change. closing: called at once, before the scene is emptied.
+    changed: called soon after any change. closing: called at once, before the scene is emptied. markups: the markups
+    nodes that count as well, asked for again when nodes come and go.
     """
 
-    def __init__(self, changed: Callable[[], None], closing: Callable[[], None]) -> None:
-        self._changed, self._closing = changed, closing
+    def __init__(self, changed: Callable[[], None], closing: Callable[[], None],
+                 markups: Callable[[], list[Any]] = list) -> None:
+        self._changed, self._closing, self._markups = changed, closing, markups
+        self._marked: list[Any] = []
         self._observed: list[tuple[Any, int]] = []
         self._editor: Any = None
         self._node: Any = None
@@ -43,6 +46,7 @@ class Watch:
             self._timer = None
         self._release()
         self._editor = self._node = None
+        self._marked = []
 
     def _observe(self) -> None:
         self._release()
@@ -51,6 +55,13 @@ class Watch:
         self._add(self._editor, vtk.vtkCommand.ModifiedEvent)
         self._observed.append((slicer.mrmlScene, slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent,
                                                                               lambda *_event: self._closing())))
+        for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):
+            self._add(slicer.mrmlScene, event)
+        self._marked = self._markups()
+        for node in self._marked:
+            for event in (vtk.vtkCommand.ModifiedEvent, node.PointModifiedEvent,
+                          slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
+                self._add(node, event)
         self._node = self._editor.GetSegmentationNode()
         if self._node is None:
             return
@@ -74,6 +85,7 @@ class Watch:
             self._timer.start()
 
     def _tell(self) -> None:
-        if self._editor is not None and self._editor.GetSegmentationNode() is not self._node:
+        if self._editor is not None and (self._editor.GetSegmentationNode() is not self._node
+                                         or self._markups() != self._marked):
             self._observe()
         self._changed()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.effect_work import Applied, Made
+from DiffusionSiblingsUI.targets import quantity_words, value_text
 
 CHAMBERS = ("LV", "RV", "LA", "RA")
 
@@ -25,10 +29,38 @@ def preview_text(made: Made) -> str:
             parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
     failed = str(row.get("failed checks", ""))
     checks = _("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed")
-    return _("Sibling of seed {seed}{masked}: {volumes}; {before}{checks}.").format(
+    text = _("Sibling of seed {seed}{masked}: {volumes}; {before}{checks}.").format(
         seed=made.plan.task.requests[0].seed, masked=_(" under the masking") if masked is not None else "",
         volumes=", ".join(parts) or _("chamber volumes within 1 ml of the twin's"),
         before=_("before masking ") if masked is not None else "", checks=checks)
+    return "\n".join([text, *guidance_lines(made.outcome.siblings[0].entry, masked is not None)])
+
+
+def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:
+    """What a guided sibling has of what was asked, a line each; what was only to be held is one line together.
+
+    entry: of the sibling in a record. masked: part of the sibling is not shown, but was measured.
+    """
+    targets = entry.get("guidance") or []
+    held = [target for target in targets if target["quantity"] == "mass" and target["asked"] == target["before"]]
+    lines = [_line(target) for target in targets if target not in held or not target["reached"]]
+    kept = sum(target["reached"] for target in held)
+    if kept:
+        most = max(target["error"] for target in held if target["reached"])
+        lines.append(_("Held: {kept} of {all} volumes, within {most:.1%}").format(kept=kept, all=len(held), most=most))
+    if lines and masked:
+        lines.insert(0, _("Before masking:"))
+    return lines + list(entry.get("guidance_notes") or ())
+
+
+def _line(target: Mapping[str, Any]) -> str:
+    """ "RV: volume 93.1 ml -> 111.6 ml (asked 111.7 ml): reached"."""
+    quantity, unit = target["quantity"], target["unit"]
+    before, asked, achieved = (value_text(quantity, target[key], unit) for key in ("before", "asked", "achieved"))
+    change = achieved if target["before"] is None or before == achieved else f"{before} \u2192 {achieved}"
+    return _("{domain}: {name} {change} (asked {asked}): {verdict}").format(
+        domain=target["domain"], name=quantity_words(quantity, unit).lower(), change=change, asked=asked,
+        verdict=_("reached") if target["reached"] else _("not reached"))
 
 
 def applied_text(applied: Applied) -> str:

@@ -17,6 +17,7 @@ from DiffusionSiblingsUI import bridge, environment
 from DiffusionSiblingsUI import grid as grids
 from DiffusionSiblingsUI.edits import Task, edit_steps
 from DiffusionSiblingsUI.effect_commit import EDIT_TAG, changing, commit, refreshing
+from DiffusionSiblingsUI.effect_goal import Goal, guided
 from DiffusionSiblingsUI.effect_masking import composing, rules_of
 from DiffusionSiblingsUI.effect_preview import Preview
 from DiffusionSiblingsUI.layers import LABELMAP
@@ -24,7 +25,7 @@ from DiffusionSiblingsUI.operation import Outcome, Steps, part
 from DiffusionSiblingsUI.terminology import missing_tissues, read_overrides, tags_of
 
 MODULE, MODULE_TITLE = "DiffusionSiblings", "the Diffusion Siblings module"
-MADE, COMPOSED = 0.92, 0.96  # shares of the whole at which the sibling is there, and masked
+ASKED, MADE, COMPOSED = 0.02, 0.92, 0.96  # shares of the whole: what is asked is known; the sibling is made; masked
 
 
 class SetUpError(InputError):
@@ -33,11 +34,15 @@ class SetUpError(InputError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made of which segmentation. task: one request for one sibling. edited: IDs of its segments."""
+    """What is to be made of which segmentation.
+
+    task: one request for one sibling. edited: IDs of its segments. goal: what the sibling must have, if anything.
+    """
 
     task: Task
     node: Any
     edited: frozenset[str]
+    goal: Goal | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -48,7 +53,8 @@ class Plan:
             other, segment_id = task.segment
             region += (other.GetID(), segment_id, stamp_of(other))
         overrides = tuple(sorted((task.tissue_of or {}).items()))
-        return (task.requests, task.model, task.device, overrides, region, self.node.GetID(), stamp_of(self.node))
+        return (task.requests, self.goal, task.model, task.device, overrides, region, self.node.GetID(),
+                stamp_of(self.node))
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,9 @@ class Made:
     def tag(self) -> str:
         """What makes the same sibling again, for the tag of its segments."""
         record = self.outcome.record
-        return json.dumps({"request": self.plan.task.requests[0].to_json(), "k": self.outcome.siblings[0].k,
+        runs = record.get("runs")  # where the worker has made a goal into a control
+        request = runs[0]["request"] if runs else self.plan.task.requests[0].to_json()
+        return json.dumps({"request": request, "k": self.outcome.siblings[0].k,
                            "model": record.get("model"), "program": record.get("program")}, separators=(",", ":"))
 
 
@@ -130,8 +138,10 @@ def surfacing(preview: Preview) -> Steps[None]:
 def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
     """The sibling, made if need be, under the masking as it is when the sibling is there."""
     if made is None:
-        key = plan.key
-        outcome = yield from part(edit_steps(session, plan.task), 0.0, MADE)
+        key, task, done = plan.key, plan.task, 0.0
+        if plan.goal is not None:
+            task, done = (yield from part(guided(task, plan.goal), 0.0, ASKED, "Reading the twin")), ASKED
+        outcome = yield from part(edit_steps(session, task), done, MADE)
         made = Made(plan, key, outcome)
     _refuse_changed(made)
     steps = composing(made.labels, made.bridged, rules_of(editor_node), plan.edited)

@@ -1,4 +1,4 @@
-"""Perturb and Inpaint in a real Segment Editor, with the real worker and the shipped weights, on the sample twin."""
+"""Perturb, Inpaint and Guide in a real Segment Editor, with the real worker and weights, on the sample twin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 STEPS = "4"  # solver steps: quality is not what is tested here
+GUIDED_STEPS = "12"  # enough to be led somewhere
 PATIENCE_S = 300.0
 ROOM = 40  # voxels
 # PySide6, which stands for PythonQt where there is no Slicer, loses a reference to None at every property that is set;
@@ -91,8 +92,8 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         return list(self.ids.values()).index(self.ids[name]) + 1
 
     def test_effects_are_there_with_icon_and_help(self) -> None:
-        """Both can be found, and say what they do."""
-        for name in ("Perturb", "Inpaint"):
+        """All can be found, and say what they do."""
+        for name in ("Perturb", "Inpaint", "Guide"):
             adaptor = self.editor.effectByName("DiffusionSiblings" + name)
             self.assertEqual(adaptor.title, name)
             self.assertFalse(adaptor.self().icon().isNull())
@@ -182,6 +183,82 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         changed = self.labels() != twin
         self.assertTrue(changed.any())
         self.assertFalse((changed & ~inside).any(), "voxels outside the segment changed")
+
+    def test_guide_reaches_a_volume(self) -> None:
+        """Given as a change or in ml, with the volume of now beside it; the others are held; one undo."""
+        effect, twin = self.effect("Guide"), self.labels()
+        self.editor.setCurrentSegmentID(self.ids["Right ventricle"])
+        ui, value = effect.form.ui, self.value("Right ventricle")
+        now = self.ml(twin, value)
+        self.wait_until(lambda: f"{now:.1f} ml" in ui.nowLabel.text)
+        ui.targetSpinBox.value = 1.1 * now
+        self.assertAlmostEqual(ui.changeSlider.value, 10.0, delta=0.1)
+        ui.changeSlider.value = 20.0
+        self.assertAlmostEqual(ui.targetSpinBox.value, 1.2 * now, delta=0.06)
+        effect.scriptedEffect.setParameter("Steps", GUIDED_STEPS)
+        self.press(effect, "previewButton")
+        self.assertTrue(np.array_equal(self.labels(), twin), "a preview changed the twin")
+        text = effect.actions.ui.messageLabel.text
+        self.assertIn("Right ventricle", text)
+        self.assertIn("reached", text)
+        self.press(effect, "applyButton")
+        result = self.labels()
+        self.assertAlmostEqual(self.ml(result, value) / now, 1.2, delta=0.02)
+        for name in self.ids:
+            if name != "Right ventricle":
+                before = self.ml(twin, self.value(name))
+                self.assertAlmostEqual(self.ml(result, self.value(name)) / before, 1.0, delta=0.02, msg=name)
+        self.editor.undo()
+        self.assertTrue(np.array_equal(self.labels(), twin), "one undo did not take everything back")
+
+    def test_guide_follows_what_is_painted(self) -> None:
+        """The volume of now is that of the segment as it is."""
+        effect = self.effect("Guide")
+        segmentation = self.node.GetSegmentation()
+        before = effect.form.ui.nowLabel.text
+        self.assertTrue(before)
+        other = segmentation.GetSegment(self.ids["Right ventricle"])
+        segment = segmentation.GetSegment(self.ids["Left ventricle"])
+        value = segment.GetLabelValue()
+        segment.SetLabelValue(other.GetLabelValue())  # as if it were drawn there
+        segment.Modified()
+        self.wait_until(lambda: effect.form.ui.nowLabel.text != before)
+        segment.SetLabelValue(value)
+
+    def test_guide_offers_presets_and_control_domains(self) -> None:
+        """Each brings its own options, and what is missing is said."""
+        from DiffusionSiblingsUI import domains
+
+        from DiffusionSiblingsLib.control import PRESETS, Target, Term
+
+        effect = self.effect("Guide")
+        ui, actions = effect.form.ui, effect.actions.ui
+        self.assertEqual(ui.goalComboBox.count, 2 + len(PRESETS))
+        self.assertTrue(ui.amountSlider.isHidden() and ui.domainsCheckBox.isHidden())
+        ui.goalComboBox.setCurrentIndex(1)
+        self.assertTrue(ui.changeSlider.isHidden())
+        self.assertFalse(ui.amountSlider.isHidden())
+        self.assertTrue(actions.applyButton.enabled)
+        ui.goalComboBox.setCurrentIndex(ui.goalComboBox.count - 1)
+        self.assertFalse(actions.applyButton.enabled)
+        self.assertIn("no control domain", actions.messageLabel.text)
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "RV box")
+        roi.SetCenter(self.node.GetSegmentCenterRAS(self.ids["Right ventricle"]))
+        roi.SetSize(120, 120, 120)
+        domains.write_settings(roi, domains.Settings(("RV",), (Term("RV box", "mass", Target(times=0.9)),)))
+        self.wait_until(lambda: actions.applyButton.enabled)
+        self.assertIn("RV box", ui.askedLabel.text)
+        effect.scriptedEffect.setParameter("Steps", GUIDED_STEPS)
+        self.press(effect, "previewButton")
+        self.assertIn("RV box", actions.messageLabel.text)
+        roi.SetSize(110, 110, 110)
+        self.wait_until(lambda: effect.preview.node is None)
+        ui.goalComboBox.setCurrentIndex(0)
+        self.assertFalse(ui.domainsCheckBox.isHidden())
+
+    def ml(self, labels: np.ndarray, value: int) -> float:
+        """Volume of a value of `labels`."""
+        return float((labels == value).sum() * abs(np.linalg.det(self.lattice.affine[:3, :3])) / 1000)
 
     def test_hidden_segments_and_the_editable_area_are_respected(self) -> None:
         """Inside visible segments, with the right atrium hidden."""

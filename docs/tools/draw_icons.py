@@ -46,6 +46,12 @@ class Canvas:
         """A filled outline."""
         self.draw.polygon(self._pixels(points), fill=color)
 
+    def edge(self, points: Points, width: float, color: tuple[int, int, int]) -> None:
+        """A border of this width about an outline."""
+        if width:
+            corners = self._pixels(np.concatenate([points, points[:2]]))
+            self.draw.line(corners, fill=color, width=round(width * SIZE * FINE), joint="curve")
+
     def save(self, path: Path) -> None:
         """The icon as a PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +105,23 @@ def inpaint_icon() -> Canvas:
     return canvas
 
 
+def guide_icon() -> Canvas:
+    """A twin with the line of a measurement across it, as in a technical drawing."""
+    canvas, angles = Canvas(), np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    whole = heart(angles) * 0.80
+    canvas.fill(grown(whole, 0.06), EDGE)
+    canvas.fill(whole, RED)
+    across = np.array([(-0.78, 0.0), (-0.40, -0.30), (-0.40, -0.10), (0.40, -0.10), (0.40, -0.30),
+                       (0.78, 0.0), (0.40, 0.30), (0.40, 0.10), (-0.40, 0.10), (-0.40, 0.30)])
+    bars = [np.array([(x - 0.07, -0.6), (x + 0.07, -0.6), (x + 0.07, 0.6), (x - 0.07, 0.6)]) for x in (-0.86, 0.86)]
+    lines = [across, *bars]
+    for width, color in ((0.1, EDGE), (0.0, BLUE)):
+        for line in lines:
+            canvas.fill(line, color)
+            canvas.edge(line, width, color)
+    return canvas
+
+
 def thumbnail(labels: Points, path: Path) -> None:
     """A heart from its best side, (D, H, W) with axes to right, front and up, on transparent ground."""
     from DiffusionSiblingsLib.anatomy import load_anatomy
@@ -128,6 +151,7 @@ def main() -> None:
     module_icon().save(icons / "DiffusionSiblings.png")
     perturb_icon().save(MODULE / "DiffusionSiblingsPerturb" / "SegmentEditorEffect.png")
     inpaint_icon().save(MODULE / "DiffusionSiblingsInpaint" / "SegmentEditorEffect.png")
+    guide_icon().save(MODULE / "DiffusionSiblingsGuide" / "SegmentEditorEffect.png")
     twin = read_labelmap(resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd", load_anatomy())
     thumbnail(twin.labels, icons / "DiffusionSiblingsTwin.png")
     if len(sys.argv) > 1:

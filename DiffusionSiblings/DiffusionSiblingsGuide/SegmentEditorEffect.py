@@ -1,0 +1,156 @@
+"""Guide: a sibling of the whole heart that has a volume, or another measurement, that the user asks for."""
+
+# ruff: noqa: N802 - names that Slicer and Qt have given
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
+from DiffusionSiblingsUI import domains, effect_work
+from DiffusionSiblingsUI.edits import Task
+from DiffusionSiblingsUI.effect_base import SiblingsEffect
+from DiffusionSiblingsUI.effect_goal import DOMAINS, GOALS, SCALED, VOLUME, Goal, goal_title, goal_words, ratio_words
+from DiffusionSiblingsUI.effect_options import Option, put, reveal
+from DiffusionSiblingsUI.effect_work import Plan
+from DiffusionSiblingsUI.volumes import Volumes, segments_of
+
+import DiffusionSiblings  # noqa: F401, makes the library importable
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.request import Request
+
+
+class SegmentEditorEffect(SiblingsEffect):
+    """Options of Guide -> request with a goal."""
+
+    name = "DiffusionSiblingsGuide"
+    title = "Guide"
+    per_segment = False
+    form_file = "GuideEffect.ui"
+    folder = Path(__file__).resolve().parent
+    options = (
+        Option("Goal", "goalComboBox", VOLUME, "choice", GOALS),
+        Option("Change", "changeSlider", "20", "number"),
+        Option("Amount", "amountSlider", "20", "number"),
+        Option("Hold", "holdCheckBox", "1", "check"),
+        Option("Domains", "domainsCheckBox", "0", "check"),
+        Option("Ratio", "ratioSlider", "0.6", "number"),
+    )
+
+    def __init__(self, scriptedEffect: Any) -> None:
+        super().__init__(scriptedEffect)
+        self._volumes = Volumes()
+
+    def helpText(self) -> str:
+        """What the Segment Editor shows above the options."""
+        return "<html>" + _("""Make a <b>digital sibling</b> that <b>has what you ask for</b><br>, such as 20 % more
+volume of the selected segment. The generative diffusion model (not diffusion MRI) draws the heart anew around it.<p>
+<b>Preview</b> shows a sibling over the segmentation and tells what it has; <b>Next seed</b> shows another one;
+<b>Apply</b> changes all segments in one undo step. Hidden segments and all outside the editable area stay. Places of
+your own, such as a valve's plane, are made in the module Diffusion Siblings.""")
+
+    def setupOptionsFrame(self) -> None:
+        """The list of goals is the library's; the target in ml is another way to give the change."""
+        super().setupOptionsFrame()
+        ui = self.form.ui
+        blocked = ui.goalComboBox.blockSignals(True)
+        for goal in GOALS:
+            ui.goalComboBox.addItem(_(goal_title(goal)))
+        ui.goalComboBox.blockSignals(blocked)
+        ui.targetSpinBox.connect("valueChanged(double)", self.onTarget)
+
+    def cleanup(self) -> None:
+        """Before the effect is deleted."""
+        if self.form is not None:
+            self.form.ui.targetSpinBox.disconnect("valueChanged(double)", self.onTarget)
+        super().cleanup()
+
+    def watched(self) -> list[Any]:
+        """Markups that may ask for something."""
+        return domains.find_domains()
+
+    def onTarget(self, ml: float) -> None:
+        """A volume was given: the slider has it as a change."""
+        now = self._now()
+        if now:
+            self.form.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
+
+    def plan(self, node: Any) -> Plan:
+        """All tissues of the heart may change for the goal."""
+        settings = effect_work.module_settings(node)
+        tissue_of, _anatomy = self.tissues(node)
+        goal = self._goal(node, tissue_of)
+        edited = frozenset(segment for segment, tissue in tissue_of.items() if tissue)
+        return Plan(Task((Request("perturb", **self.settings()),), node, **settings), node, edited, goal)
+
+    def _goal(self, node: Any, tissue_of: dict[str, str | None]) -> Goal:
+        """What the options ask for. Raises InputError where that is nothing, or cannot be."""
+        effect = self.scriptedEffect
+        kind, tissue = effect.parameter("Goal"), ""
+        change = effect.doubleParameter("Change" if kind == VOLUME else "Amount") / 100.0
+        marked = self.watched()
+        hold = effect.integerParameter("Hold") == 1
+        if kind == VOLUME:
+            tissue = self.selected_tissue(node, tissue_of)
+            if self._now() == 0:
+                raise InputError("The selected segment is empty", hint="select another segment")
+        asked = None
+        if kind == DOMAINS or (marked and effect.integerParameter("Domains") == 1):
+            asked = _asked_by(marked)
+        return Goal(kind, tissue, change if kind in (VOLUME, *SCALED) else 0.0, hold, asked)
+
+    def show_options(self) -> None:
+        """Which options belong to the goal, the volume of now and of then, and the rest in words."""
+        ui, effect = self.form.ui, self.scriptedEffect
+        kind, marked = effect.parameter("Goal"), self.watched()
+        for widgets, on in (((ui.changeLabel, ui.changeSlider, ui.targetLabel, ui.targetSpinBox, ui.nowLabel),
+                             kind == VOLUME), ((ui.amountLabel, ui.amountSlider), kind in SCALED),
+                            ((ui.domainsCheckBox,), bool(marked) and kind != DOMAINS)):
+            for widget in widgets:
+                reveal(widget, on)
+        self._show_volumes()
+        put(ui.domainsCheckBox, "text", _("And what {names} ask").format(names=_names(marked)))
+        put(ui.askedLabel, "text", goal_words(kind, self._selected_name(), _names(marked)))
+        put(ui.scaleLabel, "text", _(ratio_words(effect.doubleParameter("Ratio"))))
+
+    def _show_volumes(self) -> None:
+        ui, now = self.form.ui, self._now()
+        put(ui.targetSpinBox, "enabled", bool(now))
+        put(ui.nowLabel, "text", _("now {ml:.1f} ml").format(ml=now) if now is not None else "")
+        if now:
+            blocked = ui.targetSpinBox.blockSignals(True)
+            put(ui.targetSpinBox, "value", round(now * (1 + self.scriptedEffect.doubleParameter("Change") / 100), 1))
+            ui.targetSpinBox.blockSignals(blocked)
+
+    def _selected_name(self) -> str:
+        node, selected = self.segmentation_node, self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
+        segment = node.GetSegmentation().GetSegment(selected) if node is not None and selected else None
+        return segment.GetName() if segment is not None else ""
+
+    def _now(self) -> float | None:
+        """Volume of the selected segment's tissue in ml as it is, None if it cannot be told."""
+        node = self.segmentation_node
+        if node is None:
+            return None
+        tissue_of, _anatomy = self.tissues(node)
+        tissue = tissue_of.get(self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or "")
+        return self._volumes.ml(node, segments_of(tissue, tissue_of)) if tissue else None
+
+
+def _asked_by(nodes: list[Any]) -> Any:
+    """The control of these markups. Raises InputError where they ask for nothing."""
+    if not nodes:
+        raise InputError("There is no control domain in the scene", rule="a markup that asks for something",
+                         hint="make one in the module Diffusion Siblings, or ask for something else")
+    control = domains.control_of(nodes)
+    if not control.active:
+        raise InputError("The control domains ask for nothing", value=_names(nodes),
+                         hint="give one a target in the module Diffusion Siblings")
+    return control
+
+
+def _names(nodes: list[Any]) -> str:
+    return ", ".join(node.GetName() for node in nodes)
