@@ -1,8 +1,9 @@
 """Centre lines of tubes, and even steps along a curve.
 
-A centre line is a principal curve (Hastie and Stuetzle 1989): each of its points is the mean of the voxels that project
-onto it, so that the planes across it cut the tube squarely. It starts from fronts of equal walking distance within the
-tissue, which follow an arch round its bend.
+A centre line runs through the means of the level sets of a potential that solves Laplace's equation within the tube
+between its two ends. Nothing flows through the wall, so the level sets meet it squarely, round any bend, and what the
+ends look like is forgotten within a radius of them. (Principal curves, tried first, fold up in tubes shorter than four
+radii, as the aortic trunk often is.)
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from ..errors import InputError
 from .checks import FloatArray
 from .places import Labels, Mask, Place, contact, place_of
 
-STEP_MM = 2.0
+STEP_MM = 2.0  # between level sets
 FINE_MM = 0.5
 TRUNK_SHARE = 0.4
-ROUNDS = 12
+END_SHARE = 0.5  # of the radius: depth of the layers at both ends that are held at 0 and 1
 GRAPH_MM = 1.4  # finer voxels are joined first: a centre line needs no more
 CONTACT_GAP_MM = 5.0
 
@@ -46,16 +47,13 @@ def centre_line(
     if len(points) < 30:
         raise InputError(f"The {anatomy.tissue(tissue).name} is too small for a centre line",
                          value=f"{len(points)} voxels", rule="a tube of at least 30 voxels")
-    sources = None if start is None else _sources(place, points, place_of(labels, affine, anatomy, [start]))
-    where = _walk(place, points, sources)
-    voxel_mm3 = float(abs(np.linalg.det(place.affine[:3, :3])))
-    radius = np.sqrt(len(points) * voxel_mm3 / (np.pi * where.max()))
-    degree = int(np.clip(round(where.max() / (4 * radius)), 1, 6)) + 1  # a bend for every two diameters
-    curve = _fitted(points, where, degree, (0.0, float(where.max())))
-    for _ in range(ROUNDS):
-        where = _projected(points, curve)
-        curve = _fitted(points, where, degree, _full_part(where, voxel_mm3))
-    return resampled(curve, spacing_mm)
+    beside = None if start is None else place_of(labels, affine, anatomy, [start])
+    first, second = _far_ends(place, points, beside)
+    longest = float(first.max())
+    radius = float(np.sqrt(len(points) * abs(np.linalg.det(place.affine[:3, :3])) / (np.pi * longest)))
+    ends = second >= second.max() - END_SHARE * radius, first >= longest - END_SHARE * radius
+    potential = _potential(place, first / np.maximum(first + second, 1e-9), ends)
+    return resampled(_prolonged(_middle(points, potential, radius, ends), points, ends), spacing_mm)
 
 
 def resampled(curve: npt.ArrayLike, spacing_mm: float) -> FloatArray:
@@ -125,82 +123,101 @@ def _coarse(place: Place) -> Place:
     return Place(mask, affine)
 
 
-def _sources(place: Place, points: FloatArray, start: Place) -> npt.NDArray[np.int64] | None:
-    """Indices of the points where the tube meets `start`, None where they do not meet."""
+def _far_ends(place: Place, points: FloatArray, start: Place | None) -> tuple[FloatArray, FloatArray]:
+    """(n,) mm each: shortest way within the tissue to every voxel from one end of the tube, and from the other.
+
+    The ends are the two voxels that are furthest apart, nearly; the first is that on the side of `start`. A contact
+    tells the side and nothing more: a ventricle touches the side of the aortic root as often as its end.
+    """
     from scipy.spatial import cKDTree
 
-    found = contact(place, start, CONTACT_GAP_MM)
-    if found is None:
-        return None
-    return np.unique(cKDTree(points).query(found[0])[1])
+    found = None if start is None else contact(place, start, CONTACT_GAP_MM)
+    begin = 0 if found is None else int(cKDTree(points).query(found[0].mean(axis=0))[1])
+    last = int(_walk(place, begin).argmax())
+    from_last = _walk(place, last)
+    return _walk(place, int(from_last.argmax())), from_last
 
 
-def _walk(place: Place, points: FloatArray, sources: npt.NDArray[np.int64] | None) -> FloatArray:
-    """(n,) mm: shortest way within the tissue from the sources to each voxel; without sources, from one of its ends."""
+def _walk(place: Place, begin: int) -> FloatArray:
+    """(n,) mm: shortest way within the tissue from voxel number `begin` to each."""
     from scipy import sparse
     from scipy.sparse import csgraph
 
+    rows, columns, length = _edges(place)
+    n = int(place.mask.sum())
+    found = csgraph.dijkstra(sparse.csr_matrix((length, (rows, columns)), shape=(n, n)), directed=False, indices=begin)
+    return np.asarray(np.where(np.isfinite(found), found, 0.0), dtype=np.float64)
+
+
+def _edges(place: Place, *, faces: bool = False) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """Pairs of neighbouring voxels (26, or the 6 across faces) by number, and how far apart they are in mm."""
     number = np.full(tuple(n + 2 for n in place.mask.shape), -1, dtype=np.int64)
-    index = np.argwhere(place.mask) + 1
+    index = np.argwhere(place.mask) + 1  # KJI
     number[tuple(index.T)] = np.arange(len(index))
-    ends: list[npt.NDArray[np.int64]] = []
+    found, length = [], []
     for offset in product((-1, 0, 1), repeat=3):
-        if offset > (0, 0, 0):
+        if offset > (0, 0, 0) and (not faces or sum(map(abs, offset)) == 1):
             there = number[tuple((index + offset).T)]
-            ends.append(np.stack([np.flatnonzero(there >= 0), there[there >= 0]]))
-    rows, columns = np.concatenate(ends, axis=1)
-    length = np.linalg.norm(points[rows] - points[columns], axis=1)
-    graph = sparse.csr_matrix((length, (rows, columns)), shape=(len(points), len(points)))
-
-    def walk(begin: npt.NDArray[np.int64]) -> FloatArray:
-        found = csgraph.dijkstra(graph, directed=False, indices=begin, min_only=True)
-        return np.asarray(np.where(np.isfinite(found), found, 0.0), dtype=np.float64)
-
-    if sources is not None:
-        return walk(sources)
-    return walk(np.array([int(walk(np.array([0])).argmax())]))
+            pairs = np.stack([np.flatnonzero(there >= 0), there[there >= 0]])
+            found.append(pairs)
+            step = float(np.linalg.norm(place.affine[:3, :3] @ np.array(offset[::-1])))
+            length.append(np.full(pairs.shape[1], step))
+    rows, columns = np.concatenate(found, axis=1)
+    return rows, columns, np.concatenate(length)
 
 
-def _projected(points: FloatArray, curve: FloatArray) -> FloatArray:
-    """(n,) mm along a curve, prolonged straight on at both ends, to its point nearest to each of `points` (n, 3)."""
-    from scipy.spatial import cKDTree
+def _potential(place: Place, first: FloatArray, ends: tuple[Mask, Mask]) -> FloatArray:
+    """(n,): 0 and 1 at the two ends, between them the solution of Laplace's equation; no flow through the wall.
 
-    whole, along = measured_curve(curve)
-    reach = max(STEP_MM, float(along[-1]) / 4)
-    whole = np.concatenate([whole[:1] + _out(whole) * reach, whole, whole[-1:] + _out(whole[::-1]) * reach])
-    return np.asarray(cKDTree(resampled(whole, FINE_MM)).query(points)[1] * FINE_MM, dtype=np.float64)
-
-
-def _fitted(points: FloatArray, where: FloatArray, degree: int, part: tuple[float, float]) -> FloatArray:
-    """(m, 3): polynomials of `degree` in `where` (n,), fitted to the points (n, 3) in that part of the curve.
-
-    Polynomials of a low degree: local means bend towards the corners of a short, wide tube and draw the ends inwards.
+    first: (n,) where to begin. Voxels that hang on by an edge or corner alone keep that value.
     """
-    low, high = part
-    kept = (where >= low) & (where <= high)
-    unit = 2 * (where[kept] - low) / (high - low) - 1
-    fit, *_ = np.linalg.lstsq(legendre.legvander(unit, degree), points[kept], rcond=None)
-    return np.asarray(legendre.legvander(np.linspace(-1, 1, max(4, int((high - low) / STEP_MM))), degree) @ fit)
+    from scipy import sparse
+    from scipy.sparse import linalg
+
+    rows, columns, length = _edges(place, faces=True)
+    n = len(first)
+    flow = sparse.csr_matrix((length**-2.0, (rows, columns)), shape=(n, n))
+    flow = flow + flow.T
+    degree = np.asarray(flow.sum(axis=1)).ravel()
+    held = ends[0] | ends[1]
+    free = np.flatnonzero(~held)
+    found = np.where(ends[0], 0.0, np.where(ends[1], 1.0, first))
+    alone = 1e-6 * float(degree.mean())
+    diagonal = degree[free] + alone
+    system = sparse.diags(diagonal) - flow[free][:, free]
+    known = flow[free][:, np.flatnonzero(held)] @ found[held] + alone * first[free]
+    found[free], _ = linalg.cg(system, known, x0=found[free], atol=0.0, maxiter=1000, M=sparse.diags(1 / diagonal))
+    return np.asarray(found, dtype=np.float64)
 
 
-def _full_part(where: FloatArray, voxel_mm3: float) -> tuple[float, float]:
-    """Where along the curve the tube begins and ends, mm. where: (n,) mm, of its voxels.
+def _middle(points: FloatArray, potential: FloatArray, radius: float, ends: tuple[Mask, Mask]) -> FloatArray:
+    """(m, 3): the means of the level sets, smoothed by a polynomial of a low degree, more for a longer tube."""
+    free = ~(ends[0] | ends[1])
+    inside, levels = points[free], np.clip(potential[free], 0.0, 1.0)
+    span = float(np.linalg.norm(np.ptp(points, axis=0)))
+    count = max(4, int(span / STEP_MM))
+    edges = np.unique(np.quantile(levels, np.linspace(0, 1, count + 1)))  # as many voxels each: none is empty
+    index = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, len(edges) - 2)
+    size = np.bincount(index, minlength=len(edges) - 1)
+    sums = np.stack([np.bincount(index, inside[:, axis], len(size)) for axis in range(3)], axis=-1)
+    means, along = measured_curve(sums[size > 0] / size[size > 0, None])
+    length = float(along[-1])
+    degree = int(np.clip(round(length / (4 * radius)), 1, 6)) + 1  # a bend for every two diameters
+    fit = legendre.legfit(2 * along / length - 1, means, min(degree, len(means) - 1))
+    return np.asarray(legendre.legval(np.linspace(-1, 1, max(4, int(length / STEP_MM))), fit).T)
 
-    Slanted ends are left out: up to where a section has half the area that the tube has a diameter further in.
-    """
-    first = float(where.min())
-    area = np.bincount(((where - first) / STEP_MM).astype(int)) * (voxel_mm3 / STEP_MM)  # mm^2 of each section
-    radius = float(np.sqrt(np.median(area[area > 0]) / np.pi))
-    window = max(1, round(2 * radius / STEP_MM))
-    ends = []
-    for sections in (area, area[::-1]):
-        full = (i for i in range(len(area)) if sections[i] >= 0.5 * np.median(sections[i : i + window]) > 0)
-        ends.append(next(full, 0))
-    low, high = ends[0], max(len(area) - ends[1], ends[0] + 2)
-    return first + low * STEP_MM, first + high * STEP_MM
+
+def _prolonged(curve: FloatArray, points: FloatArray, ends: tuple[Mask, Mask]) -> FloatArray:
+    """The curve led straight on through the layers at both ends. points: (n, 3). ends: (n,) each."""
+    parts = []
+    for line, end in ((curve, ends[0]), (curve[::-1], ends[1])):
+        out = _out(line)
+        beyond = float(np.median((points[end] - line[0]) @ out)) if end.any() else 0.0
+        parts.append(line[:1] + max(beyond, 0.0) * out)
+    return np.concatenate([parts[0], curve, parts[1]])
 
 
 def _out(curve: FloatArray) -> FloatArray:
-    """(3,) unit vector out of the curve at its first point, taken over its first quarter."""
-    back = curve[0] - curve[max(1, len(curve) // 4)]
+    """(3,) unit vector out of the curve at its first point, taken over its first tenth."""
+    back = curve[0] - curve[max(1, len(curve) // 10)]
     return np.asarray(back / max(float(np.linalg.norm(back)), 1e-9))
