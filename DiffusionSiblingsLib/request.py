@@ -96,7 +96,11 @@ class Request:
             words = f"edit {' + '.join(where)}" + (f", ratio {self.ratio:g}" if self.ratio < 1 else "")
         else:
             words = f"ratio {self.ratio:g}" if self.edit == "perturb" else self.edit
-        return words if self.control is None else f"{words}, {_guided_words(self.control)}"
+        return ", ".join(part for part in (words, self.describe_guidance()) if part)
+
+    def describe_guidance(self) -> str:
+        """The terms of the control in brief: "guided: RV mass x 1.2, 5 held"; "" without one."""
+        return "" if self.control is None else _guided_words(self.control)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the record, which holds the whole control; nothing of guidance where there is none."""
@@ -142,7 +146,6 @@ def _check_control(control: Control, request: Request) -> None:
 
 
 def _guided_words(control: Control) -> str:
-    """The terms of a control in brief: "guided: RV mass x 1.2, 5 held"."""
     held = [term for term in control.active if term.target.times == 1]
     told = [_term_words(term) for term in control.active if term not in held]
     more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []

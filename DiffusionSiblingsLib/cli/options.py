@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from .. import __version__
-from . import commands
+from ..control import preset_help
+from ..registry import DEFAULT_MODEL
+from ..request import Guider, Parsing
+from ..wishes import AMOUNT
+from . import commands, edits, measuring
 
 FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
 
@@ -27,39 +32,74 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_edits(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    generate = _command(commands_of, "generate", commands.generate, "new hearts that have no twin")
+    generate = _command(commands_of, "generate", edits.generate, "new hearts that have no twin",
+                        "siblings generate --count 10 --seed 1 --out out/new")
     _output_options(generate)
-    perturb = _command(commands_of, "perturb", commands.perturb,
-                       "siblings that differ from the twin everywhere, at a chosen scale")
+    perturb = _command(commands_of, "perturb", edits.perturb,
+                       "siblings that differ from the twin everywhere, at a chosen scale",
+                       "siblings perturb heart.nii.gz --ratio 0.2 0.5 --hold all --count 4 --out out/perturbed")
     _twin(perturb)
     perturb.add_argument("--ratio", type=float, nargs="+", default=[0.5], metavar="R",
                          help="sampling ratio, 0 to 1: 0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 keeps "
                          "nothing of the twin; several give a set of siblings each (default 0.5)")
+    _hold(perturb)
     _output_options(perturb)
-    inpaint = _command(commands_of, "inpaint", commands.inpaint,
-                       "siblings that differ from the twin in one region only")
+    inpaint = _command(commands_of, "inpaint", edits.inpaint,
+                       "siblings that differ from the twin in one region only",
+                       "siblings inpaint heart.seg.nrrd --edit LV --count 8 --out out/left-ventricles")
     _twin(inpaint)
-    inpaint.add_argument("--edit", default="", metavar="TISSUES", help="tissues to draw anew, such as LV or LV,RV; the "
-                         "myocardium follows a ventricle")
-    inpaint.add_argument("--region", type=Path, metavar="MASK", help="label map; the edit acts where it is not 0")
-    inpaint.add_argument("--box", metavar='"x0,x1,y0,y1,z0,z1"', help="the edit acts inside this box, RAS mm")
+    _region(inpaint)
     inpaint.add_argument("--method", choices=("replace", "guidance"), default="replace",
                          help="how the rest of the heart is held (default replace)")
     inpaint.add_argument("--ratio", type=float, default=1.0, metavar="R",
                          help="1 draws the region anew, less stays nearer to the twin (default 1)")
     inpaint.add_argument("--resample", type=int, default=1, metavar="N",
                          help="make every step N times, to harmonise the region with its surroundings (default 1)")
+    _hold(inpaint)
     _output_options(inpaint)
-    reconstruct = _command(commands_of, "reconstruct", commands.reconstruct,
+    _add_guide(commands_of)
+    reconstruct = _command(commands_of, "reconstruct", edits.reconstruct,
                            "the twin through the autoencoder: what the model can represent")
     _twin(reconstruct)
     _output_options(reconstruct, sampling=False)
 
 
+def _add_guide(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    guide = _command(commands_of, "guide", edits.guide, "siblings that have the measurements or topology asked for",
+                     "siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
+                     "presets:", *(f"  {name:<15} {words}" for name, words in preset_help().items()))
+    guide.add_argument("twin", nargs="?", type=Path, metavar="TWIN",
+                       help="label map or folder, as for perturb; without one new hearts are drawn")
+    _labels(guide)
+    guide.add_argument("--control", type=Path, metavar="FILE", help="control file (JSON): domains, and what is asked "
+                       "of them; `siblings measure TWIN --preset NAME --write FILE` writes one to start from")
+    guide.add_argument("--preset", action="append", metavar="NAME[,NAME]", help="presets, listed below; they add up, "
+                       "also to a control file")
+    guide.add_argument("--amount", type=float, default=AMOUNT, metavar="A", help="how much presets change, as a share "
+                       f"of what the twin has (default {AMOUNT:g}: 20 %%)")
+    _hold(guide)
+    guide.add_argument("--ratio", type=float, metavar="R", help="sampling ratio, 0 to 1 (default "
+                       f"{edits.GUIDED_RATIO:g}; {edits.DRAWN_ANEW:g} with --edit, --box or --region)")
+    _region(guide)
+    guide.add_argument("--parsing", choices=get_args(Parsing), default="auto", help="what is decoded to measure: the "
+                       "whole heart (V), the control's points alone (L), or whichever is quicker (default auto)")
+    guide.add_argument("--guider", choices=get_args(Guider), default="projection", help="projection: exact and without "
+                       "weights; gradient: the papers' (default projection)")
+    _output_options(guide)
+
+
 def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    measure = _command(commands_of, "measure", commands.measure, "volumes, axes and topological checks of label maps")
-    measure.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    measure = _command(commands_of, "measure", measuring.measure, "volumes, axes and topological checks of label maps",
+                       "siblings measure heart.nii.gz --preset aortic-trunk --write control.json")
+    measure.add_argument("files", nargs="*", type=Path, metavar="FILE", help="label maps; none with --preset: "
+                         "the model's mean heart is measured")
     _labels(measure)
+    measure.add_argument("--control", type=Path, metavar="FILE", help="measure in the domains of this control file")
+    measure.add_argument("--preset", action="append", metavar="NAME[,NAME]", help="measure in the domains of presets")
+    measure.add_argument("--write", type=Path, metavar="FILE", help="write the preset's control, with the heart's own "
+                         "values as targets: a start for a control of your own")
+    measure.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="whose field of view and mean heart "
+                         f"count for domains (default {DEFAULT_MODEL})")
     measure.add_argument("--anatomy", default="heart", help="anatomy file to measure by (default heart)")
     measure.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/metrics.csv")
     _json(measure)
@@ -72,7 +112,7 @@ def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
     models = _command(commands_of, "models", commands.models, "the installed models")
     models.add_argument("--verify", action="store_true", help="check the weights against their SHA-256")
     _json(models)
-    demo = _command(commands_of, "demo", commands.demo, "perturbed and inpainted siblings of one heart, in one picture")
+    demo = _command(commands_of, "demo", edits.demo, "perturbed and inpainted siblings of one heart, in one picture")
     demo.add_argument("twin", nargs="?", type=Path, metavar="TWIN", help="label map (default: a synthetic heart)")
     _labels(demo)
     demo.add_argument("--out", type=Path, default=Path("siblings-demo"), metavar="DIR")
@@ -109,11 +149,25 @@ def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
-             help_text: str) -> argparse.ArgumentParser:
+             help_text: str, example: str = "", *more: str) -> argparse.ArgumentParser:
+    """A subcommand. example: a line that works as it is; more: lines that come after it at the end of the help."""
+    ending = [f"example:\n  {example}\n"] * bool(example) + list(more)
     parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
-                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+                                    epilog="\n".join(ending), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(command=function)
     return parser
+
+
+def _hold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hold", metavar="TISSUES", help="tissues that keep the twin's volume, such as LV,LA, or all: "
+                        "every one that is not asked to change")
+
+
+def _region(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--edit", default="", metavar="TISSUES", help="tissues to draw anew, such as LV or LV,RV; the "
+                        "myocardium follows a ventricle")
+    parser.add_argument("--region", type=Path, metavar="MASK", help="label map; the edit acts where it is not 0")
+    parser.add_argument("--box", metavar='"x0,x1,y0,y1,z0,z1"', help="the edit acts inside this box, RAS mm")
 
 
 def _twin(parser: argparse.ArgumentParser) -> None:

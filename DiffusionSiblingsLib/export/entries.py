@@ -14,8 +14,10 @@ from ..labelmap import LabelMap
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
 from ..record import hash_file, hash_labelmap
+from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
+from .targets import target_columns
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
     }
 
 
+def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A request's entry in the record, without siblings yet. warnings: what was said of its targets beforehand."""
+    entry: dict[str, Any] = {"request": request.to_json(), "siblings": []}
+    return {**entry, "warnings": list(warnings)} if warnings else entry
+
+
 def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:
     """A sibling's entry in the record. file: its name beside the record."""
     return {"file": file, "labels_sha256": hash_labelmap(sibling.labelmap), **sibling.to_json()}
@@ -80,7 +88,7 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
     row["voxels in conflict with unknown tissue"] = sum(sibling.conflicts.values())
     dice = list(sibling.dice_to_twin.values())
     row["mean Dice to twin"] = float(np.mean(dice)) if dice else ""
-    return row
+    return {**row, **target_columns(sibling.guidance, sibling.guidance_notes)}
 
 
 def _measurements(measured: dict[str, float], volumes: dict[str, float]) -> dict[str, object]:

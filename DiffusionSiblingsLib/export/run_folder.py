@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ from ..record import Record
 from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
-from .entries import Measured, describe_twin, sibling_entry, sibling_row, twin_row
+from .entries import Measured, describe_twin, run_entry, sibling_entry, sibling_row, twin_row
 from .picture import Panel, overview
 from .tables import write_metrics_csv
+from .targets import twin_columns
 
 RECORD_NAME = "record.json"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
@@ -51,9 +52,9 @@ class RunFolder:
             self.rows.append(twin_row(measured))
         self.record.write(self.record_path)
 
-    def begin_request(self, request: Request) -> None:
-        """Opens an entry for the siblings of one request."""
-        self.record.runs.append({"request": request.to_json(), "siblings": []})
+    def begin_request(self, request: Request, warnings: tuple[str, ...] = ()) -> None:
+        """Opens an entry for the siblings of one request. warnings: what was said of its targets beforehand."""
+        self.record.runs.append(run_entry(request, warnings))
 
     def add(self, sibling: Sibling) -> Path:
         """Writes a sibling of the latest request, then the record -> the sibling's file."""
@@ -64,8 +65,12 @@ class RunFolder:
         self.record.write(self.record_path)
         name = path.name.split(".")[0]
         self.rows.append(sibling_row(name, sibling))
+        if self.twin is not None:
+            self.rows[0] = {**self.rows[0], **twin_columns(sibling.guidance)}
         if len(self.panels) < PICTURED:
-            note = f"{sibling.request.describe()}, k {sibling.k}"
+            request = sibling.request  # a picture's column is narrow: the terms of a control stand in the footnotes
+            guided = ", guided" if request.control is not None else ""
+            note = f"{replace(request, control=None).describe()}{guided}, k {sibling.k}"
             self.panels.append(Panel(name.replace("_", " "), sibling.canonical, note))
         return path
 
