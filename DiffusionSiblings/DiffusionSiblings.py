@@ -49,7 +49,8 @@ class DiffusionSiblings(ScriptedLoadableModule):
         parent.helpText = _("""<p>Draws <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
 model</b> (this is not diffusion MRI): from the segmentation of a heart, the twin, come variants that differ from it
 everywhere at a scale that you choose (Perturb), in some tissues or one region only (Inpaint), or that have no twin at
-all (Generate). Each is checked, measured and recorded, and can be made again from its record.</p>
+all (Generate); any of these can be led to volumes and other measurements that you ask for (Guide). Each is checked,
+measured and recorded, and can be made again from its record.</p>
 <p>For research and device engineering, not for diagnosis or treatment of a patient. The model has its own limits, and
 more of its training hearts' habits the higher the sampling ratio: see its card in the section Model and device. All
 work is done on this computer; nothing is uploaded.</p>
