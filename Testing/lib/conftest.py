@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hearts import small_model
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of models with the small one, as $SIBLINGS_MODELS, so that a record's model id finds it."""
+    from hearts import small_model  # not every test of this folder needs the library
+
     folder = tmp_path_factory.mktemp("models")
     small_model(folder / "small")
     with pytest.MonkeyPatch.context() as patch:
