@@ -133,9 +133,10 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
         worst = max(_share(target) for target in achieved)
         if best is None or worst < best[0]:
             best = (worst, dataclasses.replace(sibling, guidance=achieved))
-        if worst <= NEAR or not guide.fine or round_ == FINISHES - 1:
+        if worst <= NEAR or not guide.steers or round_ == FINISHES - 1:
             break
-        guide.calibrate(z, goal.weights(sibling.known, sibling.labelmap.affine, guide))
+        if guide.fine:
+            guide.calibrate(z, goal.weights(sibling.known, sibling.labelmap.affine, guide))
         z = guide.correct(z)
     assert best is not None  # FINISHES is above 0
     return dataclasses.replace(best[1], guidance_notes=_notes(guide, best[1].guidance))

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from ..control import Asked, ControlDomain
+from .features import TopologyPart
 from .gradient import descend
-from .linearise import Measured, linearise, missing, residuals_of
-from .parsing import Decoders, Parser, site
+from .linearise import Aim, Measured, linearise, missing, residuals_of
+from .parsing import Decoders, Parser, Site, site
 from .projection import Metric, Step, project
 from .residuals import moment_residuals
+from .topology import TopologyTerm
 
 Guider = Literal["projection", "gradient"]
 Denoiser = Callable[[Tensor, Tensor], Tensor]
@@ -25,6 +27,7 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 class Settings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
+    topology_below: noise level from which on topology is looked after.
     weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
     """
 
@@ -32,6 +35,7 @@ class Settings:
     parsing: Literal["L", "V"] = "L"
     cap: float = 1.0
     coarse_above: float = 1.0
+    topology_below: float = 10.0
     weight: float = 1.0
 
 
@@ -73,43 +77,61 @@ class Guide:
 
     def __post_init__(self) -> None:
         self.parser = Parser(self.decoders, self.settings.parsing)
+        self._extent = torch.tensor(list(self.extent))
         self.fine = [part for part in map(self._part, self.domains) if part.residuals]
-        extent = torch.tensor(list(self.extent))
-        self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, extent)) for part in self.fine]
+        self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, self._extent)) for part in self.fine]
+        self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
         self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
         self._latest: tuple[int, Tensor] | None = None  # solver step and Jacobian of the last linearisation
 
+    @property
+    def steers(self) -> bool:
+        """Whether anything is asked for that latents can be led to."""
+        return bool(self.fine or self.topology)
+
     def _part(self, domain: ControlDomain) -> Measured:
         terms = [term for term in self.asked if term.domain == domain.name]
-        labels = [self.labels[tissue] for tissue in domain.tissues]
-        return Measured(site(domain, labels, torch.tensor(list(self.extent))), moment_residuals(terms, domain))
+        return Measured(self._site(domain), moment_residuals(terms, domain))
+
+    def _topology(self, target: Asked) -> TopologyPart:
+        place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
+        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value))
+        return TopologyPart(place, place.coarse(2, self._extent), term, target.weight)
+
+    def _site(self, domain: ControlDomain) -> Site:
+        return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)
 
     def hook(self, z0_hat: Tensor, z: Tensor, sigma: float, step: int) -> Tensor:
         """The sampler's hook: the clean estimate (B, C, d, h, w), corrected (projection guider).
 
         The second evaluation of a Heun step sees nearly the same estimate as the first, and uses its Jacobian.
         """
-        parts = self._parts(sigma)
+        aim = self._aim(sigma, step)
+        if not aim.parts and not aim.topology:
+            return z0_hat
         if self._latest is not None and self._latest[0] == step and sigma > 0:
-            r, jacobian = missing(self.parser, z0_hat, parts), self._latest[1]
+            r, jacobian = missing(self.parser, z0_hat, aim), self._latest[1]
         else:
-            r, jacobian = linearise(self.parser, z0_hat, parts)
+            r, jacobian = linearise(self.parser, z0_hat, aim)
         self._latest = (step, jacobian) if self._latest is None or self._latest[0] != step else None
         return z0_hat + self._step(r, jacobian, sigma).change.to(z0_hat)
 
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
-        r, jacobian = linearise(self.parser, z, self.fine)
+        r, jacobian = linearise(self.parser, z, Aim(self.fine, self.topology))
         return z + self._step(r, jacobian, 0.0).change.to(z)
 
     def guided(self, denoiser: Denoiser) -> Denoiser:
         """The denoiser of the gradient guider: D - sigma^2 grad_z L(D), through the denoiser (Anatomica)."""
 
         def linearised(z0_hat: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-            r, jacobian = linearise(self.parser, z0_hat, self._parts(sigma))
-            return r + self._offset, self._within(jacobian)
+            r, jacobian = linearise(self.parser, z0_hat, self._aim(sigma, -1))
+            return self._calibrated(r), self._within(jacobian)
 
         def denoise(z: Tensor, sigma: Tensor) -> Tensor:
+            aim = self._aim(float(sigma.reshape(-1)[0]), -1)
+            if not aim.parts and not aim.topology:
+                return denoiser(z, sigma)
             step, z0_hat = descend(denoiser, z, sigma, linearised, cap=self.settings.cap, weight=self.settings.weight)
             self.log.add(step)
             return z0_hat + step.change.to(z0_hat)
@@ -124,13 +146,21 @@ class Guide:
         """
         found = zip(weights, self.fine, strict=True)
         finished = torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1)
-        self._offset = finished.to(z.device) - missing(self.parser, z, self.fine)
+        self._offset = finished.to(z.device) - missing(self.parser, z, Aim(self.fine))
 
-    def _parts(self, sigma: float) -> list[Measured]:
-        return self.coarse if sigma > self.settings.coarse_above else self.fine
+    def _aim(self, sigma: float, step: int) -> Aim:
+        """Coarse templates at high noise, and no topology where the estimate is still a blur."""
+        fine = sigma <= self.settings.coarse_above
+        topology = self.topology if sigma <= self.settings.topology_below else ()
+        return Aim(self.fine if fine else self.coarse, topology, fine, step)
+
+    def _calibrated(self, r: Tensor) -> Tensor:
+        """Residuals of latents (moments first) -> those that the finished map would have."""
+        count = sum(part.count for part in self.fine)
+        return torch.cat([r[:, :count] + self._offset, r[:, count:]], 1)
 
     def _step(self, r: Tensor, jacobian: Tensor, sigma: float) -> Step:
-        step = project(r + self._offset, self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap)
+        step = project(self._calibrated(r), self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap)
         self.log.add(step)
         return step
 

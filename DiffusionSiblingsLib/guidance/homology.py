@@ -1,8 +1,9 @@
 """Persistent homology of a field: components (dimension 0), loops (1) and voids (2) of its superlevel sets.
 
 The complex is the cubical complex whose top cells are the voxels, so that foreground voxels are connected by 26
-neighbours and background voxels by 6. Needs gudhi, which is imported when it is used; where numba is installed too,
-components and voids come from our own union-find, which is many times faster and finds the same diagrams.
+neighbours and background voxels by 6. Needs gudhi, which is imported when it is used; where numba is installed,
+everything comes from our own search, which is many times faster and finds the same diagrams: components and voids by
+union-find, loops by a reduction that touches little more than the places where they end.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def persistence(
 ) -> dict[int, Pairs]:
     """Persistence pairs of a field for each dimension that is asked for.
 
-    field: (a, b, c) finite numbers, used as float64; sides of 1 make it a plane or a line. engine: "own" (numba, only
-    dimensions 0 and 2), "gudhi", or "auto", the faster one that is installed. floor: values below it are taken as equal
+    field: (a, b, c) finite numbers, used as float64; sides of 1 make it a plane or a line. engine: "own" (needs
+    numba), "gudhi", or "auto", the faster one that is installed. floor: values below it are taken as equal
     to it, and only the box that holds higher ones is searched.
 
     Pairs of no persistence are left out. The one class that never dies is given the field's lowest value as its death,
@@ -75,10 +76,12 @@ def persistence(
 
 def betti_numbers(field: np.ndarray, level: float = 0.5, engine: str = "auto") -> tuple[int, int, int]:
     """(B0, B1, B2) of the superlevel set field >= level. field as in `persistence`."""
-    if np.min(field) >= level:
-        return 1, 0, 0  # a full box: its one component has no death below the level
-    pairs = persistence(field, engine=engine)
-    return pairs[0].alive_at(level), pairs[1].alive_at(level), pairs[2].alive_at(level)
+    _checked(field, (), engine)
+    inside = np.asarray(field) >= level
+    if inside.all():
+        return 1, 0, 0  # a full box: its one component never dies
+    pairs = persistence(inside.astype(np.float64), engine=engine, floor=0.0)
+    return len(pairs[0]), len(pairs[1]), len(pairs[2])
 
 
 def _checked(field: np.ndarray, dimensions: Sequence[int], engine: str) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -108,56 +111,59 @@ def _box_above(values: np.ndarray, floor: float) -> tuple[slice, ...]:
 
 def _indices(values: np.ndarray, asked: tuple[int, ...], engine: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """dimension -> (births, deaths), flat C-order into values; a death of -1 is that of the essential class."""
-    own = union_find() if engine != "gudhi" else None
-    if engine == "own" and own is None:
-        raise InputError("Our own persistent homology needs numba", rule="pip install numba", hint='use engine "gudhi"')
-    ours = tuple(dimension for dimension in asked if own is not None and dimension != 1)
-    theirs = tuple(dimension for dimension in asked if dimension not in ours)
-    if engine == "own" and theirs:
-        raise InputError("Our own persistent homology has no loops", value=theirs, rule="dimensions 0 and 2")
-    found = {}
-    if ours and own is not None:
-        found.update(_by_union_find(own, values, ours))
-    if theirs:
-        found.update(_by_gudhi(values, theirs))
-    return {dimension: found[dimension] for dimension in asked}
+    if engine == "gudhi" or (engine == "auto" and compiled() is None):
+        return _by_gudhi(values, asked)
+    return _by_own(values, asked)
 
 
 @functools.cache
-def union_find() -> ModuleType | None:
-    """The compiled union-find, or None where numba cannot be imported (it is optional, and lags behind new numpys)."""
+def compiled() -> tuple[ModuleType, ModuleType, ModuleType] | None:
+    """(ordering, union_find, loops), or None where numba cannot be imported: it is optional, and lags behind numpy."""
     try:
-        from . import union_find as compiled
+        from . import loops, ordering, union_find
     except ImportError:
         return None
-    return compiled
+    return ordering, union_find, loops
 
 
-def _by_union_find(
-    own: ModuleType, values: np.ndarray, asked: tuple[int, ...]
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """As _indices, for dimensions 0 and 2."""
-    order = np.argsort(-values, axis=None)
+def _by_own(values: np.ndarray, asked: tuple[int, ...]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """As _indices. InputError where numba is missing."""
+    found = compiled()
+    if found is None:
+        raise InputError("Our own persistent homology needs numba", rule='engine "own" is compiled by it',
+                         hint='pip install numba, or use engine "gudhi"')
+    ordering, union_find, loops = found
+    order = ordering.descending((values.ravel() + 0.0).view(np.uint64))  # + 0.0: there is one zero
     rank = np.empty(values.size, np.int32)
     rank[order] = np.arange(values.size, dtype=np.int32)
     rank = rank.reshape(values.shape)
     shape = tuple(side + 2 for side in values.shape)
-    found = {}
-    for dimension in asked:
-        if dimension == 0:
-            young, at = own.merges(*_padded(rank, values.size), own.ALL, own.steps_of(own.ALL, shape))
-            births = np.append(_unpadded(young, shape), order[0])
-            found[0] = births, np.append(_unpadded(at, shape), -1)
-        else:
-            backwards = np.int32(values.size - 1) - rank
-            young, at = own.merges(*_padded(backwards, -1), own.FACES, own.steps_of(own.FACES, shape))
-            found[2] = _unpadded(at, shape), _unpadded(young, shape)
-    return found
+    indices = {}
+    if 0 in asked:
+        young, at = union_find.merges(*_padded(rank, values.size), union_find.ALL,
+                                      union_find.steps_of(union_find.ALL, shape))
+        indices[0] = np.append(_unpadded(young, shape), order[0]), np.append(_unpadded(at, shape), -1)
+    if {1, 2} & set(asked):
+        backwards = np.int32(values.size - 1) - rank
+        young, at = union_find.merges(*_padded(backwards, -1), union_find.FACES,
+                                      union_find.steps_of(union_find.FACES, shape))
+        indices[2] = _unpadded(at, shape), _unpadded(young, shape)
+    if 1 in asked:
+        starts = np.sort(rank.ravel()[indices[2][0]])
+        births, deaths = loops.loops(_padded(rank, values.size)[0], _inside(order, values.shape), shape, starts)
+        indices[1] = order[births], order[deaths]
+    return {dimension: indices[dimension] for dimension in asked}
 
 
 def _padded(rank: np.ndarray, border: int) -> tuple[np.ndarray, tuple[int, ...]]:
     padded = np.pad(rank, 1, constant_values=border)
     return padded.ravel(), padded.shape
+
+
+def _inside(index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Flat indices into an array -> flat indices into the same with a border."""
+    i, j, k = np.unravel_index(index, shape)
+    return ((i + 1) * (shape[1] + 2) + (j + 1)) * (shape[2] + 2) + (k + 1)
 
 
 def _unpadded(index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,9 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .features import TopologyPart
 from .moments import Moments, moments
 from .parsing import Parser, Site
 from .residuals import MomentResidual
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What one evaluation is to reach: moments of some domains and the topology of others.
+
+    fine: on whole templates, else on coarse ones. step: of the solver, for what is used again at the next one; -1 for
+    an evaluation outside of a sampling.
+    """
+
+    parts: Sequence[Measured]
+    topology: Sequence[TopologyPart] = ()
+    fine: bool = True
+    step: int = -1
 
 
 @dataclass(frozen=True)
@@ -20,13 +35,22 @@ class Measured:
     site: Site
     residuals: tuple[MomentResidual, ...]
 
+    @property
+    def count(self) -> int:
+        """How many numbers its residuals are."""
+        return sum(residual.count for residual in self.residuals)
 
-def missing(parser: Parser, z: Tensor, parts: Sequence[Measured]) -> Tensor:
+
+def missing(parser: Parser, z: Tensor, aim: Aim) -> Tensor:
     """The residuals (B, K) float64 alone, without a graph."""
     with torch.no_grad():
         prepared = parser.prepare(z)
-        return torch.cat([residuals_of(parser.probability(parser.read(prepared, part.site), part.site), part)
-                          for part in parts], 1)
+        found = [residuals_of(parser.probability(parser.read(prepared, part.site), part.site), part)
+                 for part in aim.parts]
+        for topology in aim.topology:
+            topology.locate(parser, prepared, aim.fine, aim.step)
+            found.append(topology.residual(parser, prepared, aim.fine))
+        return torch.cat(found, 1)
 
 
 def residuals_of(weights: Tensor, part: Measured) -> Tensor:
@@ -35,8 +59,8 @@ def residuals_of(weights: Tensor, part: Measured) -> Tensor:
     return torch.cat([residual(found) for residual in part.residuals], 1)
 
 
-def linearise(parser: Parser, z: Tensor, parts: Sequence[Measured]) -> tuple[Tensor, Tensor]:
-    """-> residuals (B, K) float64 and their Jacobian (K, B, C, d, h, w) float32.
+def linearise(parser: Parser, z: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
+    """-> residuals (B, K) float64, those of moments first, and their Jacobian (K, B, C, d, h, w) float32.
 
     The points' network is walked back once a site, whatever the number of residuals: probability n depends on the
     features at point n alone. What is left for every residual is the adjoint of the interpolation and of the trunk.
@@ -46,11 +70,16 @@ def linearise(parser: Parser, z: Tensor, parts: Sequence[Measured]) -> tuple[Ten
         prepared = parser.prepare(z)
         features = prepared.detach().requires_grad_()
         values, rows = [], []
-        for part in parts:
+        for part in aim.parts:
             read = parser.read(features, part.site)
             r, cotangents = _at_points(parser, read.detach(), part)
             values.append(r)
             rows += [torch.autograd.grad(read, features, c.to(read.dtype), retain_graph=True)[0] for c in cotangents]
+        for topology in aim.topology:
+            topology.locate(parser, prepared.detach(), aim.fine, aim.step)
+            r = topology.residual(parser, features, aim.fine)
+            values.append(r.detach())
+            rows += torch.autograd.grad(r.sum(), features)
         jacobian = [torch.autograd.grad(prepared, z, row, retain_graph=True)[0] for row in rows]
     return torch.cat(values, 1), torch.stack(jacobian)
 

@@ -36,6 +36,14 @@ class MomentResidual:
     weight: float
     guard: float
 
+    @property
+    def count(self) -> int:
+        """How many numbers it is."""
+        if self.quantity in ("mass", "size"):
+            return 1
+        n = len(self.target)
+        return {"covariance": n * (n + 1) // 2, "orientation": n * (n - 1) // 2}.get(self.quantity, n)
+
     def __call__(self, moments: Moments) -> Tensor:
         """-> (B, k), 0 where the target is reached; 0 as well where there is too little of the tissue to say."""
         values = self.weight * getattr(self, f"_{self.quantity}")(moments) / self.scale
@@ -64,7 +72,7 @@ class MomentResidual:
         seen = axes @ moments.normalised @ axes.T  # (B, n, n)
         first, second = torch.triu_indices(len(axes), len(axes), 1)
         own = seen.diagonal(dim1=-2, dim2=-1)  # (B, n)
-        gap = (own[:, first] - own[:, second]).detach()
+        gap = own[:, first] - own[:, second]
         # seen_ij = gap sin(angle) for a small turn; two equal axes have no angle that could be wrong
         return seen[:, first, second] / torch.where(gap.abs() < LEAST_GAP, torch.full_like(gap, math.inf), gap)
 
