@@ -14,7 +14,7 @@ from DiffusionSiblingsLib.guidance import homology
 from DiffusionSiblingsLib.guidance.homology import Pairs, betti_numbers, persistence
 
 pytest.importorskip("gudhi")
-needs_numba = pytest.mark.skipif(homology.union_find() is None, reason="numba is not installed")
+needs_numba = pytest.mark.skipif(homology.compiled() is None, reason="numba is not installed")
 
 SHAPES = st.tuples(*[st.integers(1, 7)] * 3)
 PLATEAUS = arrays(np.float64, SHAPES, elements=st.integers(0, 4).map(float), fill=st.nothing())
@@ -34,7 +34,7 @@ def smooth(seed: int, shape: tuple[int, ...], width: float) -> np.ndarray:
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(PLATEAUS, DISTINCT))
 def test_own_diagrams_are_those_of_gudhi(field: np.ndarray) -> None:
-    own, theirs = persistence(field, (0, 2), "own"), persistence(field, (0, 2), "gudhi")
+    own, theirs = persistence(field, engine="own"), persistence(field, engine="gudhi")
     assert {k: diagram(own[k]) for k in own} == {k: diagram(theirs[k]) for k in theirs}
 
 
@@ -43,7 +43,7 @@ def test_own_diagrams_are_those_of_gudhi(field: np.ndarray) -> None:
 @given(st.integers(0, 10_000), st.tuples(*[st.integers(6, 20)] * 3), st.floats(0.5, 2.5))
 def test_own_diagrams_of_smooth_fields_are_those_of_gudhi(seed: int, shape: tuple[int, ...], width: float) -> None:
     field = smooth(seed, shape, width)
-    own, theirs = persistence(field, (0, 2), "own"), persistence(field, (0, 2), "gudhi")
+    own, theirs = persistence(field, engine="own"), persistence(field, engine="gudhi")
     assert {k: diagram(own[k]) for k in own} == {k: diagram(theirs[k]) for k in theirs}
 
 
