@@ -125,7 +125,7 @@ def test_a_residual_of_1_is_a_target_missed_completely() -> None:
     own, whole = site(domain, [1], EXTENT).own, torch.ones(1, 504, dtype=torch.float64)
     for mass in (0.5, 5.0):
         assert moment_residual(of("mass", mass), domain)(moments(0 * whole, own, domain.cell)).item() == -1
-    away = (*np.array(domain.centre), 0, 13, 0)
+    away = np.add(domain.centre, (0, 13, 0))
     moved = moment_residual(of("position", tuple(away)), domain)(moments(whole, own, domain.cell))
     assert 0.5 < moved.norm().item() < 2
 
