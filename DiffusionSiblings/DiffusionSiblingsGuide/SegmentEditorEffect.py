@@ -77,6 +77,7 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
         now = self._now()
         if now:
             self.form.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
+            self._show_volumes()  # the slider has its bounds
 
     def plan(self, node: Any) -> Plan:
         """All tissues of the heart may change for the goal."""

@@ -65,7 +65,9 @@ def _line(target: Mapping[str, Any]) -> str:
 
 def applied_text(applied: Applied) -> str:
     """What an Apply has done."""
-    if applied.node is not applied.made.plan.node:
-        return _("Added {name}.").format(name=applied.node.GetName())
-    return _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
+    made = applied.made
+    text = _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
         voxels=applied.voxels, segments=applied.segments)
+    if applied.node is not made.plan.node:
+        text = _("Added {name}.").format(name=applied.node.GetName())
+    return "\n".join([text, *guidance_lines(made.outcome.siblings[0].entry, made.masked is not None)])
