@@ -5,15 +5,19 @@ Used by the command line, by scripts and by the worker alike, so that the engine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from .anatomy import Anatomy
 from .cohort import Support, Tissues, unsupported
 from .compose import free_labels
 from .control import Asked, Control, Measurement
 from .errors import InputError
+from .geometry import Reference
 from .ground import Ground
 from .request import Request
+from .twin import Twin
 from .wishes import Wishes, control_of
 
 WHOLE = 0.02  # a domain that misses no more of its tissues than this share holds them whole
@@ -33,6 +37,14 @@ class Guided:
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values of a guided one, for whoever shows it before it is made."""
+        control = self.request.control
+        return {"control": control.to_json() if control is not None else None,
+                "asked": [asked.to_json() for asked in self.asked],
+                "measured": {name: found.to_json() for name, found in self.measured.items()},
+                "warnings": list(self.warnings)}
+
 
 def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
                 support: Support | None = None) -> Guided:
@@ -51,6 +63,21 @@ def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
     volumes = _whole_volumes(control, asked, measured, ground)
     notes = [*_out_of_sight(control, measured, ground)]
     return Guided(ready, asked, measured, (*notes, *(unsupported(volumes, support) if support else ())))
+
+
+def plan_guidance(requests: Sequence[Request], wishes: Sequence[Wishes], twin: Twin | None, anatomy: Anatomy,
+                  reference: Reference, support: Support | None = None) -> list[Guided]:
+    """Every request made ready with its own wishes, on the twin or (to generate) on the model's mean heart."""
+    grounds: dict[bool, Ground] = {}
+    planned = []
+    for request, wish in zip(requests, wishes, strict=True):
+        if request.control is None and not wish:
+            planned.append(Guided(request))
+            continue
+        if request.needs_twin not in grounds:
+            grounds[request.needs_twin] = Ground.of(twin if request.needs_twin else None, anatomy, reference)
+        planned.append(make_guided(request, grounds[request.needs_twin], wish, support))
+    return planned
 
 
 def _whole_volumes(control: Control, asked: tuple[Asked, ...], measured: Mapping[str, Measurement],

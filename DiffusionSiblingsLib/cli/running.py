@@ -16,8 +16,7 @@ from ..engine import Encoded, Engine
 from ..export.run_folder import RunFolder
 from ..export.tables import short_table
 from ..export.targets import looked_at
-from ..ground import Ground
-from ..guided import Guided, make_guided
+from ..guided import Guided, plan_guidance
 from ..registry import find_model
 from ..replaying import new_record
 from ..request import Request
@@ -60,11 +59,8 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, label
 
 def _guided(engine: Engine, encoded: Encoded | None, requests: list[Request], wishes: Wishes) -> list[Guided]:
     """The requests with their controls, each warning said once."""
-    if not wishes and all(request.control is None for request in requests):
-        return [Guided(request) for request in requests]
-    ground = Ground.of(encoded.twin if encoded is not None else None, engine.anatomy, engine.reference)
-    support = read_cohort(engine.card.folder)
-    planned = [make_guided(request, ground, wishes, support) for request in requests]
+    planned = plan_guidance(requests, [wishes] * len(requests), encoded.twin if encoded is not None else None,
+                            engine.anatomy, engine.reference, read_cohort(engine.card.folder))
     for warning in dict.fromkeys(warning for guided in planned for warning in guided.warnings):
         print(f"siblings: note: {warning}", file=sys.stderr)
     return planned
@@ -95,7 +91,8 @@ def _title(twin: Path | None) -> str:
 
 def _notes(engine: Engine, encoded: Encoded | None, requests: list[Request], complete: bool) -> tuple[str, ...]:
     notes = [f"Model {engine.card.id} {engine.card.version}"]
-    notes += dict.fromkeys(request.describe_guidance() for request in requests if request.control is not None)
+    guided = dict.fromkeys(request.describe_guidance() for request in requests if request.control is not None)
+    notes += [words[0].upper() + words[1:] for words in guided]
     if encoded is not None and encoded.twin.canonical.outside_ml:
         cut = ", ".join(f"{tissue} {ml:.1f} ml" for tissue, ml in encoded.twin.canonical.outside_ml.items())
         notes.append(f"Outside the field of view, copied from the twin: {cut}")

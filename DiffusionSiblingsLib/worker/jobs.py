@@ -7,30 +7,36 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import __version__
-from ..anatomy import Anatomy, load_anatomy
+from ..anatomy import load_anatomy
+from ..cohort import read_cohort
 from ..compose import edit_scope
 from ..compute import find_compute, quiet_threads
+from ..control import Control, measure
 from ..engine import Encoded, Engine
-from ..errors import InputError, SiblingsError
-from ..exchange import has_exchange, read_exchange, write_exchange
-from ..export.entries import Measured, describe_twin, sibling_entry, sibling_row, twin_row
+from ..errors import InputError
+from ..exchange import read_exchange, write_exchange
+from ..export.entries import Measured, describe_twin, run_entry, sibling_entry, sibling_row, twin_row
+from ..export.targets import twin_columns
+from ..guided import plan_guidance
 from ..labelmap import LabelMap
-from ..labelmap_io import known_labels, read_labelmap
-from ..labelmap_io.tissues import check_tissues
+from ..labelmap_io import known_labels
 from ..record import hash_labelmap
 from ..registry import DEFAULT_MODEL, find_model
 from ..replaying import check_twin, compare, new_record, open_recorded
 from ..request import Request
 from ..result import Sibling
+from ..wishes import Wishes
 from . import memory
+from .handed import moved, read_twin, size_of, stored
 from .progress import Costs, Course, Sampling, effort
 
 Watch = Callable[[Course], None]
@@ -89,7 +95,7 @@ class Workshop:
         """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
         card = find_model(command.get("model", DEFAULT_MODEL))
         shape = command.get("shape") or load_anatomy(card.anatomy).shape
-        wanted = self._still_needed(memory.needed(tuple(int(n) for n in shape), _size(card.weights_path)))
+        wanted = self._still_needed(memory.needed(tuple(int(n) for n in shape), size_of(card.weights_path)))
         free = memory.free_memory()
         return {"needed": wanted, "free": free, "enough": free is None or wanted <= free}
 
@@ -100,7 +106,12 @@ class Workshop:
         return max(memory.SPARE, wanted - held)
 
     def measure(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
-        """Rows of metrics.csv of label maps as they are."""
+        """Rows of metrics.csv of label maps as they are; with a `control` also what they have in its domains.
+
+        The control lies in the maps' own frame.
+        """
+        control = Control.from_json(command["control"]) if command.get("control") else None
+        domains: list[dict[str, Any]] = []
         anatomy = load_anatomy(command.get("anatomy", "heart"))
         names = command.get("names") or [Path(stem).name for stem in command["maps"]]
         rows = []
@@ -108,20 +119,31 @@ class Workshop:
         for stem, name in zip(command["maps"], names, strict=True):
             course.start("measure", f"Measuring {name}", 12.0)
             labelmap = read_exchange(stem)
-            rows.append(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(name))
+            known = known_labels(labelmap, anatomy)
+            rows.append(Measured.of(labelmap, known, anatomy).row(name))
+            for domain in control.domains if control is not None else ():
+                domains.append({"map": name, **measure(known, labelmap.affine, domain, anatomy).to_json()})
         course.finish()
-        return {"rows": rows}
+        return {"rows": rows} if control is None else {"rows": rows, "domains": domains}
 
     def run(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
-        """Makes the siblings of all requests into `out`, each told as soon as it is there."""
+        """Makes the siblings of all requests into `out`, each told as soon as it is there.
+
+        A request may have `preset`, `amount` and `hold` beside its settings: they become part of its control. What a
+        guided request asks for is told before it is made, by an event "guided".
+        """
         began, out = time.monotonic(), Path(command["out"])
-        requests = [Request.from_json(values) for values in command["requests"]]
+        parted = [Wishes.taken_from(values) for values in command["requests"]]
+        requests, wishes = [Request.from_json(settings) for settings, _ in parted], [wish for _, wish in parted]
         if not requests:
             raise InputError("There is nothing to do", rule="at least one request")
         model = command.get("model", DEFAULT_MODEL)
-        twin = self._take(command, model, requests, course)
+        twin = self._take(command, model, requests, course, wishes)
         engine = self.engine(model, command.get("device", "auto"), course=course)
         encoded, measured = self._place(engine, twin, requests, course)
+        planned = plan_guidance(requests, wishes, encoded.twin if encoded is not None else None, engine.anatomy,
+                                engine.reference, read_cohort(engine.card.folder))
+        requests = [guided.request for guided in planned]
         record, rows = new_record(engine), []
         if encoded is not None and measured is not None:
             for request in requests:  # says what is wrong with the last request before the first is made
@@ -129,8 +151,11 @@ class Workshop:
             record.twin = describe_twin(encoded.twin, measured)
             rows.append(twin_row(measured))
             task.emit("twin", row=rows[0], warnings=list(encoded.twin.warnings), entry=record.twin)
+        for number, guided in enumerate(planned):
+            if guided.request.control is not None:
+                task.emit("guided", request=number, **guided.to_json())
         out.mkdir(parents=True, exist_ok=True)
-        record.runs = [{"request": request.to_json(), "siblings": []} for request in requests]
+        record.runs = [run_entry(guided.request, guided.warnings) for guided in planned]
         since = time.monotonic()
         for index, (number, sibling) in enumerate(self._make(engine, encoded, requests, task, course)):
             name = f"sibling_{index:04d}"
@@ -138,6 +163,8 @@ class Workshop:
             entry, row = sibling_entry(name, sibling), sibling_row(name, sibling)
             record.runs[number]["siblings"].append(entry)
             rows.append(row)
+            if encoded is not None:
+                rows[0] = {**rows[0], **twin_columns(sibling.guidance)}
             task.emit("sibling", index=index, request=number, k=sibling.k, stem=str(stem), row=row, entry=entry,
                       seconds=round(time.monotonic() - since, 3))
             since = time.monotonic()
@@ -154,7 +181,7 @@ class Workshop:
         def opener(model: str, device: str, *, dtype: str) -> Engine:
             return self.engine(model, device, dtype=dtype, course=course)
 
-        runs = [(Request.from_json(_moved(run["request"], command.get("region"))), run["siblings"])
+        runs = [(Request.from_json(moved(run["request"], command.get("region"))), run["siblings"])
                 for run in record["runs"]]
         if record["twin"] is not None and not command.get("twin"):
             raise InputError("The twin of the record is not there", rule="the segmentation that was edited",
@@ -171,7 +198,7 @@ class Workshop:
         for number, sibling in self._make(engine, encoded, requests, task, course):
             entry = next(entries[number], None)
             if entry is not None:  # a run that was stopped has fewer siblings than were asked for
-                rows.append(compare(entry, sibling, partial(_stored, folder, entry["file"])))
+                rows.append(compare(entry, sibling, partial(stored, folder, entry["file"])))
                 task.emit("replayed", row=rows[-1])
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
@@ -181,25 +208,26 @@ class Workshop:
         key = (card.id, card.sha256, compute)
         if self._engine is None or self._engine[0] != key:
             course.start("open", f"Opening model {card.id}", 1)
-            memory.require(self._still_needed(memory.needed((0,), _size(card.weights_path))), memory.free_memory())
+            memory.require(self._still_needed(memory.needed((0,), size_of(card.weights_path))), memory.free_memory())
             self._engine = self._twin = None
             self._engine = (key, Engine.open(model, device, dtype=dtype))
         course.drop("open")
         return self._engine[1]
 
-    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: Course) -> LabelMap | None:
+    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: Course,
+              wishes: Sequence[Wishes] = ()) -> LabelMap | None:
         """The twin of a command as it was handed over; all that is to come is planned."""
         anatomy = load_anatomy(find_model(model).anatomy)
-        twin = _read_twin(command, anatomy) if command.get("twin") else None
+        twin = read_twin(command, anatomy) if command.get("twin") else None
         shape = twin.labels.shape if twin is not None else anatomy.shape
         course.plan("open", 1)
         if twin is not None:
             course.plan("place", effort(shape))
             course.plan("measure", effort(shape))
-        for request in requests:
+        for request, wish in zip_longest(requests, wishes):
             if request.needs_twin and twin is None:
                 raise InputError("The edit needs a twin", value=request.edit, rule="a label map to start from")
-            course.plan("sample", request.count * _steps(request))
+            course.plan("guide" if wish else _sampling(request), request.count * _steps(request))
             course.plan("finish", request.count * effort(shape))
         return twin
 
@@ -208,7 +236,7 @@ class Workshop:
         """The twin placed and measured, if it is not the one kept from before. Raises DeviceError without memory."""
         shape = twin.labels.shape if twin is not None else engine.anatomy.shape
         batch = engine.compute.batch if engine.compute.device.type != "cuda" else 1  # there it is the card's memory
-        wanted = memory.needed(shape, _size(engine.card.weights_path), batch)
+        wanted = memory.needed(shape, size_of(engine.card.weights_path), batch)
         memory.require(self._still_needed(wanted), memory.free_memory())
         if twin is None:
             return None, None
@@ -233,7 +261,8 @@ class Workshop:
         whole, made = sum(request.count for request in requests), 0
         for number, request in enumerate(requests):
             steps, finished = _steps(request), 0
-            sampling = Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape))
+            sampling = Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape),
+                                kind=_sampling(request))
             sampling.begin(finished, made, whole)
             for sibling in engine.run(request, encoded, progress=sampling):
                 task.check()
@@ -243,35 +272,14 @@ class Workshop:
         course.finish()
 
 
-def _read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
-    """The twin from an exchange stem, or from a label map file with `labels` (tissue id -> value)."""
-    path = Path(command["twin"])
-    if not has_exchange(path):
-        return read_labelmap(path, anatomy, command.get("labels"))
-    labelmap = read_exchange(path)
-    check_tissues(labelmap, anatomy, Path("The segmentation"))
-    return labelmap
-
-
 def _steps(request: Request) -> int:
     """Solver steps of one sibling, for the plan: the schedule itself may take one more."""
     return math.ceil(request.steps * request.psi) * request.resample
 
 
-def _moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:
-    return {**request, "region": region} if request.get("region") and region else request
-
-
-def _stored(folder: str | None, name: str) -> LabelMap | None:
-    """The recorded sibling, None where it is not there (any more)."""
-    try:
-        return read_exchange(Path(folder) / name) if folder and has_exchange(Path(folder) / name) else None
-    except SiblingsError:
-        return None
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+def _sampling(request: Request) -> str:
+    """The kind of work that its steps are; a guided step is another than a plain one."""
+    return "sample" if request.control is None else "guide"
 
 
 def _means_memory(error: Exception) -> bool:

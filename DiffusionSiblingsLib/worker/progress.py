@@ -8,8 +8,8 @@ from typing import Any
 
 # Seconds for one unit until this machine has been seen at work. Units: `open`: models. `place` (twin into the canonical
 # frame, latents), `measure` and `finish` (decode, compose, check, repair, write): a constant and millions of voxels,
-# see `effort`. `sample`: solver steps of one sibling.
-FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "finish": 0.25}
+# see `effort`. `sample`, `guide`: solver steps of one sibling, without and with a control.
+FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "guide": 0.3, "finish": 0.25}
 EVERY = 0.1  # s between two reports at least
 PRIOR = 3.0
 
@@ -101,11 +101,12 @@ class Sampling:
     """Listens to the engine's progress and tells sampling from finishing; `task` may end it at every step.
 
     count: siblings of the request. steps: of one sibling. batch: how many are sampled at once. finish: units of
-    `finish` for one sibling.
+    `finish` for one sibling. kind: of the steps, "sample" or "guide".
     """
 
-    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float) -> None:
-        self._course, self._task, self._finish = course, task, finish
+    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float,
+                 kind: str = "sample") -> None:
+        self._course, self._task, self._finish, self._kind = course, task, finish, kind
         self._count, self._steps, self._batch = count, steps, batch
         self._finished, self._sampled, self._name = 0, 0, ""
 
@@ -119,7 +120,7 @@ class Sampling:
             self._course.start("finish", f"Checking {self._name}", self._finish)
         else:
             together = min(self._batch, self._count - finished)
-            self._course.start("sample", f"Sampling {self._name}", together * self._steps)
+            self._course.start(self._kind, f"Sampling {self._name}", together * self._steps)
 
     def __call__(self, done: int, total: int) -> None:
         self._task.check()
