@@ -20,8 +20,10 @@ def preview_text(made: Made) -> str:
     only the worker can check.
     """
     twin, row, masked = made.outcome.rows[0], made.outcome.siblings[0].row, made.masked
+    entry = made.outcome.siblings[0].entry
+    asked = {target["domain"] for target in entry.get("guidance") or () if masked is None}  # told in lines of their own
     parts = []
-    for chamber in CHAMBERS:
+    for chamber in (chamber for chamber in CHAMBERS if chamber not in asked):
         before, after = (row_of.get(f"{chamber} volume [ml]") for row_of in (twin, row))
         if masked is not None:
             after = masked.get(chamber, after)
@@ -29,11 +31,12 @@ def preview_text(made: Made) -> str:
             parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
     failed = str(row.get("failed checks", ""))
     checks = _("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed")
-    text = _("Sibling of seed {seed}{masked}: {volumes}; {before}{checks}.").format(
+    volumes = ", ".join(parts) or ("" if asked else _("chamber volumes within 1 ml of the twin's"))
+    text = _("Sibling of seed {seed}{masked}: {volumes}{before}{checks}.").format(
         seed=made.plan.task.requests[0].seed, masked=_(" under the masking") if masked is not None else "",
-        volumes=", ".join(parts) or _("chamber volumes within 1 ml of the twin's"),
-        before=_("before masking ") if masked is not None else "", checks=checks)
-    return "\n".join([text, *guidance_lines(made.outcome.siblings[0].entry, masked is not None)])
+        volumes=volumes + "; " if volumes else "", before=_("before masking ") if masked is not None else "",
+        checks=checks)
+    return "\n".join([text, *guidance_lines(entry, masked is not None)])
 
 
 def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:

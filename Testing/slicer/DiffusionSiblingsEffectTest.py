@@ -199,8 +199,9 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         self.press(effect, "previewButton")
         self.assertTrue(np.array_equal(self.labels(), twin), "a preview changed the twin")
         text = effect.actions.ui.messageLabel.text
-        self.assertIn("Right ventricle", text)
-        self.assertIn("reached", text)
+        self.assertIn("RV: volume", text)
+        self.assertIn(": reached", text)
+        self.assertIn("Held: 5 of 5 volumes", text)
         self.press(effect, "applyButton")
         result = self.labels()
         self.assertAlmostEqual(self.ml(result, value) / now, 1.2, delta=0.02)
