@@ -202,7 +202,7 @@ def _middle(points: FloatArray, potential: FloatArray, radius: float, ends: tupl
     sums = np.stack([np.bincount(index, inside[:, axis], len(size)) for axis in range(3)], axis=-1)
     means, along = measured_curve(sums[size > 0] / size[size > 0, None])
     length = float(along[-1])
-    degree = int(np.clip(round(length / (4 * radius)), 1, 6)) + 1  # a bend for every two diameters
+    degree = int(np.clip(length // (3 * radius), 1, 8)) + 1  # a bend for every three radii
     fit = legendre.legfit(2 * along / length - 1, means, min(degree, len(means) - 1))
     return np.asarray(legendre.legval(np.linspace(-1, 1, max(4, int(length / STEP_MM))), fit).T)
 

@@ -188,7 +188,8 @@ def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
 def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     """The thickness of a wall on lines from a cavity's centroid, square to its axis, the first towards a tissue.
 
-    They begin and end `margin_mm` before and behind the wall, so that only the wall is on them.
+    They begin and end `margin_mm` before and behind the wall, so that only the wall is on them; later where a
+    papillary muscle lies before it.
     """
     middle, base, there = (
         centroid(place_of(scene.labels, scene.affine, scene.anatomy, [recipe[key]]))
@@ -200,26 +201,28 @@ def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
         angle = 2 * np.pi * index / len(recipe["names"])
         direction = np.cos(angle) * first + np.sin(angle) * second
         ray = lines_from(middle, direction, recipe["reach_mm"], [recipe["wall"]], recipe["spacing_mm"], names=[name])
-        inner, outer = _wall_on(scene, ray[0])
-        start = max(inner - recipe["margin_mm"], 0.0)
+        before, inner, outer = _wall_on(scene, ray[0])
+        start = max(inner - recipe["margin_mm"], before)
         length = outer + recipe["margin_mm"] - start
         lines += lines_from(middle + start * direction, direction, length, [recipe["wall"]], recipe["spacing_mm"],
                             names=[name])
     return _masses(scene, recipe, lines)
 
 
-def _wall_on(scene: Scene, ray: ControlDomain) -> tuple[float, float]:
-    """mm from the ray's start to the inner and the outer side of the wall; InputError where there is none.
+def _wall_on(scene: Scene, ray: ControlDomain) -> tuple[float, float, float]:
+    """mm from the ray's start to the end of what lies before the wall, and to its two sides; InputError without one.
 
-    The thickest stretch on the ray: papillary muscles before the wall are thinner.
+    The wall is the thickest stretch on the ray: papillary muscles before it are thinner.
     """
     inside = sample(scene.labels, scene.affine, ray, scene.anatomy)[:, 0, 0] >= INSIDE
     if not inside.any():
         raise InputError(f"The {ray.name} cannot be measured", value=f"no {ray.tissues[0]} on its line",
                          rule="every line crosses the wall", hint="draw the lines where the wall is")
     sides = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(np.int8), [0]]))).reshape(-1, 2)
-    start, stop = sides[np.diff(sides).argmax()]
-    return float(start * ray.spacing[0]), float(stop * ray.spacing[0])
+    thickest = int((sides[:, 1] - sides[:, 0]).argmax())
+    before = sides[thickest - 1, 1] if thickest > 0 else 0
+    found = np.array([before, *sides[thickest]]) * ray.spacing[0]
+    return float(found[0]), float(found[1]), float(found[2])
 
 
 def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
