@@ -18,14 +18,14 @@ from numpy.polynomial import legendre
 from ..anatomy import Anatomy
 from ..errors import InputError
 from .checks import FloatArray
-from .places import Labels, Mask, Place, contact, place_of
+from .places import Labels, Mask, Place, place_of, surface_points
 
 STEP_MM = 2.0  # between level sets
 FINE_MM = 0.5
 TRUNK_SHARE = 0.4
+PIECE_SHARE = 0.2  # of the largest piece: what is smaller is no tube but a crumb
 END_SHARE = 0.5  # of the radius: depth of the layers at both ends that are held at 0 and 1
 GRAPH_MM = 1.4  # finer voxels are joined first: a centre line needs no more
-CONTACT_GAP_MM = 5.0
 
 
 def centre_line(
@@ -39,15 +39,16 @@ def centre_line(
 ) -> FloatArray:
     """(n, 3) float64, mm: the middle of a tube-like tissue from end to end, a point every `spacing_mm` or nearly so.
 
-    labels: (D, H, W), KJI order. affine: (4, 4) voxel IJK -> mm. Only the largest piece counts. start: tissue at whose
-    contact the line begins, so that its direction is known. Raises InputError where the tissue is absent or too small.
+    labels: (D, H, W), KJI order. affine: (4, 4) voxel IJK -> mm. start: the tissue that the line begins at; it
+    tells the direction, and which piece counts where the tube is in several (else the largest). Raises InputError
+    where a tissue is absent or the tube too small.
     """
-    place = _trunk(_coarse(place_of(labels, affine, anatomy, [tissue])))
+    beside = None if start is None else surface_points(place_of(labels, affine, anatomy, [start]))
+    place = _trunk(_coarse(place_of(labels, affine, anatomy, [tissue])), beside)
     points = place.points()
     if len(points) < 30:
         raise InputError(f"The {anatomy.tissue(tissue).name} is too small for a centre line",
                          value=f"{len(points)} voxels", rule="a tube of at least 30 voxels")
-    beside = None if start is None else place_of(labels, affine, anatomy, [start])
     first, second = _far_ends(place, points, beside)
     longest = float(first.max())
     radius = float(np.sqrt(len(points) * abs(np.linalg.det(place.affine[:3, :3])) / (np.pi * longest)))
@@ -87,28 +88,44 @@ def at(points: FloatArray, along: FloatArray, where: FloatArray | list[float]) -
     return np.stack([np.interp(where, along, points[:, axis]) for axis in range(3)], axis=-1)
 
 
-def distances(points: FloatArray, curve: FloatArray) -> FloatArray:
-    """(n,) mm: how far points (n, 3) are from a curve."""
+def widest_radius(curve: FloatArray, place: Place) -> float:
+    """mm: the largest ball about a point of the curve (n, 3) that fits into the tissue."""
     from scipy.spatial import cKDTree
 
-    return np.asarray(cKDTree(resampled(curve, FINE_MM)).query(points)[0], dtype=np.float64)
+    return float(cKDTree(surface_points(place)).query(curve)[0].max())
 
 
-def _trunk(place: Place) -> Place:
-    """The largest piece (26-connected) without what is thin beside it: the branches of a trunk are not its course.
+def _trunk(place: Place, beside: FloatArray | None) -> Place:
+    """One piece, without what is thin beside it: the branches of a trunk are not its course.
 
-    Opened by a ball of TRUNK_SHARE of the widest radius.
+    Opened by a ball of TRUNK_SHARE of the widest radius. beside: (n, 3) mm, the piece next to these points counts;
+    the largest if None.
     """
     import cc3d
     from scipy import ndimage
 
-    padded = np.pad(cc3d.largest_k(place.mask, k=1, connectivity=26) > 0, 1)
+    padded = np.pad(place.mask, 1)
     spacing = place.spacing[::-1]  # KJI
     depth = ndimage.distance_transform_edt(padded, sampling=spacing)
     ball = TRUNK_SHARE * float(depth.max())
-    core = cc3d.largest_k(depth > ball, k=1, connectivity=26) > 0
-    near = ndimage.distance_transform_edt(~core, sampling=spacing) <= ball
-    return Place((near & padded)[1:-1, 1:-1, 1:-1], place.affine)
+    pieces = cc3d.connected_components(depth > ball, connectivity=26)
+    core = pieces == _chosen(pieces[1:-1, 1:-1, 1:-1], place, beside)
+    near = padded & (ndimage.distance_transform_edt(~core, sampling=spacing) <= ball)
+    return Place((cc3d.largest_k(near, k=1, connectivity=26) > 0)[1:-1, 1:-1, 1:-1], place.affine)
+
+
+def _chosen(pieces: npt.NDArray[Any], place: Place, beside: FloatArray | None) -> int:
+    """Number of the largest piece, or of the one next to `beside` that is no crumb. pieces: (d, h, w), 0 = none."""
+    from scipy.spatial import cKDTree
+
+    size = np.bincount(pieces.reshape(-1))
+    size[0] = 0
+    if beside is None:
+        return int(size.argmax())
+    near = cKDTree(beside)
+    large = np.flatnonzero(size >= PIECE_SHARE * size.max())
+    apart = [float(near.query(place.points(pieces == number))[0].min()) for number in large]
+    return int(large[int(np.argmin(apart))])
 
 
 def _coarse(place: Place) -> Place:
@@ -123,16 +140,15 @@ def _coarse(place: Place) -> Place:
     return Place(mask, affine)
 
 
-def _far_ends(place: Place, points: FloatArray, start: Place | None) -> tuple[FloatArray, FloatArray]:
+def _far_ends(place: Place, points: FloatArray, beside: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """(n,) mm each: shortest way within the tissue to every voxel from one end of the tube, and from the other.
 
-    The ends are the two voxels that are furthest apart, nearly; the first is that on the side of `start`. A contact
-    tells the side and nothing more: a ventricle touches the side of the aortic root as often as its end.
+    The ends are the two voxels that are furthest apart, nearly; the first is that next to `beside`, (m, 3) mm,
+    which tells the side and no more: a ventricle touches the side of the aortic root as often as its end.
     """
     from scipy.spatial import cKDTree
 
-    found = None if start is None else contact(place, start, CONTACT_GAP_MM)
-    begin = 0 if found is None else int(cKDTree(points).query(found[0].mean(axis=0))[1])
+    begin = 0 if beside is None else int(cKDTree(beside).query(points)[0].argmin())
     last = int(_walk(place, begin).argmax())
     from_last = _walk(place, last)
     return _walk(place, int(from_last.argmax())), from_last

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .builders import around_tissue, between_tissues, frame_across, lines_from, planes_along
 from .checks import number
 from .control import Control, Frame
-from .curves import centre_line, distances
+from .curves import centre_line, widest_radius
 from .domain import ControlDomain
 from .measure import INSIDE, sample
 from .places import Labels, centroid, place_of
@@ -179,9 +179,8 @@ def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     tissue = recipe["tissue"]
     curve = centre_line(scene.labels, scene.affine, scene.anatomy, tissue, start=recipe.get("start"))
     place = place_of(scene.labels, scene.affine, scene.anatomy, [tissue])
-    widest = float(np.percentile(distances(place.points(), curve), 98))
-    planes = planes_along(curve, recipe["count"], [tissue], width_mm=2 * (widest + recipe["margin_mm"]),
-                          spacing_mm=recipe["spacing_mm"])
+    width = 2 * (recipe["roundness"] * widest_radius(curve, place) + recipe["margin_mm"])
+    planes = planes_along(curve, recipe["count"], [tissue], width_mm=width, spacing_mm=recipe["spacing_mm"])
     return _masses(scene, recipe, planes)
 
 
