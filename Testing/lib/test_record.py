@@ -11,12 +11,16 @@ import pytest
 from hearts import ellipsoid_heart, small_model
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.control import Achieved, preset
 from DiffusionSiblingsLib.errors import InputError, ModelError
 from DiffusionSiblingsLib.export.card import page, update_card
+from DiffusionSiblingsLib.export.entries import run_entry
+from DiffusionSiblingsLib.export.targets import missed_words, target_columns, twin_columns
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 from DiffusionSiblingsLib.modelcard import read_card
 from DiffusionSiblingsLib.record import Record, hash_labelmap, read_record, software
 from DiffusionSiblingsLib.registry import find_model, installed_models
+from DiffusionSiblingsLib.request import Request
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -24,6 +28,31 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = Record({"id": "m"}, compute, "2026-01-01T00:00:00+00:00", runs=[{"a": 1}])
     record.write(tmp_path / "record.json")
     assert read_record(tmp_path / "record.json") == record
+
+
+def test_a_guided_request_is_in_the_record_whole(tmp_path: Path) -> None:
+    heart, anatomy = ellipsoid_heart((32, 28, 32), 4.2), load_anatomy("heart")
+    control = preset("enlarge-rv", heart.labels, heart.affine, anatomy)
+    request = Request("perturb", ratio=0.6, control=control)
+    record = Record({"id": "m"}, {}, "2026-01-01T00:00:00+00:00", runs=[run_entry(request, ("beyond",))])
+    record.write(tmp_path / "record.json")
+    (entry,) = read_record(tmp_path / "record.json").runs
+    assert Request.from_json(entry["request"]) == request
+    assert entry["warnings"] == ["beyond"]
+
+
+def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
+    reached = Achieved("RV", "mass", "ml", 100.0, 120.0, 120.4, 0.003, 0.01, True)
+    missed = Achieved("LV", "position", "mm", (0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.5, 0.5, False)
+    absent = Achieved("LA+RA", "betti", "", (1, 0, 0), (2, None, 0), None, None, 0.0, False)
+    row = target_columns((reached, missed, absent), ("a step was skipped",))
+    assert row["RV mass asked [ml]"] == 120.0 and row["RV mass achieved [ml]"] == 120.4
+    assert (row["targets reached"], row["guidance notes"]) == ("1 of 3", "a step was skipped")
+    assert twin_columns((reached, missed)) == {"RV mass asked [ml]": "", "RV mass achieved [ml]": 100.0,
+                                               "LV position asked [mm]": "", "LV position achieved [mm]": "0 0 0"}
+    assert missed_words((reached, missed, absent)) == [
+        "LV position 0.5 0 0 mm, asked 2 0 0 mm (1.5 mm off)", "LA+RA betti not there, asked 2 - 0"]
+    assert target_columns(()) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\x00\xff"])

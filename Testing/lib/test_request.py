@@ -6,14 +6,70 @@ import json
 
 import pytest
 
+from DiffusionSiblingsLib.control import Control, ControlDomain, Quantity, Target, Term
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.region import parse_box
 from DiffusionSiblingsLib.request import Request
+
+MASS: Quantity = "mass"
+SIZE: Quantity = "size"
 
 
 def test_a_request_survives_json() -> None:
     request = Request("inpaint", count=3, seed=7, tissues=("LV", "RV"), box=(-1.0, 2.0, 3.0, 4.0, 5.0, 6.5), ratio=0.7)
     assert Request.from_json(json.loads(json.dumps(request.to_json()))) == request
+
+
+def control(*terms: Term, frame: str = "world") -> Control:
+    """A control of two boxes. terms: by default the right ventricle 20 % larger, the left as it is."""
+    axes = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    boxes = [ControlDomain(name, (name,), (1.5, 0.0, 0.0), axes, (60.0, 70.0, 80.0), (8, 8, 8))
+             for name in ("RV", "LV")]
+    asked = terms or (Term("RV", "mass", Target(times=1.2)), Term("LV", "mass", Target(times=1.0)))
+    return Control(tuple(boxes), asked, frame)  # type: ignore[arg-type]
+
+
+def test_a_guided_request_survives_json() -> None:
+    request = Request("inpaint", tissues=("RV",), control=control(), guider="gradient", parsing="L")
+    values = json.loads(json.dumps(request.to_json()))
+    assert values["control"]["schema"] == "siblings-control/1"
+    assert Request.from_json(values) == request
+
+
+def test_a_request_that_is_not_guided_says_nothing_of_guidance() -> None:
+    assert not {"control", "guider", "parsing"} & set(Request("perturb").to_json())
+    assert Request.from_json({**Request("perturb").to_json(), "control": None}) == Request("perturb")
+
+
+@pytest.mark.parametrize(("terms", "words"), [
+    ((), "RV mass x 1.2, 1 held"),
+    ((Term("RV", "mass", Target(value=150.0)),), "RV mass 150"),
+    ((Term("RV", "size", Target(plus=-20.5)),), "RV size -20.5"),
+    ((Term("RV", "position", Target(plus=(1.0, 0.0, 0.0))),), "RV position"),
+    ((Term("RV", "mass", Target(times=1.1)), Term("LV", "mass", Target(times=1.0), on=False)), "RV mass x 1.1"),
+    (tuple(Term(name, quantity, Target(times=1.1)) for name in ("RV", "LV") for quantity in (MASS, SIZE)),
+     "RV mass x 1.1, RV size x 1.1, LV mass x 1.1, 1 more"),
+])
+def test_a_guided_request_is_told_in_brief(terms: tuple[Term, ...], words: str) -> None:
+    assert Request("perturb", ratio=0.6, control=control(*terms)).describe() == f"ratio 0.6, guided: {words}"
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"edit": "reconstruct", "control": control()}, "draws nothing"),
+    ({"edit": "perturb", "ratio": 0.0, "control": control()}, "draws nothing"),
+    ({"edit": "generate", "control": control()}, "name the twin"),
+    ({"edit": "perturb", "control": control().to_json()}, "read_control"),
+    ({"edit": "perturb", "control": control(Term("RV", "mass", Target(times=1.2), on=False))}, "asks for nothing"),
+    ({"edit": "perturb", "guider": "hope"}, "projection, gradient"),
+    ({"edit": "perturb", "parsing": "W"}, "auto, V, L"),
+])
+def test_a_bad_guided_request_is_refused(values: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Request(**values)  # type: ignore[arg-type]
+
+
+def test_a_generated_heart_is_guided_in_the_canonical_frame() -> None:
+    assert Request("generate", control=control(frame="canonical")).psi == 1.0
 
 
 def test_psi_follows_the_edit() -> None:
