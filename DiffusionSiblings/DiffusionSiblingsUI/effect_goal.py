@@ -17,9 +17,9 @@ GOALS = (VOLUME, *PRESETS, DOMAINS)
 TOPOLOGY = ("atria-separate", "one-piece")  # presets that have no amount
 SCALED = tuple(name for name in PRESETS if name not in TOPOLOGY)
 RATIOS = (  # the highest ratio of each row, and what a guided sibling is like at it
-    (0.43, "Little else changes; only small changes are within reach."),
-    (0.75, "The shape of the whole heart varies besides; changes by a fifth are within reach."),
-    (1.0, "Hardly a likeness to the twin is left; large changes are within reach."),
+    (0.28, "Besides, only details vary: the twin, changed as asked."),
+    (0.65, "Besides, the shape of the whole heart varies."),
+    (1.0, "Besides, nearly everything varies; faint likeness to the twin."),
 )
 
 
