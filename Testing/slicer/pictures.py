@@ -148,7 +148,7 @@ def console(twin: Any) -> None:
 
 
 def effects(session: Any, twin: Any, folder: Path) -> None:
-    """Inpaint and Perturb in the Segment Editor."""
+    """Inpaint, Perturb and Guide in the Segment Editor."""
     editor = slicer.qMRMLSegmentEditorWidget()
     editor.setMRMLScene(slicer.mrmlScene)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
@@ -161,6 +161,7 @@ def effects(session: Any, twin: Any, folder: Path) -> None:
     assert node.GetSourceVolumeNode() is not None, "the sample has no image to edit over"
     inpaint_effect(editor, twin, folder)
     masked_effect(editor, node, twin, folder)
+    guide_effect(editor, twin, folder)
     editor.setActiveEffectByName("")
     editor.hide()
 
@@ -204,6 +205,28 @@ def masked_effect(editor: Any, node: Any, twin: Any, folder: Path) -> None:
     editor.undo()
     turn()
     node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    assert np.array_equal(labels(twin), before)
+
+
+def guide_effect(editor: Any, twin: Any, folder: Path) -> None:
+    """Guide: the right ventricle 20 % larger, all other volumes held."""
+    ids = {twin.GetSegmentation().GetSegment(i).GetName(): i for i in twin.GetSegmentation().GetSegmentIDs()}
+    editor.setCurrentSegmentID(ids["Right ventricle"])
+    effect = activate(editor, "DiffusionSiblingsGuide")
+    wait(lambda: "now" in effect.form.ui.nowLabel.text)
+    before = labels(twin)
+    effect.form.ui.changeSlider.setValue(20.0)
+    press(effect, "previewButton")
+    text = effect.actions.ui.messageLabel.text
+    print(text)
+    assert text.count("reached") == 1 and "not reached" not in text, text
+    assert "Held: 5 of 5" in text, text
+    grab(effect.scriptedEffect.optionsFrame(), folder / "slicer-effect-guide.png")
+    press(effect, "applyButton")
+    after = labels(twin)
+    assert not np.array_equal(after, before)
+    editor.undo()
+    turn()
     assert np.array_equal(labels(twin), before)
 
 
