@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "DiffusionSiblingsLib"
-TORCH_LAYER = ("nn", "diffusion", "guidance", "compute", "engine", "guiding", "replaying", "worker", "training", "cli", "__main__")
+TORCH_LAYER = ("nn", "diffusion", "guidance", "compute", "engine", "guiding", "replaying", "worker", "training",
+               "cli", "__main__")
 KEPT_OUT = ("torch", "slicer", "qt", "ctk", "vtk", "vtkmodules")
 LINES_PER_FILE = 400
 LINES_PER_FUNCTION = 60
