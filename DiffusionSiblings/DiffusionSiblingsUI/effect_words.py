@@ -36,7 +36,12 @@ def preview_text(made: Made) -> str:
         seed=made.plan.task.requests[0].seed, masked=_(" under the masking") if masked is not None else "",
         volumes=volumes + "; " if volumes else "", before=_("before masking ") if masked is not None else "",
         checks=checks)
-    return "\n".join([text, *guidance_lines(entry, masked is not None)])
+    return "\n".join([text, *_told(made)])
+
+
+def _told(made: Made) -> list[str]:
+    """What came of the goal, and what was said of it beforehand."""
+    return [*guidance_lines(made.outcome.siblings[0].entry, made.masked is not None), *made.warnings]
 
 
 def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:
@@ -73,4 +78,4 @@ def applied_text(applied: Applied) -> str:
         voxels=applied.voxels, segments=applied.segments)
     if applied.node is not made.plan.node:
         text = _("Added {name}.").format(name=applied.node.GetName())
-    return "\n".join([text, *guidance_lines(made.outcome.siblings[0].entry, made.masked is not None)])
+    return "\n".join([text, *_told(made)])

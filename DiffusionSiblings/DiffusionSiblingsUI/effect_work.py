@@ -81,11 +81,21 @@ class Made:
         return self.outcome.bridged
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was said of the goal before the sibling was made: that the model has seen nothing like it, say."""
+        return tuple(self._run.get("warnings", ()))
+
+    @property
+    def _run(self) -> Mapping[str, Any]:
+        """The run in the record, with the request in which the worker has made the goal into a control."""
+        runs = self.outcome.record.get("runs")
+        return runs[0] if runs else {}
+
+    @property
     def tag(self) -> str:
         """What makes the same sibling again, for the tag of its segments."""
-        record = self.outcome.record
-        runs = record.get("runs")  # where the worker has made a goal into a control
-        request = runs[0]["request"] if runs else self.plan.task.requests[0].to_json()
+        record, run = self.outcome.record, self._run
+        request = run["request"] if run else self.plan.task.requests[0].to_json()
         return json.dumps({"request": request, "k": self.outcome.siblings[0].k,
                            "model": record.get("model"), "program": record.get("program")}, separators=(",", ":"))
 

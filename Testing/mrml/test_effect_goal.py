@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from DiffusionSiblingsUI import effect_work
 from DiffusionSiblingsUI.bridge import exhaust, read_segmentation
 from DiffusionSiblingsUI.edits import Task
 from DiffusionSiblingsUI.effect_goal import (
@@ -19,16 +21,21 @@ from DiffusionSiblingsUI.effect_goal import (
     goal_title,
     goal_words,
     guided,
+    ratio_words,
     wishes_of,
 )
-from DiffusionSiblingsUI.effect_words import guidance_lines
+from DiffusionSiblingsUI.effect_preview import Preview
+from DiffusionSiblingsUI.effect_words import applied_text, guidance_lines, preview_text
+from DiffusionSiblingsUI.effect_work import Plan, applying, previewing
+from DiffusionSiblingsUI.operation import Outcome, SiblingResult
 from DiffusionSiblingsUI.volumes import Volumes, segments_of
 from nodes import linear_transform
+from test_effect_commit import edited, editor_of, tag_of
 
 from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term, measure
-from DiffusionSiblingsLib.guided import Wishes
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.wishes import Wishes
 
 AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -77,6 +84,7 @@ def test_what_markups_ask_joins_in(heart_node: Any) -> None:
 @pytest.mark.parametrize("kind", GOALS)
 def test_every_goal_has_words(kind: str) -> None:
     assert goal_title(kind) and goal_words(kind, "", "").endswith(".")
+    assert len({ratio_words(ratio) for ratio in (0.1, 0.5, 1.0)}) == 3
 
 
 def test_volumes_follow_voxels_and_transforms(heart_node: Any) -> None:
@@ -96,6 +104,37 @@ def test_volumes_follow_voxels_and_transforms(heart_node: Any) -> None:
     heart_node.SetAndObserveTransformNodeID(linear_transform(np.diag([2.0, 1.0, 1.0, 1.0])).GetID())
     assert volumes.ml(heart_node, segments_of("LV", tissue_of)) == pytest.approx(2 * fewer)
     assert volumes.ml(heart_node, ("nothing",)) is None and volumes.ml(heart_node, ()) is None
+
+
+def test_preview_and_tag_have_what_the_worker_made_of_the_goal(
+    heart_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Task] = []
+
+    def steps(_session: Any, task: Task) -> Any:
+        seen.append(task)
+        bridged = read_segmentation(heart_node)
+        yield None
+        target = {"domain": "RV", "quantity": "mass", "unit": "ml", "before": 10.0, "asked": 12.0, "achieved": 12.01,
+                  "error": 0.001, "tolerance": 0.01, "reached": True}
+        sibling = SiblingResult(0, 0, 0, edited(bridged.labelmap.labels), {"RV volume [ml]": 12.0},
+                                {"guidance": [target]})
+        run = {"request": {"edit": "perturb", "told": "by the worker"}, "warnings": ["nothing like it was seen"]}
+        return Outcome([sibling], {"model": {}, "program": {}, "runs": [run]}, [{"RV volume [ml]": 10.0}], bridged)
+
+    monkeypatch.setattr(effect_work, "edit_steps", steps)
+    logic = editor_of(heart_node)
+    plan = Plan(Task((Request("perturb", ratio=0.6),), heart_node), heart_node,
+                frozenset(heart_node.GetSegmentation().GetSegmentIDs()), Goal(VOLUME, "RV", 0.2))
+    assert plan.key != replace(plan, goal=Goal(VOLUME, "RV", 0.1)).key
+    made = exhaust(previewing(None, plan, logic.GetSegmentEditorNode(), Preview()))
+    assert seen[0].wishes == wishes_of(plan.goal) and seen[0].requests == plan.task.requests
+    assert preview_text(made).split("\n") == [
+        "Sibling of seed 0: all topology checks passed.",
+        "RV: volume 10.0 ml \u2192 12.0 ml (asked 12.0 ml): reached", "nothing like it was seen"]
+    applied = exhaust(applying(None, plan, logic.GetSegmentEditorNode(), logic.SaveStateForUndo, made=made))
+    assert len(seen) == 1 and applied_text(applied).split("\n")[1:] == preview_text(made).split("\n")[1:]
+    assert json.loads(tag_of(heart_node, "LV_id"))["request"]["told"] == "by the worker"
 
 
 def test_what_was_achieved_is_said() -> None:
