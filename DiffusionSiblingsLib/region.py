@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .labelmap import LabelMap
-from .labelmap_io import read_mask
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -20,6 +19,8 @@ def read_region(path: Path, like: LabelMap) -> BoolArray:
 
     Raises InputError if the file cannot be read or is empty.
     """
+    from .labelmap_io import read_mask  # brings scipy, and Slicer imports this file through `request` when it starts
+
     mask, affine = read_mask(path)
     if not mask.any():
         raise InputError("The region mask is empty", value=path, rule="at least one voxel that is not 0",

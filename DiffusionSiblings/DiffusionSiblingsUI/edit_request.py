@@ -6,7 +6,7 @@ from typing import Any
 
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsUI import terminology
+from DiffusionSiblingsUI import domains, guide_request, markups, targets, terminology
 from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.operation import Operation
 
@@ -40,10 +40,14 @@ def task_of(context: Any) -> Task:
     settings = {"count": parameters.count, "seed": parameters.seed, "steps": parameters.steps,
                 "repair": parameters.repair}
     where = {"model": parameters.model, "device": parameters.device}
-    if parameters.edit == "generate":
-        return Task((Request("generate", **settings),), **where)
     if reason := missing(context):
         raise InputError("The edit cannot start", value=reason)
+    if parameters.guide:
+        settings["control"] = guide_request.control_from(None, markups=True)
+        where["wishes"] = guide_request.wishes(hold=held_tissues(parameters))
+    if parameters.edit == "generate":
+        settings["control"] = guide_request.as_canonical(settings.get("control"))
+        return Task((Request("generate", **settings),), **where)
     settings["overwrite"] = parameters.overwrite
     twin = {"twin": parameters.twin, "tissue_of": context.tissue_of, **where}
     if parameters.edit == "perturb":
@@ -60,14 +64,37 @@ def task_of(context: Any) -> Task:
 def missing(context: Any) -> str:
     """What has to be chosen before the edit can start, "" if nothing."""
     parameters = context.parameters
-    if parameters.edit == "generate":
-        return ""
+    if parameters.edit != "generate" and (reason := _missing_twin(context)):
+        return reason
+    return _missing_target(parameters) if parameters.guide else ""
+
+
+def _missing_twin(context: Any) -> str:
+    parameters = context.parameters
     if parameters.twin is None:
         return "Choose a twin first (section Twin)"
     if warning := terminology.twin_warning(parameters.twin, context.tissue_of, context.anatomy):
         return warning
     if parameters.edit == "inpaint":
         return _missing_region(parameters)
+    return ""
+
+
+def _missing_target(parameters: Any) -> str:
+    """What keeps the guide from being used."""
+    if parameters.edit == "generate" and held_tissues(parameters):
+        return "A new heart has no twin whose volumes it could keep: untick them in the section Guide"
+    asking = 0
+    for node in domains.find_domains():
+        try:
+            on = sum(term.on for term in domains.read_settings(node).terms)
+        except InputError as error:
+            return error.message()
+        if on and not markups.is_placed(node):
+            return f"Place {node.GetName()} in the views, or remove it from the section Guide"
+        asking += on
+    if not asking and not held_tissues(parameters):
+        return "Ask for something in the section Guide, or switch it off there"
     return ""
 
 
@@ -86,6 +113,25 @@ def _missing_region(parameters: Any) -> str:
 def chosen_tissues(parameters: Any) -> tuple[str, ...]:
     """The tissues that an inpainting draws anew."""
     return tuple(tissue for tissue in parameters.tissues.split(",") if tissue)
+
+
+def held_tissues(parameters: Any) -> tuple[str, ...]:
+    """The tissues that keep the twin's volume."""
+    return guide_request.names(parameters.hold)
+
+
+def guide_words(parameters: Any) -> str:
+    """What guides the edit, in brief; "" if nothing does."""
+    if not parameters.guide:
+        return ""
+    terms = []
+    for node in domains.find_domains():
+        try:
+            terms += domains.read_settings(node).terms
+        except InputError:
+            continue
+    said = targets.terms_words(terms, held_tissues(parameters))
+    return f"Guided: {said}." if said else ""
 
 
 def edit_words(edit: str, tissues: tuple[str, ...], anatomy: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ class Task:
     requests: with one twin and one region for all. twin: segmentation node, `Bridged`, or None (generate).
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
-    where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known.
+    where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
+    guides all requests besides their controls, "preset", "amount" and "hold" as DiffusionSiblingsLib.guided.Wishes has
+    them; the worker, which places the twin, makes controls of them.
     """
 
     requests: tuple[Request, ...]
@@ -37,6 +39,7 @@ class Task:
     model: str = "heart-compact"
     device: str = "auto"
     mask: Any = None
+    wishes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.requests:
@@ -116,7 +119,7 @@ def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
         requests = tuple(replace(request, region=str(region)) for request in requests)
         yield None
     return {"command": "run", "model": task.model, "device": task.device, "twin": stem,
-            "requests": [request.to_json() for request in requests], "out": str(folder)}
+            "requests": [{**request.to_json(), **task.wishes} for request in requests], "out": str(folder)}
 
 
 def hand_over(mask: Any, bridged: Any, folder: Path) -> Path:

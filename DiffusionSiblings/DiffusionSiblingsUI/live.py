@@ -26,6 +26,7 @@ from DiffusionSiblingsUI.operation import Operation, Steps
 SOON_MS = 30  # from the first event of a movement to the measurement; a screen shows a new picture every 16 ms
 TWIN_MS = 400  # painting makes many events, and each time all voxels are copied
 BUDGET_S = 0.06  # measuring between two turns of the event loop
+NO_TWIN, NO_TISSUES = "No twin is chosen", "The twin has no tissues yet"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class LiveMeasures(VTKObservationMixin):
         self.anatomy, self.on_measured = anatomy, on_measured
         self.found: dict[str, tuple[Measured, ...]] = {}
         self.twin: TwinMap | None = None
-        self.problem = ""  # why the twin cannot be measured
+        self.problem = NO_TWIN  # why the twin cannot be measured, "" while it is read
         self._node: Any = None
         self._tissue_of: dict[str, str | None] = {}
         self._nodes: list[Any] = []
@@ -108,7 +109,7 @@ class LiveMeasures(VTKObservationMixin):
 
     def settle(self) -> None:
         """Does at once all that is waiting to be done."""
-        if self.twin is None and self._node is not None and not self.problem:
+        if self.twin is None and not self.problem:
             self._read_twin(wait=True)
         while self._stale:
             self._measure_stale()
@@ -126,7 +127,7 @@ class LiveMeasures(VTKObservationMixin):
         if self._reading is not None:
             self._reading.cancel()
         self._nodes, self._stale, self._node, self.twin, self._waiting = [], [], None, None, False
-        self._tissue_of, self.found, self._reading = {}, {}, None
+        self._tissue_of, self.found, self._reading, self.problem = {}, {}, None, NO_TWIN
 
     # The twin
 
@@ -159,7 +160,7 @@ class LiveMeasures(VTKObservationMixin):
             self._reading.cancel()
             self._reading = None
         if self._node is None or not any(self._tissue_of.values()):
-            self.twin, self.problem = None, "No twin is chosen" if self._node is None else "The twin has no tissues yet"
+            self.twin, self.problem = None, NO_TWIN if self._node is None else NO_TISSUES
             self._all_stale()
             return
         steps = reading(self._node, self._tissue_of, self.anatomy)

@@ -89,6 +89,27 @@ class SiblingsLogic:
                           overwrite, repair)
         return self._nodes((request,), segmentationNode, labels, roi=roi, segment=painted, model=model, device=device)
 
+    def guide(self, segmentationNode: Any = None, control: Any = None, preset: Sequence[str] | str = (),
+              amount: float = 0.2, ratio: float | None = None, tissues: Sequence[str] | str = (),
+              hold: Sequence[str] | str = (), count: int = 1, seed: int = 0, *, roi: Any = None,
+              segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, guider: str = "projection",
+              parsing: str = "auto", steps: int = 50, first: int = 0, overwrite: bool = False, repair: bool = True,
+              labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+        """Siblings that have the measurements asked for -> segmentation nodes.
+
+        control: a Control, the path of a control.json, or markups nodes that are domains; those of the scene if neither
+        it nor a preset nor `hold` is given. preset: names, changed by `amount` (0.2 = 20 %). hold: tissues that keep
+        their volume, or "all". Perturbs at `ratio` (0.6), or with tissues, roi, segment or box inpaints; without a
+        segmentation node new hearts are drawn.
+        """
+        from DiffusionSiblingsUI.guide_request import guided_task
+
+        task = guided_task(segmentationNode, control, preset=preset, amount=amount, hold=hold, ratio=ratio,
+                           tissues=tissues, roi=roi, segment=segment, box=box, labels=labels, model=model,
+                           device=device, guider=guider, parsing=parsing, count=count, seed=seed, first=first,
+                           steps=steps, overwrite=overwrite, repair=repair)
+        return list(self.run_operation(task).wait().siblings)
+
     def measure(self, segmentationNodes: Sequence[Any], on_update: Listener | None = None) -> list[dict[str, Any]]:
         """Volumes, axes and topological checks of segmentations as they are -> rows of metrics.csv."""
         from DiffusionSiblingsUI.operation import Operation

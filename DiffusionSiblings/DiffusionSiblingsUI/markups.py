@@ -41,9 +41,22 @@ def new_markup(kind: str, name: str, color: tuple[float, float, float] | None = 
     display.SetFillOpacity(0.15)
     display.SetTextScale(2.5)
     if color is not None:
-        display.SetSelectedColor(*color)
-        display.SetColor(*color)
+        paint(node, color)
     return node
+
+
+def paint(node: Any, color: tuple[float, float, float]) -> None:
+    """Gives a markup a colour, selected or not."""
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(*color)
+    display.SetColor(*color)
+
+
+def start_placing(node: Any) -> None:
+    """Has the next clicks in the views place the markup's points; a curve takes them until the user stops it."""
+    logic = slicer.modules.markups.logic()
+    logic.SetActiveList(node)
+    logic.StartPlaceMode(kind_of(node) == "curve")
 
 
 def remove_markup(node: Any) -> None:

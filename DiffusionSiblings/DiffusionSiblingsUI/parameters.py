@@ -13,6 +13,8 @@ class SiblingsParameters:
 
     edit: "generate", "perturb" or "inpaint". ratio: of perturb; inpaint_ratio: of inpaint. tissues: IDs with commas.
     region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.
+    guide: whether the targets of the domains and `hold` guide the edit. hold: tissue IDs with commas, or "all". amount:
+    of presets, in percent.
     run: ID of the run that is shown; sibling: its number within the run.
     """
 
@@ -35,5 +37,8 @@ class SiblingsParameters:
     resample: int = 1
     overwrite: bool = False
     repair: bool = True
+    guide: bool = False
+    hold: str = ""
+    amount: float = 20.0
     run: str = ""
     sibling: int = 0

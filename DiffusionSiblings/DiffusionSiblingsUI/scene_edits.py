@@ -102,6 +102,8 @@ def title_of(task: Task) -> str:
     """A name for the run: what was edited, and how."""
     how = ", ".join(dict.fromkeys(request.describe() for request in task.requests))
     name = getattr(task.twin, "GetName", lambda: "")()
+    asked = [*task.wishes.get("preset", ()), *(f"hold {tissue}" for tissue in task.wishes.get("hold", ()))]
+    how = ", ".join([how, *asked])
     model = "" if task.model == DEFAULT_MODEL else f", {task.model}"
     return f"{name}: {how}{model}" if name else f"{how.capitalize()}{model}"
 

@@ -42,10 +42,10 @@ def unit_words(quantity: str, unit: str) -> str:
 
 
 def value_text(quantity: str, value: Any, unit: str = "") -> str:
-    """A measured or asked value: "84.1 ml", "12.0; -30.5; 44.2 mm", "1; 0; 0"; "none" for None."""
+    """A measured or asked value: "84.1 ml", "12.0; -30.5; 44.2", "1; 0; 0"; "none" for None."""
     if value is None:
         return "none"
-    words = unit_words(quantity, unit)
+    words = unit_words(quantity, unit) if quantity != "position" else ""  # three numbers leave no room for it
     if quantity == "betti":
         return "; ".join("-" if number is None else str(int(number)) for number in value)
     numbers = _flat(value)
@@ -130,7 +130,8 @@ def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
     count = sum(term.on for term in terms)
     said = [f"{count} target{'' if count == 1 else 's'}"] if count else []
     if hold:
-        said.append(f"{', '.join(hold)} volume{'' if len(hold) == 1 else 's'} held")
+        named = f"{', '.join(hold)} volume{'' if len(hold) == 1 else 's'}"
+        said.append(f"{'all other volumes' if 'all' in hold else named} held")
     return "; ".join(said)
 
 

@@ -1,4 +1,4 @@
-"""The module's panel: its five parts under one roof, kept in step with the scene and the parameter node."""
+"""The module's panel: its six parts under one roof, kept in step with the scene and the parameter node."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsUI.context import Context
 from DiffusionSiblingsUI.panels.edit_panel import EditPanel
+from DiffusionSiblingsUI.panels.guide_panel import GuidePanel
 from DiffusionSiblingsUI.panels.metrics_panel import MetricsPanel
 from DiffusionSiblingsUI.panels.model_panel import ModelPanel
 from DiffusionSiblingsUI.panels.siblings_panel import SiblingsPanel
 from DiffusionSiblingsUI.panels.twin_panel import TwinPanel
 
-SECTIONS = {"twin": TwinPanel, "model": ModelPanel, "edit": EditPanel, "siblings": SiblingsPanel,
-            "metrics": MetricsPanel}  # section of the .ui file -> what is in it, from top to bottom
+# Section of the .ui file -> what is in it, from top to bottom.
+SECTIONS = {"twin": TwinPanel, "model": ModelPanel, "guide": GuidePanel, "edit": EditPanel,
+            "siblings": SiblingsPanel, "metrics": MetricsPanel}
 
 
 class ModulePanel(VTKObservationMixin):

@@ -19,6 +19,7 @@ from DiffusionSiblingsUI.edit_request import (
     chosen_tissues,
     duration,
     edit_words,
+    guide_words,
     missing,
     progress_words,
     scale_words,
@@ -180,7 +181,8 @@ class EditPanel:
         """What belongs to the chosen edit, and whether it can start."""
         ui, parameters, busy = self.ui, self.context.parameters, self.context.busy
         inpaint = parameters.edit == "inpaint"
-        ui.editWords.text = edit_words(parameters.edit, chosen_tissues(parameters), self.context.anatomy)
+        words = edit_words(parameters.edit, chosen_tissues(parameters), self.context.anatomy)
+        ui.editWords.text = f"{words} {guide_words(parameters)}".strip()
         ui.perturbOptions.visible, ui.inpaintOptions.visible = parameters.edit == "perturb", inpaint
         rows = {"roi": (ui.roiLabel, ui.roiOptions), "segment": (ui.segmentLabel, ui.segmentSelector)}
         for kind, widgets in rows.items():

@@ -1,0 +1,318 @@
+"""The Guide section: control domains as markups, what is asked in them, what the twin and the siblings have there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from DiffusionSiblingsLib.control import read_control, write_control
+from DiffusionSiblingsLib.errors import InputError, SiblingsError
+from DiffusionSiblingsUI import domain_makers, domains, guide_rows, markups, targets
+from DiffusionSiblingsUI.edit_request import held_tissues
+from DiffusionSiblingsUI.guide_rows import Row
+from DiffusionSiblingsUI.live import LiveMeasures, TwinMap
+from DiffusionSiblingsUI.panels.chosen_run import chosen
+from DiffusionSiblingsUI.panels.guide_table import GuideTable
+
+JSON = "Control (*.json)"
+FILE = "control.json"
+ALL = "all"
+PARTS = {"curve": ("Planes:", "Width:"), "point": ("Lines:", "Length:")}
+INVITATION = ("Make a domain: from a segment, by drawing it, or from a preset. Its row then says what the twin has "
+              "there; double-click the target to ask for something else.")
+
+
+class GuidePanel:
+    """Domains live in the scene; this shows them, follows them as they move, and changes what they ask."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.widget = slicer.util.loadUI(context.resource_path("UI/GuidePanel.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self._filling = False
+        self._notice = ""
+        self._node: Any = None  # the domain whose settings are shown
+        self._presets: Any = None
+        self.live = LiveMeasures(context.anatomy, self._on_measured)
+        self.table = GuideTable(
+            self.ui.guideTable, on_switch=lambda row, on: self._do(lambda: guide_rows.switch(row, on)),
+            on_target=lambda row, text: self._do(lambda: guide_rows.retarget(row, text, self.live.measured(row.node))),
+            on_tolerance=lambda row, text: self._do(lambda: guide_rows.retolerate(row, text)),
+            on_select=self._on_selected)
+        self._tissue_boxes = self._make_boxes(self.ui.tissueFrame, "guideTissue", self._tissues_chosen)
+        self._hold_boxes = self._make_boxes(self.ui.holdFrame, "hold", self._hold_chosen)
+        self._make_menus()
+        self._connect()
+
+    def cleanup(self) -> None:
+        """Follows nothing any more."""
+        self.live.stop()
+
+    def refresh(self) -> None:
+        """Shows the domains of the scene, their targets, and what came of them in the sibling that is shown."""
+        parameters = self.context.parameters
+        self.widget.enabled = parameters is not None
+        if parameters is None:
+            self._notice, self._node = "", None
+            self.live.stop()
+            self.table.show([])
+            return
+        nodes = domains.find_domains()
+        self.live.watch(self.context.twin if nodes else None, self.context.tissue_of if nodes else {}, nodes)
+        self._filling = True
+        try:
+            self.ui.guideCheck.checked = parameters.guide
+            self.ui.amountBox.value = parameters.amount
+            held = held_tissues(parameters)
+            self.ui.holdAllCheck.checked = ALL in held
+            for tissue, box in self._hold_boxes.items():
+                box.checked, box.enabled = tissue in held, ALL not in held
+        finally:
+            self._filling = False
+        self._show_rows(nodes)
+        self._show_state()
+
+    # What the widgets say
+
+    def add_tissue(self, tissues: tuple[str, ...]) -> None:
+        """A box around tissues of the twin, to start from."""
+        self._do(lambda: self._made([domain_makers.around(self._twin_map(), tissues, self._color(tissues))]))
+
+    def add_contact(self, first: str, second: str) -> None:
+        """A plane where two tissues meet."""
+        self._do(lambda: self._made([domain_makers.between(self._twin_map(), first, second, self._color((first,)))]))
+
+    def add_preset(self, name: str) -> None:
+        """The domains and targets of a preset."""
+        amount = float(self.ui.amountBox.value) / 100
+        self._do(lambda: self._made(domain_makers.from_preset(self._twin_map(), name, amount, self._color)))
+
+    def draw(self, kind: str) -> None:
+        """A domain that the user places in the views."""
+        def begin() -> None:
+            node = domain_makers.to_draw(self.live.twin, kind, self._first_tissue(), self._color)
+            self._made([node])
+            markups.start_placing(node)
+            self._notice = f"Click in the views to place {node.GetName()}."
+
+        self._do(begin)
+
+    def open(self, path: str = "") -> None:
+        """Adds the domains of a file; asks for it unless it is given."""
+        path = path or str(qt.QFileDialog.getOpenFileName(self.widget, "Open control", "", JSON) or "")
+        if path:
+            self._do(lambda: self._made(domain_makers.colored(
+                domains.markups_of(read_control(path, self.context.anatomy)), self._color)))
+
+    def save(self, path: str = "") -> None:
+        """Writes all domains into a file; asks for it unless it is given."""
+        path = path or str(qt.QFileDialog.getSaveFileName(self.widget, "Save control", FILE, JSON) or "")
+
+        def write() -> None:
+            write_control(path, domains.control_of(name=Path(path).stem))
+            self._notice = f"Saved {path}"
+
+        if path:
+            self._do(write)
+
+    def remove(self) -> None:
+        """Removes the selected target; with the last one of a domain, its markup."""
+        row = self.table.selected
+        if row is not None and row.node is not None:
+            self._do(lambda: guide_rows.remove(row))
+
+    def show(self) -> None:
+        """Brings the selected domain into the slice views."""
+        row = self.table.selected
+        if row is None or row.node is None:
+            return
+
+        def jump() -> None:
+            domain = domains.domains_of(row.node)[row.part]
+            slicer.modules.markups.logic().JumpSlicesToLocation(*domain.centre, True)
+
+        self._do(jump)
+
+    def ask(self, quantity: str) -> None:
+        """Asks for one more quantity in the selected domain."""
+        node = self._node
+        if node is not None:
+            self._do(lambda: guide_rows.ask(node, quantity, self.live.measured(node)))
+
+    def _do(self, work: Callable[[], None]) -> None:
+        """Does what the user asked for, or says why not; then shows how things are."""
+        self._notice = ""
+        try:
+            work()
+        except SiblingsError as error:
+            self._notice = error.message()
+        self.context.changed()
+
+    def _made(self, nodes: list[Any]) -> None:
+        """New domains: guided from now on, the first one selected."""
+        self.context.parameters.guide = True
+        self.refresh()
+        self.table.select(nodes[0])
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.guideCheck.connect("toggled(bool)", lambda on: self._write("guide", bool(on)))
+        ui.amountBox.connect("valueChanged(double)", lambda value: self._write("amount", float(value)))
+        ui.holdAllCheck.connect("toggled(bool)", lambda on: self._hold_all(bool(on)))
+        for button, slot in ((ui.showButton, self.show), (ui.removeButton, self.remove), (ui.openButton, self.open),
+                             (ui.saveButton, self.save)):
+            button.connect("clicked()", lambda slot=slot: slot())
+        ui.countBox.connect("valueChanged(int)", lambda value: self._set(count=int(value)))
+        ui.extentBox.connect("valueChanged(double)", lambda value: self._set(extent=float(value)))
+        ui.spacingBox.connect("valueChanged(double)", lambda value: self._set(spacing=(float(value),)))
+
+    def _make_menus(self) -> None:
+        anatomy = self.context.anatomy
+        menu = self._menu(self.ui.segmentButton)
+        for tissue in anatomy.tissues:
+            _add(menu, tissue.name, lambda tissue=tissue: self.add_tissue((tissue.id,)))
+        menu.addSeparator()
+        for first, second in anatomy.required_contacts:
+            _add(menu, f"Plane between {first} and {second}", lambda a=first, b=second: self.add_contact(a, b))
+        menu = self._menu(self.ui.drawButton)
+        for kind, words in domain_makers.KIND_WORDS.items():
+            _add(menu, words, lambda kind=kind: self.draw(kind))
+        menu = self._menu(self.ui.presetButton)
+        for name, words in domain_makers.presets(anatomy).items():
+            _add(menu, f"{name}: {words}", lambda name=name: self.add_preset(name))
+        menu = self._menu(self.ui.askButton)
+        for quantity in targets.QUANTITIES:
+            words = "Volume, area or length" if quantity == "mass" else targets.WORDS[quantity]
+            _add(menu, words, lambda quantity=quantity: self.ask(quantity), targets.MEANINGS[quantity])
+
+    @staticmethod
+    def _menu(button: Any) -> Any:
+        menu = qt.QMenu(button)
+        menu.setToolTipsVisible(True)
+        button.setMenu(menu)
+        return menu
+
+    def _make_boxes(self, frame: Any, name: str, slot: Callable[[], None]) -> dict[str, Any]:
+        """A tick box for each tissue, by its ID."""
+        boxes = {}
+        for tissue in self.context.anatomy.tissues:
+            box = qt.QCheckBox(tissue.id)
+            box.setObjectName(f"{name}{tissue.id}")
+            box.setToolTip(tissue.name)
+            frame.layout().addWidget(box)
+            box.connect("toggled(bool)", lambda _on: slot())
+            boxes[tissue.id] = box
+        return boxes
+
+    def _write(self, name: str, value: Any) -> None:
+        if not self._filling and self.context.parameters is not None:
+            setattr(self.context.parameters, name, value)
+            self.context.changed()
+
+    def _hold_chosen(self) -> None:
+        if not self._filling:
+            self._hold(",".join(tissue for tissue, box in self._hold_boxes.items() if box.checked))
+
+    def _hold_all(self, on: bool) -> None:
+        if not self._filling:
+            self._hold(ALL if on else "")
+
+    def _hold(self, hold: str) -> None:
+        if hold and self.context.parameters is not None:
+            self.context.parameters.guide = True
+        self._write("hold", hold)
+
+    def _tissues_chosen(self) -> None:
+        chosen_ids = tuple(tissue for tissue, box in self._tissue_boxes.items() if box.checked)
+        if chosen_ids:
+            self._set(tissues=chosen_ids)
+        elif not self._filling:
+            self.context.changed()  # the last one stays
+
+    def _set(self, **values: Any) -> None:
+        """A setting of the selected domain."""
+        node = self._node
+        if not self._filling and node is not None:
+            self._do(lambda: domains.write_settings(node, replace(domains.read_settings(node), **values)))
+
+    def _on_selected(self, row: Row | None) -> None:
+        self._node = row.node if row is not None else None
+        self._show_state()
+
+    # What the widgets show
+
+    def _on_measured(self, node: Any) -> None:
+        if self.context.parameters is not None:
+            self._show_rows(domains.find_domains())
+
+    def _show_rows(self, nodes: list[Any]) -> None:
+        self.table.show(guide_rows.rows_of(nodes, self.live.found, guide_rows.achieved_by(*chosen(self.context))))
+        self._node = self.table.selected.node if self.table.selected is not None else None
+
+    def _show_state(self) -> None:
+        """What belongs to the selected domain, and what can be done now."""
+        ui, node, parameters = self.ui, self._node, self.context.parameters
+        has_twin = self.context.twin is not None
+        for button in (ui.segmentButton, ui.presetButton):
+            button.enabled = has_twin
+        for button in (ui.askButton, ui.removeButton, ui.showButton):
+            button.enabled = node is not None
+        ui.saveButton.enabled = any(row.node is not None for row in self.table.rows)
+        ui.guideTable.visible = bool(self.table.rows)
+        ui.domainFrame.visible = node is not None
+        if node is not None and parameters is not None:
+            self._show_domain(node)
+        text = self._notice or ("" if self.table.rows or held_tissues(parameters) else INVITATION)
+        if not text and parameters is not None and not parameters.guide and self.table.rows:
+            text = "The guide is off: targets are measured, and edits go on as if they were not there."
+        ui.messageLabel.text, ui.messageLabel.visible = text, bool(text)
+
+    def _show_domain(self, node: Any) -> None:
+        ui, kind = self.ui, markups.kind_of(node)
+        try:
+            settings = domains.read_settings(node)
+        except InputError:
+            ui.domainFrame.visible = False
+            return
+        self._filling = True
+        try:
+            for tissue, box in self._tissue_boxes.items():
+                box.checked = tissue in settings.tissues
+            many = kind in PARTS
+            ui.partsLabel.text, ui.extentLabel.text = PARTS.get(kind, ("Points every:", ""))
+            for widget in (ui.countBox, ui.extentLabel, ui.extentBox, ui.spacingLabel):
+                widget.visible = many
+            ui.countBox.value, ui.extentBox.value = settings.count, settings.extent
+            ui.spacingBox.value = max(settings.spacing or (domains.SPACING_MM[kind],))
+        finally:
+            self._filling = False
+
+    def _twin_map(self) -> TwinMap:
+        """The twin's voxels, to place domains on. Raises InputError."""
+        if self.live.twin is not None:
+            return self.live.twin
+        with slicer.util.WaitCursor():
+            return domain_makers.twin_map(self.context.twin, self.context.tissue_of, self.context.anatomy)
+
+    def _first_tissue(self) -> tuple[str, ...]:
+        """What a drawn domain measures to begin with: as the selected one, else the first tissue to draw anew."""
+        if self._node is not None:
+            return domains.read_settings(self._node).tissues
+        chosen_ids = [name for name in self.context.parameters.tissues.split(",") if name]
+        return (chosen_ids[0] if chosen_ids else self.context.anatomy.ids[0],)
+
+    def _color(self, tissues: tuple[str, ...]) -> tuple[float, float, float]:
+        """A colour that tells the tissue and stands out from it."""
+        return self.context.anatomy.tissue(tissues[0]).picture_color
+
+
+def _add(menu: Any, words: str, slot: Callable[[], None], tip: str = "") -> None:
+    action = menu.addAction(words)
+    action.setToolTip(tip[:1].upper() + tip[1:] if tip else words)
+    action.connect("triggered()", slot)
