@@ -121,7 +121,7 @@ def compiled() -> tuple[ModuleType, ModuleType, ModuleType] | None:
     """(ordering, union_find, loops), or None where numba cannot be imported: it is optional, and lags behind numpy."""
     try:
         from . import loops, ordering, union_find
-    except ImportError:
+    except (ImportError, RuntimeError):  # RuntimeError: numba finds no folder that it may keep compiled code in
         return None
     return ordering, union_find, loops
 
@@ -140,13 +140,11 @@ def _by_own(values: np.ndarray, asked: tuple[int, ...]) -> dict[int, tuple[np.nd
     shape = tuple(side + 2 for side in values.shape)
     indices = {}
     if 0 in asked:
-        young, at = union_find.merges(*_padded(rank, values.size), union_find.ALL,
-                                      union_find.steps_of(union_find.ALL, shape))
+        young, at = union_find.merges(*_padded(rank, values.size), union_find.ALL)
         indices[0] = np.append(_unpadded(young, shape), order[0]), np.append(_unpadded(at, shape), -1)
     if {1, 2} & set(asked):
         backwards = np.int32(values.size - 1) - rank
-        young, at = union_find.merges(*_padded(backwards, -1), union_find.FACES,
-                                      union_find.steps_of(union_find.FACES, shape))
+        young, at = union_find.merges(*_padded(backwards, -1), union_find.FACES)
         indices[2] = _unpadded(at, shape), _unpadded(young, shape)
     if 1 in asked:
         starts = np.sort(rank.ravel()[indices[2][0]])

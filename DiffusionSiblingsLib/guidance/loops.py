@@ -45,18 +45,24 @@ _BOUNDARY = np.array(
 _HIGHEST = np.array([max(n.bit_length() - 1, 0) for n in range(1 << 12)], dtype=np.int64)
 
 
-@njit(cache=True, nogil=True)
-def loops(rank, place, shape, void_births):  # type: ignore[no-untyped-def]
+def loops(
+    rank: np.ndarray, place: np.ndarray, shape: tuple[int, int, int], void_births: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where loops begin and end.
 
     rank: flat padded int32, 0 = the highest voxel; the border is above every voxel's rank. place: (voxels,) int64, the
     flat padded index of each rank. shape: of the padded array. void_births: sorted ranks of the voxels at which voids
     begin, one entry for each void. Returns (births, deaths), both (n,) int64 ranks.
     """
-    around = _steps(shape)
+    around = np.array([(i * shape[1] + j) * shape[2] + k for i, j, k in _AROUND], dtype=np.int64)
     ends, chains = _candidates(rank, shape, around)
-    sequence = np.argsort(ends, kind="mergesort")
-    ends, chains = ends[sequence], chains[sequence]
+    sequence = np.argsort(ends, kind="stable")
+    return _ended(rank, place, around, ends[sequence], chains[sequence], void_births)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _ended(rank, place, around, ends, chains, void_births):  # type: ignore[no-untyped-def]
+    """(births, deaths) of `loops`. ends, chains: of `_candidates`, the best voxel first."""
     births, deaths = np.empty(len(ends), np.int64), np.empty(len(ends), np.int64)
     first = np.full(len(place), -1, np.int32)  # rank of an edge's voxel -> a loop that began there
     following, keys = np.empty(len(ends), np.int32), np.empty(len(ends), np.int64)
@@ -85,20 +91,6 @@ def loops(rank, place, shape, void_births):  # type: ignore[no-untyped-def]
             at += 1
         at = stop
     return births[:found], deaths[:found]
-
-
-@njit(cache=True, nogil=True)
-def _steps(shape):  # type: ignore[no-untyped-def]
-    """Flat steps to the 26 neighbours."""
-    around = np.empty(26, np.int64)
-    n = 0
-    for i in range(-1, 2):
-        for j in range(-1, 2):
-            for k in range(-1, 2):
-                if i != 0 or j != 0 or k != 0:
-                    around[n] = (i * shape[1] + j) * shape[2] + k
-                    n += 1
-    return around
 
 
 @njit(cache=True, nogil=True)
@@ -214,19 +206,18 @@ def _reduce(heap, size, rank, place, around, first, following, keys, starts, poo
 
 @njit(cache=True, nogil=True)
 def _store(heap, size, starts, pool, loop):  # type: ignore[no-untyped-def]
-    """Keeps what is on the heap, without what cancels, as the column of a loop."""
-    column = np.sort(heap[:size])
+    """Keeps what is on the heap, without what cancels, as the column of a loop. Empties the heap."""
     end = starts[loop]
-    n = 0
-    while n < size:
-        if n + 1 < size and column[n] == column[n + 1]:
-            n += 2
+    while size:
+        key = heap[0]
+        size = _pop(heap, size)
+        if size and heap[0] == key:
+            size = _pop(heap, size)
             continue
         if end == len(pool):
             pool = _longer(pool, end)
-        pool[end] = column[n]
+        pool[end] = key
         end += 1
-        n += 1
     starts[loop + 1] = end
     return pool
 

@@ -54,13 +54,17 @@ class TopologyTerm:
     targets: (components, loops, voids), None where it does not matter. floor: values below it are background, see
     `homology.persistence`; it should be well below the least persistence that matters. least: features of less
     persistence are left alone. most: at most so many features of each dimension are suppressed at once, the most
-    persistent first. engine: of `homology.persistence`.
+    persistent first. level: where given, features that are neither there at this level of the field nor within `margin`
+    of being there are not suppressed either: they make no difference to what is counted in the end (level 0.5), and
+    leaving them alone changes less. engine: of `homology.persistence`.
     """
 
     targets: tuple[int | None, int | None, int | None]
     floor: float | None = 0.01
     least: float = 0.02
     most: int = 32
+    level: float | None = None
+    margin: float = 0.2
     engine: str = "auto"
 
     def __post_init__(self) -> None:
@@ -104,9 +108,12 @@ class TopologyTerm:
         """birth, death, dimension, kept, persistence of one dimension."""
         length = pairs.persistence  # descending
         kept = np.arange(len(length)) < wanted
-        last = min(wanted + self.most, int(np.count_nonzero(kept | (length >= self.least))))
-        used = slice(0, last)
-        return (pairs.birth_index[used], pairs.death_index[used], np.full(last, dimension, np.int8), kept[used],
+        unwanted = ~kept & (length >= self.least)
+        if self.level is not None:
+            unwanted &= pairs.birth_value >= self.level - self.margin
+            unwanted &= pairs.death_value < self.level + self.margin
+        used = np.concatenate([np.flatnonzero(kept), np.flatnonzero(unwanted)[: self.most]])
+        return (pairs.birth_index[used], pairs.death_index[used], np.full(len(used), dimension, np.int8), kept[used],
                 length[used])
 
 
@@ -116,14 +123,31 @@ def persistence_of(values: Tensor, points: CriticalPoints) -> Tensor:
     return births - deaths
 
 
-def residuals(values: Tensor, points: CriticalPoints) -> Tensor:
+def residuals(values: Tensor, points: CriticalPoints, enough: float = 1.0) -> Tensor:
     """(..., 2 n) values at `points.index` -> (..., n), 0 where reached.
 
-    1 - persistence of what is kept, the persistence of what is suppressed.
+    1 - persistence of what is kept, the persistence of what is suppressed. enough: a kept feature of this persistence
+    needs no more, and its residual is counted from there; a softened field cannot reach 1.
     """
     length = persistence_of(values, points)
     kept = torch.from_numpy(points.kept).to(length.device)
-    return torch.where(kept, 1 - length, length)
+    return torch.where(kept, (enough - length).clamp(min=0), length)
+
+
+def grouped(values: Tensor, points: CriticalPoints, enough: float = 1.0) -> Tensor:
+    """As `residuals`, but one for all that is to vanish in a dimension: the root of the sum of their squares.
+
+    -> (..., g): each kept feature, then one for each dimension that has others. Where features do not touch, their
+    gradients are at right angles and a Gauss-Newton step on the root is the step on each of them, for one row of the
+    Jacobian instead of dozens.
+    """
+    single = residuals(values, points, enough)
+    kept = torch.from_numpy(points.kept).to(single.device)
+    parts = [single[..., kept]]
+    for dimension in np.unique(points.dimension[~points.kept]):
+        chosen = torch.from_numpy((points.dimension == dimension) & ~points.kept).to(single.device)
+        parts.append(torch.linalg.vector_norm(single[..., chosen], dim=-1, keepdim=True))
+    return torch.cat(parts, -1)
 
 
 def potential(values: Tensor, points: CriticalPoints) -> Tensor:

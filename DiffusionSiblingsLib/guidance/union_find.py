@@ -32,28 +32,32 @@ ALL = np.array([bit for bit in range(27) if bit != _CENTRE], dtype=np.int64)  # 
 _FACE_MASK = _mask(FACES)
 
 
-def steps_of(bits: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def _steps_of(bits: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Flat steps to the neighbours `bits` in a C-ordered array of this (padded) shape: (len(bits),) int64."""
     i, j, k = bits // 9 - 1, bits // 3 % 3 - 1, bits % 3 - 1
     return ((i * shape[1] + j) * shape[2] + k).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
-def merges(rank, shape, bits, steps):  # type: ignore[no-untyped-def]
+def merges(rank: np.ndarray, shape: tuple[int, int, int], bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Who ends where.
 
     rank: flat padded int32, smaller is better; its border is either worse than every voxel (their number) or belongs to
-    the best component of all, the outside (-1).
-
-    shape: of the padded array. bits, steps: the neighbours that connect (26 or 6) as neighbourhood bits and flat steps.
-    Returns (young, at), both (n,) int64 flat padded: the best voxel of each component that ends, and where it ends.
+    the best component of all, the outside (-1). shape: of the padded array. bits: the neighbours that connect, ALL or
+    FACES. Returns (young, at), both (n,) int64 flat padded: the best voxel of each component that ends, and where it
+    ends.
     """
+    steps = _steps_of(bits, shape)
     parent = _pointers(rank, shape, steps)
-    count, where = _meetings(rank, shape, bits, steps, parent)
+    count, where = _meetings(rank, shape, _steps_of(ALL, shape), steps, parent)
     where = where[:count]
-    where = where[np.argsort(rank[where])]
-    young = np.empty(count * len(steps), np.int64)
-    at = np.empty(count * len(steps), np.int64)
+    return _joined(rank, parent, where[np.argsort(rank[where])], steps)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _joined(rank, parent, where, steps):  # type: ignore[no-untyped-def]
+    """(young, at) of `merges`. where: (n,) int64, the voxels at which components may meet, the best first."""
+    young = np.empty(len(where) * len(steps), np.int64)
+    at = np.empty(len(where) * len(steps), np.int64)
     found = 0
     for p in where:
         for step in steps:
@@ -104,12 +108,11 @@ def _pointers(rank, shape, steps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _meetings(rank, shape, bits, steps, root):  # type: ignore[no-untyped-def]
+def _meetings(rank, shape, around, steps, root):  # type: ignore[no-untyped-def]
     """(count, where): the voxels at which different components may meet are the first `count` of `where`."""
     where = np.empty(1024, np.int64)
     count = 0
-    around = _around(shape)
-    by_faces = len(bits) == 6
+    by_faces = len(steps) == 6
     for i in range(1, shape[0] - 1):
         for j in range(1, shape[1] - 1):
             row = (i * shape[1] + j) * shape[2]
@@ -138,20 +141,6 @@ def _differ(rank, root, p, steps):  # type: ignore[no-untyped-def]
     for step in steps:
         differ |= (rank[p + step] < own) & (root[p + step] != mine)
     return differ
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _around(shape):  # type: ignore[no-untyped-def]
-    """Flat steps to the 26 neighbours in the order of their bits."""
-    around = np.empty(26, np.int64)
-    n = 0
-    for i in range(-1, 2):
-        for j in range(-1, 2):
-            for k in range(-1, 2):
-                if i != 0 or j != 0 or k != 0:
-                    around[n] = (i * shape[1] + j) * shape[2] + k
-                    n += 1
-    return around
 
 
 @njit(cache=True, nogil=True)

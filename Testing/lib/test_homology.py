@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,3 +107,31 @@ def test_what_cannot_be_used_is_refused() -> None:
         persistence(np.zeros((2, 2, 2)), (3,))
     with pytest.raises(InputError, match="engine"):
         persistence(np.zeros((2, 2, 2)), engine="fast")
+
+
+def test_without_numba_gudhi_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = smooth(1, (8, 8, 8), 1.0)
+    expected = persistence(field)
+    monkeypatch.setattr(homology, "compiled", lambda: None)
+    assert {k: diagram(pairs) for k, pairs in persistence(field).items()} == {
+        k: diagram(pairs) for k, pairs in expected.items()
+    }
+    with pytest.raises(InputError, match="pip install numba"):
+        persistence(field, engine="own")
+
+
+def test_without_both_one_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homology, "compiled", lambda: None)
+    monkeypatch.setitem(sys.modules, "gudhi.cubical_complex", None)
+    with pytest.raises(InputError, match="pip install gudhi"):
+        persistence(np.zeros((2, 2, 2)))
+
+
+def test_neither_is_imported_before_it_is_used() -> None:
+    modules = "DiffusionSiblingsLib.cli, DiffusionSiblingsLib.worker, DiffusionSiblingsLib.engine"
+    code = (
+        f"import sys, {modules}, DiffusionSiblingsLib.guidance.topology\n"
+        "print(sorted({'gudhi', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
