@@ -146,7 +146,7 @@ def _check_control(control: Control, request: Request) -> None:
 
 
 def _guided_words(control: Control) -> str:
-    held = [term for term in control.active if term.target.times == 1]
+    held = [term for term in control.active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
     told = [_term_words(term) for term in control.active if term not in held]
     more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
     return "guided: " + ", ".join([*told[:TOLD], *more, *([f"{len(held)} held"] if held else [])])

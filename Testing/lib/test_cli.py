@@ -19,7 +19,8 @@ from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 
-COMMANDS = ("generate", "perturb", "inpaint", "reconstruct", "measure", "replay", "models", "prepare", "train", "demo")
+COMMANDS = ("generate", "perturb", "inpaint", "guide", "reconstruct", "measure", "replay", "models", "prepare", "train",
+            "demo")
 
 
 @pytest.fixture(scope="module")
