@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = "siblings-cohort/1"
 FILE_NAME = "cohort.json"  # beside the model card
 DECIMALS = 1  # 0.1 ml and 0.1 mm: finer than a voxel is no support for anything
+ALONE = 0.99  # of the training hearts are nearer to another one; the few others stand alone themselves
 Tissues = tuple[str, ...]
 
 
@@ -118,8 +119,8 @@ def unsupported(volumes: Mapping[Tissues, float], support: Support) -> tuple[str
 def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str, ...]:
     """A warning where several volumes are usual each, but not together.
 
-    Distances are in standard deviations of the cohort; a heart further from its nearest than any training heart is
-    from its own nearest is unlike all of them.
+    Distances are in standard deviations of the cohort; a heart further from its nearest than nearly all
+    training hearts are from their own nearest is unlike any of them.
     """
     if len(volumes) < 2 or len(support) < 3:
         return ()
@@ -127,7 +128,7 @@ def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str
     scale = np.maximum(seen.std(axis=0), 1e-9)
     seen, asked = seen / scale, np.array(list(volumes.values())) / scale
     distances = np.linalg.norm(seen - asked, axis=1)
-    nearest, between = int(distances.argmin()), _own_nearest(seen).max()
+    nearest, between = int(distances.argmin()), np.quantile(_own_nearest(seen), ALONE)
     if distances[nearest] <= between:
         return ()
     closest = dict(zip(volumes, seen[nearest] * scale, strict=True))

@@ -117,7 +117,11 @@ def _to_hold(ground: Ground, wishes: Wishes, control: Control | None,
 
 
 def _changing(control: Control, ground: Ground) -> set[str]:
-    """Tissues whose volume cannot stay if the control is to be met."""
+    """Tissues whose volume cannot stay if the control is to be met.
+
+    A plane or line through one tissue counts as that tissue's (a wider aorta, a thicker wall), one through several does
+    not: the opening between two chambers can widen while both keep their volume.
+    """
     measured = ground.measured(control)
     found: set[str] = set()
     for term in control.active:
@@ -125,7 +129,8 @@ def _changing(control: Control, ground: Ground) -> set[str]:
         if term.quantity not in ("mass", "size") or _keeps(term):
             continue
         volume = sum(ground.volumes[tissue] for tissue in domain.tissues)
-        if domain.dimension < 3 or measured[domain.name].mass >= MOST * volume:
+        cut = domain.dimension < 3 and len(domain.tissues) == 1
+        if cut or (domain.dimension == 3 and measured[domain.name].mass >= MOST * volume):
             found.update(domain.tissues)
     return found
 

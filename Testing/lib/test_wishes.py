@@ -61,6 +61,11 @@ def test_all_holds_what_is_not_asked_to_change() -> None:
     assert set(masses(control_of(None, GROUND, Wishes(hold=("lv", "RA", "LV"))))) == {"LV", "RA"}
 
 
+def test_a_plane_through_one_tissue_frees_it_and_one_through_two_frees_neither() -> None:
+    wider = masses(control_of(None, GROUND, Wishes(("mitral-valve", "aortic-trunk"), 0.1, ("all",))))
+    assert {name for name, times in wider.items() if times == 1.0} == {"Myo", "LV", "RV", "LA", "RA"}
+
+
 def test_all_holds_the_whole_of_a_tissue_of_which_only_a_part_is_asked_to_change() -> None:
     centre = tuple(GROUND.measured(preset("enlarge-rv", GROUND.labels, GROUND.affine, ANATOMY))["RV"].centroid or ())
     part = Control((box("tip", ("RV",), centre, 20.0),), (Term("tip", "mass", Target(times=1.2)),))  # type: ignore[arg-type]
