@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import qt
+import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.errors import SiblingsError
@@ -17,7 +17,7 @@ from DiffusionSiblingsUI.operation import Operation
 
 BUTTONS = {"previewButton": "onPreview", "nextButton": "onNextSeed", "applyButton": "onApply",
            "cancelButton": "onCancel"}
-MODULE_LINK = "module"
+MODULE_LINK, LOG_LINK = "module", "log"
 
 
 class Actions(Form):
@@ -25,6 +25,7 @@ class Actions(Form):
 
     def __init__(self, scripted_effect: Any, options: Sequence[Option], effect: Any) -> None:
         super().__init__(scripted_effect, "EffectActions.ui", options, effect.onOptions)
+        self._log = ""  # what the link in the message shows
         self._in_the_way = False  # whether the message says what keeps the effect from working
         self._slots = [(getattr(self.ui, button), "clicked()", getattr(effect, slot))
                        for button, slot in BUTTONS.items()]
@@ -72,11 +73,12 @@ class Actions(Form):
         put(self.ui.progressLabel, "text", progress_words(operation))
 
     def onLink(self, target: str) -> None:  # noqa: N802 - a slot
-        """A link in a message: to the module, or to a log file."""
+        """A link in a message: to the module, or to what the worker wrote."""
         if target == MODULE_LINK:
             self._open_module()
-        else:
-            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(target))
+        elif target == LOG_LINK:
+            slicer.util.infoDisplay(_("What the worker wrote last:"), windowTitle="DiffusionSiblings log",
+                                    detailedText=self._log)
 
     def tell(self, text: str) -> None:
         """A message that all is well; it may have several lines."""
@@ -94,6 +96,7 @@ class Actions(Form):
         if isinstance(error, SetUpError):
             text += f' <a href="{MODULE_LINK}">' + escape(_("Open the module")) + "</a>"
         elif getattr(error, "log", ""):
-            text += f' <a href="{escape(str(error.log))}">' + escape(_("Show the log")) + "</a>"
+            self._log = str(error.log)
+            text += f' <a href="{LOG_LINK}">' + escape(_("Show the log")) + "</a>"
         put(self.ui.messageLabel, "text", text)
         reveal(self.ui.messageLabel, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import unittest
+import unittest.mock
 from typing import Any
 
 import numpy as np
@@ -313,6 +314,18 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         self.wait_until(lambda: not effect.actions.ui.applyButton.enabled)
         self.assertIn("aorta", effect.actions.ui.messageLabel.text.lower())
         self.assertIn('href="module"', effect.actions.ui.messageLabel.text)
+
+    def test_what_the_worker_wrote_of_an_error_can_be_read(self) -> None:
+        """Behind a link in the message."""
+        from DiffusionSiblingsLib.errors import SiblingsError
+
+        effect, error = self.effect("Perturb"), SiblingsError("The worker met an error", hint="run it again")
+        error.log = "Traceback <of the worker>"
+        effect.actions.tell_error(error)
+        self.assertIn('href="log"', effect.actions.ui.messageLabel.text)
+        with unittest.mock.patch("slicer.util.infoDisplay") as shown:
+            effect.actions.onLink("log")
+        self.assertEqual(shown.call_args.kwargs["detailedText"], error.log)
 
     def test_a_preview_follows_the_masking(self) -> None:
         """Which may leave nothing of it, and then says so."""
