@@ -95,7 +95,7 @@ class Guide:
 
     def _topology(self, target: Asked) -> TopologyPart:
         place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
-        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value))
+        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value), level=0.5)
         return TopologyPart(place, place.coarse(2, self._extent), term, target.weight)
 
     def _site(self, domain: ControlDomain) -> Site:
