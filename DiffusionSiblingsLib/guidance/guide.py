@@ -109,11 +109,12 @@ class Guide:
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:
             return z0_hat
-        if self._latest is not None and self._latest[0] == step and sigma > 0:
-            r, jacobian = missing(self.parser, z0_hat, aim), self._latest[1]
-        else:
-            r, jacobian = linearise(self.parser, z0_hat, aim)
-        self._latest = (step, jacobian) if self._latest is None or self._latest[0] != step else None
+        known = self._latest[1] if self._latest is not None and self._latest[0] == step else None
+        r = None if known is None else missing(self.parser, z0_hat, aim)
+        if known is None or r is None or len(known) != r.shape[1]:  # topology may begin between two evaluations
+            r, known = linearise(self.parser, z0_hat, aim)
+            self._latest = (step, known)
+        jacobian = known
         return z0_hat + self._step(r, jacobian, sigma).change.to(z0_hat)
 
     def correct(self, z: Tensor) -> Tensor:

@@ -294,3 +294,10 @@ def test_two_pieces_come_apart() -> None:
     for _ in range(8):
         z = led.correct(z)
     assert pieces(z) == (2, 0, 0)
+
+
+def test_topology_may_begin_in_the_middle_of_a_step() -> None:
+    domain = box(size=(48.0, 48.0, 48.0), template=(16, 16, 16))
+    led, z = guide(domain, [of("mass", 5.0), of("betti", (1, None, None))], topology_below=2.0), ball()
+    for sigma in (2.5, 1.5):
+        assert torch.isfinite(led.hook(z, z, sigma, 3)).all()
