@@ -240,9 +240,9 @@ def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
 
 
 def _masses(scene: Scene, recipe: Mapping[str, Any], domains: Sequence[ControlDomain]) -> Parts:
-    """Every domain's mass times 1 + change amount."""
-    target = Target(times=1 + recipe["change"] * scene.amount)
-    return list(domains), [Term(domain.name, "mass", target) for domain in domains]
+    """Every domain's mass times 1 + change amount; within `tolerance` where the recipe has one of its own."""
+    target, tolerance = Target(times=1 + recipe["change"] * scene.amount), recipe.get("tolerance")
+    return list(domains), [Term(domain.name, "mass", target, tolerance) for domain in domains]
 
 
 _KINDS: Mapping[str, Callable[[Scene, Mapping[str, Any]], Parts]] = {

@@ -52,8 +52,8 @@ class Modes:
     def posterior(self, rows: Tensor, sigma: float, rest: float = 1.0) -> Tensor:
         """The covariance of clean latents given noisy ones, times rows, for Gaussian latents with these modes.
 
-        rows: (..., C, d, h, w). Along a mode of variance v it is v s^2 / (v + s^2), elsewhere the same of `rest`; scaled
-        so that it is 1 elsewhere. Wide modes may move far at high noise; at low noise all directions are alike.
+        rows: (..., C, d, h, w). Along a mode of variance v it is v s^2 / (v + s^2), elsewhere the same of `rest`; all
+        scaled so that it is 1 elsewhere. Wide modes may move far at high noise; at low noise all directions are alike.
         """
         basis = self.vectors.flatten(1).to(rows)
         variances = self.variances.to(rows)
