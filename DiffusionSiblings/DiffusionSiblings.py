@@ -131,9 +131,11 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
             sys.path.insert(0, str(folder))
-            from DiffusionSiblingsModuleTest import run_all
+            import DiffusionSiblingsGuideTest
+            import DiffusionSiblingsModuleTest
 
-            run_all()
+            DiffusionSiblingsModuleTest.run_all()
+            DiffusionSiblingsGuideTest.run_all()
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""

@@ -62,7 +62,10 @@ def control_from(control: Any, markups: bool = False) -> Control | None:
     if isinstance(control, (str, Path)):
         control = read_control(control)
     if not isinstance(control, Control):
-        control = domains.control_of([control] if hasattr(control, "GetClassName") else control)
+        nodes = [control] if hasattr(control, "GetClassName") else list(control)
+        if not nodes:
+            return None
+        control = domains.control_of(nodes)
     return control if any(term.on for term in control.terms) else None
 
 

@@ -72,6 +72,24 @@ def achieved_by(run: Any, number: int) -> list[dict[str, Any]]:
     return list(entries[number].get("guidance") or []) if number < len(entries) else []
 
 
+def targets_words(record: Mapping[str, Any]) -> str:
+    """How much of what a run's guide asked for was reached, in a sentence; "" where nothing was asked."""
+    entries = [entry for run in record["runs"] for entry in run["siblings"] if entry.get("guidance")]
+    targets_asked = [target for entry in entries for target in entry["guidance"]]
+    if not targets_asked:
+        return ""
+    reached, whole = sum(bool(target["reached"]) for target in targets_asked), len(targets_asked)
+    return "All targets reached." if reached == whole else f"{reached} of {whole} targets reached: see the table."
+
+
+def guide_notes(record: Mapping[str, Any]) -> list[str]:
+    """What was said of a run's targets beforehand, and of its siblings afterwards."""
+    said = [text for run in record["runs"] for text in run.get("warnings", [])]
+    entries = [entry for run in record["runs"] for entry in run["siblings"]]
+    return said + [f"{entry['file']}: {text}" if len(entries) > 1 else text
+                   for entry in entries for text in entry.get("guidance_notes", [])]
+
+
 def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any]) -> list[Row]:
     """The rows of one node; takes what it uses out of `outcome`."""
     rows = []

@@ -5,6 +5,7 @@ All coordinates are RAS mm in the world: parent transforms count, as in the view
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,15 +35,26 @@ def is_placed(node: Any) -> bool:
 
 def new_markup(kind: str, name: str, color: tuple[float, float, float] | None = None) -> Any:
     """A markups node in the scene that has no points yet, drawn without filling, so that the twin stays to be seen."""
-    node = slicer.mrmlScene.AddNewNodeByClass(CLASSES[kind], slicer.mrmlScene.GenerateUniqueName(name))
+    node = slicer.mrmlScene.AddNewNodeByClass(CLASSES[kind], free_name(name))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetFillVisibility(kind == "plane")
     display.SetFillOpacity(0.15)
     display.SetTextScale(2.5)
+    display.SetHandlesInteractive(False)  # those of many domains hide the twin; the selected one has them
+    if kind == "line":
+        node.GetMeasurement("length").SetEnabled(False)  # it would be taken for the tissue's
     if color is not None:
         paint(node, color)
     return node
+
+
+def free_name(name: str) -> str:
+    """The name, or with the first free number: the scene's own numbers go on counting after a node is removed."""
+    number, found = 2, name
+    while slicer.mrmlScene.GetFirstNodeByName(found) is not None:
+        found, number = f"{name} {number}", number + 1
+    return found
 
 
 def paint(node: Any, color: tuple[float, float, float]) -> None:
@@ -50,6 +62,14 @@ def paint(node: Any, color: tuple[float, float, float]) -> None:
     display = node.GetDisplayNode()
     display.SetSelectedColor(*color)
     display.SetColor(*color)
+
+
+def give_handles(nodes: Iterable[Any], chosen: Any) -> None:
+    """Gives the handles of one box or plane to it, and takes them from the others; points are dragged without."""
+    for node in nodes:
+        display, given = node.GetDisplayNode(), node is chosen and kind_of(node) in ("box", "plane")
+        if display is not None and bool(display.GetHandlesInteractive()) != given:
+            display.SetHandlesInteractive(given)
 
 
 def start_placing(node: Any) -> None:

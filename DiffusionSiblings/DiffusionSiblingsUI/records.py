@@ -110,9 +110,12 @@ def _request(run: Mapping[str, Any]) -> Pairs:
     numbers = [str(entry["k"]) for entry in entries]
     listed = ", ".join(numbers) if len(numbers) < 8 else f"{numbers[0]} to {numbers[-1]}"
     failed = sum(bool(entry["checks"]["half"]["failed"]) for entry in entries)
-    settings = ("steps", "method", "resample", "overwrite", "repair")
+    settings = ("steps", "method", "resample", "guider", "parsing", "overwrite", "repair")
+    goals = [target for entry in entries for target in entry.get("guidance", [])]
+    reached = f"{sum(bool(target['reached']) for target in goals)} of {len(goals)}" if goals else ""
     return [("edit", Request.from_json(known).describe()), ("seed", str(request["seed"])), ("siblings k", listed),
             *((name, _plain(request[name])) for name in settings if name in request),
+            ("targets reached", reached), ("notes", " ".join(run.get("warnings", []))),
             ("siblings with failed checks", f"{failed} of {len(entries)}")]
 
 

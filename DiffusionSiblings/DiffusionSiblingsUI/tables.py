@@ -22,6 +22,7 @@ PASS, FAIL = "pass", "fail"
 KIND = "siblingsKind"  # column property: "csv" (a column of metrics.csv), "whole" (the same, whole numbers), ...
 IDENTIFIERS = ("seed", "k")  # as text: no quantities, and a seed has more digits than a double holds
 FEATURE = re.compile(r"^(?P<name>.+ (?:volume|major axis|minor axis)) \[(?P<unit>ml|mm)\]$")
+TARGET = re.compile(r" (?:asked|achieved)(?: \[[^\]]+\])?$|^targets ")
 UNIT = re.compile(r"\[(?P<unit>[^\]]+)\]$")
 
 
@@ -35,6 +36,12 @@ def feature_names(rows: Sequence[Row]) -> list[str]:
     columns = [column for column in columns_of(rows) if FEATURE.match(column)]
     measured = {column.split(" ")[0] for column in columns if "axis" in column}
     return [column for column in columns if column.split(" ")[0] in measured]
+
+
+def target_names(columns: Iterable[str]) -> list[str]:
+    """The columns that say what a guided sibling was asked for and what it has, how many were reached first."""
+    found = [column for column in columns if TARGET.search(column)]
+    return sorted(found, key=lambda column: not column.startswith("targets "))
 
 
 def difference_name(feature: str) -> str:

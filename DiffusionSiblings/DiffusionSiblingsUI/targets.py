@@ -25,10 +25,11 @@ MEANINGS = {
     "betti": "how many pieces, holes through, and closed voids the tissues have in the domain",
 }
 RELATIVE, ADDABLE = ("mass", "size"), ("mass", "position", "size")
-KEEP = "keep"
+KEEP, BY = "keep", "by "
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?"
 EXAMPLES = {"mass": '"+20 %", "120" or "+5"', "size": '"+20 %", "900" or "+50"',
-            "position": '"+0; 0; 5" (moved by so many mm) or "12; -30; 45"', "betti": '"2; 0; 0" (- where it is free)'}
+            "position": '"by 0; 0; 5" (moved so far) or "12; -30; 45", in mm',
+            "betti": '"2; 0; 0" (- where it is free)'}
 
 
 def quantity_words(quantity: str, unit: str) -> str:
@@ -63,7 +64,9 @@ def target_text(target: Target, quantity: str) -> str:
         return KEEP if math.isclose(target.times, 1.0) else f"{100 * (target.times - 1):+.4g} %"
     if target.plus is not None:
         numbers = _flat(target.plus)
-        return KEEP if not any(numbers) else "+" + "; ".join(f"{number:g}" for number in numbers)
+        if not any(numbers):
+            return KEEP
+        return f"{numbers[0]:+g}" if len(numbers) == 1 else BY + "; ".join(f"{number:g}" for number in numbers)
     return value_text(quantity, target.value) if quantity == "betti" else "; ".join(
         f"{number:.6g}" for number in _flat(target.value))
 
@@ -71,9 +74,9 @@ def target_text(target: Target, quantity: str) -> str:
 def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     """A target from what a user typed.
 
-    "+20 %" and "-5%" are relative to the twin, "+3" is added to it, "120" is meant as it stands; several numbers stand
-    apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked for in relative terms
-    it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
+    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is meant as it stands;
+    several numbers stand apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked
+    for in relative terms it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
     """
     plain = text.strip().lower()
     if plain in (KEEP, "=", "hold"):
@@ -82,14 +85,15 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
         return Target(times=1 + _number(found[1]) / 100)
     if quantity in RELATIVE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
         return Target(times=_number(found[1]))
-    numbers = _numbers(plain, quantity)
+    added = plain.startswith((BY, "+")) or (quantity == "mass" and plain.startswith("-"))
+    numbers = _numbers(plain.removeprefix(BY), quantity)
     wanted = {"mass": (1,), "size": (1,), "position": (3,), "betti": (3,), "orientation": (9,), "covariance": (9,),
               "shape": (1, 2, 3)}[quantity]
     if numbers is None or len(numbers) not in wanted:
         raise InputError("The target cannot be read", value=text,
                          rule=f"for example {EXAMPLES.get(quantity, 'numbers with semicolons')}, or \"{KEEP}\"")
     shaped: Any = numbers[0] if quantity in RELATIVE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
-    if quantity in ADDABLE and (plain.startswith("+") or (quantity == "mass" and plain.startswith("-"))):
+    if quantity in ADDABLE and added:
         return Target(plus=shaped)
     return Target(value=shaped)
 

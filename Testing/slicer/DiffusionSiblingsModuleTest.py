@@ -10,83 +10,18 @@ import signal
 import tempfile
 import time
 import unittest
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import qt
 import slicer
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+from module_case import ModuleCase
 
-STEPS = 4  # solver steps: quality is not what is tested here
-PATIENCE_S = 240.0
 LONGEST_BLOCK_S = 0.25  # the bar is 0.1 s (Testing/benchmarks/slicer_run.py); a busy test machine adds to it
-# PySide6, in a headless harness, gives back one None too many with each call; a store of them outlasts the tests.
-SPARE = [None] * 3_000_000
 
 
-class DiffusionSiblingsModuleTest(ScriptedLoadableModuleTest):
+class DiffusionSiblingsModuleTest(ModuleCase):
     """Presses what a user presses."""
-
-    def setUp(self) -> None:
-        """An empty scene with the sample twin, the module open."""
-        from DiffusionSiblingsUI import sample_data
-
-        slicer.mrmlScene.Clear()
-        self.module = slicer.modules.diffusionsiblings.widgetRepresentation().self()
-        self.panel = self.module.panel
-        self.context = self.panel.context
-        self.edit, self.ui = self.panel.panels["edit"], self.panel.panels["edit"].ui
-        self.panel.enter()
-        self.twin = sample_data.load_twin()
-        self.turn()
-        self.context.parameters.steps = STEPS
-        self.context.parameters.count = 1
-        self.turn()
-
-    def tearDown(self) -> None:
-        """Nothing goes on after a test."""
-        if self.context.busy:
-            self.context.operation.cancel()
-        slicer.mrmlScene.Clear()
-
-    def turn(self, until: Callable[[], bool] = lambda: True, patience: float = PATIENCE_S) -> None:
-        """Lets the event loop turn until something is so."""
-        end = time.monotonic() + patience
-        slicer.app.processEvents()
-        slicer.app.processEvents()
-        while not until():
-            self.assertLess(time.monotonic(), end, "it took too long")
-            time.sleep(0.01)
-            slicer.app.processEvents()
-
-    def press_run(self) -> Any:
-        """Presses Run -> the operation."""
-        self.turn()
-        self.assertTrue(self.ui.runButton.enabled, self.ui.reasonLabel.text)
-        self.ui.runButton.click()
-        self.assertIsNotNone(self.context.operation, self.ui.noticeLabel.text)
-        return self.context.operation
-
-    def run_to_end(self) -> Any:
-        """Presses Run and waits -> the run that is in the scene then."""
-        operation = self.press_run()
-        self.turn(lambda: operation.finished)
-        self.assertEqual(operation.state, "done", getattr(operation.error, "message", str)())
-        self.turn()
-        return operation.result
-
-    def labels(self, node: Any) -> np.ndarray:
-        from DiffusionSiblingsUI import bridge
-
-        return bridge.read_segmentation(node).labelmap.labels
-
-    def nodes(self) -> set[str]:
-        """All nodes of the scene by ID."""
-        return {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
-
-    # From here on: what a user does
 
     def test_the_sample_is_taken_as_twin_and_its_tissues_are_found(self) -> None:
         self.assertIs(self.context.twin, self.twin)

@@ -25,6 +25,7 @@ from DiffusionSiblingsUI.edit_request import (
     scale_words,
     task_of,
 )
+from DiffusionSiblingsUI.guide_rows import guide_notes, targets_words
 from DiffusionSiblingsUI.operation import Operation
 
 BAR = 1000  # steps of the progress bar
@@ -235,5 +236,7 @@ def result_as_html(record: dict[str, Any], seconds: float) -> str:
     what = f"{count} sibling{'' if count == 1 else 's'}" if record["twin"] else f"{count} heart{'s'[:count > 1]}"
     device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", "the Apple GPU")
     lines = [f"{what} in {duration(seconds)}{' on ' + escape(device) if device else ''}."]
-    lines += [f"<b>Note:</b> {escape(text)}." for text in (record["twin"] or {}).get("warnings", [])]
+    lines += [targets] if (targets := targets_words(record)) else []
+    notes = [*(record["twin"] or {}).get("warnings", []), *guide_notes(record)]
+    lines += [f"<b>Note:</b> {escape(text.rstrip('.'))}." for text in dict.fromkeys(notes)]
     return "<br>".join(lines)

@@ -243,6 +243,7 @@ class GuidePanel:
 
     def _on_selected(self, row: Row | None) -> None:
         self._node = row.node if row is not None else None
+        markups.give_handles(domains.find_domains(), self._node)
         self._show_state()
 
     # What the widgets show

@@ -15,8 +15,8 @@ from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
 
-DIFFERENCES, FEATURES, CHECKS, CHANGES, EVERYTHING = range(5)
-GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Everything")
+DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, EVERYTHING = range(6)
+GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Targets", "Everything")
 TABLE = "Metrics table"
 VERDICT = "Replay"
 HEADS = {"map": "Sibling"}  # what the panel calls columns that have another name in the CSV file
@@ -255,8 +255,11 @@ def columns_of_group(node: Any, group: int) -> list[str]:
         return ["map", *differences]
     if group == CHECKS and checks:
         return ["map", "violations [%]", *checks]
+    goals = tables.target_names(everything)
+    if group == TARGETS and goals:
+        return ["map", *goals]
     if group == CHANGES:
-        taken = {*features, *differences, *checks}
+        taken = {*features, *differences, *checks, *goals}
         return [name for name in everything if name not in taken]
     return ["map", *features]
 
