@@ -41,11 +41,11 @@ STEPS = 8  # of the sampler, for what is used again at the next step
 def speed(bench: Bench, plan: Plan) -> list[Table]:
     """All tables of times. plan.count: repeats of what is short, samples of what is long."""
     twin = bench.engine.twin(TWIN)
-    labels = twin.twin.canonical.labels
+    labels, z = twin.twin.canonical.labels, twin.z.clone()  # an inference tensor has no gradient, its copy may
     heart = Heart(TWIN.name, labels, features(labels, bench.affine, bench.anatomy))
-    step = unguided_step(bench, twin.z, plan)
-    return [evaluations(bench, plan, heart, twin.z), steps(bench, plan, heart, twin.z, step),
-            homology(bench, plan, twin.z), runs(bench, plan)]
+    step = unguided_step(bench, z, plan)
+    return [evaluations(bench, plan, heart, z), steps(bench, plan, heart, z, step), homology(bench, plan, z),
+            runs(bench, plan)]
 
 
 def evaluations(bench: Bench, plan: Plan, heart: Heart, z: torch.Tensor) -> Table:
