@@ -20,6 +20,8 @@ from .residuals import moment_residuals
 from .topology import TopologyTerm
 
 Guider = Literal["projection", "gradient"]
+REFRESH = 3  # solver steps for which a Jacobian is used; residuals are new at each evaluation
+LAST = 0.01  # noise level from which on every evaluation has its own: what is left over there stays
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -82,7 +84,7 @@ class Guide:
         self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, self._extent)) for part in self.fine]
         self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
         self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
-        self._latest: tuple[int, Tensor] | None = None  # solver step and Jacobian of the last linearisation
+        self._jacobian: tuple[int, bool, Tensor] | None = None  # solver step, template and Jacobian
 
     @property
     def steers(self) -> bool:
@@ -102,20 +104,22 @@ class Guide:
         return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)
 
     def hook(self, z0_hat: Tensor, z: Tensor, sigma: float, step: int) -> Tensor:
-        """The sampler's hook: the clean estimate (B, C, d, h, w), corrected (projection guider).
+        """The sampler's hook: the clean estimate (B, C, d, h, w), corrected (projection guider)."""
+        return z0_hat + self._change(z0_hat, sigma, step).to(z0_hat)
 
-        The second evaluation of a Heun step sees nearly the same estimate as the first, and uses its Jacobian.
-        """
+    def _change(self, z0_hat: Tensor, sigma: float, step: int) -> Tensor:
+        """The projection's step. Residuals are measured every time; their Jacobian serves for a few solver steps."""
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:
-            return z0_hat
-        known = self._latest[1] if self._latest is not None and self._latest[0] == step else None
-        r = None if known is None else missing(self.parser, z0_hat, aim)
-        if known is None or r is None or len(known) != r.shape[1]:  # topology may begin between two evaluations
-            r, known = linearise(self.parser, z0_hat, aim)
-            self._latest = (step, known)
-        jacobian = known
-        return z0_hat + self._step(r, jacobian, sigma).change.to(z0_hat)
+            return torch.zeros_like(z0_hat)
+        known = self._jacobian
+        if known is not None and known[1] == aim.fine and 0 <= step - known[0] < REFRESH and sigma > LAST:
+            r, jacobian = missing(self.parser, z0_hat, aim), known[2]
+            if len(jacobian) == r.shape[1]:  # else topology has begun in between
+                return self._step(r, jacobian, sigma).change
+        r, jacobian = linearise(self.parser, z0_hat, aim)
+        self._jacobian = (step, aim.fine, jacobian)
+        return self._step(r, jacobian, sigma).change
 
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
