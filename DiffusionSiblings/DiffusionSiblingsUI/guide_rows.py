@@ -15,6 +15,7 @@ from DiffusionSiblingsUI import domains, markups, targets
 from DiffusionSiblingsUI.live import Measured
 
 NO_QUANTITY = "nothing yet"
+HELD = "Held or asked for when the sibling that is shown was made"
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[Measured]],
     """
     outcome = {(entry["domain"], entry["quantity"]): entry for entry in achieved}
     rows: list[Row] = []
+    taken: set[str] = set()
     for node in nodes:
         found = measured.get(node.GetID(), ())
         try:
-            rows += _rows(node, domains.read_settings(node), found, outcome)
+            rows += _rows(node, domains.read_settings(node), found, outcome, taken)
         except InputError as error:
             rows.append(Row(node, 0, None, False, node.GetName(), "", "cannot be read", "",
                             tips=(("quantity", error.message()),)))
@@ -90,12 +92,14 @@ def guide_notes(record: Mapping[str, Any]) -> list[str]:
                    for entry in entries for text in entry.get("guidance_notes", [])]
 
 
-def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any]) -> list[Row]:
-    """The rows of one node; takes what it uses out of `outcome`."""
+def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any],
+          taken: set[str]) -> list[Row]:
+    """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `taken`."""
     rows = []
     parts = found or (Measured(None, None, ""),)
     for part, measured in enumerate(parts):
-        name = measured.domain.name if measured.domain is not None else node.GetName()
+        name = domains.unique(measured.domain.name if measured.domain is not None else node.GetName(), taken)
+        taken.add(name)
         unit = measured.domain.unit if measured.domain is not None else UNIT_OF.get(markups.kind_of(node), "ml")
         shared = {"node": node, "part": part, "domain": name, "tissues": " + ".join(settings.tissues)}
         for index, term in enumerate(settings.terms):
@@ -127,7 +131,9 @@ def _held(entry: Mapping[str, Any]) -> Row:
     unit, quantity, before = str(entry.get("unit") or ""), entry["quantity"], entry.get("before")
     return Row(None, 0, None, True, str(entry["domain"]), "", targets.quantity_words(quantity, unit),
                targets.value_text(quantity, before, unit) if before is not None else "",
-               targets.value_text(quantity, entry["asked"], unit), **_outcome(quantity, unit, entry))
+               targets.KEEP if entry["asked"] == before else targets.value_text(quantity, entry["asked"], unit),
+               tips=(("quantity", HELD), ("target", targets.value_text(quantity, entry["asked"], unit))),
+               **_outcome(quantity, unit, entry))
 
 
 def _outcome(quantity: str, unit: str, entry: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -149,16 +155,9 @@ def _full(value: Any) -> str:
 
 def _target_tip(term: Term, measurement: Measurement | None, unit: str) -> str:
     """What a relative target comes to."""
-    value, target = targets.measured_of(measurement, term.quantity), term.target
-    if value is None or target.value is not None:
-        return ""
-    if target.times is not None and isinstance(value, (int, float)):
-        asked: Any = value * target.times
-    elif isinstance(value, (int, float)):
-        asked = value + float(target.plus)  # type: ignore[arg-type]
-    else:
-        asked = tuple(a + b for a, b in zip(value, target.plus, strict=True))  # type: ignore[arg-type]
-    return f"Asked for: {targets.value_text(term.quantity, asked, unit)}"
+    asked = targets.asked_of(term, measurement)
+    return "" if asked is None or not term.target.relative else (
+        f"Asked for: {targets.value_text(term.quantity, asked, unit)}")
 
 
 def _sentence(words: str) -> str:

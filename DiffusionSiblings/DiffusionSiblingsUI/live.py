@@ -31,11 +31,15 @@ NO_TWIN, NO_TISSUES = "No twin is chosen", "The twin has no tissues yet"
 
 @dataclass(frozen=True)
 class TwinMap:
-    """A twin as it is measured. labels: (D, H, W) uint8, KJI, the anatomy's labels. affine: (4, 4) IJK -> RAS mm."""
+    """A twin as it is measured. labels: (D, H, W) uint8, KJI, the anatomy's labels. affine: (4, 4) IJK -> RAS mm.
+
+    volumes: tissue ID -> ml, counted in voxels.
+    """
 
     labels: np.ndarray
     affine: np.ndarray
     anatomy: Anatomy
+    volumes: Mapping[str, float]
 
     def measure(self, domain: ControlDomain, betti: bool = False) -> Measurement:
         """What the twin has there. Raises InputError for a domain that is outside of its image."""
@@ -48,11 +52,13 @@ def mapping(bridged: Any, anatomy: Anatomy) -> Steps[TwinMap]:
     for tissue, values in bridged.labelmap.tissues.items():
         table[list(values)] = anatomy.label_of(tissue)
     source = bridged.labelmap.labels
-    labels = np.empty(source.shape, dtype=np.uint8)
+    labels, counts = np.empty(source.shape, dtype=np.uint8), np.zeros(256, dtype=np.int64)
     for slab in grids.slabs(source.shape):
         np.take(table, source[slab], out=labels[slab])
+        counts += np.bincount(labels[slab].ravel(), minlength=256)
         yield
-    return TwinMap(labels, bridged.grid.affine, anatomy)
+    volumes = {tissue.id: float(counts[tissue.label]) * bridged.labelmap.voxel_volume_ml for tissue in anatomy.tissues}
+    return TwinMap(labels, bridged.grid.affine, anatomy, volumes)
 
 
 def reading(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Steps[TwinMap]:

@@ -144,6 +144,20 @@ def measured_of(measurement: Measurement | None, quantity: str) -> Any:
     return measurement.get(quantity) if measurement is not None else None
 
 
+def asked_of(term: Term, measurement: Measurement | None) -> Any:
+    """What a target comes to for the twin; None where that cannot be said."""
+    target, value = term.target, measured_of(measurement, term.quantity)
+    if target.value is not None:
+        return target.value
+    if value is None:
+        return None
+    if target.times is not None:
+        return value * target.times
+    if isinstance(value, (int, float)):
+        return value + float(target.plus)  # type: ignore[arg-type]
+    return tuple(a + b for a, b in zip(value, target.plus, strict=True))  # type: ignore[arg-type]
+
+
 def _numbers(text: str, quantity: str) -> list[Any] | None:
     bare = re.sub(r"(ml|mm\^?[23²]?|mm²)\s*$", "", text).strip()
     parts = [part for part in re.split(r"\s*;\s*|\s+", bare) if part]

@@ -19,6 +19,7 @@ from DiffusionSiblingsUI import (
     edit_request,
     guide_request,
     guide_rows,
+    guide_support,
     records,
     tables,
     targets,
@@ -179,6 +180,20 @@ def test_a_drawn_point_radiates_across_the_long_axis(sample_node: Any) -> None:
         assert abs(np.array(domain.axes[0]) @ axis) < 1e-6
     found = live_of(sample_node).measured(node)
     assert all(3 < each.measurement.mass < 40 for each in found)
+
+
+def test_volumes_beyond_the_training_hearts_are_warned_of_while_they_are_asked_for(sample_node: Any) -> None:
+    twin = twin_map(sample_node)
+    box = domain_makers.around(twin, ("RV",))
+    live = live_of(sample_node)
+    row = guide_rows.rows_of([box], live.found)[0]
+    assert not guide_support.warnings([box], live.found, twin, (), "heart-compact")
+    guide_rows.retarget(row, "2500", live.measured(box))
+    (said,) = guide_support.warnings([box], live.found, twin, ("all",), "heart-compact")
+    assert "RV 2500 ml" in said and "trained" in said
+    guide_rows.switch(row, False)
+    assert not guide_support.warnings([box], live.found, twin, (), "heart-compact")
+    assert guide_support.support_of("no such model") is None
 
 
 # What the panel and scripts ask for

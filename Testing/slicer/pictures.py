@@ -41,6 +41,7 @@ def main(folder: Path, session: Any) -> None:
     compare(panel, run, folder)
     measure(panel, run, folder)
     console(twin)
+    guide(panel, twin, folder)
     panel.panels["siblings"].ui.outlineCheck.setChecked(False)  # the twin in its own colours again
     run.siblings[panel.context.parameters.sibling].GetDisplayNode().SetVisibility(False)
     effects(session, twin, folder)
@@ -144,6 +145,43 @@ def console(twin: Any) -> None:
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") > nodes
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         node.GetDisplayNode().SetVisibility(node is twin)
+    turn()
+
+
+def guide(panel: Any, twin: Any, folder: Path) -> None:
+    """The section Guide as docs/guided-edits.md describes it: domains over the twin, and a guided run."""
+    from DiffusionSiblingsUI import domains, markups
+
+    part, edit, context = panel.panels["guide"], panel.panels["edit"], panel.context
+    cells, siblings = part.ui.guideTable, panel.panels["siblings"]
+    panel.ui.guideSection.collapsed = False
+    siblings.ui.outlineCheck.setChecked(False)
+    for node in siblings._shown.siblings if siblings._shown else ():
+        node.GetDisplayNode().SetVisibility(False)
+    for name in ("mitral-valve", "myo-wall"):
+        part.add_preset(name)
+    part.add_tissue(("RV",))
+    wait(lambda: cells.rowCount == 6 and all(cells.item(row, 4).text() not in ("...", "?") for row in range(6)))
+    save(four_views(twin), folder / "slicer-guide-domains.png")
+    for node in domains.find_domains()[:-1]:
+        markups.remove_markup(node)
+    turn()
+    cells.item(0, 5).setText("+20 %")
+    part.ui.holdAllCheck.click()
+    edit.ui.ratioSlider.setValue(0.6)
+    edit.ui.countBox.setValue(1)
+    turn()
+    edit.ui.runButton.click()
+    operation = context.operation
+    wait(lambda: operation.finished)
+    assert operation.state == "done", operation.error
+    turn()
+    assert "All targets reached" in edit.ui.noticeLabel.text, edit.ui.noticeLabel.text
+    fit(panel.widget)
+    grab(panel.ui.guideSection, folder / "slicer-guide.png")
+    markups.remove_markup(domains.find_domains()[0])
+    context.parameters.guide, context.parameters.hold = False, ""
+    panel.ui.guideSection.collapsed = True
     turn()
 
 

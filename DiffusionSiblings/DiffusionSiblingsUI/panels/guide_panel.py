@@ -11,18 +11,18 @@ import qt
 import slicer
 
 from DiffusionSiblingsLib.control import read_control, write_control
-from DiffusionSiblingsLib.errors import InputError, SiblingsError
-from DiffusionSiblingsUI import domain_makers, domains, guide_rows, markups, targets
+from DiffusionSiblingsLib.errors import SiblingsError
+from DiffusionSiblingsUI import domain_makers, domains, guide_rows, guide_support, markups, targets
 from DiffusionSiblingsUI.edit_request import held_tissues
 from DiffusionSiblingsUI.guide_rows import Row
 from DiffusionSiblingsUI.live import LiveMeasures, TwinMap
 from DiffusionSiblingsUI.panels.chosen_run import chosen
+from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
 from DiffusionSiblingsUI.panels.guide_table import GuideTable
 
 JSON = "Control (*.json)"
 FILE = "control.json"
 ALL = "all"
-PARTS = {"curve": ("Planes:", "Width:"), "point": ("Lines:", "Length:")}
 INVITATION = ("Make a domain: from a segment, by drawing it, or from a preset. Its row then says what the twin has "
               "there; double-click the target to ask for something else.")
 
@@ -38,15 +38,15 @@ class GuidePanel:
         self._filling = False
         self._notice = ""
         self._node: Any = None  # the domain whose settings are shown
-        self._presets: Any = None
+        self._achieved: tuple[Any, list[dict[str, Any]]] = (None, [])  # of which run and sibling, and what
         self.live = LiveMeasures(context.anatomy, self._on_measured)
         self.table = GuideTable(
             self.ui.guideTable, on_switch=lambda row, on: self._do(lambda: guide_rows.switch(row, on)),
             on_target=lambda row, text: self._do(lambda: guide_rows.retarget(row, text, self.live.measured(row.node))),
             on_tolerance=lambda row, text: self._do(lambda: guide_rows.retolerate(row, text)),
             on_select=self._on_selected)
-        self._tissue_boxes = self._make_boxes(self.ui.tissueFrame, "guideTissue", self._tissues_chosen)
-        self._hold_boxes = self._make_boxes(self.ui.holdFrame, "hold", self._hold_chosen)
+        self.form = DomainForm(self.ui, context.anatomy, self._set)
+        self._hold_boxes = tissue_boxes(self.ui.holdFrame, context.anatomy, "hold", self._hold_chosen)
         self._make_menus()
         self._connect()
 
@@ -168,9 +168,6 @@ class GuidePanel:
         for button, slot in ((ui.showButton, self.show), (ui.removeButton, self.remove), (ui.openButton, self.open),
                              (ui.saveButton, self.save)):
             button.connect("clicked()", lambda slot=slot: slot())
-        ui.countBox.connect("valueChanged(int)", lambda value: self._set(count=int(value)))
-        ui.extentBox.connect("valueChanged(double)", lambda value: self._set(extent=float(value)))
-        ui.spacingBox.connect("valueChanged(double)", lambda value: self._set(spacing=(float(value),)))
 
     def _make_menus(self) -> None:
         anatomy = self.context.anatomy
@@ -198,18 +195,6 @@ class GuidePanel:
         button.setMenu(menu)
         return menu
 
-    def _make_boxes(self, frame: Any, name: str, slot: Callable[[], None]) -> dict[str, Any]:
-        """A tick box for each tissue, by its ID."""
-        boxes = {}
-        for tissue in self.context.anatomy.tissues:
-            box = qt.QCheckBox(tissue.id)
-            box.setObjectName(f"{name}{tissue.id}")
-            box.setToolTip(tissue.name)
-            frame.layout().addWidget(box)
-            box.connect("toggled(bool)", lambda _on: slot())
-            boxes[tissue.id] = box
-        return boxes
-
     def _write(self, name: str, value: Any) -> None:
         if not self._filling and self.context.parameters is not None:
             setattr(self.context.parameters, name, value)
@@ -228,18 +213,9 @@ class GuidePanel:
             self.context.parameters.guide = True
         self._write("hold", hold)
 
-    def _tissues_chosen(self) -> None:
-        chosen_ids = tuple(tissue for tissue, box in self._tissue_boxes.items() if box.checked)
-        if chosen_ids:
-            self._set(tissues=chosen_ids)
-        elif not self._filling:
-            self.context.changed()  # the last one stays
-
-    def _set(self, **values: Any) -> None:
-        """A setting of the selected domain."""
-        node = self._node
-        if not self._filling and node is not None:
-            self._do(lambda: domains.write_settings(node, replace(domains.read_settings(node), **values)))
+    def _set(self, node: Any, **values: Any) -> None:
+        """A setting of a domain."""
+        self._do(lambda: domains.write_settings(node, replace(domains.read_settings(node), **values)))
 
     def _on_selected(self, row: Row | None) -> None:
         self._node = row.node if row is not None else None
@@ -251,14 +227,19 @@ class GuidePanel:
     def _on_measured(self, node: Any) -> None:
         if self.context.parameters is not None:
             self._show_rows(domains.find_domains())
+            self._show_state()
 
     def _show_rows(self, nodes: list[Any]) -> None:
-        self.table.show(guide_rows.rows_of(nodes, self.live.found, guide_rows.achieved_by(*chosen(self.context))))
+        run, number = chosen(self.context)
+        key = (run.id, run.node.GetMTime(), number) if run is not None else None
+        if self._achieved[0] != key:  # the record is long, and markups are moved often
+            self._achieved = (key, guide_rows.achieved_by(run, number))
+        self.table.show(guide_rows.rows_of(nodes, self.live.found, self._achieved[1]))
         self._node = self.table.selected.node if self.table.selected is not None else None
 
     def _show_state(self) -> None:
         """What belongs to the selected domain, and what can be done now."""
-        ui, node, parameters = self.ui, self._node, self.context.parameters
+        ui, node = self.ui, self._node
         has_twin = self.context.twin is not None
         for button in (ui.segmentButton, ui.presetButton):
             button.enabled = has_twin
@@ -266,33 +247,22 @@ class GuidePanel:
             button.enabled = node is not None
         ui.saveButton.enabled = any(row.node is not None for row in self.table.rows)
         ui.guideTable.visible = bool(self.table.rows)
-        ui.domainFrame.visible = node is not None
-        if node is not None and parameters is not None:
-            self._show_domain(node)
-        text = self._notice or ("" if self.table.rows or held_tissues(parameters) else INVITATION)
-        if not text and parameters is not None and not parameters.guide and self.table.rows:
-            text = "The guide is off: targets are measured, and edits go on as if they were not there."
+        self.form.show(node)
+        text = self._notice or self._advice()
         ui.messageLabel.text, ui.messageLabel.visible = text, bool(text)
 
-    def _show_domain(self, node: Any) -> None:
-        ui, kind = self.ui, markups.kind_of(node)
-        try:
-            settings = domains.read_settings(node)
-        except InputError:
-            ui.domainFrame.visible = False
-            return
-        self._filling = True
-        try:
-            for tissue, box in self._tissue_boxes.items():
-                box.checked = tissue in settings.tissues
-            many = kind in PARTS
-            ui.partsLabel.text, ui.extentLabel.text = PARTS.get(kind, ("Points every:", ""))
-            for widget in (ui.countBox, ui.extentLabel, ui.extentBox, ui.spacingLabel):
-                widget.visible = many
-            ui.countBox.value, ui.extentBox.value = settings.count, settings.extent
-            ui.spacingBox.value = max(settings.spacing or (domains.SPACING_MM[kind],))
-        finally:
-            self._filling = False
+    def _advice(self) -> str:
+        """What the user should know before the edit is run."""
+        parameters, nodes = self.context.parameters, [row.node for row in self.table.rows if row.node is not None]
+        if parameters is None:
+            return ""
+        if not nodes and not held_tissues(parameters):
+            return INVITATION
+        if not parameters.guide:
+            return "The guide is off: targets are measured, and edits go on as if they were not there."
+        said = guide_support.warnings(dict.fromkeys(nodes), self.live.found, self.live.twin, held_tissues(parameters),
+                                      parameters.model)
+        return " ".join(f"{text}." for text in said)
 
     def _twin_map(self) -> TwinMap:
         """The twin's voxels, to place domains on. Raises InputError."""
