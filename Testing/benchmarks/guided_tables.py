@@ -158,7 +158,7 @@ def topology(bench: Bench, plan: Plan) -> Table:
             if method != "unguided" and resolution == FULL:
                 said = [f"B{b} {verdict(shares[b], bar, at_least=True)}" for b, bar in enumerate((95, 95, 98))]
                 table.notes.append(f"{method}, {resolution}: {'; '.join(said)}")
-    table.notes.append("At 64^3 (points 2.8 mm apart) a wall between the atria may fall between the points, so the bars "
+    table.notes.append("At 64^3 (points 2.8 mm apart) a wall between the atria may fall between the points, so bars "
                        "are for every voxel; the held-out hearts' own numbers are told for comparison.")
     return table
 
