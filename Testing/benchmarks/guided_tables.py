@@ -114,7 +114,7 @@ def tasks(bench: Bench, plan: Plan) -> Table:
         table.notes.append(f"FMD of two draws of {plan.count} held-out hearts from each other: "
                            f"{cohort.floor(plan.count):.2f}.")
     table.notes += ["Covariance of lines: relative error of their size v, not asked for.",
-                    "All errors are of the finished label map, whose whole voxels (1.4 mm) bound what a line can reach.",
+                    "Errors are of the finished label map, whose whole voxels (1.4 mm) bound what a line can reach.",
                     "Seconds: wall (CPU), decoding, finishing, checks and repair included."]
     return table
 
