@@ -127,8 +127,11 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
     latents; the best map is kept. A target that is not reached is said, never hidden.
     """
     best: tuple[float, Sibling] | None = None
+    spent: dict[str, float] = {}
     for round_ in range(FINISHES):
         sibling = finish(z)
+        spent = {key: seconds + (spent.get(key, 0.0) if key != "sample" else 0.0)
+                 for key, seconds in sibling.timings.items()}
         achieved = goal.achieved(sibling)
         worst = max(_share(target) for target in achieved)
         if best is None or worst < best[0]:
@@ -139,7 +142,7 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
             guide.calibrate(z, goal.weights(sibling.known, sibling.labelmap.affine, guide))
         z = guide.correct(z)
     assert best is not None  # FINISHES is above 0
-    return dataclasses.replace(best[1], guidance_notes=_notes(guide, best[1].guidance))
+    return dataclasses.replace(best[1], timings=spent, guidance_notes=_notes(guide))
 
 
 def _share(target: Achieved) -> float:
@@ -151,11 +154,9 @@ def _share(target: Achieved) -> float:
     return target.error / target.tolerance
 
 
-def _notes(guide: Guide, achieved: tuple[Achieved, ...]) -> tuple[str, ...]:
-    """Remarks for a person: what was not reached, and steps that could not be made."""
-    missed = [target.label for target in achieved if not target.reached]
-    notes = [f"Not reached within tolerance: {', '.join(missed)}"] if missed else []
-    if guide.log.skipped:
-        notes.append(f"{guide.log.skipped} of {guide.log.guided} guided evaluations had undefined numbers and were "
-                     "left unguided")
-    return tuple(notes)
+def _notes(guide: Guide) -> tuple[str, ...]:
+    """Remarks for a person: steps that could not be made. What was missed stands in the targets themselves."""
+    if not guide.log.skipped:
+        return ()
+    return (f"{guide.log.skipped} of {guide.log.guided} guided evaluations had undefined numbers and were left "
+            "unguided",)

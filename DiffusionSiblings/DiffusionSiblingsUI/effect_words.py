@@ -58,9 +58,7 @@ def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:
         lines.append(_("Held: {kept} of {all} volumes, within {most:.1%}").format(kept=kept, all=len(held), most=most))
     if lines and masked:
         lines.insert(0, _("Before masking:"))
-    missed = [f"{target['domain']} {target['quantity']}" for target in targets if not target["reached"]]
-    told = [note for note in entry.get("guidance_notes") or () if missed and all(name in note for name in missed)]
-    return lines + [note for note in entry.get("guidance_notes") or () if note not in told]
+    return lines + list(entry.get("guidance_notes") or ())
 
 
 def _line(target: Mapping[str, Any]) -> str:

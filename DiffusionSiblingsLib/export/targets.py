@@ -37,10 +37,8 @@ def missed_words(guidance: Sequence[Achieved]) -> list[str]:
 
 
 def looked_at(sibling: Sibling) -> list[str]:
-    """What a person should look at: every target that was missed, and remarks that say more than that."""
-    missed = [item.label for item in sibling.guidance if not item.reached]
-    more = [note for note in sibling.guidance_notes if not any(label in note for label in missed)]
-    return [*missed_words(sibling.guidance), *more]
+    """What a person should look at: every target that was missed, and the remarks."""
+    return [*missed_words(sibling.guidance), *sibling.guidance_notes]
 
 
 def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: object) -> list[dict[str, object]]:
