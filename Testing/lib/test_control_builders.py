@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from frames import grid_around, heart_on, random_pose, random_rotation
+from frames import random_pose, random_rotation
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.control import (
@@ -25,15 +25,6 @@ from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
 
 HEART = load_anatomy("heart")
-
-
-@pytest.fixture(scope="module")
-def heart():
-    """A heart of ellipsoids in a pose, on an anisotropic grid with axes of its own: labels, affine, pose."""
-    rng = np.random.default_rng(11)
-    pose = random_pose(rng)
-    affine, shape = grid_around(rng, pose, (1.6, 1.9, 2.4))
-    return heart_on(affine, shape, HEART, pose), affine, pose
 
 
 def tube(middle, radius, spacing=(1.5, 1.5, 1.5), turn=None):

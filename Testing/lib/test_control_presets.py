@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from frames import grid_around, heart_on, random_pose
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.control import (
@@ -28,15 +27,6 @@ from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
 
 HEART = load_anatomy("heart")
 REAL = ("toronto_normal", "rodero_ct_13")
-
-
-@pytest.fixture(scope="module")
-def heart():
-    """A heart of ellipsoids in a pose, on an anisotropic grid with axes of its own: labels, affine, pose."""
-    rng = np.random.default_rng(11)
-    pose = random_pose(rng)
-    affine, shape = grid_around(rng, pose, (1.6, 1.9, 2.4))
-    return heart_on(affine, shape, HEART, pose), affine, pose
 
 
 @pytest.fixture(scope="module", params=REAL)

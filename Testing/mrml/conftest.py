@@ -143,3 +143,23 @@ def sample_node(scene: Any) -> Any:
     node.SetAndObserveStorageNodeID(storage.GetID())
     assert storage.ReadData(node), "the embedded twin was not read"
     return node
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session with a worker of this Python: it starts once for all tests of a file."""
+    from DiffusionSiblingsUI.session import Session
+    from DiffusionSiblingsUI.worker_client import WorkerClient
+
+    folder = tmp_path_factory.mktemp("session")
+    made = Session(WorkerClient(Path(sys.executable), ROOT, folder), folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def logic(session: Any) -> Any:
+    """The module's logic on that session."""
+    from DiffusionSiblingsUI.logic import SiblingsLogic
+
+    return SiblingsLogic(session)

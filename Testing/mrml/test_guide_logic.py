@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,6 @@ from DiffusionSiblingsUI import (
 from DiffusionSiblingsUI.live import LiveMeasures
 from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.runs import find_runs
-from DiffusionSiblingsUI.session import Session
-from DiffusionSiblingsUI.worker_client import WorkerClient
 from test_logic import parameters
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
@@ -39,20 +35,6 @@ from DiffusionSiblingsLib.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 ANATOMY = load_anatomy()
 QUICK = {"steps": 12}
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A session with a worker of this Python: it starts once for all tests of this file."""
-    folder = tmp_path_factory.mktemp("session")
-    made = Session(WorkerClient(Path(sys.executable), ROOT, folder), folder)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def logic(session: Session) -> SiblingsLogic:
-    return SiblingsLogic(session)
 
 
 def twin_map(node: Any) -> Any:

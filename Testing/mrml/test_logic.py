@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.operation import OperationCancelled
 from DiffusionSiblingsUI.runs import find_runs
-from DiffusionSiblingsUI.session import Session
-from DiffusionSiblingsUI.worker_client import WorkerClient
 
 from DiffusionSiblingsLib import registry
 from DiffusionSiblingsLib.anatomy import load_anatomy
@@ -30,20 +27,6 @@ from DiffusionSiblingsLib.request import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"steps": 4}
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A session with a worker of this Python: it starts once for all tests of this file."""
-    folder = tmp_path_factory.mktemp("session")
-    made = Session(WorkerClient(Path(sys.executable), ROOT, folder), folder)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def logic(session: Session) -> SiblingsLogic:
-    return SiblingsLogic(session)
 
 
 def all_nodes() -> list[str]:
