@@ -42,8 +42,10 @@ def main() -> int:
     arguments = parsed()
     names = list(COUNTS) if arguments.table == "all" else [arguments.table]
     if arguments.table != "report":
+        from DiffusionSiblingsLib import guiding
         from DiffusionSiblingsLib.engine import Engine
 
+        guiding.FINISHES = arguments.rounds or guiding.FINISHES
         bench = Bench(Engine.open(arguments.model, arguments.device), arguments.out, arguments.again)
         print(f"{machine(bench.threads)}; {load()}\nModel {bench.engine.card.id} {bench.engine.card.version}, "
               f"{bench.engine.compute.to_json()}, program {bench.program}\n", flush=True)
@@ -68,6 +70,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--real", type=int, help="held-out draws that cohorts are compared with; all by default")
     parser.add_argument("--model", default="heart-compact")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, help="maps that a sample may be finished with (1: the guider's own work)")
     parser.add_argument("--again", action="store_true", help="make samples anew that are there")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from common import ROOT
 
-from DiffusionSiblingsLib import pack
+from DiffusionSiblingsLib import guiding, pack
 from DiffusionSiblingsLib.engine import Encoded, Engine
 from DiffusionSiblingsLib.files import atomic_path
 from DiffusionSiblingsLib.geometry import CanonicalFrame
@@ -26,6 +26,7 @@ from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.result import Sibling
 from DiffusionSiblingsLib.twin import open_twin
 
+ROUNDS = guiding.FINISHES  # as shipped
 HEARTS = Path(os.environ.get("SIBLINGS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "hearts"
 
 
@@ -102,7 +103,8 @@ class Bench:
     def _key(self, request: Request, twin: Encoded | None) -> str:
         """What a sample depends on besides the program, as a digest."""
         placed = "" if twin is None else hashlib.sha256(twin.twin.known.tobytes()).hexdigest()
-        words = json.dumps([request.to_json(), self.engine.card.sha256, placed], sort_keys=True)
+        rounds = [] if guiding.FINISHES == ROUNDS else [guiding.FINISHES]
+        words = json.dumps([request.to_json(), self.engine.card.sha256, placed, *rounds], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
     def hearts(self, count: int | None = None) -> list[Heart]:
