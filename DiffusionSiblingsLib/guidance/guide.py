@@ -29,15 +29,16 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 class Settings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
-    topology_below: noise level from which on topology is looked after.
+    topology_below: noise level from which on topology is looked after; topology_fine_below: on its whole template.
     weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
     """
 
     guider: Guider = "projection"
     parsing: Literal["L", "V"] = "L"
     cap: float = 1.0
-    coarse_above: float = 1.0
+    coarse_above: float = 0.2
     topology_below: float = 10.0
+    topology_fine_below: float = 1.0
     weight: float = 1.0
 
 
@@ -84,7 +85,7 @@ class Guide:
         self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, self._extent)) for part in self.fine]
         self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
         self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
-        self._jacobian: tuple[int, bool, Tensor] | None = None  # solver step, template and Jacobian
+        self._jacobian: tuple[int, tuple[bool, bool], Tensor] | None = None  # solver step, templates and Jacobian
 
     @property
     def steers(self) -> bool:
@@ -113,12 +114,13 @@ class Guide:
         if not aim.parts and not aim.topology:
             return torch.zeros_like(z0_hat)
         known = self._jacobian
-        if known is not None and known[1] == aim.fine and 0 <= step - known[0] < REFRESH and sigma > LAST:
+        level = (aim.parts is self.fine, aim.fine)
+        if known is not None and known[1] == level and 0 <= step - known[0] < REFRESH and sigma > LAST:
             r, jacobian = missing(self.parser, z0_hat, aim), known[2]
             if len(jacobian) == r.shape[1]:  # else topology has begun in between
                 return self._step(r, jacobian, sigma).change
         r, jacobian = linearise(self.parser, z0_hat, aim)
-        self._jacobian = (step, aim.fine, jacobian)
+        self._jacobian = (step, level, jacobian)
         return self._step(r, jacobian, sigma).change
 
     def correct(self, z: Tensor) -> Tensor:
@@ -155,9 +157,9 @@ class Guide:
 
     def _aim(self, sigma: float, step: int) -> Aim:
         """Coarse templates at high noise, and no topology where the estimate is still a blur."""
-        fine = sigma <= self.settings.coarse_above
+        parts = self.coarse if sigma > self.settings.coarse_above else self.fine
         topology = self.topology if sigma <= self.settings.topology_below else ()
-        return Aim(self.fine if fine else self.coarse, topology, fine, step)
+        return Aim(parts, topology, sigma <= self.settings.topology_fine_below, step)
 
     def _calibrated(self, r: Tensor) -> Tensor:
         """Residuals of latents (moments first) -> those that the finished map would have."""

@@ -18,8 +18,8 @@ from .residuals import MomentResidual
 class Aim:
     """What one evaluation is to reach: moments of some domains and the topology of others.
 
-    fine: on whole templates, else on coarse ones. step: of the solver, for what is used again at the next one; -1 for
-    an evaluation outside of a sampling.
+    fine: topology on whole templates, else on coarse ones. step: of the solver, for what is used again at the next one;
+    -1 for an evaluation outside of a sampling.
     """
 
     parts: Sequence[Measured]

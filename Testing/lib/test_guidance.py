@@ -241,7 +241,7 @@ def test_samples_are_led_to_what_is_asked(guider: str) -> None:
     def denoise(z: Tensor, sigma: Tensor) -> Tensor:
         return mean + (z - mean) * 0.3**2 / (0.3**2 + sigma**2)
 
-    sampler = Sampler(denoise, Schedule(20))
+    sampler = Sampler(denoise, Schedule())
     steered = dataclasses.replace(sampler, hook=led.hook) if guider == "projection" else dataclasses.replace(
         sampler, denoiser=led.guided(denoise))
     noise = (SampleNoise(0, range(3), (2, 16, 16, 16)) for _ in range(2))
