@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .anatomy import Anatomy
-from .control import Achieved, Asked, Control, achieved_of, measure, sample
+from .control import Achieved, Asked, Control, achieved_of, measured_weights, sample
 from .diffusion.modes import Modes
 from .diffusion.sample import Sampler
 from .errors import ModelError
@@ -26,6 +26,7 @@ from .result import Sibling
 
 FINISHES = 4  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
+Shares = dict[str, np.ndarray]  # domain name -> the tissues' share (0..1) at its template's points
 
 
 class ModelDecoders:
@@ -74,24 +75,28 @@ class Goal:
         """The goal of a request, None where it has no control. Raises InputError for what cannot be had."""
         if request.control is None:
             return None
-        ready = dataclasses.replace(request, control=ground.placed(request.control))
-        asked = make_guided(ready, ground).asked
-        placed = ground.placed(request.control)
-        canonical = placed.moved(inverse(ground.to_frame), "canonical")
-        return cls(placed, asked, canonical, canonical.resolve(ground.measured(canonical)), ground)
+        placed, to_canonical = ground.placed(request.control), inverse(ground.to_frame)
+        ready = make_guided(dataclasses.replace(request, control=placed), ground)
+        canonical = placed.moved(to_canonical, "canonical")
+        measured = {name: found.moved(to_canonical) for name, found in ready.measured.items()}
+        return cls(placed, ready.asked, canonical, canonical.resolve(measured), ground)
 
-    def achieved(self, sibling: Sibling) -> tuple[Achieved, ...]:
-        """What the sibling has of it, measured on its own grid."""
-        names = {target.domain for target in self.asked}
-        measured = {name: measure(sibling.known, sibling.labelmap.affine, self.control.domain(name),
-                                  self.ground.anatomy) for name in names}
+    def shares(self, labels: np.ndarray, affine: np.ndarray) -> Shares:
+        """What a map has at the points of every domain that something is asked of."""
+        names = dict.fromkeys(target.domain for target in self.asked)
+        return {name: sample(labels, affine, self.control.domain(name), self.ground.anatomy) for name in names}
+
+    def achieved(self, shares: Shares) -> tuple[Achieved, ...]:
+        """What a map has of it. Betti numbers are counted only where they are asked for."""
+        counted = {target.domain for target in self.asked if target.quantity == "betti"}
+        measured = {name: measured_weights(values, self.control.domain(name), betti=name in counted)
+                    for name, values in shares.items()}
         return achieved_of(self.asked, measured)
 
-    def weights(self, labels: np.ndarray, affine: np.ndarray, guide: Guide) -> list[Tensor]:
-        """The tissues' shares (N,) at the points of each of the guide's domains in a finished map."""
-        names = [part.site.domain.name for part in guide.fine]
-        maps = [sample(labels, affine, self.control.domain(name), self.ground.anatomy) for name in names]
-        return [torch.from_numpy(values.reshape(-1)) for values in maps]
+
+def weights_for(guide: Guide, shares: Shares) -> list[Tensor]:
+    """The shares (N,) of each domain whose moments the guide steers, as it wants them to be calibrated."""
+    return [torch.from_numpy(shares[part.site.domain.name].reshape(-1)) for part in guide.fine]
 
 
 def make_guide(goal: Goal, request: Request, networks: Networks, anatomy: Anatomy, modes: Modes | None,
@@ -108,7 +113,7 @@ def make_guide(goal: Goal, request: Request, networks: Networks, anatomy: Anatom
                   ModelDecoders(networks), Settings(request.guider, parsing),
                   free=None if mask is None else ~mask, metric=None if modes is None else modes.posterior)
     if twin is not None and guide.fine:
-        guide.calibrate(twin, goal.weights(goal.ground.labels, goal.ground.affine, guide))
+        guide.calibrate(twin, weights_for(guide, goal.shares(goal.ground.labels, goal.ground.affine)))
     return guide
 
 
@@ -132,14 +137,15 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
         sibling = finish(z)
         spent = {key: seconds + (spent.get(key, 0.0) if key != "sample" else 0.0)
                  for key, seconds in sibling.timings.items()}
-        achieved = goal.achieved(sibling)
+        shares = goal.shares(sibling.known, sibling.labelmap.affine)
+        achieved = goal.achieved(shares)
         worst = max(_share(target) for target in achieved)
         if best is None or worst < best[0]:
             best = (worst, dataclasses.replace(sibling, guidance=achieved))
         if worst <= NEAR or not guide.steers or round_ == FINISHES - 1:
             break
         if guide.fine:
-            guide.calibrate(z, goal.weights(sibling.known, sibling.labelmap.affine, guide))
+            guide.calibrate(z, weights_for(guide, shares))
         z = guide.correct(z)
     assert best is not None  # FINISHES is above 0
     return dataclasses.replace(best[1], timings=spent, guidance_notes=_notes(guide))

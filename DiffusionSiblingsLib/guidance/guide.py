@@ -44,18 +44,14 @@ class Settings:
 
 @dataclass
 class Log:
-    """What guiding a sample took: evaluations guided, those whose step was shortened, and those left alone because
-    numbers were undefined.
-    """
+    """What guiding a sample took: evaluations guided, and those left alone because numbers were undefined."""
 
     guided: int = 0
-    capped: int = 0
     skipped: int = 0
 
     def add(self, step: Step) -> None:
         """Counts one evaluation; of a batch, its worst sample."""
         self.guided += 1
-        self.capped += bool((step.taken < 0.999 * step.asked)[step.ok].any())
         self.skipped += not bool(step.ok.all())
 
 
