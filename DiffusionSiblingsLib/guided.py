@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .anatomy import Anatomy
-from .cohort import Support, Tissues, unsupported
 from .compose import free_labels
 from .control import Asked, Control, Measurement
 from .errors import InputError
 from .geometry import Reference
 from .ground import Ground
 from .request import Request
+from .support import Support, Tissues, unsupported
 from .twin import Twin
 from .wishes import Wishes, control_of
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from DiffusionSiblingsLib.cohort import Support, Tissues, read_cohort, unsupported
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsLib.registry import find_model
+from DiffusionSiblingsLib.support import Support, Tissues, read_cohort, unsupported
 from DiffusionSiblingsUI import domains, targets
 from DiffusionSiblingsUI.live import Measured, TwinMap
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..anatomy import load_anatomy
-from ..cohort import read_cohort
 from ..compose import edit_scope
 from ..control.report import REACHED
 from ..engine import Encoded, Engine
@@ -20,6 +19,7 @@ from ..guided import Guided, plan_guidance
 from ..registry import find_model
 from ..replaying import new_record
 from ..request import Request
+from ..support import read_cohort
 from ..wishes import Wishes
 
 SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "RA volume [ml]", "mean Dice to twin",

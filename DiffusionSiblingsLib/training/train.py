@@ -11,11 +11,11 @@ import torch
 
 from .. import __version__
 from ..anatomy import load_anatomy
-from ..cohort import cohort_statistics, write_cohort
 from ..errors import InputError
 from ..export.card import write_card
 from ..nn.checkpoint import Networks, save_networks
 from ..pack import Pack, pack_file, read_pack
+from ..support import cohort_statistics, write_cohort
 from .autoencoder import AutoencoderStage, DecoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort

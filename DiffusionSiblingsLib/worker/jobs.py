@@ -17,7 +17,6 @@ import torch
 
 from .. import __version__
 from ..anatomy import load_anatomy
-from ..cohort import read_cohort
 from ..compose import edit_scope
 from ..compute import find_compute, quiet_threads
 from ..control import Control, measure
@@ -34,6 +33,7 @@ from ..registry import DEFAULT_MODEL, find_model
 from ..replaying import check_twin, compare, new_record, open_recorded
 from ..request import Request
 from ..result import Sibling
+from ..support import read_cohort
 from ..wishes import Wishes
 from . import memory
 from .handed import moved, read_twin, size_of, stored

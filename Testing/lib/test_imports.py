@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "DiffusionSiblingsLib"
 TORCH_LAYER = ("nn", "diffusion", "guidance", "compute", "engine", "guiding", "replaying", "worker", "training",
+               "batch", "baselines", "studies",
                "cli", "__main__")
 KEPT_OUT = ("torch", "slicer", "qt", "ctk", "vtk", "vtkmodules")
 LINES_PER_FILE = 400

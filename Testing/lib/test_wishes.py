@@ -7,7 +7,6 @@ import pytest
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.cohort import Support
 from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term, preset
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.geometry import CanonicalFrame, build_reference, starting_reference
@@ -15,6 +14,7 @@ from DiffusionSiblingsLib.ground import Ground, mean_heart
 from DiffusionSiblingsLib.guided import make_guided, plan_guidance
 from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.support import Support
 from DiffusionSiblingsLib.twin import Twin, open_twin
 from DiffusionSiblingsLib.wishes import Wishes, control_of, names_of, own_values
 

@@ -10,11 +10,11 @@ import pytest
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
-from DiffusionSiblingsLib.cohort import Support, cohort_statistics, read_cohort, unsupported, write_cohort
 from DiffusionSiblingsLib.errors import ModelError
 from DiffusionSiblingsLib.geometry import starting_reference
 from DiffusionSiblingsLib.metrics.morphology import features
 from DiffusionSiblingsLib.pack import Pack, PackCase, read_pack, write_pack
+from DiffusionSiblingsLib.support import Support, cohort_statistics, read_cohort, unsupported, write_cohort
 
 ANATOMY = load_anatomy("heart")
 # Two chambers that grow together: each value is usual, a large one beside a small one is not.
