@@ -79,6 +79,12 @@ def surface_points(labels: LabelArray, affine: Affine, anatomy: Anatomy, rng: np
     Traps: tissues at the rim of the image are closed there; surfaces of holes inside count as well; faces of marching
     cubes are triangles of very unequal size, so points are drawn by area and never from the vertices.
     """
+    return surface_draws(labels, affine, anatomy, rng, count=count, tissues=tissues, draws=1)[0]
+
+
+def surface_draws(labels: LabelArray, affine: Affine, anatomy: Anatomy, rng: np.random.Generator, *,
+                  count: int = POINTS, tissues: Sequence[str] | None = None, draws: int = 2) -> list[FloatArray]:
+    """Several independent draws of `surface_points` from one surface, which is found once: two give the floor."""
     labels = require_labels(labels)
     chosen = tuple(anatomy.one_component if tissues is None else tissues)
     mask = np.isin(labels, [anatomy.label_of(tissue) for tissue in chosen])
@@ -89,7 +95,8 @@ def surface_points(labels: LabelArray, affine: Affine, anatomy: Anatomy, rng: np
     vertices, faces = _marching_cubes(np.pad(mask[box], 1).astype(np.float32))
     index = vertices + [part.start - 1 for part in box]  # KJI of the whole map
     matrix = np.asarray(affine, dtype=np.float64)
-    return _on_triangles(index[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3], faces, count, rng)
+    corners = index[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3]
+    return [_on_triangles(corners, faces, count, rng) for _ in range(draws)]
 
 
 def chamfer(a: FloatArray, b: FloatArray) -> float:

@@ -1,0 +1,87 @@
+"""Measurements that are there already: one file a member, valid as long as map, program and settings are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__
+from ..anatomy import Anatomy
+from ..files import atomic_path
+from ..geometry import Reference
+
+if TYPE_CHECKING:
+    from .measured import MeasuredMember
+    from .members import Member
+
+VERSION = 1  # raised when the same map would be measured otherwise
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of measurements. Everything that decides them besides the map itself is in `settings`, as a digest."""
+
+    folder: Path
+    settings: str
+
+    @classmethod
+    def of(cls, folder: Path, anatomy: Anatomy, reference: Reference, labels: dict[str, int] | None = None) -> Cache:
+        """The cache in a folder for measurements with these settings."""
+        parts = [np.ascontiguousarray(value).tobytes() for value in reference.tensors().values()]
+        pose = hashlib.sha256(b"".join(parts)).hexdigest()
+        return cls(Path(folder), _digest([VERSION, __version__, asdict(anatomy), labels, pose]))
+
+    def key(self, member: Member) -> str:
+        """What the measurement of a member depends on: its name, file, size, time, and the settings."""
+        return _digest([self.settings, member.name, str(member.path.resolve()), signature(member.path),
+                        member.canonical_to_ras])
+
+    def path(self, member: Member) -> Path:
+        """The file of a member's measurement; another one for every state of its map."""
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in member.name)[:60]
+        return self.folder / f"{safe}.{self.key(member)[:16]}.npz"
+
+    def read(self, member: Member) -> MeasuredMember | None:
+        """The measurement, None where there is none, or a damaged one, or one of another state of the map."""
+        from .measured import MeasuredMember
+
+        try:
+            with np.load(self.path(member)) as file:
+                facts: dict[str, Any] = json.loads(file["facts"].tobytes())
+                return MeasuredMember(member.name, facts["features"], facts["volumes"], tuple(facts["failed_half"]),
+                                      tuple(facts["failed_full"]), file["cloud"], file["second_cloud"],
+                                      file["packed"].tobytes(), member.path)
+        except (OSError, KeyError, ValueError, EOFError):  # ValueError: a file that is no .npz, or no JSON in it
+            return None
+        except Exception as problem:  # zipfile.BadZipFile and zlib.error: half a file of a full disk
+            if type(problem).__name__ in ("BadZipFile", "error"):
+                return None
+            raise
+
+    def write(self, member: Member, measured: MeasuredMember) -> None:
+        """Keeps a measurement, whole or not at all. Raises OutputError where it cannot be written."""
+        facts = {"features": measured.features, "volumes": measured.volumes,
+                 "failed_half": measured.failed_half, "failed_full": measured.failed_full}
+        with atomic_path(self.path(member)) as temporary, temporary.open("wb") as file:
+            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), cloud=measured.cloud,
+                     second_cloud=measured.second_cloud, packed=np.frombuffer(measured.packed, dtype=np.uint8))
+
+
+def signature(path: Path) -> list[list[Any]]:
+    """Name, size and time of a map's files: what must be unchanged for a measurement to hold. [] where it is gone."""
+    found: list[list[Any]] = []
+    with suppress(OSError):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            status = file.stat()
+            found.append([file.name, status.st_size, status.st_mtime_ns])
+    return found
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

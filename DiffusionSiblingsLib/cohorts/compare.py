@@ -1,0 +1,171 @@
+"""Two measured cohorts compared: every figure of the papers, with its interval and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..metrics import bootstrap, cohort, pointcloud
+from .comparison import Comparison, Figure, Side
+from .distances import Distances, Kind, all_distances
+from .measured import MeasuredCohort
+
+FloatArray = npt.NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
+PRINTED: dict[Kind, tuple[float, str]] = {"CD": (1000.0, "x1000"), "EMD": (100.0, "x100")}  # as the papers print them
+DRAWS = bootstrap.DRAWS
+
+__all__ = ["Comparison", "Figure", "Side", "compare_cohorts"]
+
+
+def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: int = 0, emd: bool = True,
+                    draws: int = DRAWS, jobs: int = 0, progress: Progress | None = None) -> Comparison:
+    """All figures of a synthetic cohort against a real one.
+
+    seed: of the resampling; the same seed gives the same intervals. emd: with the exact earth mover's distance (about
+    0.07 s a pair of shapes and core). draws: of the intervals. jobs: processes for the distances, 0 = one a core.
+    progress: called with shapes done, shapes in all, and what is at work.
+    Raises InputError for cohorts that do not measure the same things, or too small to compare (fewer than 4 members).
+    """
+    _check(real, synthetic)
+    rng = np.random.default_rng(seed)
+    figures = [*_morphology(real, synthetic, rng, draws)]
+    kinds: tuple[Kind, ...] = ("CD", "EMD") if emd else ("CD",)
+    for kind in kinds:
+        figures += _shapes(real, synthetic, kind, rng, draws, jobs, progress)
+    figures += _violations(real, synthetic, rng, draws)
+    figures.sort(key=lambda figure: ORDER.index(figure.name))
+    sides = [Side(part.name, len(part), dict(part.skipped)) for part in (real, synthetic)]
+    rates = {f"{name} {at}": float(part.violation_percent(at == "full").mean())
+             for at in ("half", "full") for name, part in (("real", real), ("synthetic", synthetic))}
+    return Comparison(sides[0], sides[1], tuple(figures), tuple(_features(real, synthetic)),
+                      tuple(_checks(real, synthetic)), rates, seed, draws, tuple(_notes(real, synthetic)))
+
+
+ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD", "1-NNA-CD", "1-NNA-EMD", "TV half",
+         "TV full")
+
+
+def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
+    if real.feature_names != synthetic.feature_names or real.anatomy.id != synthetic.anatomy.id:
+        raise InputError("Two cohorts do not measure the same things",
+                         value=f"{real.name}: {real.anatomy.id}, {synthetic.name}: {synthetic.anatomy.id}")
+    for part in (real, synthetic):
+        if len(part) <= cohort.NEIGHBOURS:
+            raise InputError(f"The cohort {part.name} is too small to be compared", value=f"{len(part)} members",
+                             rule=f"at least {cohort.NEIGHBOURS + 1}")
+
+
+def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,
+                draws: int) -> Iterator[Figure]:
+    """Precision, recall, FMD with intervals; the floor of FMD at these very sizes."""
+    scored, other = cohort.standardise(real.features, synthetic.features)
+    sizes = (len(scored), len(other))
+    shares = cohort.precision_recall(scored, other)
+    for number, name in enumerate(("precision", "recall")):
+        def share(a: bootstrap.IntArray, b: bootstrap.IntArray, number: int = number) -> float:
+            return cohort.precision_recall(scored[a], other[b])[number]
+
+        low, high = _halves(share, sizes, shares[number], rng, draws)
+        yield Figure(name, shares[number], max(low, 0.0), min(high, 1.0), best="high",
+                     note=f"k = {cohort.NEIGHBOURS} nearest neighbours, z-scored by the real cohort")
+    value = cohort.frechet_distance(scored, other)
+    low, high = _halves(lambda a, b: cohort.frechet_distance(scored[a], other[b]), sizes, value, rng, draws)
+    floor = float(np.mean([cohort.frechet_distance(scored[rng.integers(sizes[0], size=sizes[0])],
+                                                   scored[rng.integers(sizes[0], size=sizes[1])])
+                           for _ in range(50)]))
+    yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=floor,
+                 note="floor: two samples of these sizes from the real cohort itself")
+
+
+def _shapes(real: MeasuredCohort, synthetic: MeasuredCohort, kind: Kind, rng: np.random.Generator, draws: int,
+            jobs: int, progress: Progress | None) -> Iterator[Figure]:
+    """MMD, COV, 1-NNA by one distance."""
+    unit = pointcloud.unit_length(real.anatomy)
+    found = all_distances(synthetic.clouds / unit, real.clouds / unit, kind, jobs=jobs, progress=progress)
+    sizes = (len(synthetic), len(real))
+    factor, printed = PRINTED[kind]
+    distance = pointcloud.chamfer if kind == "CD" else pointcloud.earth_mover
+    floor = pointcloud.paired(list(real.clouds / unit), list(real.second_clouds / unit), distance)
+    value = pointcloud.minimum_matching(found.to_real)
+    low, high = _halves(lambda g, r: pointcloud.minimum_matching(found.to_real[np.ix_(g, r)]), sizes, value, rng, draws)
+    yield Figure(f"MMD-{kind}", factor * value, factor * max(low, 0.0), factor * high, printed, "low", factor * floor,
+                 "floor: two draws of points from the same surfaces")
+    value = pointcloud.coverage(found.to_real)
+    low, high = _halves(lambda g, r: pointcloud.coverage(found.to_real[np.ix_(g, r)]), sizes, value, rng, draws)
+    yield Figure(f"COV-{kind}", 100 * value, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", "high",
+                 note=f"higher is better; at most {min(100.0, 100 * sizes[0] / sizes[1]):.0f} % at these sizes")
+    yield _nearest(found, kind, sizes, rng, draws)
+
+
+def _nearest(found: Distances, kind: Kind, sizes: tuple[int, int], rng: np.random.Generator, draws: int) -> Figure:
+    """1-NNA at equal sizes."""
+    nearest = pointcloud.nearest_neighbour(found.to_real, found.generated, found.real, rng)
+    size = min(sizes) // 2
+
+    def balanced(g: bootstrap.IntArray, r: bootstrap.IntArray) -> float:
+        g, r = g[:size], r[:size]
+        return pointcloud.nearest_neighbour(found.to_real[np.ix_(g, r)], found.generated[np.ix_(g, g)],
+                                            found.real[np.ix_(r, r)], rng, draws=1).raw
+
+    low, high = _halves(balanced, sizes, nearest.balanced, rng, draws)
+    note = f"balanced at {nearest.size} a side; raw {100 * nearest.raw:.1f} %, chance {100 * nearest.chance:.1f} %"
+    return Figure(f"1-NNA-{kind}", 100 * nearest.balanced, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", 50.0,
+                  note=note)
+
+
+def _violations(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,
+                draws: int) -> Iterator[Figure]:
+    for at in ("half", "full"):
+        rates, usual = synthetic.violation_percent(at == "full"), real.violation_percent(at == "full")
+        low, high = bootstrap.of_mean(rates, rng, draws=draws)
+        yield Figure(f"TV {at}", float(rates.mean()), low, high, "%", "low", float(usual.mean()),
+                     "failed checks of all checks; floor: the real cohort's own")
+
+
+def _halves(statistic: Callable[[bootstrap.IntArray, bootstrap.IntArray], float], sizes: tuple[int, int], value: float,
+            rng: np.random.Generator, draws: int) -> tuple[float, float]:
+    """As `bootstrap.of_halves`; (nan, nan) where half a cohort is too small for the figure."""
+    if min(sizes) // 2 <= cohort.NEIGHBOURS:
+        return float("nan"), float("nan")
+    return bootstrap.of_halves(statistic, sizes, value, rng, draws=draws)
+
+
+def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[str, object]]:
+    """One row for each feature: both distributions in a few numbers, and how far apart they are."""
+    from scipy.stats import ks_2samp
+
+    for name in real.feature_names:
+        ours, theirs = real.column(name), synthetic.column(name)
+        spread = float(ours.std(ddof=1))
+        row: dict[str, object] = {"feature": name}
+        for side, values in (("real", ours), ("synthetic", theirs)):
+            row |= {f"{side} mean": float(values.mean()), f"{side} sd": float(values.std(ddof=1))}
+            row |= {f"{side} {p} %": float(np.percentile(values, p)) for p in (5, 50, 95)}
+        row["shift [real sd]"] = float(theirs.mean() - ours.mean()) / spread if spread else float("nan")
+        row["spread ratio"] = float(theirs.std(ddof=1)) / spread if spread else float("nan")
+        row["Kolmogorov-Smirnov"] = float(ks_2samp(ours, theirs).statistic)
+        yield row
+
+
+def _checks(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[str, object]]:
+    """One row for each check: the share of maps that fail it, in percent."""
+    for name in real.checks:
+        row: dict[str, object] = {"check": name}
+        for at in ("half", "full"):
+            for side, part in (("real", real), ("synthetic", synthetic)):
+                failed = part.failed_full if at == "full" else part.failed_half
+                row[f"{side} {at} [%]"] = 100.0 * float(np.mean([name in names for names in failed]))
+        yield row
+
+
+def _notes(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[str]:
+    if len(real) != len(synthetic):
+        yield (f"The cohorts differ in size ({len(real)} and {len(synthetic)}): precision, recall, COV and MMD depend "
+               "on sizes, 1-NNA is balanced")
+    for side, part in (("real", real), ("synthetic", synthetic)):
+        if part.skipped:
+            yield f"{len(part.skipped)} maps of the {side} cohort could not be measured and are left out"

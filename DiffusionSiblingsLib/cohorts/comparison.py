@@ -1,0 +1,120 @@
+"""What a comparison of two cohorts says: figures with intervals and floors, features, checks. Plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..errors import InputError
+
+SCHEMA = "siblings-comparison/1"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a comparison. low, high: its 95 % interval, nan where it cannot be had.
+
+    unit: "" for a share of 1 or no unit, "%", "x1000", "x100" (a value times that). best: "high", "low", or the best
+    value. floor: what two cohorts of these sizes drawn from one distribution give, None where that is not known.
+    note: what a reader must know of it.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str = ""
+    best: str | float = "low"
+    floor: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two cohorts. size: members measured. skipped: name -> why a map could not be measured."""
+
+    name: str
+    size: int
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a synthetic cohort lies to a real one. per_feature, checks: rows of tables (column -> value).
+
+    violations: "real half", "synthetic half", "real full", "synthetic full" -> failed checks in percent of all.
+    seed, draws: of the intervals.
+    """
+
+    real: Side
+    synthetic: Side
+    figures: tuple[Figure, ...]
+    per_feature: tuple[dict[str, Any], ...] = ()
+    checks: tuple[dict[str, Any], ...] = ()
+    violations: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+    draws: int = 0
+    notes: tuple[str, ...] = ()
+
+    def figure(self, name: str) -> Figure:
+        """The figure of that name, such as "1-NNA-CD". InputError if there is none."""
+        for figure in self.figures:
+            if figure.name == name:
+                return figure
+        raise InputError("The comparison has no such figure", value=name,
+                         rule=", ".join(figure.name for figure in self.figures))
+
+    def has(self, name: str) -> bool:
+        """True if there is such a figure; those of EMD are missing where it was left out."""
+        return any(figure.name == name for figure in self.figures)
+
+    def row(self) -> dict[str, object]:
+        """One row of a table: sizes, and each figure's value, bounds and floor in columns of its own."""
+        row: dict[str, object] = {"real": self.real.name, "real members": self.real.size,
+                                  "synthetic": self.synthetic.name, "synthetic members": self.synthetic.size}
+        for figure in self.figures:
+            head = f"{figure.name} [{figure.unit}]" if figure.unit else figure.name
+            row |= {head: figure.value, f"{figure.name} low": figure.low, f"{figure.name} high": figure.high}
+            row |= {f"{figure.name} floor": figure.floor} if figure.floor is not None else {}
+        return row
+
+    def figure_rows(self) -> list[dict[str, object]]:
+        """One row for each figure."""
+        return [{"figure": f.name, "value": f.value, "low (95 %)": f.low, "high (95 %)": f.high, "unit": f.unit,
+                 "best": f.best, "floor": f.floor, "note": f.note} for f in self.figures]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; undefined numbers become null."""
+        values: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Comparison:
+        """Reads what `to_json` gave. InputError where it is something else."""
+        try:
+            if values["schema"] != SCHEMA:
+                raise InputError("The comparison is of another version", value=values["schema"], rule=SCHEMA)
+            figures = tuple(Figure(**{**f, **{key: _number(f[key]) for key in ("value", "low", "high")}})
+                            for f in values["figures"])
+            return cls(Side(**values["real"]), Side(**values["synthetic"]), figures,
+                       tuple(dict(row) for row in values["per_feature"]), tuple(dict(row) for row in values["checks"]),
+                       {key: float(value) for key, value in values["violations"].items()}, int(values["seed"]),
+                       int(values["draws"]), tuple(values["notes"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise InputError("This is no comparison of cohorts", value=repr(problem), rule=SCHEMA) from problem
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,145 @@
+"""Which label maps make up a cohort: the siblings of a run folder, the files of a folder, or a list of either."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..anatomy import Anatomy, load_anatomy
+from ..errors import InputError
+from ..files import ending
+from ..labelmap_io import FORMATS
+from ..labelmap_io.folder import mask_files, stem_of
+from ..record import Record, read_record
+
+RECORD_NAME = "record.json"
+MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One map of a cohort before it is read. name: unique in its cohort. path: a file, or a folder of masks.
+
+    entry: the sibling's entry in the record of its run, None for any other map. request: that of its run.
+    canonical_to_ras: (4, 4), the place of the sibling's twin as the record has it; None where there is no twin.
+    """
+
+    name: str
+    path: Path
+    entry: dict[str, Any] | None = field(default=None, compare=False)
+    request: dict[str, Any] | None = field(default=None, compare=False)
+    canonical_to_ras: Rows | None = None
+
+
+def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy | None = None) -> list[Member]:
+    """The members of a cohort, in the record's order or in natural order of their names (2 before 10).
+
+    source: a run folder (with record.json): its siblings, not its twin; any other folder: the label-map files in it,
+    and every folder of masks in it as one member (not deeper); a folder of masks or a file: one member; or a list of
+    such paths, one after the other. anatomy: by whose names of tissues a folder of masks is told from a folder of maps
+    (default: heart). Raises InputError for what is not there, an empty folder, and a record that cannot be read.
+    """
+    if not isinstance(source, (str, Path)):
+        found = [member for part in source for member in find_members(part, anatomy=anatomy)]
+        if not found:
+            raise InputError("A cohort has no members", rule="at least one folder or label map")
+        return _with_unique_names(found)
+    path, anatomy = Path(source), anatomy or load_anatomy()
+    if not path.exists():
+        raise InputError(f"{path} does not exist", rule="a folder of label maps, a run folder, or a label map",
+                         hint="check the path")
+    if not path.is_dir():
+        return [Member(stem_of(path), path)]
+    try:
+        found = _of_run(path) if (path / RECORD_NAME).is_file() else _of_folder(path, anatomy)
+    except OSError as problem:
+        raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
+    return _with_unique_names(found)
+
+
+def is_cohort(path: Path, anatomy: Anatomy) -> bool:
+    """True for a folder whose maps are to be measured one by one: a run, or anything that is not a folder of masks."""
+    return path.is_dir() and ((path / RECORD_NAME).is_file() or not is_folder_of_masks(path, anatomy))
+
+
+def is_folder_of_masks(path: Path, anatomy: Anatomy) -> bool:
+    """True where the names of the files in a folder mean at least two different tissues."""
+    found = {anatomy.identify(stem_of(file)) for file in mask_files(path)} - {None}
+    return len(found) >= 2
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorting key by which "map 2" comes before "map 10"."""
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _of_run(folder: Path) -> list[Member]:
+    record = read_record(folder / RECORD_NAME)
+    place = _place(record, folder)
+    found = []
+    try:
+        for run in record.runs:
+            for entry in run["siblings"]:
+                path = folder / Path(str(entry["file"])).name
+                found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError("The record cannot be read", value=f"{folder / RECORD_NAME}: {problem!r}",
+                         rule="runs with a request and siblings") from problem
+    if not found:
+        raise InputError("The run folder has no siblings", value=folder, rule="at least one sibling in its record",
+                         hint="wait until the first one is there, or name another folder")
+    return found
+
+
+def _place(record: Record, folder: Path) -> Rows | None:
+    """The twin's canonical mm -> RAS mm, as plain numbers."""
+    if record.twin is None:
+        return None
+    try:
+        rows = tuple(tuple(float(value) for value in row) for row in record.twin["canonical_to_ras_mm"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError("The record does not say where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
+                         rule="canonical_to_ras_mm, four rows of four numbers") from problem
+    if [len(row) for row in rows] != [4, 4, 4, 4]:
+        raise InputError("The record does not say where its twin lies", value=folder / RECORD_NAME,
+                         rule="canonical_to_ras_mm, four rows of four numbers")
+    return rows
+
+
+def _of_folder(folder: Path, anatomy: Anatomy) -> list[Member]:
+    if is_folder_of_masks(folder, anatomy):
+        return [Member(folder.name, folder)]
+    found = []
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_file() and ending(path).lstrip(".") in FORMATS:
+            found.append(Member(stem_of(path), path))
+        elif path.is_dir():
+            masks = [p for p in (path, path / MASKS_FOLDER) if p.is_dir() and is_folder_of_masks(p, anatomy)][:1]
+            found += [Member(path.name.removesuffix(".masks"), part) for part in masks]
+    if not found:
+        raise InputError("The folder holds no label maps", value=folder,
+                         rule=f"a run's folder, files ending in {', '.join(f for f in FORMATS if f != 'folder')}, or "
+                         "folders of masks", hint="name the folder that holds the maps themselves; it is not searched "
+                         "deeper")
+    return sorted(found, key=lambda member: (natural(member.path.name), member.path.name))
+
+
+def _with_unique_names(members: list[Member]) -> list[Member]:
+    """Names told apart where several folders have the same ones: first by the folder, then by a number."""
+    names = [member.name for member in members]
+    if len(set(names)) < len(names):
+        double = {name for name in names if names.count(name) > 1}
+        members = [replace(m, name=f"{m.path.parent.name}/{m.name}") if m.name in double else m for m in members]
+    taken: dict[str, int] = {}
+    result = []
+    for member in members:
+        count = taken[member.name] = taken.get(member.name, 0) + 1
+        result.append(member if count == 1 else replace(member, name=f"{member.name} ({count})"))
+    return result
