@@ -1,0 +1,1 @@
+"""What siblings are compared with: PCA of signed distances (numpy), and a VAE with one global latent vector (torch)."""
