@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .anatomy import Anatomy, load_anatomy
+from .bias import BiasMeter
 from .compose import Scope, edit_scope
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
@@ -27,11 +28,13 @@ from .geometry import Reference
 from .ground import Ground
 from .guiding import Goal, finish_guided, make_guide, steer
 from .labelmap import LabelMap
+from .metrics.morphology import features, tissue_volumes
 from .modelcard import ModelCard
 from .nn.checkpoint import Networks, load_networks
 from .registry import DEFAULT_MODEL, find_model
 from .request import Request
 from .result import Sibling
+from .support import read_cohort
 from .twin import Twin, open_twin
 
 CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them
@@ -60,6 +63,7 @@ class Engine:
         self.networks = networks.to(compute.device, compute.dtype)
         modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
         self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]), modes)
+        self.meter = BiasMeter.of(read_cohort(card.folder), self.anatomy)
         self.churn = Churn(**{name: card.sampling[name] for name in CHURN if name in card.sampling})
 
     @classmethod
@@ -113,7 +117,7 @@ class Engine:
         schedule = self.schedule(request)
         scope = edit_scope(request, twin.twin, self.anatomy) if twin is not None and request.needs_twin else None
         mask, margin = self.mask(scope, twin)
-        goal = self.goal(request, twin)
+        goal, meter = self.goal(request, twin), self.meter_of(request, twin)
         stop = request.first + request.count
         for low in range(request.first, stop, self.compute.batch):
             indices = range(low, min(low + self.compute.batch, stop))
@@ -130,7 +134,9 @@ class Engine:
             for row, k in enumerate(indices):
                 finish = partial(self.finish, request, k, twin=twin, scope=scope, seconds=seconds, margin=margin)
                 latents = z[row : row + 1]
-                yield finish(latents) if goal is None else finish_guided(goal, guide, latents, finish)
+                sibling = finish(latents) if goal is None else finish_guided(goal, guide, latents, finish)
+                yield sibling if meter is None else replace(
+                    sibling, bias=meter.bias(sibling.features, sibling.volumes))
 
     def schedule(self, request: Request) -> Schedule:
         """The model's noise schedule with the request's number of steps."""
@@ -167,6 +173,13 @@ class Engine:
             return None
         source = twin.twin if twin is not None and request.needs_twin else None
         return Goal.of(request, Ground.of(source, self.anatomy, self.reference))
+
+    def meter_of(self, request: Request, twin: Encoded | None) -> BiasMeter | None:
+        """What measures the bias of a request's siblings, against their twin if they have one."""
+        if self.meter is None or twin is None or not request.needs_twin:
+            return self.meter
+        known, affine = twin.twin.known, twin.twin.labelmap.affine
+        return self.meter.against(features(known, affine, self.anatomy), tissue_volumes(known, affine, self.anatomy))
 
     def finish(self, request: Request, k: int, z: Tensor, *, twin: Encoded | None, scope: Scope | None,
                seconds: float, margin: int) -> Sibling:

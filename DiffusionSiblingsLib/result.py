@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .bias import Bias
 from .labelmap import LabelMap
 from .metrics.topology import TopologyReport
 from .repair import Repair
@@ -32,6 +33,7 @@ class Sibling:
     unknown tissue that it met. timings: seconds.
     guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
     a person should know of it (a term that was out of reach, a step that was skipped).
+    bias: how it lies among the hearts that the model was trained on; None for a model that ships no statistics of them.
     """
 
     request: Request
@@ -54,6 +56,7 @@ class Sibling:
     timings: dict[str, float] = field(default_factory=dict)
     guidance: tuple[Achieved, ...] = ()
     guidance_notes: tuple[str, ...] = ()
+    bias: Bias | None = None
 
     @property
     def violation_percent(self) -> float:
@@ -78,6 +81,8 @@ class Sibling:
         if self.guidance or self.guidance_notes:
             entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
                       "guidance_notes": list(self.guidance_notes)}
+        if self.bias is not None:
+            entry["bias"] = self.bias.to_json()
         return entry
 
 

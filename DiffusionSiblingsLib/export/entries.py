@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy
+from ..bias import Bias, BiasMeter, bias_columns
 from ..labelmap import LabelMap
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
@@ -22,22 +23,29 @@ from .targets import target_columns
 
 @dataclass(frozen=True)
 class Measured:
-    """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file."""
+    """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file.
+
+    bias: how it lies among the training hearts of a model, where it was measured with that model's meter.
+    """
 
     features: dict[str, float]
     volumes: dict[str, float]
     checks: dict[str, TopologyReport]
+    bias: Bias | None = None
 
     @classmethod
-    def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy) -> Measured:
-        """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels."""
-        affine = labelmap.affine
-        return cls(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy), check_both(known, anatomy))
+    def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy,
+           meter: BiasMeter | None = None) -> Measured:
+        """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels. meter: of the model at hand."""
+        found, volumes = features(known, labelmap.affine, anatomy), tissue_volumes(known, labelmap.affine, anatomy)
+        bias = meter.bias(found, volumes) if meter is not None else None
+        return cls(found, volumes, check_both(known, anatomy), bias)
 
     def row(self, name: str) -> dict[str, object]:
         """The map's row in metrics.csv."""
         return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
-                **_measurements(self.features, self.volumes), **_check_columns(self.checks, self.checks)}
+                **_measurements(self.features, self.volumes), **_check_columns(self.checks, self.checks),
+                **bias_columns(self.bias)}
 
 
 def twin_row(measured: Measured) -> dict[str, object]:
@@ -62,6 +70,7 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
         "features": {k: round(v, 6) for k, v in measured.features.items()},
         "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
         "checks": {key: report.to_json() for key, report in measured.checks.items()},
+        **({"bias": measured.bias.to_json()} if measured.bias is not None else {}),
     }
 
 
@@ -81,7 +90,7 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
     request, changes = sibling.request, sibling.changes or {}
     row: dict[str, object] = {"map": name, "edit": request.describe(), "ratio": request.psi, "seed": request.seed,
                               "k": sibling.k, **_measurements(sibling.features, sibling.volumes),
-                              **_check_columns(sibling.checks, sibling.raw_checks)}
+                              **_check_columns(sibling.checks, sibling.raw_checks), **bias_columns(sibling.bias)}
     row["voxels repaired"] = sibling.repair.changed_voxels if sibling.repair else 0
     row["voxels changed inside region"] = changes.get("inside", "")
     row["voxels changed outside region"] = changes.get("outside", "")
