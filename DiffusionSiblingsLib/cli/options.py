@@ -12,6 +12,7 @@ from ..registry import DEFAULT_MODEL
 from ..request import Guider, Parsing
 from ..wishes import AMOUNT
 from . import commands, edits, measuring
+from .comparing_options import add_comparing
 
 FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
 
@@ -27,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands_of = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_edits(commands_of)
     _add_tools(commands_of)
+    add_comparing(commands_of)
     _add_training(commands_of)
     return parser
 

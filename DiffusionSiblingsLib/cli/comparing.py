@@ -1,0 +1,84 @@
+"""`siblings compare` and `siblings report`: cohorts as tables and pages. Never loads torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..anatomy import load_anatomy
+from ..cohorts import MeasuredCohort, compare_cohorts, measure_cohort
+from ..labelmap_io import parse_labels
+from ..registry import find_model
+
+CACHE = ".measured"
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """siblings compare --real DIR --synthetic DIR --out REPORT."""
+    from ..export.comparison import write_comparison
+    from ..export.tables import short_table
+
+    real = _measured(arguments.real, arguments, arguments.real_name)
+    synthetic = _measured(arguments.synthetic, arguments, arguments.synthetic_name)
+    with Bar("comparing") as bar:
+        comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
+                                     jobs=arguments.jobs, progress=bar.show)
+    page = write_comparison(arguments.out, comparison, real, synthetic, question=arguments.question,
+                            occupancy=not arguments.no_occupancy)
+    if arguments.json:
+        print(json.dumps(comparison.to_json(), indent=1))
+        return 0
+    print(short_table([{key: value for key, value in row.items() if key != "note"}
+                       for row in comparison.figure_rows()]))
+    print(f"\nThe report is {page}")
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """siblings report DIR --out REPORT."""
+    from ..export.cohort_report import cohort_report
+
+    cohort = _measured(arguments.cohort, arguments)
+    page = cohort_report(arguments.out, cohort, find_model(arguments.model), question=arguments.question,
+                         use=arguments.use)
+    if arguments.json:
+        print((page.parent / "report.json").read_text(encoding="utf-8"), end="")
+    else:
+        print(f"The report is {page}")
+    return 0
+
+
+def _measured(source: Path, arguments: argparse.Namespace, name: str = "") -> MeasuredCohort:
+    """A measured cohort; maps that cannot be measured are said."""
+    card = find_model(arguments.model)
+    labels = parse_labels(arguments.labels) if arguments.labels else None
+    with Bar(f"measuring {source.name or source}") as bar:
+        cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=arguments.jobs,
+                                cache=arguments.cache or arguments.out / CACHE, labels=labels, progress=bar.show,
+                                name=name or None)
+    for member, why in cohort.skipped.items():
+        print(f"siblings: note: {member} is left out: {why}", file=sys.stderr)
+    return cohort
+
+
+class Bar:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, words: str) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(desc=words, disable=not sys.stderr.isatty())
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.bar.close()
+
+    def show(self, done: int, total: int, words: str) -> None:
+        """Done of total, and what is at work."""
+        self.bar.total, self.bar.n = total, done
+        self.bar.set_postfix_str(words, refresh=False)
+        self.bar.refresh()

@@ -1,0 +1,57 @@
+"""The options of `siblings compare` and `siblings report`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..registry import DEFAULT_MODEL
+from . import comparing
+
+
+def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds both commands."""
+    compare = _command(commands_of, "compare", comparing.compare, "figures of a synthetic cohort against a real one, "
+                       "with intervals, tables, pictures and one page that explains them",
+                       "siblings compare --real hearts --synthetic out/new --out out/comparison")
+    compare.add_argument("--real", type=Path, required=True, metavar="DIR",
+                         help="the cohort to measure by: a folder of label maps, or a run's folder")
+    compare.add_argument("--synthetic", type=Path, required=True, metavar="DIR", help="the cohort in question")
+    compare.add_argument("--no-emd", action="store_true", help="leave out the exact earth mover's distance, which "
+                         "takes most of the time with more than about 50 hearts a side")
+    compare.add_argument("--no-occupancy", action="store_true", help="leave out where tissue differs")
+    compare.add_argument("--seed", type=int, default=0, metavar="S", help="of the intervals' resampling (default 0)")
+    compare.add_argument("--real-name", default="", metavar="WORDS",
+                         help="what the page calls it (default: its folder)")
+    compare.add_argument("--synthetic-name", default="", metavar="WORDS", help="the same of the other cohort")
+    _common(compare)
+    report = _command(commands_of, "report", comparing.report, "one page on a cohort: question, how it was made, "
+                      "checks, bias, what was rejected, limits, pictures",
+                      "siblings report out/new --question \"Does the ring fit small roots?\" --out out/report")
+    report.add_argument("cohort", type=Path, metavar="DIR", help="a run's folder, or a folder of label maps")
+    report.add_argument("--use", default="", metavar="TEXT", help="context of use: who decides what with it, and what "
+                        "happens if it is wrong")
+    _common(report)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="REPORT", help="folder of the report")
+    parser.add_argument("--question", default="", metavar="TEXT",
+                        help="what the cohort is to answer; stands on the page")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep every map's measurement in DIR (default: "
+                        "REPORT/.measured), so that a stopped run goes on and a second one is quick")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="whose canonical frame and training "
+                        f"cohort count (default {DEFAULT_MODEL})")
+    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
+                        help="which value is which tissue, where names do not say")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of words")
+
+
+def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
+             help_text: str, example: str) -> argparse.ArgumentParser:
+    parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
+                                    epilog=f"example:\n  {example}\n",
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(command=function)
+    return parser
