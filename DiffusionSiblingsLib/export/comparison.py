@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, READ_SCATTER, Drawn, comparison_page
+from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, comparison_page
 from .figures import Group, checks_chart, distributions, failures, scatter
 from .occupancy_slices import chance_of, occupancy_slices
 from .report_files import (
@@ -86,7 +86,7 @@ def member_rows(side: str, cohort: MeasuredCohort) -> list[dict[str, object]]:
 def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
     """The figures that need measurements alone."""
     reference, group = (Group(side.name, side.features, side.feature_names) for side in named_apart(real, synthetic))
-    scatters = [replace(scatter(reference, [group], x, y), caption=READ_SCATTER)
+    scatters = [scatter(reference, [group], x, y, width=480, height=440)
                 for x, y in volume_pairs(reference.names)]
     failed = {part.name: failures(real.checks, side.failed_half)
               for part, side in ((reference, real), (group, synthetic))}

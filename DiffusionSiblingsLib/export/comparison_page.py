@@ -8,8 +8,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .figure_table import figure_table, shown
-from .html import Content, Html, Page, Section, bullets, facts, joined, note, paragraph, picture, table, tag
-from .meanings import reading
+from .html import (
+    EMPTY,
+    Content,
+    Html,
+    Page,
+    Section,
+    bullets,
+    facts,
+    joined,
+    note,
+    number,
+    paragraph,
+    picture,
+    side_by_side,
+    table,
+    tag,
+)
+from .meanings import Shown
 from .plotting import Picture
 from .report_files import file_list, foot
 
@@ -30,9 +46,7 @@ READ_OCCUPANCY = ("How often the synthetic hearts have tissue in a place, minus 
                   "a boundary, cohorts of these sizes differ by up to {chance:.2f} by chance alone (95 %). All hearts "
                   "lie in the canonical frame, turned and shifted but not scaled, so size shows. Seen from the front, "
                   "the right side of the heart is on the left.")
-FEATURES = {"feature": "Measurement", "real mean": "Real mean", "real sd": "Real sd",
-            "synthetic mean": "Synthetic mean", "synthetic sd": "Synthetic sd", "shift [real sd]": "Shift [real sd]",
-            "spread ratio": "Spread, x real", "Kolmogorov-Smirnov": "Largest gap of the distributions"}
+NARROWED, WIDENED, SHIFTED = 0.8, 1.25, 0.5  # of a measurement: worth a word
 
 
 @dataclass
@@ -57,11 +71,15 @@ def comparison_page(comparison: Comparison, real: MeasuredCohort, synthetic: Mea
     where = [Section("Where tissue differs", (picture(drawn.occupancy),))] if drawn.occupancy is not None else []
     command = report["command"]
     made = paragraph("Made with ", tag("code", command), kind="small") if command else Html()
-    return Page(title, "Comparison of two cohorts", paragraph(answer(comparison), kind="lead"), (
+    small = min(comparison.real.size, comparison.synthetic.size)
+    few = note("Few hearts.", f"With {small} in the smaller cohort the intervals are wide: differences smaller than "
+               "they are say nothing.", kind="warning") if small < SMALL else EMPTY
+    lead = joined(paragraph(answer(comparison), kind="lead"), few)
+    return Page(title, "Comparison of two cohorts", lead, (
         Section("What was compared", (paragraph(tag("strong", "Question. "), report["question"]), _sides(report),
                                       *(note("Note.", words + ".", kind="warning") for words in comparison.notes))),
         Section("Figures", (figure_table(comparison.figures),)),
-        Section("Measurements", (*(picture(one) for one in drawn.scatters), picture(drawn.distributions),
+        Section("Measurements", (side_by_side(drawn.scatters, READ_SCATTER), picture(drawn.distributions),
                                  feature_table(comparison.per_feature))),
         *where,
         Section("Checks", tuple(checks_parts(drawn.checks, real, synthetic))),
@@ -83,8 +101,8 @@ def answer(comparison: Comparison) -> str:
                          + (f", {_beside_floor(figure.value, figure.floor)}." if figure.floor else "."))
     nearest = next((comparison.figure(name) for name in ("1-NNA-EMD", "1-NNA-CD") if comparison.has(name)), None)
     if nearest is not None:
-        sentences.append(f"By their surfaces the nearest neighbour tells the two cohorts apart in {nearest.value:.0f} "
-                         f"% of cases, where 50 % is chance{_whether(reading(nearest))}.")
+        sentences.append("By their surfaces the nearest neighbour tells the two cohorts apart in "
+                         f"{nearest.value:.0f} % of cases; 50 % is chance, and the interval {_holds(nearest)} it.")
     if comparison.has("TV half"):
         sentences.append(f"{comparison.figure('TV half').value:.1f} % of the synthetic hearts' topological checks fail "
                          f"({comparison.violations.get('real half', math.nan):.1f} % of the real ones').")
@@ -96,8 +114,8 @@ def _beside_floor(value: float, floor: float) -> str:
             else f"no more than the {floor:.2f} of two samples of the real cohort itself")
 
 
-def _whether(words: str) -> str:
-    return f" ({words})" if words else ""
+def _holds(figure: Shown) -> str:
+    return "includes" if isinstance(figure.best, float) and figure.low <= figure.best <= figure.high else "excludes"
 
 
 def _sides(report: Mapping[str, Any]) -> Html:
@@ -117,10 +135,26 @@ def _sides(report: Mapping[str, Any]) -> Html:
 
 def feature_table(rows: Sequence[Mapping[str, Any]]) -> Html:
     """Both distributions of every measurement in a few numbers."""
-    chosen = [{title: row[name] for name, title in FEATURES.items() if name in row} for row in rows]
-    return table(chosen, "Shift: difference of the means in standard deviations of the real cohort; 0.2 is small, 0.8 "
-                 "large. Spread: standard deviation over the real cohort's; below 1, variety was lost. Largest gap: of "
-                 "the cumulative distributions (Kolmogorov-Smirnov), 0 to 1.")
+    chosen: list[dict[str, Content]] = [{
+        "Measurement": row["feature"], "Real, mean ± sd": _spread(row, "real"),
+        "Synthetic, mean ± sd": _spread(row, "synthetic"), "Shift [real sd]": number(row["shift [real sd]"], 2),
+        "Spread, x real": number(row["spread ratio"], 2), "Largest gap": number(row["Kolmogorov-Smirnov"], 2),
+        "In words": _in_words(row)} for row in rows]
+    numbers = tuple(chosen[0])[1:6] if chosen else ()
+    return table(chosen, "Shift: difference of the means in standard deviations (sd) of the real cohort; 0.2 is small, "
+                 "0.8 large. Spread: sd over the real cohort's; below 1, variety was lost. Largest gap: of the "
+                 "cumulative distributions (Kolmogorov-Smirnov), 0 to 1.", numbers=numbers)
+
+
+def _spread(row: Mapping[str, Any], side: str) -> str:
+    return f"{number(row[f'{side} mean'], 1)} ± {number(row[f'{side} sd'], 1)}"
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    shift, spread = row["shift [real sd]"], row["spread ratio"]
+    words = [("larger" if shift > 0 else "smaller") if abs(shift) >= SHIFTED else "",
+             "narrower" if spread < NARROWED else "wider" if spread > WIDENED else ""]
+    return ", ".join(word for word in words if word)
 
 
 def checks_parts(chart: Picture, real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[Html]:
@@ -141,10 +175,6 @@ def checks_parts(chart: Picture, real: MeasuredCohort, synthetic: MeasuredCohort
 
 def limits(comparison: Comparison) -> Iterator[str]:
     """What the comparison does not say."""
-    small = min(comparison.real.size, comparison.synthetic.size)
-    if small < SMALL:
-        yield (f"With {small} hearts in the smaller cohort the intervals are wide: a figure can neither be praised nor "
-               "blamed for differences smaller than they are.")
     yield ("The comparison is as good as the real cohort: what is not in it counts as unreal, and what is wrong in it "
            "counts as real. It does not make the synthetic hearts a population of patients.")
     yield ("Measurements are the volume, the longest and the shortest axis of each chamber; two hearts can agree in "

@@ -9,16 +9,16 @@ from .html import Html, escaped, joined, number, paragraph, tag
 from .meanings import GROUPS, Shown, better, meaning_of, reading
 
 WIDE, TALL, EDGE = 190, 20, 6  # of a drawing, CSS pixels
-COLUMNS = ("Figure", "Value", "95 % interval", "Floor", "Better", "", "")
+COLUMNS = ("Figure", "Value", "95 % interval", "Floor", "Better", "")
+NUMBERS = COLUMNS[1:4]
 HOW_TO_READ = ("Dot: the value. Band: its 95 % interval, from resampling both cohorts. Blue tick: the floor, which is "
-               "what two samples of the real cohort give, or what the real cohort itself has; nothing can be expected "
-               "to be better. Green dashes: the best value. Shares run from 0 to all, distances from 0.")
+               "what comes out between hearts of one kind, or what the real cohort has itself; better than the floor "
+               "is no better. Green dashes: the best value. Shares run from 0 to all, distances from 0.")
 
 
 def figure_table(figures: Sequence[Shown]) -> Html:
     """All figures by the question that they answer, each with its meaning and its trap."""
-    head = tag("tr", *(tag("th", name, scope="col", class_="number" if name in COLUMNS[1:4] else None)
-                       for name in COLUMNS))
+    head = tag("tr", *(tag("th", name, scope="col", class_="number" if name in NUMBERS else None) for name in COLUMNS))
     rows = []
     for group in GROUPS:
         own = [figure for figure in figures if meaning_of(figure.name).group == group]
@@ -30,22 +30,26 @@ def figure_table(figures: Sequence[Shown]) -> Html:
 
 
 def _rows(figure: Shown) -> tuple[Html, Html]:
+    """The row of numbers, and the row of words below it."""
     meaning = meaning_of(figure.name)
     interval = f"{shown(figure.low, figure.unit)} to {shown(figure.high, figure.unit)}"
     cells = (tag("th", meaning.title, scope="row"),
              tag("td", tag("strong", shown(figure.value, figure.unit, with_unit=True)), class_="number"),
              tag("td", interval if math.isfinite(figure.low) else "too few members", class_="number"),
              tag("td", number(None) if figure.floor is None else shown(figure.floor, figure.unit), class_="number"),
-             tag("td", better(figure)), tag("td", meter(figure)), tag("td", reading(figure)))
-    trap = joined(" ", tag("b", "Trap:"), " ", meaning.trap) if meaning.trap else ""
-    remark = f" [{figure.note}]" if figure.note else ""
-    words = tag("td", meaning.means, trap, remark, colspan=len(COLUMNS))
-    return tag("tr", *cells, class_="value"), tag("tr", words, class_="words")
+             tag("td", better(figure)), tag("td", meter(figure)))
+    words = [meaning.means] if meaning.means else []
+    if meaning.trap:
+        words.append(joined(tag("b", "Trap:"), " ", meaning.trap))
+    if here := ", ".join(part for part in (reading(figure), figure.note) if part):
+        words.append(joined(tag("b", "Here:"), " ", here, "."))
+    below = tag("td", joined(*words, between=" "), colspan=len(COLUMNS))
+    return tag("tr", *cells, class_="value"), tag("tr", below, class_="words")
 
 
 def shown(value: float, unit: str, *, with_unit: bool = False) -> str:
-    """A figure's number: percent with one decimal, everything else with three digits that count."""
-    text = number(value, 1) if unit == "%" else number(value, 3 if abs(value) < 1 else 2)
+    """A figure's number: percent with one decimal, everything else with two, or three where it is small."""
+    text = number(value, 1 if unit == "%" else 3 if 0 < abs(value) < 0.1 else 2)
     return f"{text} %" if with_unit and unit == "%" else text
 
 

@@ -76,7 +76,8 @@ class Mark:
 
 
 def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *, marks: Sequence[Mark] = (),
-            limits: Mapping[str, float] | None = None, format: Format = "png") -> Picture:
+            limits: Mapping[str, float] | None = None, width: int = 660, height: int = 560,
+            format: Format = "png") -> Picture:
     """Two measurements of every member. The reference is drawn as a density (regions of 50 % and 90 % of it) under its
     points, each group as points of its own colour and marker, with the distribution of each along the edges.
 
@@ -111,9 +112,9 @@ def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *,
 
     words = ", ".join(f"{group.title}: median {np.median(group.column(x)):.0f} and {np.median(group.column(y)):.0f}"
                       for group in everyone if group.column(x).size and group.column(y).size)
-    data = _light(drawn(660, 560, paint, format), format)
+    data = _light(drawn(width, height, paint, format), format)
     stem = "scatter-" + "-".join(name.split(" [")[0].replace(" ", "-") for name in (x, y))
-    return Picture(stem, data, 660, 560, f"Scatter plot of {x} against {y}. {words}.", format=format)
+    return Picture(stem, data, width, height, f"Scatter plot of {x} against {y}. {words}.", format=format)
 
 
 def _colored(reference: Group | None, groups: Sequence[Group]) -> list[tuple[Group, str]]:
@@ -143,7 +144,7 @@ def _density(axes: Axes, points: Values) -> None:
     own = kernel_density(points, points)
     if own is None:
         return
-    margin = 0.18 * np.ptp(points, axis=1)
+    margin = 2.5 * points.std(axis=1) * points.shape[1] ** (-1 / 6)  # Scott's width in two dimensions
     low, high = points.min(axis=1) - margin, points.max(axis=1) + margin
     x, y = np.linspace(low[0], high[0], STEPS), np.linspace(low[1], high[1], STEPS)
     places = np.stack([part.ravel() for part in np.meshgrid(x, y)])
@@ -181,7 +182,8 @@ def _edge(axes: Axes, values: Values, color: str, *, upright: bool) -> None:
 
 
 def _places(values: Values) -> Values:
-    margin = 0.18 * max(float(np.ptp(values)), 1e-6)
+    """Where a distribution is drawn: as far as its kernels reach (2.5 of Scott's widths beyond the ends)."""
+    margin = max(2.5 * float(values.std()) * len(values) ** -0.2, 1e-6)
     return np.linspace(values.min() - margin, values.max() + margin, 200)
 
 

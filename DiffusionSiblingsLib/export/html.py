@@ -7,7 +7,7 @@ import html
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..files import atomic_path
@@ -18,6 +18,8 @@ from .plotting import Picture
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MIME = {"png": "image/png", "svg": "image/svg+xml"}
 DASH = "–"
+UNIT = re.compile(r"(?<=\d) (?=(?:%|ml|mm|sd)(?![a-z]))")  # a number and its unit stay on one line
+NARROW = "\u202f"
 
 
 class Html(str):
@@ -36,7 +38,7 @@ def escaped(value: Content) -> Html:
     """Markup as it is; anything else as text, None as nothing. Numbers come in as text from `number`."""
     if isinstance(value, Html):
         return value
-    return Html("" if value is None else html.escape(str(value), quote=True))
+    return Html("" if value is None else UNIT.sub(NARROW, html.escape(str(value), quote=True)))
 
 
 def tag(name: str, *content: Content, **attributes: object) -> Html:
@@ -72,30 +74,27 @@ def facts(values: Mapping[str, Content]) -> Html:
     return tag("dl", *rows) if rows else EMPTY
 
 
-def table(rows: Sequence[Mapping[str, Content]], caption: str = "", *, wide: bool = False) -> Html:
+def table(rows: Sequence[Mapping[str, Content]], caption: str = "", *, numbers: Sequence[str] = ()) -> Html:
     """A table. rows: column -> text or number; columns in the order in which they first occur. A column of numbers
-    stands on the right and shares its decimals; the first column names the row.
+    stands on the right and shares its decimals, as do columns of text named in `numbers`; the first names the row.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if not columns:
         return EMPTY
     digits = {column: _decimals([row.get(column) for row in rows]) for column in columns}
-    head = tag("tr", *(tag("th", column, scope="col", class_=_side(digits[column])) for column in columns))
-    body = [tag("tr", *(_cell(row.get(column), digits[column], first=place == 0)
+    sides = {column: "number" if column in numbers or digits[column] is not None else None for column in columns}
+    head = tag("tr", *(tag("th", column, scope="col", class_=sides[column]) for column in columns))
+    body = [tag("tr", *(_cell(row.get(column), digits[column], sides[column], first=place == 0)
                         for place, column in enumerate(columns))) for row in rows]
     title = tag("caption", caption) if caption else EMPTY
-    whole = tag("table", title, tag("thead", head), tag("tbody", *body), class_="wide" if wide else None)
+    whole = tag("table", title, tag("thead", head), tag("tbody", *body))
     return tag("div", whole, class_="scroll")
 
 
-def _cell(value: Content, decimals: int | None, *, first: bool) -> Html:
+def _cell(value: Content, decimals: int | None, side: str | None, *, first: bool) -> Html:
     shown = number(value, decimals) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     text = DASH if value is None and decimals is not None else shown
-    return tag("th", text, scope="row") if first else tag("td", text, class_=_side(decimals))
-
-
-def _side(decimals: int | None) -> str | None:
-    return None if decimals is None else "number"
+    return tag("th", text, scope="row") if first else tag("td", text, class_=side)
 
 
 def _decimals(values: Sequence[Content]) -> int | None:
@@ -125,6 +124,12 @@ def picture(shown: Picture, title: str = "") -> Html:
     heading = tag("strong", title + ". ") if title else EMPTY
     caption = tag("figcaption", heading, shown.caption) if title or shown.caption else EMPTY
     return tag("figure", image, caption)
+
+
+def side_by_side(pictures: Sequence[Picture], caption: str = "") -> Html:
+    """Figures in a row, below each other where the window is narrow, with one caption."""
+    row = tag("div", *(picture(replace(one, caption="")) for one in pictures), class_="pair")
+    return joined(row, paragraph(caption, kind="small") if caption else EMPTY)
 
 
 @dataclass(frozen=True)

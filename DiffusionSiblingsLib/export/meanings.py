@@ -69,7 +69,7 @@ MEANINGS = {
     "1-NNA-CD": Meaning(SHAPES, "1-nearest-neighbour accuracy, Chamfer", _NNA.format(_CHAMFER), _NNA_TRAP),
     "1-NNA-EMD": Meaning(SHAPES, "1-nearest-neighbour accuracy, earth mover's", _NNA.format(_EARTH), _NNA_TRAP),
     "TV half": Meaning(SOUND, "Topological violations, half resolution",
-                       "Failed checks over all checks of all synthetic maps, at every other voxel, as the papers count.",
+                       "Failed checks over all checks of all synthetic maps, every other voxel, as the papers count.",
                        "One failed check in every map is 8.3 % and yet no map passes: look at the maps that fail."),
     "TV full": Meaning(SOUND, "Topological violations, full resolution",
                        "The same at every voxel, where thin walls count as they are.",

@@ -47,13 +47,15 @@ th, td { text-align: left; padding: 6px 14px 6px 0; vertical-align: top; font-we
 th[scope=row] { font-weight: 600; }
 thead th { color: var(--soft); border-bottom: 1.5px solid var(--ink); vertical-align: bottom; }
 tbody tr { border-bottom: 1px solid var(--line); }
-th.number, td.number { text-align: right; white-space: nowrap; }
+th.number, td.number { text-align: right; }
+td.number, tbody th[scope=row] { white-space: nowrap; }
 tr.group th { padding-top: 20px; color: var(--soft); font-weight: 600; }
 tr.value { border-bottom: 0; }
 tr.value td, tr.value th { padding-top: 10px; padding-bottom: 2px; white-space: nowrap; }
-tr.words td { color: var(--soft); padding-bottom: 11px; font-size: 14px; }
+tr.value td:last-child { padding-right: 0; }
+tr.words td { color: var(--soft); padding: 0 0 12px; font-size: 14px; white-space: normal; }
 tr.words b { color: var(--ink); font-weight: 600; }
-svg.meter { display: block; width: 190px; height: 20px; }
+svg.meter { display: block; width: 150px; height: 20px; margin-left: auto; }
 svg.meter .axis { stroke: var(--line); stroke-width: 2; }
 svg.meter .range { stroke: var(--cohort); stroke-width: 4; opacity: 0.45; }
 svg.meter .value { fill: var(--cohort); }
@@ -61,12 +63,15 @@ svg.meter .floor { stroke: var(--reference); stroke-width: 2.5; }
 svg.meter .best { stroke: var(--good-line); stroke-width: 2; stroke-dasharray: 2 2; }
 figure { margin: 18px 0 26px; }
 figure img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 20px; }
+.pair figure { margin-bottom: 8px; }
 figcaption { margin-top: 8px; max-width: 82ch; }
 figcaption strong { color: var(--ink); }
 @media (prefers-color-scheme: dark) { figure img { padding: 8px; } }
 @media (max-width: 640px) {
   main { padding: 24px 16px 48px; }
-  dl { grid-template-columns: 1fr; gap: 0; }
+  dl, .pair { grid-template-columns: 1fr; gap: 0; }
+  tr.value th { white-space: normal; }
   dd { margin-bottom: 8px; }
 }
 @media print {
