@@ -28,7 +28,8 @@ Measures = Mapping[str, float]
 ROUNDED = 0.5 * 10.0**-DECIMALS  # the cohort's values may be off by this
 FEW = 0.01  # of the training hearts are as near to another as this quantile of those distances
 NEAR = 0.5  # of that distance: what two different hearts of the cohort practically never are
-LEAST_AWAY_SD = 0.5  # a twin nearer to the mean than this has no way to go that could be measured
+LEAST_AWAY_SD = 1.0  # in a measurement: what is nearer to the mean has no way to go that could be measured
+LEAST_ALL_SD = 0.25  # root mean square over all measurements: the same for all together
 PERCENT = 100.0
 UNLIKE_ANY = 99.0  # per cent of the training hearts have a nearer one
 DRIFT = "drift towards the mean [%]"
@@ -158,7 +159,7 @@ class BiasMeter:
         far = np.abs(start) >= LEAST_AWAY_SD
         drift = {self.columns[n]: float((start[n] - end[n]) / start[n]) for n in np.flatnonzero(far)}
         length = float(start @ start)
-        if np.sqrt(length / len(start)) < LEAST_AWAY_SD / 2:
+        if np.sqrt(length / len(start)) < LEAST_ALL_SD:
             return drift, None
         return drift, float((start - end) @ start) / length
 

@@ -139,7 +139,7 @@ def write_nifti(labelmap: LabelMap, path: Path) -> None:
     header["vox_offset"] = V1.itemsize + len(extensions)
     if old is None or not _same(affine_of(header), labelmap.affine):
         set_affine(header, labelmap.affine)
-    _write_bytes(path, header.tobytes() + extensions, little_endian(data))
+    write_bytes(path, header.tobytes() + extensions, little_endian(data))
 
 
 def _native(extensions: bytes, old: Header) -> bytes:
@@ -152,7 +152,7 @@ def _same(first: Affine, second: Affine) -> bool:
     return bool(np.allclose(first, second, rtol=1e-6, atol=1e-4))
 
 
-def _write_bytes(path: Path, head: bytes, voxels: memoryview) -> None:
+def write_bytes(path: Path, head: bytes, voxels: memoryview) -> None:
     """Header and voxels into a file, through gzip where its name ends in .gz (same bytes for the same content)."""
     with path.open("wb") as file:
         if path.suffix != ".gz":

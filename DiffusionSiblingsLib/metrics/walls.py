@@ -8,6 +8,7 @@ away, as it would be if the wall itself were smoothed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +90,18 @@ def wall_thickness(labels: LabelArray, affine: Affine, anatomy: Anatomy, *, cavi
     return Thickness(thickness[kept], area[kept], points[kept])
 
 
+def surface_area(share: npt.NDArray[np.float32], affine: Affine) -> float:
+    """Area in mm^2 of the surface where a smoothed (D, H, W) field of 0..1 passes one half; KJI order."""
+    return float(_surface(share, np.asarray(affine, dtype=np.float64)[:3, :3])[1].sum())
+
+
 def _valves(anatomy: Anatomy, cavity: str, wall: str) -> list[int]:
     """Label values of the tissues that the cavity opens into."""
     pairs = [set(pair) for pair in anatomy.required_contacts if cavity in pair and wall not in pair]
     return [anatomy.label_of(tissue) for pair in pairs for tissue in pair - {cavity}]
 
 
-def _surface(region: BoolArray, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _surface(region: npt.NDArray[Any], matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Points (N, 3) in KJI where the smoothed region passes one half on the lines between voxels, and mm^2 of each.
 
     A surface with unit normal n meets the lines along each axis as often as its projection across it: sum over axes of

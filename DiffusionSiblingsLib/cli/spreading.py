@@ -1,0 +1,108 @@
+"""`siblings spread`: how much the siblings of one request differ. Never loads torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..anatomy import Anatomy, load_anatomy
+from ..cohorts.members import Member, find_members
+from ..errors import ModelError
+from ..export.report_files import open_report, write_pictures
+from ..export.spread_figure import spread_picture
+from ..export.tables import short_table, write_metrics_csv
+from ..finish import canonical_labelmap
+from ..labelmap_io import parse_labels, write_labelmap
+from ..labelmap_io.scalars import write_scalars
+from ..record import Record, read_record
+from ..registry import find_model
+from ..request import Request
+from ..spread import LEAST, Spread, replicates, spread_of
+from ..support import Support, read_cohort
+
+RECORD_NAME = "record.json"
+FILES = ("spread.nii.gz (share of siblings that differ from the majority)", "entropy.nii.gz (bits)",
+         "majority.nii.gz", "spread.csv", "spread.png")
+
+
+def spread(arguments: argparse.Namespace) -> int:
+    """siblings spread DIR: a set of files for every request that has at least two siblings."""
+    anatomy = load_anatomy(arguments.anatomy)
+    source: Path = arguments.source
+    record = read_record(source / RECORD_NAME) if (source / RECORD_NAME).is_file() else None
+    labels = parse_labels(arguments.labels) if arguments.labels else _labels(record)
+    groups = replicates(find_members(source, anatomy=anatomy))
+    several = [group for group in groups if len(group) >= LEAST] or groups[:1]  # spread_of says what one alone lacks
+    out: Path = arguments.out or source / "spread"
+    found = []
+    for number, group in enumerate(several):
+        folder = out if len(several) == 1 else out / f"request_{number}"
+        name = Request.from_json(dict(group[0].request)).describe() if group[0].request else source.name
+        result = spread_of(group, anatomy, labels=labels, twin=_twin(record), support=_support(record, anatomy))
+        _write(folder, result, group[0], name, anatomy)
+        found.append((name, folder, result))
+    print(json.dumps([_plain(*one) for one in found], indent=1) if arguments.json else _told(found))
+    return 0
+
+
+def _write(folder: Path, result: Spread, first: Member, name: str, anatomy: Anatomy) -> None:
+    open_report(folder)
+    write_scalars(result.differing, result.affine, folder / "spread.nii.gz", shown=(0.0, 0.5),
+                  description=f"share of {result.maps} siblings that differ")
+    write_scalars(result.entropy, result.affine, folder / "entropy.nii.gz", shown=(0.0, 1.0),
+                  description=f"entropy of {result.maps} siblings in bits")
+    majority = canonical_labelmap(result.consensus, anatomy)
+    write_labelmap(type(majority)(majority.labels, result.affine, majority.segments), folder / "majority.nii.gz",
+                   "nii.gz")
+    surfaces = [{"measurement": f"{tissue} surface, spread [mm]", "siblings": result.maps, "standard deviation": value}
+                for tissue, value in result.surfaces.items()]
+    write_metrics_csv(folder / "spread.csv", [*result.rows, *surfaces])
+    write_pictures(folder, [spread_picture(result, anatomy, place=first.canonical_to_ras, name=name)])
+
+
+def _told(found: list[tuple[str, Path, Spread]]) -> str:
+    """A table for each request, and where its files are."""
+    parts = []
+    for name, folder, result in found:
+        rows = [{"tissue": tissue, "surface sd [mm]": value, **_volume(result, tissue)}
+                for tissue, value in result.surfaces.items()]
+        parts.append(f"{name}: {result.maps} siblings\n{short_table(rows)}\n\n{', '.join(FILES)} are in {folder}")
+    return "\n\n".join(parts)
+
+
+def _volume(result: Spread, tissue: str) -> dict[str, object]:
+    row = next((row for row in result.rows if row["measurement"] == f"{tissue} volume [ml]"), {})
+    kept = ("mean", "standard deviation", "twin", "of the training hearts' standard deviation [%]")
+    return {f"volume {key}" if key in kept[:2] else key: row[key] for key in kept if key in row}
+
+
+def _plain(name: str, folder: Path, result: Spread) -> dict[str, Any]:
+    return {"request": result.request, "name": name, "siblings": result.maps, "folder": str(folder),
+            "surfaces_mm": result.surfaces, "measurements": list(result.rows)}
+
+
+def _labels(record: Record | None) -> dict[str, int] | None:
+    """The values of the twin's tissues, which its siblings share, whatever their files can say."""
+    if record is None or record.twin is None:
+        return None
+    return {segment["tissue"]: segment["value"] for segment in record.twin["segments"] if segment["tissue"]}
+
+
+def _twin(record: Record | None) -> dict[str, float] | None:
+    if record is None or record.twin is None:
+        return None
+    return {**record.twin["features"],
+            **{f"{tissue} volume [ml]": ml for tissue, ml in record.twin["volumes_ml"].items()}}
+
+
+def _support(record: Record | None, anatomy: Anatomy) -> Support | None:
+    """The training cohort of the model that made them, where that model is installed."""
+    if record is None:
+        return None
+    try:
+        found = read_cohort(find_model(record.model["id"]).folder)
+    except ModelError:
+        return None
+    return found if found is not None and found.anatomy == anatomy.id else None
