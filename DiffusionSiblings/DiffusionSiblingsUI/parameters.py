@@ -15,7 +15,8 @@ class SiblingsParameters:
     region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.
     guide: whether the targets of the domains and `hold` guide the edit. hold: tissue IDs with commas, or "all". amount:
     of presets, in percent.
-    run: ID of the run that is shown; sibling: its number within the run.
+    run: ID of the run that is shown; sibling: its number within the run. cohort, reference: IDs of cohorts, "" for no
+    reference; across, up: the measurements of their plot.
     """
 
     twin: slicer.vtkMRMLSegmentationNode
@@ -42,3 +43,7 @@ class SiblingsParameters:
     amount: float = 20.0
     run: str = ""
     sibling: int = 0
+    cohort: str = ""
+    reference: str = ""
+    across: str = "LV volume [ml]"
+    up: str = "RV volume [ml]"

@@ -1,4 +1,4 @@
-"""Charts of a run: left against right ventricular volume, and how far each feature drifts from the twin.
+"""Charts of runs and cohorts: one measurement against another, and how far each feature drifts from the twin.
 
 Each function returns the nodes that it made, the chart last. Slicer's plot views have no names on their axes' ticks, so
 what a feature is called stands in the legend.
@@ -7,7 +7,8 @@ what a feature is called stands in the legend.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
@@ -25,30 +26,64 @@ LEGEND_SIZE = 14
 SPREAD = 0.6  # of the room between two features over which siblings are laid side by side
 
 
+@dataclass(frozen=True)
+class Look:
+    """How the points of a group are drawn. color: RGB 0..1. marker: as Slicer's plot series name it."""
+
+    color: tuple[float, float, float]
+    marker: str = "MarkerStyleCircle"
+    size: float = 9
+
+
+TWIN = Look(TWIN_COLOR, "MarkerStyleDiamond", 16)
+SHOWN = Look(TWIN_COLOR, "MarkerStyleCross", 16)
+
+
 def volume_chart(rows: Sequence[Row], title: str) -> list[Any]:
     """Left against right ventricular volume, a colour for each request, the twin as a large diamond."""
-    if not any(ACROSS in row and UP in row for row in rows):
-        return []
     twin = twin_of(rows)
-    groups = list(dict.fromkeys(str(row.get("edit", "")) for row in rows if row is not twin))
+    groups = ["twin" if row is twin else str(row.get("edit", "")) or "siblings" for row in rows]
+    looks = looks_of(group for group in groups if group != "twin")
+    return scatter_chart(rows, groups, {**looks, "twin": TWIN}, (ACROSS, UP), title, f"{title}: LV against RV volume")
+
+
+def looks_of(groups: Iterable[str]) -> dict[str, Look]:
+    """A look for each group, told apart by colour."""
+    return {group: Look(COLORS[number % len(COLORS)]) for number, group in enumerate(dict.fromkeys(groups))}
+
+
+def scatter_chart(rows: Sequence[Row], groups: Sequence[str], looks: Mapping[str, Look], axes: tuple[str, str],
+                  title: str, heading: str) -> list[Any]:
+    """One measurement against another, points of a row's group as its look says; [] if no row has both.
+
+    groups: of each row; drawn in the order of `looks`, those that come last above. axes: two columns of the rows. The
+    table that the points come from has the rows in their order, so that a point that is clicked tells its row.
+    """
+    across, up = axes
+    if not any(_is_number(row.get(across)) and _is_number(row.get(up)) for row in rows):
+        return []
     columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in rows]}
-    columns[ACROSS] = [_at(row, ACROSS) for row in rows]
-    names = {group: f"{UP}, {group}" for group in groups}
+    columns[across] = [_at(row, across) for row in rows]
+    names = {group: f"{up}, {group}" for group in looks if group in groups}
     for group, column in names.items():
-        columns[column] = [_at(r, UP) if r is not twin and str(r.get("edit", "")) == group else math.nan for r in rows]
-    if twin is not None:
-        columns["twin"] = [_at(row, UP) if row is twin else math.nan for row in rows]
-    table = table_of(columns, f"{title} volumes")
-    series = [_series(table, group or "siblings", ACROSS, column, COLORS[number % len(COLORS)], "MarkerStyleCircle", 9)
-              for number, (group, column) in enumerate(names.items())]
-    if twin is not None:
-        series.append(_series(table, "twin", ACROSS, "twin", TWIN_COLOR, "MarkerStyleDiamond", 16))
-    chart = _chart(series, f"{title}: LV against RV volume", ACROSS, UP)
+        columns[column] = [_at(row, up) if of == group else math.nan for row, of in zip(rows, groups, strict=True)]
+    table = table_of(columns, f"{title} points")
+    series = [_series(table, group, across, column, looks[group]) for group, column in names.items()]
+    chart = _chart(series, heading, across, up)
     chart.SetXAxisRangeAuto(False)
-    chart.SetXAxisRange(*_range([_at(row, ACROSS) for row in rows], 0.25))
+    chart.SetXAxisRange(*_range([_at(row, across) for row in rows], 0.25))
     chart.SetYAxisRangeAuto(False)
-    chart.SetYAxisRange(*_range([_at(row, UP) for row in rows], 0.1))
+    chart.SetYAxisRange(*_range([_at(row, up) for row in rows], 0.1))
     return [table, *series, chart]
+
+
+def mark_point(nodes: Sequence[Any], name: str, point: tuple[float, float]) -> list[Any]:
+    """Puts a cross on a point of a scatter chart -> the nodes of the chart with those of the cross."""
+    chart, across = nodes[-1], nodes[-1].GetXAxisTitle()
+    table = table_of({"map": [name], across: [point[0]], "shown": [point[1]]}, f"{chart.GetName()} shown")
+    series = _series(table, "shown", across, "shown", SHOWN)
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    return [*nodes[:-1], table, series, chart]
 
 
 def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
@@ -69,7 +104,8 @@ def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
     for feature in features:
         chamber, kind = str(FEATURE.sub(r"\g<name>", feature)).split(" ", 1)
         color = COLORS[chambers.index(chamber) % len(COLORS)]
-        series.append(_series(table, f"{chamber} {kind}", f"{feature} place", feature, color, MARKERS[kind], 9))
+        look = Look(color, MARKERS[kind])
+        series.append(_series(table, f"{chamber} {kind}", f"{feature} place", feature, look))
     each = len(features) // len(chambers)
     across = ", ".join(f"{n * each + 1}-{(n + 1) * each} {chamber}" for n, chamber in enumerate(chambers))
     chart = _chart(series, f"{title}: drift from the twin", f"Feature ({across})", "Difference to the twin [%]")
@@ -83,7 +119,7 @@ def show_chart(chart: Any) -> None:
     slicer.modules.plots.logic().ShowChartInLayout(chart)
 
 
-def _series(table: Any, name: str, across: str, up: str, color: Sequence[float], marker: str, size: float) -> Any:
+def _series(table: Any, name: str, across: str, up: str, look: Look) -> Any:
     """Points without lines between them: siblings have no order."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
     node.SetName(name)  # as the legend has it, even where another run has one of that name
@@ -94,15 +130,15 @@ def _series(table: Any, name: str, across: str, up: str, color: Sequence[float],
         node.SetLabelColumnName("map")
     node.SetPlotType(node.PlotTypeScatter)
     node.SetLineStyle(node.LineStyleNone)
-    node.SetMarkerStyle(getattr(node, marker))
-    node.SetMarkerSize(size)
-    node.SetColor(*color)
+    node.SetMarkerStyle(getattr(node, look.marker))
+    node.SetMarkerSize(look.size)
+    node.SetColor(*look.color)
     return node
 
 
 def _line(table: Any) -> Any:
     """The twin: a line at 0 %."""
-    node = _series(table, "twin", "place", "twin", TWIN_COLOR, "MarkerStyleNone", 1)
+    node = _series(table, "twin", "place", "twin", Look(TWIN_COLOR, "MarkerStyleNone", 1))
     node.SetLineStyle(node.LineStyleDash)
     node.SetLineWidth(1.5)
     return node
@@ -126,6 +162,10 @@ def _range(values: Sequence[float], above: float) -> tuple[float, float]:
     return min(known) - 0.1 * width, max(known) + above * width
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def _at(row: Row, column: str) -> float:
     value = row.get(column)
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    return float(value) if _is_number(value) else math.nan

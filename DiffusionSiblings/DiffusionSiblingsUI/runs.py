@@ -209,7 +209,7 @@ def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
 def _measurements(made: dict[str, list[Any]], rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any],
                   title: str) -> Steps:
     """Table and plots, a step each."""
-    made[TABLE].append(tables.metrics_table(rows, record, f"{title} metrics"))
+    made[TABLE].append((yield from tables.tabling(rows, record, f"{title} metrics")))
     yield
     for chart in (plots.volume_chart, plots.drift_chart):
         for node in chart(rows, title):
@@ -245,9 +245,9 @@ def _results_item(tree: Any, folder: int) -> int:
     return int(found)
 
 
-def _remove(tree: Any, folder: int, nodes: Sequence[Any]) -> None:
-    """Removes nodes with what only they use, then the folder; what the user has put into the folder stays there."""
-    scene = slicer.mrmlScene
+def remove_nodes(nodes: Sequence[Any]) -> None:
+    """Removes nodes with what only they use, and their items in the subject hierarchy."""
+    scene, tree = slicer.mrmlScene, hierarchy()
     for node in nodes:
         if not scene.IsNodePresent(node):
             continue
@@ -260,6 +260,11 @@ def _remove(tree: Any, folder: int, nodes: Sequence[Any]) -> None:
         for helper in helpers:
             if helper is not None and scene.IsNodePresent(helper):
                 scene.RemoveNode(helper)
+
+
+def _remove(tree: Any, folder: int, nodes: Sequence[Any]) -> None:
+    """Removes nodes, then the folder; what the user has put into the folder stays there."""
+    remove_nodes(nodes)
     for item in [tree.GetItemChildWithName(folder, RESULTS), folder] if folder else []:
         if item and not tree.GetNumberOfItemChildren(item):
             tree.RemoveItem(item)

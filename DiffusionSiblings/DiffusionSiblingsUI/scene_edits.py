@@ -78,9 +78,14 @@ def _recorded_twin(twin: Any, described: Mapping[str, Any]) -> Steps[Any]:
     if twin is None:
         raise InputError("The twin of the run is not in the scene", rule="the segmentation that was edited",
                          hint="load the scene with the twin, or undo its removal")
-    ids = twin.GetSegmentation().GetSegmentIDs()
+    return (yield from bridge.reading(twin, recorded_tissues(twin, described)))
+
+
+def recorded_tissues(node: Any, described: Mapping[str, Any]) -> dict[str, str | None]:
+    """Segment ID -> tissue ID of a twin or a sibling, as the record describes the twin."""
+    ids = node.GetSegmentation().GetSegmentIDs()
     tissues = {segment["value"]: segment["tissue"] for segment in described["segments"]}
-    return (yield from bridge.reading(twin, {ids[k]: tissues.get(k + 1) for k in range(len(ids))}))
+    return {ids[k]: tissues.get(k + 1) for k in range(len(ids))}
 
 
 def measuring(session: Any, nodes: Sequence[Any]) -> Steps[list[dict[str, Any]]]:

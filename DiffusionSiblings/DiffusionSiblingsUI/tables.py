@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ KIND = "siblingsKind"  # column property: "csv" (a column of metrics.csv), "whol
 IDENTIFIERS = ("seed", "k")  # as text: no quantities, and a seed has more digits than a double holds
 FEATURE = re.compile(r"^(?P<name>.+ (?:volume|major axis|minor axis)) \[(?P<unit>ml|mm)\]$")
 TARGET = re.compile(r" (?:asked|achieved)(?: \[[^\]]+\])?$|^targets ")
+BIAS = re.compile(r"^percentile of |^drift towards the mean|^outside the training range$|nearest training heart|"
+                  r"^training hearts ")
 UNIT = re.compile(r"\[(?P<unit>[^\]]+)\]$")
 
 
@@ -44,6 +46,11 @@ def target_names(columns: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda column: not column.startswith("targets "))
 
 
+def bias_names(columns: Iterable[str]) -> list[str]:
+    """The columns that say how a heart lies among those that the model was trained on."""
+    return [column for column in columns if BIAS.search(column)]
+
+
 def difference_name(feature: str) -> str:
     """The column of a feature's difference to the twin: "LV volume [ml]" -> "LV volume difference [%]"."""
     return UNIT.sub("", feature).strip() + DIFFERENCE
@@ -61,16 +68,31 @@ def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def metrics_table(rows: Sequence[Row], record: Mapping[str, Any] | None = None, name: str = "Metrics") -> Any:
-    """A new vtkMRMLTableNode: a row for each map, the twin first.
+    """`tabling`, all at once."""
+    steps = tabling(rows, record, name)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
+            name: str = "Metrics") -> Generator[None, None, Any]:
+    """A new vtkMRMLTableNode: a row for each map, the twin first; made in short steps, a column each.
 
     rows: of metrics.csv. record: Record.to_json(), which says how each check went; without it there are no checks.
     Differences are left out where there is no twin. Missing numbers are NaN.
     """
-    columns = [_column(column, [row.get(column) for row in rows]) for column in columns_of(rows)]
+    columns = []
+    for column in columns_of(rows):
+        columns.append(_column(column, [row.get(column) for row in rows]))
+        yield
     twin = twin_of(rows)
     for feature in feature_names(rows) if twin is not None else ():
         values = [difference(row.get(feature), twin.get(feature)) for row in rows]
         columns.append(_column(difference_name(feature), values, "difference"))
+        yield
     for check, words in _checks(rows, record or {}).items():
         columns.append(_column(check, words, "check"))
     return _node(columns, name)

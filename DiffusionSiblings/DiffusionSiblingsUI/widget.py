@@ -1,4 +1,4 @@
-"""The module's panel: its six parts under one roof, kept in step with the scene and the parameter node."""
+"""The module's panel: its seven parts under one roof, kept in step with the scene and the parameter node."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsUI.context import Context
+from DiffusionSiblingsUI.panels.cohort_panel import CohortPanel
 from DiffusionSiblingsUI.panels.edit_panel import EditPanel
 from DiffusionSiblingsUI.panels.guide_panel import GuidePanel
 from DiffusionSiblingsUI.panels.metrics_panel import MetricsPanel
@@ -20,7 +21,7 @@ from DiffusionSiblingsUI.panels.twin_panel import TwinPanel
 
 # Section of the .ui file -> what is in it, from top to bottom.
 SECTIONS = {"twin": TwinPanel, "model": ModelPanel, "guide": GuidePanel, "edit": EditPanel,
-            "siblings": SiblingsPanel, "metrics": MetricsPanel}
+            "siblings": SiblingsPanel, "metrics": MetricsPanel, "cohort": CohortPanel}
 
 
 class ModulePanel(VTKObservationMixin):

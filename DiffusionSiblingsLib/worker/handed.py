@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..anatomy import Anatomy
 from ..errors import SiblingsError
 from ..exchange import has_exchange, read_exchange
-from ..labelmap import LabelMap
-from ..labelmap_io import read_labelmap
+from ..files import atomic_path
+from ..labelmap import LabelMap, Segment
+from ..labelmap_io import known_labels, read_labelmap, write_labelmap
 from ..labelmap_io.tissues import check_tissues
 
 
@@ -21,6 +24,42 @@ def read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
     labelmap = read_exchange(path)
     check_tissues(labelmap, anatomy, Path("The segmentation"))
     return labelmap
+
+
+def described(labelmap: LabelMap, anatomy: Anatomy) -> LabelMap:
+    """The same label map; where its file has no name, colour or code for a tissue, the anatomy's."""
+    segments = []
+    for segment in labelmap.segments:
+        tissue = anatomy.tissue(segment.tissue) if segment.tissue else None
+        segments.append(segment if tissue is None else replace(
+            segment, name=segment.name or tissue.name, color=segment.color or tissue.color,
+            tags={**tissue.tags, **segment.tags}))
+    return replace(labelmap, segments=tuple(segments))
+
+
+def cohort_source(source: dict[str, Any], anatomy: Anatomy, folder: Path) -> Path:
+    """Where the members of a cohort lie: {"folder": PATH}, or {"maps": [STEM, ...], "record": {...}} handed over.
+
+    Maps handed over are written into `folder` as files in the anatomy's numbering, so that what the user corrected of
+    their tissues stays. record: of the run that made all of them, which says where their twin lies; None for others.
+    """
+    if source.get("folder"):
+        return Path(source["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    segments = tuple(Segment(tissue.label, tissue.name, tissue.id) for tissue in anatomy.tissues)
+    names = []
+    for stem in source["maps"]:
+        labelmap = read_exchange(stem)
+        known = known_labels(labelmap, anatomy)
+        path = write_labelmap(LabelMap(known, labelmap.affine, segments), folder / f"{Path(stem).name}.nrrd")
+        names.append(path.name)
+    if record := source.get("record"):
+        runs = [{**run, "siblings": [{**entry, "file": f"{Path(entry['file']).name.split('.')[0]}.nrrd"}
+                                     for entry in run["siblings"]]} for run in record["runs"]]
+        runs = [{**run, "siblings": [entry for entry in run["siblings"] if entry["file"] in names]} for run in runs]
+        with atomic_path(folder / "record.json") as temporary:
+            temporary.write_text(json.dumps({**record, "runs": runs}), encoding="utf-8")
+    return folder
 
 
 def moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:

@@ -35,12 +35,14 @@ from ..request import Request
 from ..result import Sibling
 from ..support import read_cohort
 from ..wishes import Wishes
-from . import memory
+from . import cohort_jobs, memory
 from .handed import moved, read_twin, size_of, stored
 from .progress import Costs, Course, Sampling, effort
 
 Watch = Callable[[Course], None]
-NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",)}
+NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",), "cohort": ("folder",),
+          "member": ("file", "out"), "compare": ("real", "synthetic", "out", "maps"),
+          "report": ("source", "out", "maps")}
 
 
 class Workshop:
@@ -56,7 +58,8 @@ class Workshop:
     def do(self, command: dict[str, Any], task: Any, watch: Watch) -> dict[str, Any]:
         """Does one command -> the values of its "done" event. Raises SiblingsError, or what went wrong."""
         jobs = {"hello": self.hello, "run": self.run, "replay": self.replay, "measure": self.measure,
-                "estimate": self.estimate}
+                "estimate": self.estimate, "cohort": cohort_jobs.open_cohort, "member": cohort_jobs.read_member,
+                "compare": cohort_jobs.compare, "report": cohort_jobs.report}
         job = jobs.get(command["command"])
         if job is None:
             raise InputError("The worker does not know this command", value=command["command"],
@@ -247,7 +250,7 @@ class Workshop:
             course.start("place", "Placing the twin in the model's frame", effort(shape))
             encoded = engine.twin(twin)
             course.start("measure", "Measuring the twin", effort(shape))
-            measured = Measured.of(encoded.twin.labelmap, encoded.twin.known, engine.anatomy)
+            measured = Measured.of(encoded.twin.labelmap, encoded.twin.known, engine.anatomy, engine.meter)
             course.finish()
             self._twin = (key, encoded, measured)
         course.drop("place")

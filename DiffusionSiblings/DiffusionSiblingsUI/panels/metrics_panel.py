@@ -9,14 +9,16 @@ import qt
 import slicer
 
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import plots, records, runs, tables
+from DiffusionSiblingsUI import records, runs, tables
 from DiffusionSiblingsUI.operation import Operation
 from DiffusionSiblingsUI.panels import result_table
+from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
 
-DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, EVERYTHING = range(6)
-GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Targets", "Everything")
+DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, BIAS, EVERYTHING = range(7)
+GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Targets",
+          "Against the training hearts", "Everything")
 TABLE = "Metrics table"
 VERDICT = "Replay"
 HEADS = {"map": "Sibling"}  # what the panel calls columns that have another name in the CSV file
@@ -31,7 +33,7 @@ class MetricsPanel:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._listed: Any = None
         self._verdicts: dict[str, list[dict[str, Any]]] = {}  # run id -> rows of its last replay
-        self._layout_before: int | None = None
+        self._beside = Beside()
         self._filling = False
         for group in GROUPS:
             self.ui.columnsCombo.addItem(group)
@@ -127,21 +129,12 @@ class MetricsPanel:
     def show_in_views(self, on: bool) -> None:
         """Shows the chosen plot or table beside the views, or gives the layout back."""
         run, _ = chosen(self.context)
-        manager = slicer.app.layoutManager()
         if not on:
-            if manager is not None and self._layout_before is not None:
-                manager.setLayout(self._layout_before)
-            self._layout_before = None
+            self._beside.leave()
             return
-        if manager is not None and self._layout_before is None:
-            self._layout_before = manager.layout
         chart = run.node.GetScene().GetNodeByID(str(self.ui.viewsCombo.currentData)) if run is not None else None
-        if chart is None:
-            return
-        if chart.IsA("vtkMRMLPlotChartNode"):
-            plots.show_chart(chart)
-        else:
-            _show_table(chart)
+        if chart is not None:
+            self._beside.show(chart)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -258,8 +251,11 @@ def columns_of_group(node: Any, group: int) -> list[str]:
     goals = tables.target_names(everything)
     if group == TARGETS and goals:
         return ["map", *goals]
+    bias = tables.bias_names(everything)
+    if group == BIAS and bias:
+        return ["map", *bias]
     if group == CHANGES:
-        taken = {*features, *differences, *checks, *goals}
+        taken = {*features, *differences, *checks, *goals, *bias}
         return [name for name in everything if name not in taken]
     return ["map", *features]
 
@@ -270,13 +266,3 @@ def _cell(name: str, value: Any) -> Cell:
     whole = name.startswith("voxels")
     signed = name.endswith(tables.DIFFERENCE)
     return result_table.number_cell(value, 0 if whole else 3 if "Dice" in name else 1, signed=signed)
-
-
-def _show_table(node: Any) -> None:
-    """Shows a table node in the layout's table view."""
-    selection = slicer.app.applicationLogic().GetSelectionNode()
-    manager = slicer.app.layoutManager()
-    if manager is not None:
-        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-    selection.SetActiveTableID(node.GetID())
-    slicer.app.applicationLogic().PropagateTableSelection()

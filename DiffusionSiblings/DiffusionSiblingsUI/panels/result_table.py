@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import qt
 
 BAD = "#c0392b"
+STEP = 100  # rows that are filled at once
 SCROLL_BAR = 24  # pixels for the horizontal scroll bar and the frame
 
 
@@ -33,18 +34,39 @@ def number_cell(value: Any, decimals: int, *, signed: bool = False) -> Cell:
 def fill(table: Any, heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, bold: int | None = None,
          most: int = 9) -> None:
     """Shows rows below heads. bold: a row in bold type, the twin's. most: rows that are seen without scrolling."""
+    for _ in filling(table, heads, rows, bold=bold, most=most):
+        pass
+
+
+def filling(table: Any, heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, bold: int | None = None,
+            most: int = 9) -> Generator[None, None, None]:
+    """`fill` in short steps, for tables of thousands of rows."""
     blocked = table.blockSignals(True)
     table.clear()
     table.setColumnCount(len(heads))
     table.setRowCount(len(rows))
     table.setHorizontalHeaderLabels(list(heads))
-    for row, cells in enumerate(rows):
-        for column, cell in enumerate(cells):
-            table.setItem(row, column, _item(cell, bold == row))
-    table.resizeColumnsToContents()
-    table.resizeRowsToContents()
     table.blockSignals(blocked)
-    heights = [table.rowHeight(row) for row in range(min(len(rows), most))]
+    for first in range(0, max(len(rows), 1), STEP):
+        blocked = table.blockSignals(True)
+        for row in range(first, min(first + STEP, len(rows))):
+            for column, cell in enumerate(rows[row]):
+                table.setItem(row, column, _item(cell, bold == row))
+        if not first:
+            _resize(table, len(rows), most)
+        table.blockSignals(blocked)
+        yield
+
+
+def _resize(table: Any, count: int, most: int) -> None:
+    """Columns as wide as what is in them so far, rows of one height."""
+    table.resizeColumnsToContents()
+    if count <= STEP:
+        table.resizeRowsToContents()
+    elif count:
+        table.resizeRowToContents(0)
+        table.verticalHeader().setDefaultSectionSize(table.rowHeight(0))
+    heights = [table.rowHeight(row) for row in range(min(count, most))]
     table.setFixedHeight(sum(heights) + max(heights, default=24) + SCROLL_BAR)
 
 

@@ -1,0 +1,161 @@
+"""What comparing two cohorts has found, in the scene: figures, where the report lies, and the occupancy differences.
+
+The differences are a volume with a diverging colour map, over the slices of what is shown. It holds one tissue's at a
+time; the others lie in files of the session and are gone when Slicer ends, the comparison and the volume are not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsUI import cohorts
+from DiffusionSiblingsUI import grid as grids
+
+MARK = "DiffusionSiblings.Comparison"  # attribute of the text node: what was compared
+TISSUE = "DiffusionSiblings.Tissue"  # attribute of the volume: whose difference it holds
+REAL, SYNTHETIC, VOLUME = (f"DiffusionSiblings.{role}" for role in ("real", "synthetic", "difference"))
+COLORS = "DiffusionSiblings occupancy difference"
+ANY = "any"  # all tissues together, as the worker names it
+# Blue where the reference has tissue more often, orange where the cohort has, as the report draws it.
+LESS, SAME, MORE = (0.0, 0.45, 0.70), (0.97, 0.97, 0.97), (0.84, 0.37, 0.0)
+STEPS = 255  # of the colour map; an odd number has a middle
+CLEAR = 0.02  # share of the scale about 0 that is see-through: tissue and image below stay visible
+OPACITY = 0.75
+
+
+@dataclass(frozen=True)
+class Results:
+    """One comparison: a view on `node`, the text node with its figures as `Comparison.to_json` gives them."""
+
+    node: Any
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """real, synthetic (name, size), figures, per_feature, checks, notes."""
+        return dict(json.loads(self.node.GetText()))
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """report: its page. tissues: ID or "any" -> file of the difference. affine: of the differences."""
+        return dict(json.loads(self.node.GetAttribute(MARK)))
+
+    @property
+    def report(self) -> Path:
+        """The page of the report."""
+        return Path(self.described["report"])
+
+    @property
+    def volume(self) -> Any:
+        """The vtkMRMLScalarVolumeNode of the difference, or None until it is made."""
+        return self.node.GetNodeReference(VOLUME)
+
+    def tissues(self) -> list[str]:
+        """The tissues whose differences can be shown: all, after loading a scene the one that was shown."""
+        there = [tissue for tissue, file in self.described["tissues"].items() if Path(file).is_file()]
+        kept = [str(self.volume.GetAttribute(TISSUE))] if self.volume is not None else []
+        return there or kept
+
+    def is_of(self, real: Any, synthetic: Any) -> bool:
+        """Whether it compares these two cohorts."""
+        ids = (self.node.GetAttribute(REAL), self.node.GetAttribute(SYNTHETIC))
+        return real is not None and synthetic is not None and ids == (real.id, synthetic.id)
+
+
+def find_results(real: Any, synthetic: Any) -> Results | None:
+    """The latest comparison of two cohorts in the scene, or None."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLTextNode")
+    found = [Results(node) for node in nodes if node.GetAttribute(MARK)]
+    return next((results for results in reversed(found) if results.is_of(real, synthetic)), None)
+
+
+def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any]) -> Results:
+    """Puts what the worker has found into the scene, in place of an earlier comparison of the same two."""
+    while (before := find_results(real, synthetic)) is not None:
+        cohorts.remove_nodes([node for node in (before.volume, before.node) if node is not None])
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{synthetic.title} against {real.title}")
+    node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
+    node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
+    node.SetText(json.dumps(found["comparison"], indent=1))
+    node.SetAttribute(MARK, json.dumps({key: found[key] for key in ("report", "tissues", "affine")}))
+    node.SetAttribute(REAL, real.id)
+    node.SetAttribute(SYNTHETIC, synthetic.id)
+    cohorts.file_away(node)
+    return Results(node)
+
+
+def difference_volume(results: Results, tissue: str = ANY) -> Any:
+    """The difference of a tissue as a volume node: one for each comparison, filled anew for another tissue."""
+    volume = results.volume
+    if volume is not None and volume.GetAttribute(TISSUE) == tissue:
+        return volume
+    described = results.described
+    try:
+        values = np.load(described["tissues"][tissue], allow_pickle=False)
+    except (KeyError, OSError, ValueError) as error:
+        raise InputError("The difference is no longer there", value=f"{tissue}: {error}",
+                         rule="the files of a comparison of this session", hint="compare the cohorts again") from error
+    if volume is None:
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{results.node.GetName()} difference")
+        volume.SetIJKToRASMatrix(grids.as_matrix(np.array(described["affine"])))
+        results.node.SetNodeReferenceID(VOLUME, volume.GetID())
+        cohorts.file_away(volume)
+    volume.SetAttribute(TISSUE, tissue)
+    slicer.util.updateVolumeFromArray(volume, values)
+    _look(volume, float(np.abs(values).max(initial=0.0)) or 1.0)
+    return volume
+
+
+def _look(volume: Any, most: float) -> None:
+    """Diverging colours, symmetrical about 0, and a legend."""
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_colors().GetID())
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(-most, most)
+    display.SetInterpolate(False)
+
+
+def _colors() -> Any:
+    """The colour map, made once a scene."""
+    node = next((n for n in slicer.util.getNodesByClass("vtkMRMLColorTableNode") if n.GetName() == COLORS), None)
+    if node is not None:
+        return node
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetName(COLORS)
+    node.SetTypeToUser()
+    node.SetNumberOfColors(STEPS)
+    for index in range(STEPS):
+        along = 2.0 * index / (STEPS - 1) - 1.0
+        end = MORE if along > 0 else LESS
+        color = [same + abs(along) * (far - same) for same, far in zip(SAME, end, strict=True)]
+        node.SetColor(index, f"{along:+.2f}", *color, 0.0 if abs(along) < CLEAR else 1.0)
+    slicer.mrmlScene.AddNode(node)
+    return node
+
+
+def lay_over(volume: Any) -> dict[str, Any]:
+    """Shows a volume over all slice views -> what they showed before, for `take_away`."""
+    before = {}
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        before[composite.GetID()] = (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity())
+        composite.SetForegroundVolumeID(volume.GetID())
+        composite.SetForegroundOpacity(OPACITY)
+    return before
+
+
+def take_away(before: Mapping[str, Any]) -> None:
+    """Gives the slice views back what they showed before `lay_over`."""
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if composite.GetID() in before:
+            identifier, opacity = before[composite.GetID()]
+            composite.SetForegroundVolumeID(identifier)
+            composite.SetForegroundOpacity(opacity)

@@ -1,0 +1,216 @@
+"""What the worker does for cohorts: list and measure one, read a member of it, compare two, write a report.
+
+Comparisons and reports import their parts when they are asked for: the worker starts without them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import Anatomy, load_anatomy
+from ..bias import Bias, BiasMeter, bias_columns
+from ..cohorts.members import Member, find_members
+from ..errors import InputError, SiblingsError
+from ..exchange import write_exchange
+from ..export.entries import Measured
+from ..geometry import CanonicalFrame
+from ..labelmap_io import known_labels, read_labelmap
+from ..registry import DEFAULT_MODEL, find_model
+from ..request import Request
+from ..support import read_cohort
+from .handed import cohort_source, described
+from .progress import Course
+
+if TYPE_CHECKING:
+    from ..cohorts import MeasuredCohort
+    from ..modelcard import ModelCard
+
+BATCH_S = 0.25  # s between two events with members: each is a step of the listener's event loop
+BATCH = 100  # members of one event at most
+SIDES = ("real", "synthetic")
+ANY = "any"  # in place of a tissue: all tissues together
+PAGE = "report.html"
+EMD_PAIRS = 10.0  # units of a pair with the exact earth mover's distance
+Row = dict[str, Any]
+
+
+def open_cohort(command: Row, task: Any, course: Course) -> Row:
+    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" as they come.
+
+    Members with an entry in a record are not measured again. Those that cannot be read are told in `failed`.
+    """
+    card = find_model(command.get("model", DEFAULT_MODEL))
+    anatomy = load_anatomy(card.anatomy)
+    members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
+    meter, failed = BiasMeter.of(read_cohort(card.folder), anatomy), []
+    course.plan("member", float(sum(member.entry is None for member in members)))
+    for number, member in enumerate(members):
+        task.check()
+        if member.entry is None:
+            course.start("member", f"Measuring {member.name} ({number + 1} of {len(members)})", 1)
+        try:
+            told.add({**member_row(member, anatomy, meter), "file": str(member.path.resolve())})
+        except SiblingsError as error:
+            failed.append(f"{member.name}: {error}")
+    told.flush()
+    course.finish()
+    if not told.count:
+        raise InputError("No member of the cohort can be read", value=failed[0] if failed else command["folder"],
+                         rule="label maps of a heart", hint="check the folder")
+    return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
+
+
+def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None) -> Row:
+    """A member's row of metrics.csv, of its record's entry where it has one. Raises InputError.
+
+    meter: of the training hearts, for members whose entry says nothing of them.
+    """
+    if member.entry is None:
+        labelmap = read_labelmap(member.path, anatomy)
+        return dict(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
+    try:
+        return _row_of_entry(member.name, member.entry, member.request or {}, meter)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("An entry of the record cannot be read", value=f"{member.name}: {error!r}",
+                         rule="features, volumes and checks of a sibling") from error
+
+
+def _row_of_entry(name: str, entry: Row, request: Row, meter: BiasMeter | None) -> Row:
+    asked = Request.from_json({key: value for key, value in request.items() if key in Request.__dataclass_fields__})
+    volumes = {f"{tissue} volume [ml]": value for tissue, value in entry["volumes_ml"].items()}
+    half, full, dice = entry["checks"]["half"], entry["checks"]["full"], entry.get("dice_to_twin") or {}
+    row = {"map": name, "edit": asked.describe(), "ratio": asked.psi, "seed": asked.seed, "k": entry["k"],
+           **entry["features"], **{key: value for key, value in volumes.items() if key not in entry["features"]},
+           "violations [%]": half["violation_percent"], "violations full resolution [%]": full["violation_percent"],
+           "failed checks": "; ".join(half["failed"])}
+    if entry.get("bias"):
+        row |= bias_columns(Bias.from_json(entry["bias"]))
+    elif meter is not None:
+        row |= bias_columns(meter.bias(entry["features"], entry["volumes_ml"]))
+    return {**row, "mean Dice to twin": float(np.mean(list(dice.values())))} if dice else row
+
+
+def read_member(command: Row, task: Any, course: Course) -> Row:
+    """One label map `file` as an exchange under the stem `out`, with the anatomy's names, colours and codes."""
+    anatomy = load_anatomy(command.get("anatomy", "heart"))
+    labelmap = described(read_labelmap(Path(command["file"]), anatomy), anatomy)
+    return {"stem": str(write_exchange(labelmap, command["out"]))}
+
+
+def compare(command: Row, task: Any, course: Course) -> Row:
+    """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
+
+    real, synthetic: as `handed.cohort_source` takes them. cache: a folder that keeps what was measured. `affine` of the
+    answer places the differences: over the twin where the synthetic cohort has one, else in the canonical frame.
+    """
+    from ..cohorts import compare_cohorts
+    from ..export.comparison import write_comparison
+
+    began, card = time.monotonic(), find_model(command.get("model", DEFAULT_MODEL))
+    anatomy, maps = load_anatomy(card.anatomy), Path(command["maps"])
+    sources = {side: cohort_source(command[side], anatomy, maps / side) for side in SIDES}
+    members = {side: find_members(sources[side], anatomy=anatomy) for side in SIDES}
+    count = sum(len(found) for found in members.values())
+    for kind, units in (("cohort", count), ("pairs", _pairs(count, command)), ("occupancy", count), ("report", 1)):
+        course.plan(kind, units)
+    real, synthetic = (_measured(side, members[side], command, card, task, course) for side in SIDES)
+    course.start("pairs", "Comparing the cohorts", _pairs(count, command))
+    found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")),
+                            progress=_advancing(task, course, _pairs(count, command)))
+    course.start("occupancy", "Where the cohorts differ", count)
+    tissues = _differences(real, synthetic, anatomy, maps, task, course)
+    course.start("report", "Writing the report", 1)
+    write_comparison(Path(command["out"]), found, real, synthetic)
+    course.finish()
+    return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
+            "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
+
+
+def report(command: Row, task: Any, course: Course) -> Row:
+    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`."""
+    from ..export.cohort_report import cohort_report
+
+    anatomy = load_anatomy(find_model(command.get("model", DEFAULT_MODEL)).anatomy)
+    course.plan("report", 1)
+    course.start("report", "Writing the report", 1)
+    source = cohort_source(command["source"], anatomy, Path(command["maps"]) / "source")
+    cohort_report(source, Path(command["out"]), question=command.get("question", ""))
+    course.finish()
+    return {"report": str(Path(command["out"]) / PAGE)}
+
+
+def _measured(side: str, members: list[Member], command: Row, card: ModelCard, task: Any,
+              course: Course) -> MeasuredCohort:
+    """One side of a comparison, measured in processes of its own."""
+    from ..cohorts import measure_cohort
+
+    name, count = str(command[side].get("name") or side), float(len(members))
+    course.start("cohort", f"Measuring {name}", count)
+    cache = Path(command["cache"]) if command.get("cache") else None
+    return measure_cohort(members, load_anatomy(card.anatomy), card.reference(), cache=cache, name=name,
+                          progress=_advancing(task, course, count))
+
+
+def _advancing(task: Any, course: Course, units: float) -> Callable[[int, int, str], None]:
+    """Takes the progress of a part of the library as that of what the course has started; ends it when cancelled."""
+    def advance(done: int, total: int, what: str) -> None:
+        task.check()
+        course.advance(units * done / max(total, 1))
+
+    return advance
+
+
+def _pairs(count: int, command: Row) -> float:
+    """Units of comparing so many members with each other."""
+    return count * count / 2 * (EMD_PAIRS if command.get("emd") else 1.0)
+
+
+def _differences(real: MeasuredCohort, synthetic: MeasuredCohort, anatomy: Anatomy, folder: Path, task: Any,
+                 course: Course) -> dict[str, str]:
+    """Synthetic minus real occupancy of each tissue, and of any, as (D, H, W) float32 .npy -> tissue ID: file."""
+    from ..metrics.occupancy import Occupancy, difference
+
+    counted = {}
+    for side, cohort in (("real", real), ("synthetic", synthetic)):
+        counted[side] = Occupancy.empty(anatomy)
+        for index in range(len(cohort)):
+            task.check()
+            counted[side].add(cohort.labels(index))
+            course.advance(index + 1 + (len(real) if side == "synthetic" else 0))
+    files = {}
+    for tissue in (ANY, *anatomy.ids):
+        found = difference(counted["real"], counted["synthetic"], None if tissue == ANY else tissue)
+        np.save(folder / f"difference_{tissue}.npy", np.ascontiguousarray(found, dtype=np.float32))
+        files[tissue] = str(folder / f"difference_{tissue}.npy")
+    return files
+
+
+def _place(members: list[Member], anatomy: Anatomy) -> npt.NDArray[np.float64]:
+    """(4, 4) canonical voxel IJK -> RAS mm where all members have one twin; else -> canonical mm."""
+    affine, places = CanonicalFrame.of(anatomy).affine, {member.canonical_to_ras for member in members}
+    place = next(iter(places)) if len(places) == 1 else None
+    return affine if place is None else np.array(place) @ affine
+
+
+class _Batches:
+    """Tells members a few at a time: an event for each would keep the listener busy, one for all would come late."""
+
+    def __init__(self, task: Any) -> None:
+        self._task, self._rows, self._since, self.count = task, [], time.monotonic(), 0
+
+    def add(self, row: Row) -> None:
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) >= BATCH or time.monotonic() - self._since > BATCH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._task.emit("members", rows=self._rows)
+        self._rows, self._since = [], time.monotonic()
