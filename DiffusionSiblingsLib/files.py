@@ -38,7 +38,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _replace(temporary, target)
+        move_over(temporary, target)
     except OSError as error:
         raise output_error(target, error) from error
     finally:
@@ -63,8 +63,11 @@ def output_error(path: Path, error: OSError) -> OutputError:
     )
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    """Put `temporary` in the place of `target`; a folder that is in the way is kept until the new one is there."""
+def move_over(temporary: Path, target: Path) -> None:
+    """Put `temporary` in the place of `target`; a folder that is in the way is kept until the new one is there.
+
+    Both lie on one disk. Raises OSError.
+    """
     if not (temporary.is_dir() and target.is_dir()):
         temporary.replace(target)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import platform
@@ -46,6 +47,12 @@ class Record:
         """Writes the record atomically as UTF-8 JSON."""
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def new_record(model: dict[str, Any], compute: dict[str, Any]) -> Record:
+    """An empty record. model: id, version, sha256. compute: device, name, dtype, threads."""
+    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return Record(model=model, compute={**compute, "software": software()}, created=created)
 
 
 def read_record(path: Path) -> Record:

@@ -13,6 +13,7 @@ from ..region import parse_box
 from ..registry import find_model
 from ..request import Request
 from ..wishes import Wishes, names_of
+from .batch_options import batch_settings
 
 GUIDED_RATIO = 0.6  # of `siblings guide` with a twin: room for the targets, and still a sibling
 DRAWN_ANEW = 1.0
@@ -80,8 +81,8 @@ def _run(arguments: argparse.Namespace, requests: list[Request], wishes: Wishes 
 
     labels = parse_labels(arguments.labels) if getattr(arguments, "labels", None) else None
     return run_requests(requests, getattr(arguments, "twin", None), arguments.out, labels=labels,
-                        model=arguments.model, device=arguments.device, format_name=arguments.format,
-                        replace_run=arguments.replace, as_json=arguments.json, wishes=wishes)
+                        model=arguments.model, device=arguments.device, format=arguments.format,
+                        replace=arguments.replace, as_json=arguments.json, wishes=wishes, **batch_settings(arguments))
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -94,4 +95,4 @@ def demo(arguments: argparse.Namespace) -> int:
     inpainted = [Request("inpaint", tissues=(tissue,), ratio=1.0, seed=arguments.seed) for tissue in ("LV", "RV")]
     labels = parse_labels(arguments.labels) if arguments.labels else None
     return run_requests([*perturbed, *inpainted], twin, arguments.out, labels=labels, device=arguments.device,
-                        replace_run=True, as_json=arguments.json)
+                        replace=True, as_json=arguments.json)

@@ -26,7 +26,8 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
     encoded = _open_twin(engine, record.twin, twin)
     folder = None
     if out is not None:
-        folder = RunFolder(out, new_record(engine), engine.anatomy, "same", encoded.twin if encoded else None)
+        folder = RunFolder(out, new_record(engine), engine.anatomy, "same", encoded.twin if encoded else None,
+                           meter=engine.meter)
         folder.begin()
     rows = []
     for run in record.runs:

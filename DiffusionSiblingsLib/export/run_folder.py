@@ -3,108 +3,264 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy
+from ..bias import BiasMeter
 from ..errors import OutputError
 from ..files import output_error
-from ..labelmap_io import suffix_for, write_labelmap
+from ..finish import canonical_labelmap
+from ..geometry import CanonicalFrame, resample_to_canonical
+from ..labelmap_io import known_labels, read_labelmap
 from ..record import Record
 from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
-from .entries import Measured, describe_twin, run_entry, sibling_entry, sibling_row, twin_row
+from .entries import Measured, describe_twin, run_entry, twin_row
+from .parts import PARTS, Part, Parts
 from .picture import Panel, overview
+from .streamed import write_json
 from .tables import write_metrics_csv
-from .targets import twin_columns
 
-RECORD_NAME = "record.json"
+RECORD_NAME, METRICS_NAME, OVERVIEW_NAME = "record.json", "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
+TOLD = 40  # rows that are kept to be shown when the folder is finished
+SHARE = 0.02  # of the time that goes into writing record and metrics anew while the run is under way
+_OWN = re.compile(r"sibling_\d+\..+")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A sibling that has its place: sibling k of request `run` is sibling_<number> of the folder."""
+
+    number: int
+    run: int
+    k: int
+    file: str
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return self.file.split(".")[0]
 
 
 @dataclass
 class RunFolder:
-    """out: the folder. format: of the siblings ("same" or a suffix). rows: of metrics.csv, the twin first."""
+    """out: the folder. format: of the siblings ("same" or a suffix). meter: the model's, for the bias of the twin.
+
+    Of each sibling no more than its place is kept in memory; what the record and the table say of it lies in its part.
+    """
 
     out: Path
     record: Record
     anatomy: Anatomy
     format: str = "same"
     twin: Twin | None = None
-    rows: list[dict[str, object]] = field(default_factory=list)
-    panels: list[Panel] = field(default_factory=list)
+    meter: BiasMeter | None = None
+    placed: dict[int, Placed] = field(default_factory=dict)  # number -> where
+    rejected: dict[int, list[int]] = field(default_factory=dict)  # run -> k of siblings that a gate set aside
+    told: list[str] = field(default_factory=list)  # "sibling_0003: RV mass ...", what a person should look at
+
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.out)
+        self._twin_row: dict[str, object] | None = None
+        self._kept: Sequence[dict[str, object]] | None = None
+        self._canonical: dict[int, npt.NDArray[np.uint8]] = {}  # of the first siblings, as far as they came this way
+        self._written, self._cost = 0.0, 0.0
 
     @property
     def record_path(self) -> Path:
         """Where the record lies."""
         return self.out / RECORD_NAME
 
+    @property
+    def rows(self) -> Sequence[dict[str, object]]:
+        """Rows of metrics.csv, the twin first, read as they are walked; after `finish` the first TOLD of them."""
+        return self._kept if self._kept is not None else _Rows(self)
+
     def begin(self, *, replace: bool = False) -> None:
         """Makes the folder, measures the twin, writes a first record. Raises OutputError over another run's files."""
         clear_folder(self.out, replace=replace)
-        if self.twin is not None:
-            measured = Measured.of(self.twin.labelmap, self.twin.known, self.anatomy)
-            self.record.twin = describe_twin(self.twin, measured)
-            self.rows.append(twin_row(measured))
-        self.record.write(self.record_path)
+        self.go_on()
 
-    def begin_request(self, request: Request, warnings: tuple[str, ...] = ()) -> None:
-        """Opens an entry for the siblings of one request. warnings: what was said of its targets beforehand."""
+    def go_on(self) -> None:
+        """The same over a folder whose parts are to be kept."""
+        self.parts.folder.mkdir(parents=True, exist_ok=True)
+        if self.twin is not None:
+            measured = Measured.of(self.twin.labelmap, self.twin.known, self.anatomy, self.meter)
+            self.record.twin = describe_twin(self.twin, measured)
+            self._twin_row = twin_row(measured)
+        self.checkpoint(always=True)
+
+    def begin_request(self, request: Request, warnings: tuple[str, ...] = ()) -> int:
+        """Opens an entry for the siblings of one request -> its number. warnings: what was said of its targets."""
         self.record.runs.append(run_entry(request, warnings))
+        return len(self.record.runs) - 1
 
     def add(self, sibling: Sibling) -> Path:
-        """Writes a sibling of the latest request, then the record -> the sibling's file."""
-        number = sum(len(run["siblings"]) for run in self.record.runs)
-        path = self.out / f"sibling_{number:04d}.{suffix_for(sibling.labelmap, self.format)}"
-        write_labelmap(sibling.labelmap, path, self.format)
-        self.record.runs[-1]["siblings"].append(sibling_entry(path.name, sibling))
-        self.record.write(self.record_path)
-        name = path.name.split(".")[0]
-        self.rows.append(sibling_row(name, sibling))
-        if self.twin is not None:
-            self.rows[0] = {**self.rows[0], **twin_columns(sibling.guidance)}
-        if len(self.panels) < PICTURED:
-            request = sibling.request  # a picture's column is narrow: the terms of a control stand in the footnotes
-            guided = ", guided" if request.control is not None else ""
-            note = f"{replace(request, control=None).describe()}{guided}, k {sibling.k}"
-            self.panels.append(Panel(name.replace("_", " "), sibling.canonical, note))
-        return path
+        """Writes the next sibling of the latest request, then the record -> the sibling's file."""
+        part = Part.of(len(self.record.runs) - 1, sibling, self.format)
+        self.parts.write(part, sibling, self.format)
+        number = len(self.placed)
+        self.place(number, part)
+        self.picture(number, sibling)
+        self.checkpoint()
+        return self.out / self.placed[number].file
+
+    def place(self, number: int, part: Part) -> bool:
+        """Gives a part its place as sibling `number` -> False where its label map is gone, and with it the part."""
+        file = f"sibling_{number:04d}.{part.suffix}"
+        if not self.parts.place(part, self.out / file):
+            self.parts.forget(part.run, part.k)
+            return False
+        self.placed[number] = Placed(number, part.run, part.k, file)
+        if self._twin_row is not None:
+            self._twin_row |= part.twin
+        self.told += [f"{self.placed[number].name}: {words}" for words in part.told]
+        return True
+
+    def has(self, run: int, k: int, number: int, suffix: str) -> bool:
+        """Whether the label map of a part is there, in its place or on the way."""
+        return self.parts.map_of(run, k, suffix).exists() or (self.out / f"sibling_{number:04d}.{suffix}").exists()
+
+    def set_aside(self, part: Part) -> None:
+        """Notes a part that a gate rejected."""
+        self.rejected.setdefault(part.run, []).append(part.k)
+
+    def picture(self, number: int, sibling: Sibling) -> None:
+        """Keeps a sibling that is at hand for the overview, which else reads it from its file."""
+        if number < PICTURED:
+            self._canonical[number] = sibling.canonical
+
+    def checkpoint(self, *, always: bool = False) -> None:
+        """Writes the record and the metrics as they stand, unless that takes too much of the time (always: anyhow)."""
+        began = time.monotonic()
+        if not always and began - self._written < self._cost / SHARE:
+            return
+        self._write_record()
+        if self.placed:
+            write_metrics_csv(self.out / METRICS_NAME, self.rows)
+        self._written = time.monotonic()
+        self._cost = self._written - began
 
     def finish(self, *, complete: bool, region: npt.NDArray[np.bool_] | None = None, title: str = "",
                notes: tuple[str, ...] = ()) -> None:
         """Writes the metrics, the overview and the closing record; also after a run that was stopped early."""
-        write_metrics_csv(self.out / "metrics.csv", self.rows)
-        made = len(self.rows) - (self.twin is not None)
-        if made > len(self.panels):
-            notes = (*notes, f"The first {len(self.panels)} of {made} siblings")
-        if self.panels:
+        write_metrics_csv(self.out / METRICS_NAME, self.rows)
+        if len(self.placed) > PICTURED:
+            notes = (*notes, f"The first {PICTURED} of {len(self.placed)} siblings")
+        if panels := [self._panel(self.placed[number]) for number in sorted(self.placed)[:PICTURED]]:
             twin = self.twin.canonical.labels if self.twin is not None else None
-            overview(self.out / "overview.png", twin, self.panels, self.anatomy, region=region, title=title,
-                     notes=notes)
+            overview(self.out / OVERVIEW_NAME, twin, panels, self.anatomy, region=region, title=title, notes=notes)
         self.record.complete = complete
-        self.record.write(self.record_path)
+        self._write_record()
+        self._kept = list(islice(self.rows, TOLD + 1))
+        self.parts.remove()
+
+    def _write_record(self) -> None:
+        """The record with the entries of its siblings, which are read from their parts one by one."""
+        values, lists = self.record.to_json(), dict[str, Iterator[dict[str, Any]]]()
+        values["runs"] = [dict(run) for run in values["runs"]]
+        for number, run in enumerate(values["runs"]):
+            run["siblings"] = f"\0 siblings of {number}"  # NUL: no text of a user's can hold it
+            lists[run["siblings"]] = self._entries(number)
+            if number in self.rejected:
+                run["rejected"] = f"\0 rejected of {number}"
+                lists[run["rejected"]] = self._set_aside(number)
+        write_json(self.record_path, values, lists)
+
+    def _entries(self, run: int) -> Iterator[dict[str, Any]]:
+        for number in sorted(self.placed):
+            at = self.placed[number]
+            if at.run == run:
+                yield {**self.parts.read(at.run, at.k).entry, "file": at.file}
+
+    def _set_aside(self, run: int) -> Iterator[dict[str, Any]]:
+        for k in sorted(self.rejected[run]):
+            part = self.parts.read(run, k)
+            yield {**part.entry, "file": None, "rejected": list(part.rejected or ())}
+
+    def _panel(self, at: Placed) -> Panel:
+        """A sibling's column in the overview; it is narrow: the terms of a control stand in the footnotes."""
+        request = Request.from_json(self.record.runs[at.run]["request"])
+        guided = ", guided" if request.control is not None else ""
+        canonical = self._canonical.get(at.number)
+        if canonical is None:
+            canonical = self._read_canonical(self.out / at.file)
+        return Panel(at.name.replace("_", " "), canonical, f"{replace(request, control=None).describe()}{guided}, "
+                     f"k {at.k}")
+
+    def _read_canonical(self, path: Path) -> npt.NDArray[np.uint8]:
+        """(128, 128, 128) uint8 of a sibling's file, whose values mean what they mean in the twin."""
+        empty = np.zeros(CanonicalFrame.of(self.anatomy).shape, dtype=np.uint8)
+        template = self.twin.labelmap if self.twin is not None else canonical_labelmap(empty, self.anatomy)
+        named = {tissue: values[0] for tissue, values in template.tissues.items()}
+        voxels = read_labelmap(path, self.anatomy, named).labels
+        known = known_labels(template.with_labels(voxels), self.anatomy)
+        if self.twin is None:
+            return known
+        return resample_to_canonical(known, template.affine, self.twin.canonical.to_world, self.twin.frame)
+
+
+class _Rows(Sequence[dict[str, object]]):
+    """The rows of a folder, each read from its part when it is asked for."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._first = [folder._twin_row] if folder._twin_row is not None else []
+        self._numbers = sorted(folder.placed)
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, object]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, object]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, object] | list[dict[str, object]]:
+        if isinstance(index, slice):
+            return [self[n] for n in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        if index < len(self._first):
+            return dict(self._first[index])
+        at = self._folder.placed[self._numbers[index - len(self._first)]]
+        return {**self._folder.parts.read(at.run, at.k).row, "map": at.name}
+
+
+def check_folder(out: Path, *, replace: bool) -> None:
+    """Raises OutputError where a folder holds another run and that is not to be replaced."""
+    if (out / RECORD_NAME).exists() and not replace:
+        raise OutputError("The folder holds another run", value=out, rule="one folder for each run",
+                          hint="choose another --out, give --replace to lose the run that is there, or go on with it "
+                               "by --resume")
 
 
 def clear_folder(out: Path, *, replace: bool) -> None:
     """Makes `out` ready. A folder with another run is left alone, or with `replace` that run's own files go."""
     record = out / RECORD_NAME
+    check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not record.exists():
             return
-        if not replace:
-            raise OutputError("The folder holds another run", value=out, rule="one folder for each run",
-                              hint="choose another --out, or give --replace to lose the run that is there")
         try:
             runs = json.loads(record.read_text(encoding="utf-8")).get("runs", [])
             names = [Path(s["file"]).name for run in runs for s in run["siblings"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             names = []
-        for name in [*names, "metrics.csv", "overview.png", RECORD_NAME]:
+        if (out / PARTS).exists():  # a run that was killed: siblings may be there that its record does not have yet
+            names += [path.name for path in out.iterdir() if _OWN.fullmatch(path.name)]
+        Parts(out).remove()
+        for name in [*dict.fromkeys(names), METRICS_NAME, OVERVIEW_NAME, RECORD_NAME]:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise output_error(out, error) from error

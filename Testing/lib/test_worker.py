@@ -85,9 +85,9 @@ def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Worksh
             assert np.array_equal(handed.labels, sibling.labelmap.labels)
             assert handed.labels.dtype == HEART.labels.dtype
             assert handed.segments == HEART.segments
-    assert result["rows"] == folder.rows
-    folder.record.complete = True
-    assert lasting(result["record"]) == lasting(folder.record.to_json())
+    assert result["rows"] == list(folder.rows)
+    folder.finish(complete=True)
+    assert lasting(result["record"]) == lasting(json.loads(folder.record_path.read_text()))
     assert [(event["request"], event["k"]) for event in heard.of("sibling")] == [(0, 0), (0, 1), (1, 0)]
     assert [event["row"] for event in heard.of("twin") + heard.of("sibling")] == result["rows"]
     json.dumps(result, allow_nan=False)
