@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS = 90  # places along each axis where a density is drawn
+MANY = 200  # points
 SHARES = (0.9, 0.5)  # of the reference cohort inside its contours
 
 
@@ -126,17 +127,19 @@ def _scatter_points(axes: Axes, reference: Group | None, groups: Sequence[Group]
     if reference is not None:
         points = reference.pair(x, y)
         _density(axes, points)
-        axes.scatter(points[0], points[1], s=11, facecolors="white", edgecolors=REFERENCE, linewidths=0.8, zorder=3,
-                     label=reference.title, alpha=_opacity(points.shape[1]))
+        many = points.shape[1] > MANY  # then the density speaks, and points only tell of those outside of it
+        axes.scatter(points[0], points[1], s=5 if many else 11, facecolors="white", edgecolors=REFERENCE, zorder=3,
+                     linewidths=0.5 if many else 0.8, label=reference.title, alpha=0.45 if many else 0.8)
     for place, group in enumerate(groups):
         points = group.pair(x, y)
         marker, color = MARKERS[place % len(MARKERS)], SERIES[place % len(SERIES)]
-        axes.scatter(points[0], points[1], s=15, marker=marker, color=color, zorder=4, linewidths=0,
-                     alpha=_opacity(points.shape[1]), label=group.title)
+        axes.scatter(points[0], points[1], s=22 if points.shape[1] <= MANY else 13, marker=marker, facecolors=color,
+                     edgecolors="white", linewidths=0.4, zorder=4, alpha=_opacity(points.shape[1]), label=group.title)
 
 
 def _opacity(count: int) -> float:
-    return float(np.clip(1.15 - 0.12 * np.log2(max(count, 1) / 16 + 1), 0.35, 0.9))
+    """Less for more points, so that heaps show."""
+    return float(np.clip(1.15 - 0.12 * np.log2(max(count, 1) / 16 + 1), 0.4, 0.9))
 
 
 def _density(axes: Axes, points: Values) -> None:

@@ -24,6 +24,7 @@ HALF = 0.5  # where a tissue's outline is drawn: half of the cohort has it there
 SCALE = 2.0  # pixels of a slice per voxel
 WIDTH, TOP_ROW, TISSUE_ROW = 900, 340, 170
 NOWHERE = "#F1F2F4"  # where neither cohort has tissue: not the white of no difference
+NEVER = 0.004  # less is the blur of a mean, or one map in several hundred
 BAR_MM = 20
 
 
@@ -124,7 +125,8 @@ def _on_plane(reference: Probabilities, cohort: Probabilities, tissue: str | Non
     points = view.grid(SCALE)
     shares = [ndimage.map_coordinates(part.probability(tissue), points, order=1, cval=0.0, output=np.float32)
               for part in (reference, cohort)]
-    return np.ma.masked_where((shares[0] == 0) & (shares[1] == 0), shares[1] - shares[0]), shares[0]
+    nowhere = (shares[0] < NEVER) & (shares[1] < NEVER)
+    return np.ma.masked_where(nowhere, shares[1] - shares[0]), shares[0]
 
 
 def _bound(differences: list[Any]) -> float:

@@ -1,0 +1,188 @@
+"""What a report says of one cohort: its run, its bias against the training hearts, what was repaired and rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..bias import Bias, BiasMeter
+from ..errors import SiblingsError
+from ..record import Record
+from ..request import Request
+from ..support import Support, read_cohort
+from .report_files import record_of
+
+if TYPE_CHECKING:
+    from ..cohorts.measured import MeasuredCohort
+    from ..modelcard import ModelCard
+
+Z = 1.959964  # of 95 %
+
+
+@dataclass(frozen=True)
+class CohortFacts:
+    """A measured cohort and what is known of where it comes from.
+
+    record: of the run that made it, None for any other folder. entries: of each member, in the cohort's order, {} where
+    the record has none. support: measurements of the training hearts; meter: bias against them; None where the model
+    ships none.
+    """
+
+    cohort: MeasuredCohort
+    card: ModelCard
+    record: Record | None = None
+    entries: tuple[Mapping[str, Any], ...] = ()
+    support: Support | None = None
+    meter: BiasMeter | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, cohort: MeasuredCohort, card: ModelCard) -> CohortFacts:
+        """Collects them. Raises ModelError for a damaged cohort.json of the model."""
+        folders = {path.resolve().parent for path in cohort.paths}
+        record = record_of(folders.pop()) if len(folders) == 1 else None
+        listed = {entry["file"]: entry for run in (record.runs if record else ()) for entry in run["siblings"]}
+        support = read_cohort(card.folder)
+        meter = BiasMeter.of(support, cohort.anatomy)
+        if meter is not None and record is not None and record.twin is not None:
+            meter = meter.against(record.twin["features"], record.twin["volumes_ml"])
+        return cls(cohort, card, record, tuple(listed.get(path.name, {}) for path in cohort.paths), support, meter)
+
+    @property
+    def twin(self) -> Mapping[str, Any] | None:
+        """The record's entry of the twin, None for hearts without one."""
+        return self.record.twin if self.record is not None else None
+
+    @property
+    def kind(self) -> str:
+        """What the members are called: "siblings", "generated hearts" or "label maps"."""
+        if self.record is None:
+            return "label maps"
+        return "siblings" if self.twin is not None else "generated hearts"
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """One row for each request of the run: the edit, how many, seed, steps."""
+        rows = []
+        for run in self.record.runs if self.record is not None else ():
+            asked = run["request"]
+            try:
+                edit = Request.from_json(asked).describe()
+            except SiblingsError:
+                edit = str(asked.get("edit", "?"))
+            rows.append({"Edit": edit, "Made": len(run["siblings"]), "Asked for": asked.get("count"),
+                         "Rejected": len(run.get("rejected", ())), "Seed": asked.get("seed"),
+                         "Steps": asked.get("steps"), "Repair": "yes" if asked.get("repair", True) else "no"})
+        return rows
+
+    @property
+    def rejected(self) -> list[Mapping[str, Any]]:
+        """The entries of what a gate set aside."""
+        return [entry for run in (self.record.runs if self.record else ()) for entry in run.get("rejected", ())]
+
+    @property
+    def gated(self) -> bool:
+        """True where a gate looked at the members."""
+        return bool(self.rejected) or any("gate" in entry for entry in self.entries)
+
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why members were rejected, by the gate's check, the most frequent first."""
+        counted: Counter[str] = Counter()
+        for entry in self.rejected:
+            counted.update(entry.get("gate", {}).get("failed") or entry.get("rejected") or ["?"])
+        return counted.most_common()
+
+    def acceptance(self) -> tuple[float, float, float]:
+        """Accepted of all that were drawn, 0..1, and the 95 % interval of that rate."""
+        accepted = len(self.cohort)
+        return share_of(accepted, accepted + len(self.rejected))
+
+    def repaired(self) -> tuple[int, int] | None:
+        """(members that failed a check before repair, members with repaired voxels), None without a record."""
+        known = [entry for entry in self.entries if entry.get("raw_checks")]
+        if not known:
+            return None
+        failed = sum(bool(entry["raw_checks"]["half"]["failed"]) for entry in known)
+        return failed, sum(bool(entry.get("repair") and entry["repair"].get("changed_voxels", 0)) for entry in known)
+
+    @cached_property
+    def biases(self) -> tuple[Bias, ...]:
+        """The bias of every member, none where the model ships no measurements of its training hearts."""
+        if self.meter is None:
+            return ()
+        return tuple(self.meter.bias(*measured) for measured in self._measured())
+
+    def _measured(self) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+        cohort = self.cohort
+        for features, volumes in zip(cohort.features, cohort.volumes, strict=True):
+            yield (dict(zip(cohort.feature_names, map(float, features), strict=True)),
+                   dict(zip(cohort.anatomy.ids, map(float, volumes), strict=True)))
+
+
+def share_of(count: int, total: int) -> tuple[float, float, float]:
+    """A share, and its 95 % interval by Wilson's score, which holds near 0 and 1 and for few; (nan, 0, 1) of none."""
+    if not total:
+        return float("nan"), 0.0, 1.0
+    share, square = count / total, Z * Z / total
+    middle = (share + square / 2) / (1 + square)
+    half = Z * np.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
+    return share, max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:
+    """One row for each measurement: where the cohort lies among the training hearts."""
+    if facts.meter is None or not facts.biases:
+        return []
+    rows = []
+    for column in facts.meter.columns:
+        training = facts.meter.rows[:, facts.meter.columns.index(column)]
+        ours = facts.cohort.column(column)
+        percentiles = np.array([bias.percentiles[column] for bias in facts.biases])
+        outside = sum(column in bias.outside for bias in facts.biases)
+        drift = [bias.drift[column] for bias in facts.biases if column in bias.drift]
+        rows.append({"measurement": column, "training median": float(np.median(training)),
+                     "training 5 %": float(np.percentile(training, 5)),
+                     "training 95 %": float(np.percentile(training, 95)), "median": float(np.median(ours)),
+                     "5 %": float(np.percentile(ours, 5)), "95 %": float(np.percentile(ours, 95)),
+                     "median percentile": float(np.median(percentiles)), "outside": outside,
+                     "twin": _twin_value(facts, column),
+                     "median drift [%]": 100.0 * float(np.median(drift)) if drift else None})
+    return rows
+
+
+def _twin_value(facts: CohortFacts, column: str) -> float | None:
+    if facts.twin is None:
+        return None
+    volumes = {f"{tissue} volume [ml]": ml for tissue, ml in facts.twin["volumes_ml"].items()}
+    value = {**volumes, **facts.twin["features"]}.get(column)
+    return None if value is None else float(value)
+
+
+def ordinary_to_unusual(cohort: MeasuredCohort, count: int) -> list[int]:
+    """Indices of `count` members, evenly spaced from the one nearest to the cohort's mean to the farthest from it.
+
+    Distances are in standard deviations of the cohort, over all measurements: a rule, so that nobody picks the best.
+    """
+    spread = np.maximum(cohort.features.std(axis=0), 1e-9)
+    distances = np.sqrt(np.square((cohort.features - cohort.features.mean(axis=0)) / spread).mean(axis=1))
+    order = np.argsort(distances, kind="stable")
+    places = np.unique(np.round(np.linspace(0, len(order) - 1, min(count, len(order)))).astype(int))
+    return [int(index) for index in order[places]]
+
+
+def flagged(facts: CohortFacts, most: int) -> Sequence[dict[str, str]]:
+    """Members that a person should look at: outside the training range, or suspiciously near to a training heart."""
+    rows = []
+    for name, bias in zip(facts.cohort.members, facts.biases, strict=False):
+        words = []
+        if bias.suspicious:
+            words.append(f"suspiciously near to a training heart ({bias.nearest:.2f} sd)")
+        if bias.outside:
+            words.append("outside the training range: " + ", ".join(bias.outside))
+        if words:
+            rows.append({"Map": name, "Why": "; ".join(words)})
+    return rows[:most]
