@@ -29,6 +29,7 @@ class CohortPlot:
     rows: list[Row] = field(default_factory=list)
     sizes: tuple[int, int] = (0, 0)
     axes: tuple[str, str] = ("", "")
+    _marked: int | None = None
 
     @property
     def chart(self) -> Any:
@@ -58,8 +59,9 @@ class CohortPlot:
 
     def mark(self, number: int | None) -> None:
         """Puts a cross on a member of the cohort, and takes the last one away."""
-        if self.chart is None:
+        if self.chart is None or number == self._marked:
             return
+        self._marked = number
         chart, before = self.nodes[-1], [node for node in self.nodes[:-1] if node.GetAttribute(MARK) == "shown"]
         self.nodes = [node for node in self.nodes if node not in before]
         for node in before:
@@ -77,7 +79,7 @@ class CohortPlot:
         classes = ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode")
         found = [node for kind in classes for node in slicer.util.getNodesByClass(kind)]
         cohorts.remove_nodes([node for node in found if node.GetAttribute(MARK)])
-        self.nodes, self.rows, self.sizes = [], [], (0, 0)
+        self.nodes, self.rows, self.sizes, self._marked = [], [], (0, 0), None
 
     def point_of(self, series_ids: Sequence[str], selected: Sequence[Sequence[int]]) -> Point | None:
         """Which member a selection of the plot view means: the first one that is no training heart; None for none.

@@ -9,13 +9,13 @@ import qt
 import slicer
 
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import cohorts, comparison, guide_support
+from DiffusionSiblingsUI import cohorts, comparison, environment, guide_support
 from DiffusionSiblingsUI.cohort_plot import CohortPlot, training_rows
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.edit_request import duration
 from DiffusionSiblingsUI.operation import Operation
 from DiffusionSiblingsUI.panels.beside import Beside
-from DiffusionSiblingsUI.panels.chosen_run import choose
+from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.comparison_part import ComparisonPart
 from DiffusionSiblingsUI.panels.member_table import MemberTable
 
@@ -57,6 +57,7 @@ class CohortPanel:
         self._fill_table()
         if self.ui.plotButton.checked:
             self._draw()
+        self._follow()
         self._show_state()
 
     def progressed(self, operation: Operation) -> None:
@@ -244,6 +245,18 @@ class CohortPanel:
                 view.connect("dataSelected(vtkStringArray*, vtkCollection*)", self._on_points)
                 self._views.append(view)
 
+    def _follow(self) -> None:
+        """Marks the sibling of the scene that the other sections show."""
+        run, number = chosen(self.context)
+        if not isinstance(self.cohort, SceneCohort) or run is None:
+            return
+        for each in self.cohort.runs:
+            if each.id == run.id:
+                self.table.choose(number)
+                self.plot.mark(number)
+                return
+            number += len(each.siblings)
+
     def _show_state(self) -> None:
         """What can be done now."""
         ui, there = self.ui, self.cohort is not None
@@ -265,6 +278,8 @@ class CohortPanel:
     def begin(self, make: Callable[[Callable[[Operation], None]], Operation], done: Callable[[Any], None]) -> None:
         """Begins what takes its time; only one such thing at a time. make(on_finished) -> it. done: for its result."""
         try:
+            if not environment.ensure():  # asks what may be installed; the user said no
+                return
             self._own = make(lambda operation: self._ended(operation, done))
             self.context.begin(self._own)
             self._show_state()

@@ -30,6 +30,8 @@ class MemberTable:
 
     def fill(self, rows: Sequence[Row], axes: tuple[str, str]) -> None:
         """Shows other members, or other measurements of them."""
+        if rows is not self._rows:
+            self._chosen = -1
         self._rows, self._axes = rows, axes
         self._sorted = (-1, False)
         self._order = list(range(len(rows)))
