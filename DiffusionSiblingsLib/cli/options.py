@@ -12,7 +12,9 @@ from ..registry import DEFAULT_MODEL
 from ..request import Guider, Parsing
 from ..wishes import AMOUNT
 from . import commands, edits, measuring
+from .batch_options import add_batch_options
 from .comparing_options import add_comparing
+from .trust_options import add_trust
 
 FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
 
@@ -29,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_edits(commands_of)
     _add_tools(commands_of)
     add_comparing(commands_of)
+    add_trust(commands_of)
     _add_training(commands_of)
     return parser
 
@@ -193,6 +196,7 @@ def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -
         parser.add_argument("--steps", type=int, default=50, metavar="N",
                             help="solver steps of a whole run (default 50)")
         parser.add_argument("--no-repair", action="store_true", help="leave specks and forbidden contacts as they come")
+        add_batch_options(parser)
     parser.add_argument("--overwrite", action="store_true",
                         help="let siblings take voxels of tissues that the model does not know")
     parser.add_argument("--replace", action="store_true", help="replace the run that DIR holds")
