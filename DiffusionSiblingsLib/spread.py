@@ -27,6 +27,7 @@ from .support import Support
 LEAST = 2  # replicates: one has no spread
 _FREE = ("count", "first", "seed")  # settings in which replicates of one request may differ
 PERCENTILES = (5, 50, 95)
+OF_TRAINING = "of the training hearts' [%]"  # the standard deviation
 Row = dict[str, object]
 
 
@@ -89,15 +90,15 @@ class Counts:
 
     def summary(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """(D, H, W) each: share that differs from the most frequent tissue, entropy in bits, most frequent tissue."""
-        best = 1 - self._counts.sum(axis=0, dtype=np.uint32) / np.float32(self.maps)  # background
-        entropy = _bits(best)
+        best = self.maps - self._counts.sum(axis=0, dtype=np.int32)  # background; counts, as shares have rounding
+        entropy = _bits(np.asarray(best / np.float32(self.maps), dtype=np.float32))
         found = np.zeros(best.shape, dtype=np.uint8)
         for row, label in enumerate(self.labels):
-            share = self.share(row)
-            entropy += _bits(share)
-            found[share > best] = label
-            best = np.maximum(best, share)
-        return (self._whole(1 - best, np.float32), self._whole(entropy, np.float32), self._whole(found, np.uint8))
+            entropy += _bits(self.share(row))
+            found[self._counts[row] > best] = label
+            best = np.maximum(best, self._counts[row])
+        differing = 1 - best / np.float32(max(self.maps, 1))
+        return (self._whole(differing, np.float32), self._whole(entropy, np.float32), self._whole(found, np.uint8))
 
     def _whole(self, part: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
         whole = np.zeros(self.shape, dtype=dtype)
@@ -170,7 +171,7 @@ def feature_rows(measured: Sequence[Mapping[str, float]], twin: Mapping[str, flo
             row |= {"twin": twin[name], "mean minus twin": float(values.mean()) - twin[name]}
         if support is not None and name in support.columns:
             whole = float(support.column(name).std(ddof=1))
-            row["of the training hearts' standard deviation [%]"] = 100 * float(values.std(ddof=1)) / max(whole, 1e-9)
+            row[OF_TRAINING] = 100 * float(values.std(ddof=1)) / max(whole, 1e-9)
         rows.append(row)
     return rows
 

@@ -19,7 +19,7 @@ from ..labelmap_io.scalars import write_scalars
 from ..record import Record, read_record
 from ..registry import find_model
 from ..request import Request
-from ..spread import LEAST, Spread, replicates, spread_of
+from ..spread import LEAST, OF_TRAINING, Spread, replicates, spread_of
 from ..support import Support, read_cohort
 
 RECORD_NAME = "record.json"
@@ -66,7 +66,7 @@ def _told(found: list[tuple[str, Path, Spread]]) -> str:
     """A table for each request, and where its files are."""
     parts = []
     for name, folder, result in found:
-        rows = [{"tissue": tissue, "surface sd [mm]": value, **_volume(result, tissue)}
+        rows = [{"tissue": tissue, "surface, sd [mm]": value, **_volume(result, tissue)}
                 for tissue, value in result.surfaces.items()]
         parts.append(f"{name}: {result.maps} siblings\n{short_table(rows)}\n\n{', '.join(FILES)} are in {folder}")
     return "\n\n".join(parts)
@@ -74,8 +74,8 @@ def _told(found: list[tuple[str, Path, Spread]]) -> str:
 
 def _volume(result: Spread, tissue: str) -> dict[str, object]:
     row = next((row for row in result.rows if row["measurement"] == f"{tissue} volume [ml]"), {})
-    kept = ("mean", "standard deviation", "twin", "of the training hearts' standard deviation [%]")
-    return {f"volume {key}" if key in kept[:2] else key: row[key] for key in kept if key in row}
+    shown = {"mean": "mean [ml]", "twin": "twin [ml]", "standard deviation": "sd [ml]", OF_TRAINING: OF_TRAINING}
+    return {title: row[key] for key, title in shown.items() if key in row}
 
 
 def _plain(name: str, folder: Path, result: Spread) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 SCALE = 2.5  # pixels of a slice per voxel
 WIDTH, HEIGHT = 900, 560
-MOST = 0.5  # end of the colour scale: half of the siblings have something else
+MOST = 0.5  # end of the colour scale: half of the siblings have something else; and where outlines are drawn
 BAR_MM = 20
+SMOOTHING = 0.8  # voxels
 TITLES = ("Through the chambers", "Across the long axis", "Along the long axis")
 Matrix = npt.NDArray[np.float64]
 
@@ -39,15 +41,17 @@ def spread_picture(spread: Spread, anatomy: Anatomy, *, place: npt.ArrayLike | N
     labels = _on(spread.consensus, grid, anatomy, order=0)
     differing = _on(spread.differing, grid, anatomy, order=1)
     chambers = four_chamber(labels, anatomy)
-    views = [fitted(view, [labels], slab=None, margin=6.0) for view in (
-        chambers, short_axis(labels, anatomy, chambers), frame(chambers.centre, chambers.toward, chambers.up))]
+    planes = (chambers, short_axis(labels, anatomy, chambers), frame(chambers.centre, chambers.toward, chambers.up))
+    views = _alike([fitted(view, [labels], slab=None, margin=6.0) for view in planes])
+    outlines = {label: ndimage.gaussian_filter((labels == label).astype(np.float32), SMOOTHING)
+                for label in tissue_colors(anatomy)}
 
     def paint(figure: Figure) -> None:
         rows = figure.add_gridspec(2, 3, height_ratios=(3.0, 1.0))
         slices = [figure.add_subplot(rows[0, n]) for n in range(3)]
         image: Any = None
         for axes, view, title in zip(slices, views, TITLES, strict=True):
-            image = _slice(axes, differing, labels, view, anatomy)
+            image = _slice(axes, differing, outlines, view, anatomy)
             axes.set_title(title, pad=4)
         _scale_bar(slices[0], anatomy.spacing_mm)
         bar = figure.colorbar(image, ax=slices, location="right", shrink=0.8, aspect=30, pad=0.01, extend="max")
@@ -86,15 +90,25 @@ def _on(values: npt.NDArray[Any], grid: Matrix, anatomy: Anatomy, *, order: int)
     return found
 
 
-def _slice(axes: Axes, differing: npt.NDArray[Any], labels: npt.NDArray[Any], view: View, anatomy: Anatomy) -> Any:
+def _alike(views: list[View]) -> list[View]:
+    """The views with extents of one size: pictures at one scale, in line."""
+    extents = np.array([view.extent for view in views])  # left, right, down, up
+    wide, tall = np.ptp(extents[:, :2], axis=1).max() / 2, np.ptp(extents[:, 2:], axis=1).max() / 2
+    middles = (extents[:, ::2] + extents[:, 1::2]) / 2
+    return [replace(view, extent=(float(x - wide), float(x + wide), float(y - tall), float(y + tall)))
+            for view, (x, y) in zip(views, middles, strict=True)]
+
+
+def _slice(axes: Axes, differing: npt.NDArray[Any], outlines: dict[int, npt.NDArray[Any]], view: View,
+           anatomy: Anatomy) -> Any:
+    """One plane. outlines: label -> (D, H, W) share, slightly smoothed: a majority has steps of a voxel."""
     points = view.grid(SCALE)
     share = ndimage.map_coordinates(differing, points, order=1, output=np.float32)
     image = axes.imshow(share, cmap="Greys", vmin=0, vmax=MOST, interpolation="bilinear")
     for label, color in tissue_colors(anatomy).items():
-        mask = ndimage.map_coordinates((labels == label).astype(np.float32), points, order=1)
-        mask = ndimage.gaussian_filter(mask, SCALE / 2)
-        if mask.max() > MOST:
-            axes.contour(mask, levels=[0.5], colors=[color], linewidths=1.6)
+        mask = ndimage.map_coordinates(outlines[label], points, order=1)
+        if mask.min() < MOST < mask.max():
+            axes.contour(mask, levels=[MOST], colors=[color], linewidths=1.5)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
