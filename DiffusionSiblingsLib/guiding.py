@@ -24,7 +24,7 @@ from .nn.checkpoint import Networks
 from .request import Request
 from .result import Sibling
 
-FINISHES = 4  # maps of one sibling that are made at most to bring it to its targets
+FINISHES = 6  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
 Shares = dict[str, np.ndarray]  # domain name -> the tissues' share (0..1) at its template's points
 
@@ -96,7 +96,7 @@ class Goal:
 
 def weights_for(guide: Guide, shares: Shares) -> list[Tensor]:
     """The shares (N,) of each domain whose moments the guide steers, as it wants them to be calibrated."""
-    return [torch.from_numpy(shares[part.site.domain.name].reshape(-1)) for part in guide.fine]
+    return [torch.from_numpy(shares[part.site.domain.name].reshape(-1)) for part in guide.whole]
 
 
 def make_guide(goal: Goal, request: Request, networks: Networks, anatomy: Anatomy, modes: Modes | None,
@@ -112,7 +112,7 @@ def make_guide(goal: Goal, request: Request, networks: Networks, anatomy: Anatom
     guide = Guide(goal.canonical.domains, goal.canonical_asked, {t.id: t.label for t in anatomy.tissues}, extent,
                   ModelDecoders(networks), Settings(request.guider, parsing),
                   free=None if mask is None else ~mask, metric=None if modes is None else modes.posterior)
-    if twin is not None and guide.fine:
+    if twin is not None and guide.whole:
         guide.calibrate(twin, weights_for(guide, goal.shares(goal.ground.labels, goal.ground.affine)))
     return guide
 
@@ -128,11 +128,12 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
     """The sibling of latents z (1, C, d, h, w), corrected until its finished map has what was asked.
 
     finish: latents -> sibling. Sampling reaches the targets on the decoded probabilities; between these and the map lie
-    the other decoder, thresholds, resampling and repair. Each round measures the map, calibrates on it and corrects the
-    latents; the best map is kept. A target that is not reached is said, never hidden.
+    the other decoder, thresholds, resampling and repair. Each round measures the map and moves the latents to where the
+    next one should have it; the best map is kept. A target that is not reached is said, never hidden.
     """
     best: tuple[float, Sibling] | None = None
     spent: dict[str, float] = {}
+    bracket = guide.bracket()
     for round_ in range(FINISHES):
         sibling = finish(z)
         spent = {key: seconds + (spent.get(key, 0.0) if key != "sample" else 0.0)
@@ -144,9 +145,7 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
             best = (worst, dataclasses.replace(sibling, guidance=achieved))
         if worst <= NEAR or not guide.steers or round_ == FINISHES - 1:
             break
-        if guide.fine:
-            guide.calibrate(z, weights_for(guide, shares))
-        z = guide.correct(z)
+        z = guide.refine(z, weights_for(guide, shares), bracket, NEAR)
     assert best is not None  # FINISHES is above 0
     return dataclasses.replace(best[1], timings=spent, guidance_notes=_notes(guide))
 

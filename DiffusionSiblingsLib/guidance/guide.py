@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..control import Asked, ControlDomain
+from .bracket import Bracket
 from .features import TopologyPart
 from .gradient import descend
 from .linearise import Aim, Measured, linearise, missing, residuals_of
@@ -20,8 +21,9 @@ from .residuals import moment_residuals
 from .topology import TopologyTerm
 
 Guider = Literal["projection", "gradient"]
-REFRESH = 3  # solver steps for which a Jacobian is used; residuals are new at each evaluation
-LAST = 0.01  # noise level from which on every evaluation has its own: what is left over there stays
+MOST_POINTS = 16_384  # of a template at low noise: more cost time and change nothing that calibration does not
+REFRESH = 6  # solver steps for which a Jacobian is used; residuals are new at each step
+LAST = 0.01  # noise level from which on both are new at each evaluation: what is left there stays
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -55,6 +57,26 @@ class Log:
         self.skipped += not bool(step.ok.all())
 
 
+@dataclass(frozen=True)
+class Linear:
+    """Residuals as linear functions of the clean estimate.
+
+    made: solver step of the Jacobian (K, B, ...); terms: which it is of. step: of r (B, K), measured at z0_hat.
+    """
+
+    made: int
+    terms: tuple[bool, int]
+    jacobian: Tensor
+    step: int
+    z0_hat: Tensor
+    r: Tensor
+
+    def residuals(self, z0_hat: Tensor) -> Tensor:
+        """(B, K) at another estimate of the same solver step: the second one of Heun's two lies close to the first."""
+        moved = (z0_hat - self.z0_hat).flatten(1).to(self.jacobian.dtype)
+        return self.r + torch.einsum("kbn,bn->bk", self.jacobian.flatten(2), moved).to(self.r)
+
+
 @dataclass
 class Guide:
     """Steers clean latents towards what was asked.
@@ -77,20 +99,25 @@ class Guide:
     def __post_init__(self) -> None:
         self.parser = Parser(self.decoders, self.settings.parsing)
         self._extent = torch.tensor(list(self.extent))
-        self.fine = [part for part in map(self._part, self.domains) if part.residuals]
-        self.coarse = [dataclasses.replace(part, site=part.site.coarse(2, self._extent)) for part in self.fine]
+        self.whole = [part for part in map(self._part, self.domains) if part.residuals]
+        self.fine = [self._thinned(part, (len(part.site.points) / MOST_POINTS) ** (1 / 3)) for part in self.whole]
+        self.coarse = [self._thinned(part, 2.0) for part in self.whole]
         self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
         self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
-        self._jacobian: tuple[int, tuple[bool, bool], Tensor] | None = None  # solver step, templates and Jacobian
+        self._linear: Linear | None = None
 
     @property
     def steers(self) -> bool:
         """Whether anything is asked for that latents can be led to."""
-        return bool(self.fine or self.topology)
+        return bool(self.whole or self.topology)
 
     def _part(self, domain: ControlDomain) -> Measured:
         terms = [term for term in self.asked if term.domain == domain.name]
         return Measured(self._site(domain), moment_residuals(terms, domain))
+
+    def _thinned(self, part: Measured, factor: float) -> Measured:
+        """The same on a template with fewer points along every axis."""
+        return part if factor <= 1 else dataclasses.replace(part, site=part.site.coarse(factor, self._extent))
 
     def _topology(self, target: Asked) -> TopologyPart:
         place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
@@ -105,19 +132,24 @@ class Guide:
         return z0_hat + self._change(z0_hat, sigma, step).to(z0_hat)
 
     def _change(self, z0_hat: Tensor, sigma: float, step: int) -> Tensor:
-        """The projection's step. Residuals are measured every time; their Jacobian serves for a few solver steps."""
+        """The projection's step. Residuals are measured once a solver step, their Jacobian, which changes little and is
+        dear, is of coarse templates and serves for several steps.
+        """
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:
             return torch.zeros_like(z0_hat)
-        known = self._jacobian
-        level = (aim.parts is self.fine, aim.fine)
-        if known is not None and known[1] == level and 0 <= step - known[0] < REFRESH and sigma > LAST:
-            r, jacobian = missing(self.parser, z0_hat, aim), known[2]
-            if len(jacobian) == r.shape[1]:  # else topology has begun in between
-                return self._step(r, jacobian, sigma).change
-        r, jacobian = linearise(self.parser, z0_hat, aim)
-        self._jacobian = (step, level, jacobian)
-        return self._step(r, jacobian, sigma).change
+        known, terms = self._linear, (aim.fine, len(aim.topology))
+        last = sigma <= LAST
+        if known is None or known.terms != terms or last or not 0 <= step - known.made < REFRESH:
+            rough = self.coarse if not last else aim.parts
+            r, jacobian = linearise(self.parser, z0_hat, dataclasses.replace(aim, parts=rough))
+            known = Linear(step, terms, jacobian, step, z0_hat, r)
+            if aim.parts is not rough:
+                known = dataclasses.replace(known, r=missing(self.parser, z0_hat, aim))
+        elif known.step != step:
+            known = dataclasses.replace(known, step=step, z0_hat=z0_hat, r=missing(self.parser, z0_hat, aim))
+        self._linear = known
+        return self._step(known.residuals(z0_hat), known.jacobian, sigma).change
 
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
@@ -145,11 +177,31 @@ class Guide:
         """Takes account of what lies between latents and a finished map: decoder, resampling, thresholds, repair.
 
         z: (1, C, d, h, w). weights: for each of the guide's domains the tissue's share (N,) at its points in the
-        finished map of z. From now on corrections aim at what the map would have.
+        finished map of z. From now on corrections aim at what the map would have: this also covers what thinner
+        templates miss.
         """
-        found = zip(weights, self.fine, strict=True)
-        finished = torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1)
-        self._offset = finished.to(z.device) - missing(self.parser, z, Aim(self.fine))
+        self._offset = self._finished(z, weights) - missing(self.parser, z, Aim(self.fine))
+
+    def refine(self, z: Tensor, weights: Sequence[Tensor], bracket: Bracket, near: float) -> Tensor:
+        """Latents (1, C, d, h, w), moved to where their finished map should have what was asked.
+
+        weights: as for `calibrate`. bracket: of this sample; it grows. near: share of a tolerance that is good enough.
+        """
+        if self.whole:
+            u, m = missing(self.parser, z, Aim(self.fine))[0].cpu(), self._finished(z, weights)[0].cpu()
+            tolerance = torch.cat([residual.allowed for part in self.whole for residual in part.residuals])
+            bracket.add(u, m)
+            self._offset = -bracket.aim(u, m, tolerance, near)[None].to(z.device)
+        return self.correct(z)
+
+    def bracket(self) -> Bracket:
+        """An empty one, for a sample that is about to be finished."""
+        return Bracket(sum(part.count for part in self.whole))
+
+    def _finished(self, z: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """(1, K) float64 residuals of the moments of a finished map."""
+        found = zip(weights, self.whole, strict=True)
+        return torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1).to(z.device)
 
     def _aim(self, sigma: float, step: int) -> Aim:
         """Coarse templates at high noise, and no topology where the estimate is still a blur."""
@@ -159,7 +211,7 @@ class Guide:
 
     def _calibrated(self, r: Tensor) -> Tensor:
         """Residuals of latents (moments first) -> those that the finished map would have."""
-        count = sum(part.count for part in self.fine)
+        count = sum(part.count for part in self.whole)
         return torch.cat([r[:, :count] + self._offset, r[:, count:]], 1)
 
     def _step(self, r: Tensor, jacobian: Tensor, sigma: float) -> Step:

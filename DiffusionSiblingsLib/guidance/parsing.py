@@ -51,7 +51,7 @@ class Site:
     own: Tensor
     grid: tuple[tuple[Tensor, Tensor, Tensor], tuple[int, ...]] | None
 
-    def coarse(self, factor: int, extent: Tensor) -> Site:
+    def coarse(self, factor: float, extent: Tensor) -> Site:
         """The same domain on a template with fewer points along every axis."""
         template = tuple(max(1 if n == 1 else 2, round(n / factor)) for n in self.domain.template)
         return site(self.domain.with_template(template), self.labels, extent)  # type: ignore[arg-type]

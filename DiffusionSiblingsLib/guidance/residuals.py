@@ -27,7 +27,8 @@ class MomentResidual:
     """One asked quantity of one domain -> residuals.
 
     quantity: mass, position, size, shape, orientation or covariance. target: float64 along the domain's axes, see
-    `moment_residual`. scale: what a residual of 1 means. weight: of the user, 1 by default.
+    `moment_residual`. scale: what a residual of 1 means. weight: of the user, 1 by default. tolerance: of the target,
+    in its own measure.
     """
 
     quantity: str
@@ -35,6 +36,13 @@ class MomentResidual:
     scale: float
     weight: float
     guard: float
+    tolerance: float
+
+    @property
+    def allowed(self) -> Tensor:
+        """(k,) residuals at the tolerance."""
+        own = {"position": self.tolerance / self.scale, "orientation": math.radians(self.tolerance)}
+        return torch.full((self.count,), self.weight * own.get(self.quantity, self.tolerance), dtype=torch.float64)
 
     @property
     def count(self) -> int:
@@ -105,7 +113,7 @@ def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
         raise InputError("The quantity has no moments", value=asked.quantity,
                          rule="mass, position, size, shape, orientation or covariance")
     return MomentResidual(asked.quantity, torch.from_numpy(np.array(target, dtype=np.float64)), scale, asked.weight,
-                          LEAST_MASS * measure)
+                          LEAST_MASS * measure, asked.tolerance)
 
 
 def moment_residuals(asked: Sequence[Asked], domain: ControlDomain) -> tuple[MomentResidual, ...]:

@@ -18,6 +18,7 @@ from DiffusionSiblingsLib.diffusion.edm import Schedule
 from DiffusionSiblingsLib.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.diffusion.sample import Sampler
 from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.guidance.bracket import Bracket
 from DiffusionSiblingsLib.guidance.guide import Guide, Settings
 from DiffusionSiblingsLib.guidance.linearise import Aim, Measured, linearise, missing
 from DiffusionSiblingsLib.guidance.moments import moments
@@ -252,6 +253,27 @@ def test_samples_are_led_to_what_is_asked(guider: str) -> None:
     assert after.abs().max() < (1e-3 if guider == "projection" else 0.25 * float(before.abs().max()))
     assert (z[0] - z[1]).std() > 0.2  # and the rest stays free
     assert led.log.guided > 0 and led.log.skipped == 0
+
+
+def test_bisection_finds_the_step_of_a_staircase_that_is_nearest() -> None:
+    """Finished maps answer in steps; Newton's steps alone would jump between -0.9 and 0.6 for ever."""
+
+    def finished(u: Tensor) -> Tensor:  # flat at -0.9, 0.1 and 0.6
+        return torch.where(u < 0.2, -0.9, torch.where(u < 0.26, 0.1, 0.6)).double()
+
+    bracket, u, tolerance = Bracket(1), torch.tensor([0.6], dtype=torch.float64), torch.tensor([0.2])
+    for _ in range(8):
+        m = finished(u)
+        bracket.add(u, m)
+        u = bracket.aim(u, m, tolerance, 0.5)
+    assert finished(u).item() == pytest.approx(0.1)
+
+
+def test_bisection_begins_with_newton_and_stays_where_it_is_good() -> None:
+    bracket, tolerance = Bracket(2), torch.tensor([0.1, 0.1], dtype=torch.float64)
+    u, m = torch.tensor([0.5, 0.5], dtype=torch.float64), torch.tensor([0.3, 0.04], dtype=torch.float64)
+    bracket.add(u, m)
+    assert bracket.aim(u, m, tolerance, 0.5).tolist() == pytest.approx([0.2, 0.5])
 
 
 def test_what_must_stay_stays() -> None:

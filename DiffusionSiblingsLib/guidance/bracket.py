@@ -1,0 +1,34 @@
+"""Where latents have to be for the finished map to have what was asked: one dimension at a time, by bisection.
+
+A finished map answers in steps: where a surface lies along the voxels, a whole layer of them turns at once and a line
+through it grows by 1.4 mm. Newton's steps jump to and fro over such a step; between two latents of which one falls
+short and one overshoots, halving finds the step that is nearest to the target.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Bracket:
+    """What is known of K residuals: of the latents (u), and of the finished maps that they gave (m)."""
+
+    def __init__(self, count: int) -> None:
+        self._below = torch.full((2, count), -torch.inf, dtype=torch.float64)  # (u, m) of the least m that fell short
+        self._above = torch.full((2, count), torch.inf, dtype=torch.float64)  # and of the least that overshot
+
+    def add(self, u: Tensor, m: Tensor) -> None:
+        """u, m: (K,) float64."""
+        pair = torch.stack([u, m])
+        self._below = torch.where((m < 0) & (m >= self._below[1]), pair, self._below)
+        self._above = torch.where((m > 0) & (m <= self._above[1]), pair, self._above)
+
+    def aim(self, u: Tensor, m: Tensor, tolerance: Tensor, near: float) -> Tensor:
+        """(K,) what the latents' residuals should be next, after u gave m.
+
+        Residuals stay that are within `near` tolerances (K,), or within one where m is known to jump over the target.
+        """
+        between = torch.isfinite(self._below[0]) & torch.isfinite(self._above[0]) & (self._below[0] < self._above[0])
+        halved = torch.where(between, (self._below[0] + self._above[0]) / 2, u - m)
+        return torch.where(m.abs() <= tolerance * torch.where(between, 1.0, near), u, halved)
