@@ -37,6 +37,11 @@ class Record:
     runs: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
 
+    @classmethod
+    def new(cls, model: dict[str, Any], compute: dict[str, Any]) -> Record:
+        """An empty record. model: id, version, sha256. compute: device, name, dtype, threads."""
+        return cls(model=model, compute={**compute, "software": software()}, created=now())
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, in reading order."""
         return {"schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__},
@@ -47,12 +52,6 @@ class Record:
         """Writes the record atomically as UTF-8 JSON."""
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def new_record(model: dict[str, Any], compute: dict[str, Any]) -> Record:
-    """An empty record. model: id, version, sha256. compute: device, name, dtype, threads."""
-    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return Record(model=model, compute={**compute, "software": software()}, created=created)
 
 
 def read_record(path: Path) -> Record:
@@ -67,6 +66,11 @@ def read_record(path: Path) -> Record:
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise InputError("The record cannot be read", value=f"{path}: {error}",
                          rule="a record.json written by this program", hint="name the record.json of a run") from error
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def software() -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from .engine import Encoded, Engine
 from .errors import InputError
-from .export.entries import now
 from .labelmap import LabelMap
 from .metrics.overlap import dice
-from .record import Record, hash_labelmap, software
+from .record import Record, hash_labelmap
+from .request import Request
 from .result import Sibling
 
 SAME_DICE = 0.99  # another device or build rounds differently; below this a sibling counts as another one
@@ -20,8 +22,7 @@ SAME_VOLUME = 0.01  # and no feature may be further off than 1 %
 def new_record(engine: Engine) -> Record:
     """An empty record of this engine."""
     card = engine.card
-    return Record(model={"id": card.id, "version": card.version, "sha256": card.sha256},
-                  compute={**engine.compute.to_json(), "software": software()}, created=now())
+    return Record.new({"id": card.id, "version": card.version, "sha256": card.sha256}, engine.compute.to_json())
 
 
 def open_recorded(model: dict[str, Any], compute: dict[str, Any], device: str,
@@ -37,6 +38,16 @@ def open_recorded(model: dict[str, Any], compute: dict[str, Any], device: str,
                          rule=f"version {model['version']}, SHA-256 {model['sha256'][:12]}...",
                          hint="install that version of the model")
     return engine
+
+
+def stretches(request: Request, entries: Sequence[dict[str, Any]]) -> Iterator[tuple[Request, list[dict[str, Any]]]]:
+    """Requests that make exactly the recorded siblings again, each with its entries.
+
+    One, as a rule; a gate leaves gaps in the numbers k, and a run that was stopped has fewer than were asked for.
+    """
+    for _, group in groupby(enumerate(entries), key=lambda pair: pair[1]["k"] - pair[0]):
+        stretch = [entry for _, entry in group]
+        yield replace(request, first=stretch[0]["k"], count=len(stretch)), stretch
 
 
 def check_twin(encoded: Encoded, described: dict[str, Any], *, named: object, hint: str) -> Encoded:

@@ -23,7 +23,7 @@ from ..gate import Gate
 from ..guided import Guided, plan_guidance
 from ..labelmap import LabelMap
 from ..modelcard import ModelCard
-from ..record import Record, hash_labelmap, new_record
+from ..record import Record, hash_labelmap
 from ..registry import DEFAULT_MODEL, find_model
 from ..request import Request
 from ..support import read_cohort
@@ -86,7 +86,7 @@ class Plan:
     def record(self, compute: dict[str, object]) -> Record:
         """A record of this run with all its requests and no siblings yet."""
         card = self.card
-        record = new_record({"id": card.id, "version": card.version, "sha256": card.sha256}, compute)
+        record = Record.new({"id": card.id, "version": card.version, "sha256": card.sha256}, compute)
         record.runs = [run_entry(guided.request, guided.warnings) for guided in self.guided]
         if self.gate:
             for run, request in zip(record.runs, self.requests, strict=True):

@@ -14,7 +14,7 @@ from ..export.tables import short_table
 from ..labelmap import LabelMap
 from ..labelmap_io import read_labelmap
 from ..record import read_record
-from ..replaying import check_twin, compare, new_record, open_recorded
+from ..replaying import check_twin, compare, new_record, open_recorded, stretches
 from ..request import Request
 from ..result import Sibling
 
@@ -34,11 +34,11 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
         request = Request.from_json(_located(run["request"], path.parent))
         if folder is not None:
             folder.begin_request(request)
-        wanted = run["siblings"]
-        for entry, sibling in zip(wanted, engine.run(request, encoded), strict=False):
-            rows.append(compare(entry, sibling, partial(_stored, path.parent / entry["file"], sibling, engine)))
-            if folder is not None:
-                folder.add(sibling)
+        for stretch, wanted in stretches(request, run["siblings"]):
+            for entry, sibling in zip(wanted, engine.run(stretch, encoded), strict=True):
+                rows.append(compare(entry, sibling, partial(_stored, path.parent / entry["file"], sibling, engine)))
+                if folder is not None:
+                    folder.add(sibling)
     if folder is not None:
         folder.finish(complete=True, title=f"Replay of {path.name}")
     print(json.dumps(rows, indent=1) if as_json else short_table(rows))

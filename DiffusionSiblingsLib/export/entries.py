@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..labelmap import LabelMap
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
 from ..record import hash_file, hash_labelmap
+from ..record import now as now  # for whoever dates what it writes
 from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
@@ -109,8 +109,3 @@ def _check_columns(checks: dict[str, TopologyReport], raw: dict[str, TopologyRep
     return {"violations [%]": checks["half"].violation_percent, "violations raw [%]": raw["half"].violation_percent,
             "violations full resolution [%]": checks["full"].violation_percent,
             "failed checks": "; ".join(checks["half"].failed)}
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

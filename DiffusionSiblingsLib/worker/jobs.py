@@ -30,7 +30,7 @@ from ..labelmap import LabelMap
 from ..labelmap_io import known_labels
 from ..record import hash_labelmap
 from ..registry import DEFAULT_MODEL, find_model
-from ..replaying import check_twin, compare, new_record, open_recorded
+from ..replaying import check_twin, compare, new_record, open_recorded, stretches
 from ..request import Request
 from ..result import Sibling
 from ..support import read_cohort
@@ -184,8 +184,8 @@ class Workshop:
         def opener(model: str, device: str, *, dtype: str) -> Engine:
             return self.engine(model, device, dtype=dtype, course=course)
 
-        runs = [(Request.from_json(moved(run["request"], command.get("region"))), run["siblings"])
-                for run in record["runs"]]
+        runs = [stretch for run in record["runs"] for stretch in stretches(
+            Request.from_json(moved(run["request"], command.get("region"))), run["siblings"])]
         if record["twin"] is not None and not command.get("twin"):
             raise InputError("The twin of the record is not there", rule="the segmentation that was edited",
                              hint="choose it as the twin, then replay")
@@ -197,12 +197,10 @@ class Workshop:
             check_twin(encoded, record["twin"], named="the segmentation chosen as twin",
                        hint="choose the unchanged segmentation, with the same tissues")
         folder, rows = command.get("siblings"), []
-        entries = [iter(wanted) for _, wanted in runs]
-        for number, sibling in self._make(engine, encoded, requests, task, course):
-            entry = next(entries[number], None)
-            if entry is not None:  # a run that was stopped has fewer siblings than were asked for
-                rows.append(compare(entry, sibling, partial(stored, folder, entry["file"])))
-                task.emit("replayed", row=rows[-1])
+        entries = (entry for _, wanted in runs for entry in wanted)
+        for entry, (_, sibling) in zip(entries, self._make(engine, encoded, requests, task, course), strict=True):
+            rows.append(compare(entry, sibling, partial(stored, folder, entry["file"])))
+            task.emit("replayed", row=rows[-1])
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
     def engine(self, model: str, device: str, *, dtype: str | None = None, course: Course) -> Engine:
