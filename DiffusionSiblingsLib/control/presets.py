@@ -88,28 +88,20 @@ def hold(
     axes: npt.ArrayLike | None = None,
     *,
     frame: Frame = "world",
-    besides: Control | None = None,
 ) -> Control:
     """Keeps the volumes of tissues at those of the map. Arguments as for `preset`.
 
-    tissues: ids, or "all": every tissue of the anatomy that the map has, but those whose volume `besides` asks for.
+    tissues: ids, or "all": every tissue of the anatomy that the map has.
     """
     scene = Scene(labels, affine, anatomy, axes=axes)
     if tissues == "all":
-        changed = set() if besides is None else whole_tissues(besides)
-        kept = [tissue for tissue in anatomy.ids if scene.has(tissue) and tissue not in changed]
+        kept = [tissue for tissue in anatomy.ids if scene.has(tissue)]
     else:
         kept = [tissues] if isinstance(tissues, str) else list(tissues)
     if not kept:
         raise InputError("There is nothing to hold", value=tissues, rule="at least one tissue that the label map has")
     domains, terms = _volumes(scene, {"tissues": [], "change": 0, "held": kept})
     return Control(tuple(domains), tuple(terms), frame, f"hold {tissues if tissues == 'all' else ', '.join(kept)}")
-
-
-def whole_tissues(control: Control) -> set[str]:
-    """Tissues whose own mass in a box of their own the control asks for."""
-    asked = [control.domain(term.domain) for term in control.active if term.quantity == "mass"]
-    return {domain.tissues[0] for domain in asked if domain.dimension == 3 and len(domain.tissues) == 1}
 
 
 def preset_help(anatomy_id: str = "heart") -> dict[str, str]:

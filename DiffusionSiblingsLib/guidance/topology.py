@@ -132,26 +132,3 @@ def residuals(values: Tensor, points: CriticalPoints, enough: float = 1.0) -> Te
     length = persistence_of(values, points)
     kept = torch.from_numpy(points.kept).to(length.device)
     return torch.where(kept, (enough - length).clamp(min=0), length)
-
-
-def grouped(values: Tensor, points: CriticalPoints, enough: float = 1.0) -> Tensor:
-    """As `residuals`, but one for all that is to vanish in a dimension: the root of the sum of their squares.
-
-    -> (..., g): each kept feature, then one for each dimension that has others. Where features do not touch, their
-    gradients are at right angles and a Gauss-Newton step on the root is the step on each of them, for one row of the
-    Jacobian instead of dozens.
-    """
-    single = residuals(values, points, enough)
-    kept = torch.from_numpy(points.kept).to(single.device)
-    parts = [single[..., kept]]
-    for dimension in np.unique(points.dimension[~points.kept]):
-        chosen = torch.from_numpy((points.dimension == dimension) & ~points.kept).to(single.device)
-        parts.append(torch.linalg.vector_norm(single[..., chosen], dim=-1, keepdim=True))
-    return torch.cat(parts, -1)
-
-
-def potential(values: Tensor, points: CriticalPoints) -> Tensor:
-    """(..., 2 n) values at `points.index` -> (...) Anatomica's L_topo."""
-    squared = persistence_of(values, points).square()
-    kept = torch.from_numpy(points.kept).to(squared.device)
-    return torch.where(kept, -squared, squared).sum(-1)

@@ -79,10 +79,10 @@ def test_presets_of_a_canonical_map_are_in_the_canonical_frame(heart):
     assert hold("all", labels, inner @ affine, HEART, frame="canonical").frame == "canonical"
 
 
-def test_holding_keeps_volumes_and_makes_way_for_what_is_changed(heart):
+def test_holding_keeps_volumes_beside_what_is_changed(heart):
     labels, affine, _ = heart
     grow = preset("enlarge-rv", labels, affine, HEART)
-    rest = hold("all", labels, affine, HEART, besides=grow)
+    rest = hold([tissue for tissue in HEART.ids if tissue != "RV"], labels, affine, HEART)
     both = grow.merged(rest)
     measured = {d.name: measure(labels, affine, d, HEART) for d in both.domains}
     asked = both.resolve(measured)

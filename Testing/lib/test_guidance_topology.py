@@ -12,13 +12,17 @@ from DiffusionSiblingsLib.guidance.homology import betti_numbers
 from DiffusionSiblingsLib.guidance.topology import (
     CriticalPoints,
     TopologyTerm,
-    grouped,
     persistence_of,
-    potential,
     residuals,
 )
 
 pytest.importorskip("gudhi")
+
+
+def potential(values: torch.Tensor, points: CriticalPoints) -> torch.Tensor:
+    """Anatomica's L_topo of values at the critical points: the residuals' critical points must be its own too."""
+    squared = persistence_of(values, points).square()
+    return torch.where(torch.from_numpy(points.kept), -squared, squared).sum(-1)
 
 
 def soft(mask: np.ndarray, width: float = 0.7) -> np.ndarray:
@@ -119,21 +123,6 @@ def test_residuals_vanish_where_kept_features_are_whole_and_others_gone() -> Non
     np.testing.assert_allclose(residuals(values, points), [[0, 0], [0.3, 0.5]])
     np.testing.assert_allclose(residuals(values, points, enough=0.9), [[0, 0], [0.2, 0.5]])
     np.testing.assert_allclose(potential(values, points), [-1, 0.25 - 0.49])
-
-
-def test_a_step_on_grouped_residuals_is_the_step_on_each_where_they_do_not_touch() -> None:
-    rng = np.random.default_rng(0)
-    place = rng.permutation(100)[:40]
-    dimension = np.repeat([0, 1], 10).astype(np.int8)
-    points = CriticalPoints(place[:20], place[20:], dimension, np.arange(20) < 2, np.ones(20))
-    values = torch.from_numpy(rng.random(100)).requires_grad_()
-    steps = []
-    for function in (residuals, grouped):
-        r = function(values[torch.from_numpy(points.index)], points)
-        jacobian = torch.stack([torch.autograd.grad(one, values, retain_graph=True)[0] for one in r])
-        steps.append(jacobian.T @ torch.linalg.solve(jacobian @ jacobian.T, r.detach()))
-    assert len(r) == 2 + 2
-    np.testing.assert_allclose(steps[1], steps[0], atol=1e-12)
 
 
 def test_features_that_do_not_count_at_the_level_can_be_left_alone() -> None:
