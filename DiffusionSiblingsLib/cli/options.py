@@ -14,6 +14,7 @@ from ..wishes import AMOUNT
 from . import commands, edits, measuring
 from .batch_options import add_batch_options
 from .comparing_options import add_comparing
+from .study_options import add_studies
 from .trust_options import add_trust
 
 FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_tools(commands_of)
     add_comparing(commands_of)
     add_trust(commands_of)
+    add_studies(commands_of)
     _add_training(commands_of)
     return parser
 

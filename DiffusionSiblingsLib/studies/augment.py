@@ -1,0 +1,294 @@
+"""Enriches a cohort with hearts that meet a written target: four strategies, one stop rule, the yield of each.
+
+generate: new hearts, filtered. perturb, local: siblings of the seeds as the papers make them (ratio 0.5 for one half
+of the seeds and 0.35 for the other; the LV of one half drawn anew and the RV of the other), filtered. guided: the
+siblings of `perturb`, each guided to values that are drawn from the hearts beyond the threshold, filtered too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from ..anatomy import Anatomy
+from ..cohorts import Member
+from ..cohorts.wanted import Wanted
+from ..control import Control, measure
+from ..errors import InputError
+from ..geometry import Reference
+from ..ground import Ground
+from ..guided import make_guided
+from ..labelmap_io import known_labels, read_labelmap
+from ..request import Request
+from ..support import Support
+from ..twin import open_twin
+from ..wishes import Wishes, control_of
+from .arms import Arm, Arms, busy_seconds, measured_of
+from .targets import Tail, Values, control_for
+
+Strategy = Literal["guided", "perturb", "local", "generate"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+RATIOS = (0.5, 0.35)  # large and small perturbation: npj, "Virtual cohort augmentation"
+TISSUES = ("LV", "RV")
+EXPECTED = {"guided": 0.9, "perturb": 0.7, "local": 0.6, "generate": 0.25}  # of the first round alone
+BLOCK = 40  # generated hearts between two looks at the stop rule
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Start:
+    """A seed of an augmentation. path: label map. values: its measurements by column."""
+
+    name: str
+    path: Path
+    values: Values
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is wanted, and how. seeds: of perturb, local and guided. most: siblings made at most. control: whose domains
+    the target names; presets: the same by name, placed on every seed. hold: tissues that keep the seed's volume
+    (guided). steps, seed: of the sampler.
+    """
+
+    wanted: Wanted
+    strategy: Strategy
+    seeds: tuple[Start, ...] = ()
+    count: int = 140
+    most: int = 700
+    control: Control | None = None
+    presets: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+    steps: int = 50
+    seed: int = 0
+    block: int = BLOCK
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise InputError("There is no such strategy", value=self.strategy, rule=f"one of {', '.join(STRATEGIES)}")
+        if not 1 <= self.count <= self.most:
+            raise InputError("The stop rule cannot be used", value=f"{self.count} accepted of at most {self.most}",
+                             rule="at least one accepted, and no more than are made at most")
+        if self.strategy != "generate" and not self.seeds:
+            raise InputError("There are no seeds", rule=f"{self.strategy} edits seeds", hint="give --seeds DIR")
+        if self.hold and self.strategy != "guided":
+            raise InputError("Nothing can be held here", value=self.strategy, rule="--hold goes with guided")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One sibling that was made. missed: the conditions that it does not meet, none if it is accepted."""
+
+    member: Member
+    seed: str
+    values: Values
+    missed: tuple[str, ...]
+    cpu_seconds: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it meets the target."""
+        return not self.missed
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """What came of it. candidates: all that were made, in order. count: how many were wanted."""
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[Candidate, ...]:
+        """Those that meet the target, no more than were wanted."""
+        return tuple(c for c in self.candidates if c.accepted)[: self.task.count]
+
+    @property
+    def met(self) -> int:
+        """All that meet the target."""
+        return sum(c.accepted for c in self.candidates)
+
+    @property
+    def yielded(self) -> tuple[float, float, float]:
+        """Share of the made ones that meet the target, with its 95 % interval (Wilson)."""
+        low, high = wilson(self.met, len(self.candidates))
+        return self.met / max(len(self.candidates), 1), low, high
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Core seconds of all that were made."""
+        return sum(c.cpu_seconds for c in self.candidates)
+
+    def row(self) -> dict[str, object]:
+        """One row of a table: made, accepted, yield per sample and per 1000 core seconds."""
+        share, low, high = self.yielded
+        rate = 1000 * len(self.candidates) / self.cpu_seconds if self.cpu_seconds > 0 else float("nan")
+        return {"strategy": self.task.strategy, "made": len(self.candidates), "accepted": self.met,
+                "yield [%]": 100 * share, "yield 95 %": f"{100 * low:.1f} to {100 * high:.1f}",
+                "core s a sample": self.cpu_seconds / max(len(self.candidates), 1),
+                "accepted per 1000 core s": rate * share,
+                "accepted per 1000 core s 95 %": f"{rate * low:.3g} to {rate * high:.3g}"}
+
+
+def wilson(hits: int, of: int, z: float = Z) -> tuple[float, float]:
+    """The Wilson score interval of a share, (0, 1) for nothing made. Right for few samples and shares near 0 or 1."""
+    if of == 0:
+        return 0.0, 1.0
+    p, n = hits / of, of
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass
+class Augmenter:
+    """Makes the siblings of a task. arms: where they are made, or are already. support: the training hearts."""
+
+    task: Task
+    arms: Arms
+    anatomy: Anatomy
+    reference: Reference
+    support: Support | None = None
+    labels: dict[str, int] | None = None
+    grounds: dict[str, Ground] = field(default_factory=dict)
+
+    def run(self) -> Augmented:
+        """Makes blocks of siblings until enough are accepted, or the most are made."""
+        task = self.task
+        made: list[Candidate] = []
+        while len(made) < task.most and sum(c.accepted for c in made) < task.count:
+            found = self._generated(len(made)) if task.strategy == "generate" else self._edited(made)
+            made += found
+            met = sum(c.accepted for c in made)
+            self.arms.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
+        return Augmented(task, tuple(made), self._notes(made))
+
+    def _generated(self, done: int) -> list[Candidate]:
+        """The next block of hearts without a twin."""
+        count = min(self.task.block, self.task.most - done)
+        request = Request("generate", count=count, first=done, steps=self.task.steps, seed=self.task.seed)
+        arm = self.arms.get(f"augment-generate-{done:05d}", [request])[0]
+        return self._judged(arm, "", None)
+
+    def _edited(self, made: Sequence[Candidate]) -> list[Candidate]:
+        """The next siblings of every seed, the same number of each but for the last block."""
+        task, seeds = self.task, self.task.seeds
+        hits, done = sum(c.accepted for c in made), len(made)
+        share = max(hits / done, 0.1) if done else EXPECTED[task.strategy]
+        total = min(math.ceil((task.count - hits) / share), task.most - done)
+        first = -(-done // len(seeds))  # every seed has made so many, or one fewer
+        found: list[Candidate] = []
+        for index, start in enumerate(seeds):
+            count = total // len(seeds) + (index < total % len(seeds))
+            if not count:
+                continue
+            requests = self.requests(index, first, count)
+            name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
+            for arm in self.arms.get(name, requests, start.path):
+                found += self._judged(arm, start.name, start)
+        return found
+
+    def requests(self, index: int, first: int, count: int) -> list[Request]:
+        """Siblings first .. first + count - 1 of a seed. Guided ones have a target each, which depends on the task's
+        seed, the heart's place and the sibling's number alone.
+        """
+        task, start = self.task, self.task.seeds[index]
+        common = {"steps": task.steps, "seed": task.seed}
+        if task.strategy == "local":
+            return [Request("inpaint", tissues=(TISSUES[index % 2],), ratio=1.0, first=first, count=count, **common)]
+        plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, **common)
+        if task.strategy == "perturb":
+            return [plain]
+        ground, found = self.ground(start), []
+        control = self.control(ground)
+        for k in range(first, first + count):
+            values = self.tail.draw(start.values, np.random.default_rng([task.seed, index, k]))
+            asked = control_for(values, task.wanted, ground, control)
+            request = replace(plain, first=k, count=1, control=asked)
+            found.append(make_guided(request, ground, Wishes(hold=task.hold), None).request)
+        return found
+
+    @cached_property
+    def tail(self) -> Tail:
+        """Seeds and training hearts beyond the threshold."""
+        seeds = [{column: np.array([value]) for column, value in self.measured_seed(start).items()}
+                 for start in self.task.seeds]
+        support = [{name: self.support.column(name) for name in self.support.columns}] if self.support else []
+        return Tail.of(self.task.wanted, [*seeds, *support])
+
+    def measured_seed(self, start: Start) -> Values:
+        """A seed's values, those in control domains among them."""
+        if not self.task.wanted.domains:
+            return start.values
+        ground = self.ground(start)
+        return {**start.values, **self.in_domains(ground.labels, ground.affine, ground)}
+
+    def ground(self, start: Start | None) -> Ground:
+        """The heart that controls are placed on: the seed, or without one the model's mean heart."""
+        key = str(start.path) if start is not None else ""
+        if key not in self.grounds:
+            twin = None
+            if start is not None:
+                twin = open_twin(start.path, self.anatomy, self.reference, labels=self.labels)
+            self.grounds[key] = Ground.of(twin, self.anatomy, self.reference)
+        return self.grounds[key]
+
+    def control(self, ground: Ground) -> Control | None:
+        """The control whose domains the target names, on this heart."""
+        return control_of(self.task.control, ground, Wishes(presets=self.task.presets))
+
+    def in_domains(self, labels: np.ndarray, affine: np.ndarray, ground: Ground) -> Values:
+        """What a heart has in the target's control domains. labels, affine: in the ground's frame."""
+        control = self.control(ground)
+        if control is None:
+            return {}
+        placed = ground.placed(control)
+        return {m.column: measure(labels, affine, placed.domain(m.domain), self.anatomy, betti=False).mass
+                for m in self.task.wanted.measures if m.domain is not None}
+
+    def _judged(self, arm: Arm, seed: str, start: Start | None) -> list[Candidate]:
+        found = []
+        for member in arm.members:
+            entry = member.entry or {}
+            values: Values = measured_of(entry)
+            if self.task.wanted.domains:
+                labelmap = read_labelmap(member.path, self.anatomy, self.labels)
+                values |= self.in_domains(known_labels(labelmap, self.anatomy), labelmap.affine, self.ground(start))
+            found.append(Candidate(member, seed, values, self.task.wanted.missed(values),
+                                   busy_seconds(entry) * arm.threads))
+        return found
+
+    def _notes(self, made: Sequence[Candidate]) -> tuple[str, ...]:
+        task, notes = self.task, []
+        met = sum(c.accepted for c in made)
+        if met < task.count:
+            notes.append(f"{task.strategy}: only {met} of {task.count} wanted hearts after {len(made)} samples, the "
+                         "most that were allowed.")
+        if task.strategy == "guided":
+            known = len(self.tail.rows)
+            notes.append(f"guided: values were drawn from {known} seeds and training hearts that meet {task.wanted}."
+                         if known > 1 else "guided: hardly a heart is known that meets the target; values just "
+                         "beyond the threshold were aimed at. Look at the shapes.")
+        return tuple(notes)
+
+
+
+
+def starts(names: Sequence[str], paths: Sequence[Path], columns: Mapping[str, np.ndarray], wanted: Wanted,
+           most: int | None = None) -> tuple[tuple[Start, ...], bool]:
+    """The seeds of an augmentation: those that meet the target, all where none does (or it is of control domains).
+
+    Returns them and whether they meet it.
+    """
+    values = [{column: float(found[index]) for column, found in columns.items()} for index in range(len(names))]
+    everyone = [Start(n, p, v) for n, p, v in zip(names, paths, values, strict=True)]
+    plain = not wanted.domains
+    chosen = [start for start in everyone if plain and wanted.met_by(start.values)]
+    return tuple((chosen or everyone)[:most]), bool(chosen)

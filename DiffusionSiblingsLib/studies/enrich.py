@@ -1,0 +1,148 @@
+"""`siblings augment`: an augmentation into a folder, with the accepted hearts, a table of all, and the yield."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..anatomy import load_anatomy
+from ..cohorts import measure_cohort
+from ..cohorts.wanted import Wanted, parse_wanted
+from ..control import Control
+from ..errors import InputError
+from ..export.entries import now
+from ..export.tables import write_metrics_csv
+from ..files import atomic_path
+from ..ground import Ground
+from ..registry import find_model
+from ..request import Request
+from ..support import Support, read_cohort, unsupported
+from ..wishes import Wishes, control_of
+from .arms import Arms
+from .augment import Augmented, Augmenter, Candidate, Start, Strategy, Task, starts
+from .making import Maker
+
+ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of `siblings augment`. target: as written. seeds: folder of label maps, or a run; None to generate.
+    arms: runs that are there already.
+    """
+
+    target: str
+    out: Path
+    strategy: Strategy = "guided"
+    seeds: Path | None = None
+    count: int = 140
+    most: int | None = None
+    control: Control | None = None
+    presets: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+    steps: int = 50
+    seed: int = 0
+    labels: dict[str, int] | None = None
+    arms: tuple[Path, ...] = ()
+    jobs: int = 0
+    model: str = "heart-compact"
+    device: str = "auto"
+    command: str = ""
+
+
+def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
+    """Makes the siblings into order.out/made, copies the accepted ones to order.out/accepted, writes table and report.
+
+    The same order again goes on where it was stopped. say: told what happens. Raises InputError.
+    """
+    card = find_model(order.model)
+    anatomy, reference, support = load_anatomy(card.anatomy), card.reference(), read_cohort(card.folder)
+    mean = Ground.of(None, anatomy, reference)
+    named = control_of(_canonical(order.control, mean), mean, Wishes(presets=order.presets))
+    wanted = parse_wanted(order.target, anatomy, named)
+    if order.strategy != "generate" and order.seeds is None:
+        raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
+    columns = {name: support.column(name) for name in support.columns} if support is not None else {}
+    seeds: tuple[Start, ...] = ()
+    if order.seeds is not None and order.strategy != "generate":
+        cohort = measure_cohort(order.seeds, anatomy, reference, jobs=order.jobs, labels=order.labels,
+                                cache=order.out / ".measured")
+        values = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
+        values |= {name: cohort.column(name) for name in cohort.feature_names}
+        wanted = wanted.resolved(columns or values)
+        seeds, meet = starts(cohort.members, cohort.paths, values, wanted)
+        say(f"{len(seeds)} of {len(cohort)} seeds meet {wanted}" if meet else
+            f"all {len(seeds)} seeds are edited: none is known to meet {wanted}")
+    wanted = wanted.resolved(columns)
+    for warning in _warnings(wanted, support):
+        say(f"note: {warning}")
+    task = Task(wanted, order.strategy, seeds, order.count, order.most or 5 * order.count, order.control, order.presets,
+                order.hold, order.steps, order.seed)
+    make = Maker(order.model, order.device, order.jobs, order.labels)
+    arms = Arms(order.out / MADE, card.sha256, make, order.arms, say)
+    found = Augmenter(task, arms, anatomy, reference, support, order.labels).run()
+    _write(order, found, {"id": card.id, "version": card.version, "sha256": card.sha256})
+    return found
+
+
+def _canonical(control: Control | None, mean: Ground) -> Control | None:
+    """The control for reading the target: one of a twin's own frame names its domains as well as any other."""
+    if control is None or control.frame == mean.frame:
+        return control
+    return Control(control.domains, control.terms, mean.frame, control.name)
+
+
+def _warnings(wanted: Wanted, support: Support | None) -> tuple[str, ...]:
+    """What to say of thresholds beyond the hearts that the model was trained on."""
+    if support is None:
+        return ()
+    edges = {(m.tissue,): next(b for b in wanted.bounds(m) if 0 < b < float("inf"))
+             for m in wanted.measures if m.is_volume and m.tissue is not None}
+    return unsupported(edges, support)
+
+
+def _write(order: Order, found: Augmented, model: dict[str, str]) -> None:
+    accepted = order.out / ACCEPTED
+    accepted.mkdir(parents=True, exist_ok=True)
+    kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
+    for old in accepted.glob("heart_*"):
+        if old.name not in kept.values():
+            old.unlink()
+    for candidate in found.accepted:
+        place = accepted / kept[id(candidate)]
+        if not place.exists():
+            with atomic_path(place) as temporary:
+                shutil.copyfile(candidate.member.path, temporary)
+    rows = [_row(order, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]
+    write_metrics_csv(order.out / TABLE, rows)
+    values = {"program": __version__, "written": now(), "command": order.command, "model": model,
+              "target": str(found.task.wanted), "strategy": order.strategy, "seeds": [s.name for s in found.task.seeds],
+              "count": order.count, "most": found.task.most, "steps": order.steps, "seed": order.seed, **found.row(),
+              "notes": list(found.notes), "kept": len(found.accepted)}
+    with atomic_path(order.out / REPORT) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def name_of(number: int, candidate: Candidate) -> str:
+    """The accepted heart's file name: heart_0003_<seed>_k2.nii.gz."""
+    seed = f"_{candidate.seed}" if candidate.seed else ""
+    return f"heart_{number:04d}{seed}_k{(candidate.member.entry or {}).get('k', 0)}.nii.gz"
+
+
+def _row(order: Order, candidate: Candidate, kept: str) -> dict[str, object]:
+    member = candidate.member
+    request = Request.from_json(member.request) if member.request else None
+    return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
+            "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
+            "made as": _relative(member.path, order.out), "core s": round(candidate.cpu_seconds, 2), **candidate.values}
+
+
+def _relative(path: Path, out: Path) -> str:
+    try:
+        return path.resolve().relative_to(out.resolve()).as_posix()
+    except ValueError:
+        return str(path)

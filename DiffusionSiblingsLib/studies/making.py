@@ -1,0 +1,53 @@
+"""Siblings of requests into a run folder, for arms of studies: a batch that goes on where it was stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..batch import make
+from ..cohorts.pool import jobs_of
+from ..request import Request
+from .record_files import RECORD, read_plain, same_but_count
+
+WORTH = 4  # siblings for which starting a process pays
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes arms. jobs: processes, 0 for one a core. labels: which value is which tissue in twins."""
+
+    model: str
+    device: str
+    jobs: int = 1
+    labels: dict[str, int] | None = None
+
+    def __call__(self, requests: Sequence[Request], twin: Path | None, out: Path) -> None:
+        """Makes all siblings of the requests, on one twin or none, into a run folder; what it has is not made again."""
+        wanted = _no_fewer(requests, out)
+        total = sum(request.count for request in wanted)
+        jobs = min(jobs_of(self.jobs), max(1, total // WORTH))
+        with tqdm(total=total, unit="sibling", desc=out.name, disable=not sys.stderr.isatty()) as bar:
+            def show(done: float, of: int, words: str) -> None:
+                bar.n = round(done, 2)
+                bar.set_postfix_str(words, refresh=False)
+                bar.update(0)
+
+            make(wanted, twin, out, model=self.model, device=self.device, labels=self.labels if twin else None,
+                 format="nii.gz", jobs=jobs, resume=True, title=out.name, progress=show)
+
+
+def _no_fewer(requests: Sequence[Request], out: Path) -> list[Request]:
+    """The requests with at least as many siblings as the run in `out` was asked for: a run does not shrink."""
+    record = read_plain(out / RECORD) or {}
+    asked = [run.get("request", {}) for run in record.get("runs", ())]
+    found = []
+    for request in requests:
+        own = same_but_count(request.to_json())
+        counts = [int(other["count"]) for other in asked if same_but_count(other) == own]
+        found.append(replace(request, count=max([request.count, *counts])))
+    return found

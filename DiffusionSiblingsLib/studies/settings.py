@@ -1,0 +1,103 @@
+"""What a study is run with, and the sizes that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..registry import DEFAULT_MODEL
+
+STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
+SEED = 0  # of every arm: sibling k of two arms starts from the same noise
+REFERENCE_SEED = 1  # of the generated hearts that stand in where no real ones are given
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes. steps: of the sampler. count: siblings an edited arm. held: of the arm with held volumes and of the
+    guidance form of inpainting. unconditional: samples of tables 1 and 2; pool: samples that are filtered; reference:
+    generated hearts that stand in for real ones; reconstructed: real hearts put through the autoencoder.
+    step_counts, step_size: the arms of the sensitivity to steps and their size; sizes: of cohorts, each drawn `draws`
+    times from the pool. accepted, most: stop rule of each augmentation. percentile: of the target, where 115 ml is not
+    rare. emd: with the exact earth mover's distance. minutes: of the VAE baseline's training.
+    """
+
+    steps: int = 50
+    count: int = 40
+    held: int = 20
+    unconditional: int = 360
+    pool: int = 640
+    reference: int = 120
+    reconstructed: int = 40
+    ratios: tuple[float, ...] = (0.35, 0.5, 0.65, 0.8, 1.0)
+    step_counts: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
+    step_size: int = 60
+    sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
+    draws: int = 20
+    accepted: int = 140
+    most: int = 400
+    percentile: float = 90.0
+    emd: bool = True
+    minutes: float = 40.0
+
+
+QUICK = Plan(steps=10, count=4, held=1, unconditional=20, pool=20, reference=20, reconstructed=2,
+             ratios=(0.35, 0.65, 1.0), step_counts=(5, 10, 20), step_size=8, sizes=(5, 10, 20), draws=10, accepted=6,
+             most=8, percentile=70.0, emd=False, minutes=0.5)
+QUICK_WORDS = ("A quick run: few samples, 10 sampler steps, no earth mover's distance. It shows that everything works "
+               "and which way figures lean; it is no measurement of the model.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line gives. real: folder of held-out label maps; names, split: a JSON list of its files
+    ({"name", "split"}), and the split to take. seeds: folder that the augmentation's target cohort is taken from
+    (default: the real cohort). arms: run folders, or folders of them, with arms that are there already. train_data: a
+    pack of `siblings prepare`, for the baselines. count, pool, steps: override the plan. jobs: processes.
+    """
+
+    out: Path
+    quick: bool = False
+    count: int | None = None
+    pool: int | None = None
+    steps: int | None = None
+    real: Path | None = None
+    names: Path | None = None
+    split: str = "test"
+    labels: dict[str, int] | None = None
+    seeds: Path | None = None
+    target: str | None = None
+    arms: tuple[Path, ...] = ()
+    train_data: Path | None = None
+    minutes: float | None = None
+    jobs: int = 0
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "pool", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 2:
+                raise InputError(f"The {name} of a study cannot be used", value=value, rule="2 or more")
+        if self.minutes is not None and not self.minutes > 0:
+            raise InputError("The minutes of the baseline cannot be used", value=self.minutes, rule="more than 0")
+        if self.names is not None and self.real is None:
+            raise InputError("There is no folder that the names are of", value=self.names,
+                             rule="--names goes with --real")
+
+    @property
+    def plan(self) -> Plan:
+        """The sizes of the run."""
+        plan = QUICK if self.quick else Plan()
+        if self.count is not None:
+            plan = replace(plan, count=self.count, held=min(plan.held, self.count), accepted=self.count,
+                           most=max(3 * self.count, plan.most if not self.quick else 0))
+        if self.pool is not None:
+            plan = replace(plan, pool=self.pool, unconditional=min(plan.unconditional, self.pool))
+        if self.steps is not None:
+            plan = replace(plan, steps=self.steps)
+        if self.minutes is not None:
+            plan = replace(plan, minutes=self.minutes)
+        return replace(plan, sizes=tuple(size for size in plan.sizes if size <= plan.pool))

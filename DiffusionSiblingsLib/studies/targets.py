@@ -1,0 +1,121 @@
+"""Values that guided augmentation aims at, and the controls that ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..cohorts.wanted import Measure, Wanted
+from ..control import Control, ControlDomain, Target, Term, around_tissue
+from ..errors import InputError
+from ..ground import Ground
+from ..metrics.morphology import moments
+
+MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of what was asked
+SPREAD = 0.1  # relative, where no heart beyond the threshold is known
+NEAR = 1.0  # deviations of the tail: how far from its own value a seed is sent
+
+Values = dict[str, float]  # column -> value
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Hearts beyond the threshold. rows: (n, measures) their values, in the order of wanted.measures."""
+
+    wanted: Wanted
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, wanted: Wanted, cohorts: Sequence[Mapping[str, np.ndarray]]) -> Tail:
+        """The hearts of some cohorts (column -> (n,) values) that meet the target; a cohort that has not measured all
+        of it is left out.
+        """
+        columns = [measure.column for measure in wanted.measures]
+        tables = [np.stack([cohort[column] for column in columns], axis=1) for cohort in cohorts
+                  if all(column in cohort for column in columns)]
+        rows = np.concatenate([np.zeros((0, len(columns))), *tables])
+        keep = [wanted.met_by(dict(zip(columns, row.tolist(), strict=True))) for row in rows]
+        return cls(wanted, rows[np.array(keep, dtype=bool)])
+
+    def draw(self, own: Values | None, rng: np.random.Generator) -> Values:
+        """Values for one sibling: those of a heart of the tail, jittered, kept beyond the threshold.
+
+        own: what the seed has; hearts of the tail near to it are drawn more often, so that no seed is bent further than
+        the tail is wide. A tail of fewer than two hearts gives values just beyond the threshold.
+        """
+        measures = self.wanted.measures
+        bounds = [self.wanted.bounds(measure) for measure in measures]
+        if len(self.rows) < 2:
+            middle = [_beyond(low, high, abs(rng.standard_normal()) * SPREAD) for low, high in bounds]
+            return {m.column: _within(v, b) for m, v, b in zip(measures, middle, bounds, strict=True)}
+        spread = np.maximum(self.rows.std(axis=0, ddof=1), 1e-9)
+        weights = np.ones(len(self.rows))
+        if own is not None and all(measure.column in own for measure in measures):
+            at = np.array([own[measure.column] for measure in measures])
+            distance = np.square((self.rows - at) / (NEAR * spread)).sum(axis=1)
+            weights = np.exp(-0.5 * (distance - distance.min()))
+        row = self.rows[rng.choice(len(self.rows), p=weights / weights.sum())]
+        width = spread * len(self.rows) ** (-1 / (len(measures) + 4))  # Scott's: a kernel density of the tail
+        values = row + width * rng.standard_normal(len(measures))
+        return {m.column: _within(float(v), b) for m, v, b in zip(measures, values, bounds, strict=True)}
+
+
+def control_for(values: Values, wanted: Wanted, ground: Ground, control: Control | None) -> Control:
+    """A control that asks for the values on a heart. control: the one whose domains the target names, on this heart;
+    its other terms stay.
+    """
+    placed = ground.placed(control) if control is not None else None
+    domains: dict[str, ControlDomain] = {domain.name: domain for domain in placed.domains} if placed else {}
+    terms: list[Term] = [term for term in placed.terms if (term.domain, term.quantity) not in
+                         {(name, "mass") for name in wanted.domains}] if placed else []
+    for tissue in dict.fromkeys(m.tissue for m in wanted.measures if m.tissue is not None):
+        box = around_tissue(ground.labels, ground.affine, ground.anatomy, [tissue], axes=ground.axes)
+        name = tissue if tissue not in domains else f"{tissue} of the target"
+        domains[name] = replace(box, name=name)
+        of = {m: values[m.column] for m in wanted.measures if m.tissue == tissue}
+        terms += [Term(name, "mass", Target(value=value)) for m, value in of.items() if m.is_volume]
+        terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, ground)
+    terms += [Term(m.domain, "mass", Target(value=values[m.column])) for m in wanted.measures if m.domain is not None]
+    used = {term.domain for term in terms}
+    return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), ground.frame,
+                   f"augment {wanted}")
+
+
+def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: Ground) -> list[Term]:
+    """Size and shape that give a tissue the axis lengths; the other axes stay the heart's own.
+
+    An axis is 2 sqrt(5 lambda); size is the sum of the three lambdas and shape their shares.
+    """
+    if not axes:
+        return []
+    label = ground.anatomy.label_of(tissue)
+    body = moments(ground.labels, ground.affine, [label])[label]
+    own = np.linalg.eigvalsh(body.covariance)[::-1].copy()
+    for measure, length in axes.items():
+        own[0 if "major" in measure.label else 2] = (length / 2) ** 2 / 5
+    if not (np.diff(own) <= 1e-9).all():
+        raise InputError("The target turns a heart's axes round", value=f"{tissue}: {np.sqrt(20 * own).round(1)} mm",
+                         rule="the major axis stays longer, and the minor axis shorter, than the middle one",
+                         hint="ask for the volume, or for a value nearer to the hearts' own")
+    size = float(own.sum())
+    return [Term(name, "size", Target(value=size)), Term(name, "shape", Target(value=tuple((own / size).tolist())))]
+
+
+def _beyond(low: float, high: float, by: float) -> float:
+    if np.isfinite(low) and np.isfinite(high):
+        return low + min(by, 1.0) * (high - low)
+    return low * (1 + MARGIN + by) if np.isfinite(low) else high * (1 - MARGIN - by)
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    """The value reflected at the bounds, a margin inside of them where there is room for one."""
+    low, high = bounds
+    low, high = (low * (1 + MARGIN), high * (1 - MARGIN)) if low * (1 + MARGIN) < high * (1 - MARGIN) else bounds
+    low = max(low, 0.0)
+    if value < low:
+        value = 2 * low - value
+    if value > high:
+        value = max(2 * high - value, low)
+    return float(f"{min(max(value, low), high):.6g}")

@@ -1,0 +1,177 @@
+"""Samples against held-out hearts and against the baselines: npj Tables 1 and 2, Figs 4 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import Anatomy
+from ..baselines.pca import ShapePCA
+from ..cohorts import MeasuredCohort
+from ..export.figures import Group, scatter
+from ..finish import canonical_labelmap
+from ..labelmap_io import write_labelmap
+from ..metrics.cohort import compare, precision_recall, standardise
+from ..pack import pack_file, read_pack
+from .arms import Arm
+from .figures import renamed
+from .papers import paper_table
+from .seeds import LV, RV
+from .studio import Studio
+from .tables import Result, Row, figure_columns
+
+WANTED = {"recall": 0.85, "precision": 0.85}  # at least
+NEAR_CHANCE = 15.0  # points of 1-NNA from 50 %
+FEW_VIOLATIONS = 5.0
+
+
+def unconditional(studio: Studio) -> Result:
+    """A row for the samples, one for each baseline, one for real and reconstructed hearts, and the papers'."""
+    plan, real = studio.plan, studio.real
+    arm = studio.generated(plan.unconditional)
+    samples = studio.measured(arm, "samples")
+    cohorts = {"samples": samples, **baseline_cohorts(studio)}
+    rows: list[Row] = []
+    notes = [f"Samples: {len(samples)} hearts, seed 0, against {len(real)} of the reference cohort."]
+    for name, cohort in cohorts.items():
+        raw = {"TV raw half [%]": arm.mean_violations(raw=True)} if name == "samples" else {}
+        found = studio.compared(real, cohort)
+        rows.append({"cohort": name, "source": "ours", "members": len(cohort), **raw, **figure_columns(found)})
+        if name == "samples":
+            notes += [*aims(rows[-1]), *found.notes]
+    rows += [row for row in (against_training(studio, samples),) if row]
+    rows.append({"cohort": "reference", "source": "ours", "members": len(real),
+                 "TV half": real.violation_percent().mean(), "TV full": real.violation_percent(full=True).mean()})
+    rows.append(reconstructions(studio))
+    for key, heads in (("npj-1", ("cohort",)), ("npj-2", ("cohort",)), ("arxiv-1", ("cohort",))):
+        table = paper_table(key)
+        rows += [{"cohort": row["cohort"], "source": table.name, **{k: v for k, v in row.items() if k not in heads}}
+                 for row in table.rows]
+    groups = [Group(name, cohort.features, cohort.feature_names) for name, cohort in cohorts.items()]
+    picture = renamed(scatter(Group(real.name, real.features, real.feature_names), groups, LV, RV), "unconditional")
+    notes += ["1-NNA is balanced; MMD-CD is times 1000 and MMD-EMD times 100, in units of the field of view.",
+              "TV raw: before repair, to be read beside the papers', which have no repair. Baselines are not repaired."]
+    notes += baseline_words(studio)
+    return Result("unconditional", "Samples against held-out hearts", rows, notes, [picture])
+
+
+def aims(row: Row) -> list[str]:
+    """Whether the samples reach what the project set itself, figure by figure."""
+    def number(name: str) -> float:
+        return float(row.get(name, float("nan")))  # type: ignore[arg-type]
+
+    told = [f"{name} {number(name):.2f} (aim: at least {least})" for name, least in WANTED.items()]
+    told += [f"{name} {number(name):.1f} % (aim: within {NEAR_CHANCE:g} points of 50)"
+             for name in ("1-NNA-CD", "1-NNA-EMD") if name in row]
+    told.append(f"violations {number('TV half'):.1f} % (aim: below {FEW_VIOLATIONS:g})")
+    return ["Aims: " + "; ".join(told) + "."]
+
+
+def against_training(studio: Studio, samples: MeasuredCohort) -> Row:
+    """Precision, recall and FMD against the features of the training hearts, which ship with the model."""
+    if studio.support is None or not set(samples.feature_names) <= set(studio.support.columns):
+        return {}
+    seen = np.stack([studio.support.column(name) for name in samples.feature_names], axis=1)
+    found = compare(seen, samples.features)
+    rng = np.random.default_rng(0)
+    ours, theirs = standardise(seen, samples.features)
+    size = min(len(ours), len(theirs))
+    recall = np.mean([precision_recall(ours[rng.permutation(len(ours))[:size]], theirs)[1] for _ in range(20)])
+    return {"cohort": f"samples, against the features of {len(seen)} training hearts", "source": "ours",
+            "members": len(samples), "precision": found.precision, "recall": float(recall), "FMD": found.frechet}
+
+
+def reconstructions(studio: Studio) -> Row:
+    """Violations of some reference hearts put through the autoencoder, before repair (Table 2, "Recon")."""
+    real = studio.real
+    chosen = np.unique(np.linspace(0, len(real) - 1, min(studio.plan.reconstructed, len(real))).round().astype(int))
+    arms: list[Arm] = []
+    for index in chosen.tolist():
+        request = studio.request("reconstruct", 1)
+        arms += studio.arms.get(f"reconstruct-{real.members[index]}", [request], real.paths[index])
+    return {"cohort": "reference, reconstructed", "source": "ours", "members": len(arms),
+            "TV raw half [%]": float(np.mean([arm.mean_violations(raw=True) for arm in arms])),
+            "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}
+
+
+def baseline_cohorts(studio: Studio) -> dict[str, MeasuredCohort]:
+    """The baselines' samples, as many as ours; none where no training data is given."""
+    if studio.settings.train_data is None:
+        return {}
+    count = studio.plan.unconditional
+    found = {}
+    for name, folder in (("PCA", pca_samples(studio, count)), ("VAE", vae_samples(studio, count))):
+        members = sorted(folder.glob("heart_*.nii.gz"))[:count]
+        found[name] = studio.measured(members, name)  # type: ignore[arg-type]
+    return found
+
+
+def pca_samples(studio: Studio, count: int) -> Path:
+    """A folder with samples of the principal components, which are fitted once."""
+    out = studio.settings.out / "baselines" / "pca"
+    weights = out / "components.npz"
+    if not weights.exists():
+        studio.say("fitting principal components of signed distances")
+        ShapePCA.fit(training_maps(studio), studio.anatomy).save(weights)
+    missing = [k for k in range(count) if not heart_file(out, k).exists()]
+    if missing:
+        model = ShapePCA.load(weights, studio.anatomy)
+        for k in missing:
+            write_heart(out, k, model.sample(k), studio.anatomy)
+    return out
+
+
+def vae_samples(studio: Studio, count: int) -> Path:
+    """A folder with samples of the global-latent VAE, which is trained once."""
+    from ..baselines.vae import load_vae, save_vae, train_vae
+
+    out, minutes = studio.settings.out / "baselines" / "vae", studio.plan.minutes
+    weights = out / "weights.safetensors"
+    if not weights.exists():
+        studio.say(f"training the global-latent VAE for {minutes:g} minutes")
+        maps = list(training_maps(studio))
+        vae, steps = train_vae(maps, studio.anatomy, minutes=minutes)
+        save_vae(weights, vae, {"minutes": minutes, "steps": steps, "maps": len(maps)})
+    missing = [k for k in range(count) if not heart_file(out, k).exists()]
+    if missing:
+        model, _ = load_vae(weights)
+        for k in missing:
+            write_heart(out, k, model.sample(k), studio.anatomy)
+    return out
+
+
+def baseline_words(studio: Studio) -> list[str]:
+    """What has to be said of the baselines."""
+    if studio.settings.train_data is None:
+        return ["Baselines (PCA of signed distances, global-latent VAE) were left out: they need the training maps "
+                "(--train-data PACK, as `siblings prepare` writes it)."]
+    from ..baselines.vae import load_vae
+
+    pca = ShapePCA.load(studio.settings.out / "baselines" / "pca" / "components.npz", studio.anatomy)
+    _, about = load_vae(studio.settings.out / "baselines" / "vae" / "weights.safetensors")
+    return [f"PCA: {len(pca.deviations)} components with {pca.kept:.1%} of the variance of {pca.maps} training maps' "
+            "signed distances on a 5.6 mm grid.",
+            f"VAE: one vector of 128, as npj's but with about an eighth of its channels, {about['steps']} steps in "
+            f"{about['minutes']:g} minutes on the CPU: smaller and trained for less than the paper's."]
+
+
+def training_maps(studio: Studio) -> Iterable[npt.NDArray[np.uint8]]:
+    """The training maps of the pack; in a quick run every so many of them."""
+    pack = read_pack(pack_file(studio.settings.train_data or Path()))
+    chosen = pack.indices("train")
+    step = max(1, len(chosen) // 24) if studio.settings.quick else 1
+    return (pack.labels(index) for index in chosen[::step])
+
+
+def heart_file(out: Path, k: int) -> Path:
+    """Where heart k of a baseline lies."""
+    return out / f"heart_{k:04d}.nii.gz"
+
+
+def write_heart(out: Path, k: int, labels: npt.NDArray[np.uint8], anatomy: Anatomy) -> None:
+    """Writes a canonical map as a label map of its own."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_labelmap(canonical_labelmap(labels, anatomy), heart_file(out, k), "nii.gz")
