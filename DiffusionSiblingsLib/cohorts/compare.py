@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..metrics import bootstrap, cohort, pointcloud
+from ..metrics.bootstrap import Halves, IntArray
 from .comparison import Comparison, Figure, Side
-from .distances import Distances, Kind, all_distances
+from .distances import Distances, Kind, mean_paired, measure_distances
 from .measured import MeasuredCohort
 
-FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 PRINTED: dict[Kind, tuple[float, str]] = {"CD": (1000.0, "x1000"), "EMD": (100.0, "x100")}  # as the papers print them
 DRAWS = bootstrap.DRAWS
+FLOOR_DRAWS = 50
 
 __all__ = ["Comparison", "Figure", "Side", "compare_cohorts"]
 
 
 def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: int = 0, emd: bool = True,
-                    draws: int = DRAWS, jobs: int = 0, progress: Progress | None = None) -> Comparison:
+                    draws: int = DRAWS, jobs: int = 0, cache: Path | None = None,
+                    progress: Progress | None = None) -> Comparison:
     """All figures of a synthetic cohort against a real one.
 
-    seed: of the resampling; the same seed gives the same intervals. emd: with the exact earth mover's distance (about
-    0.07 s a pair of shapes and core). draws: of the intervals. jobs: processes for the distances, 0 = one a core.
-    progress: called with shapes done, shapes in all, and what is at work.
+    seed: of the resampling; the same seed gives the same intervals. emd: with the exact earth mover's distance (120
+    against 120: some minutes). draws: of the intervals. jobs: processes for the distances, 0 = one a core. cache: a
+    folder that keeps earth mover's distances, so that one real cohort is measured once for many synthetic ones.
+    progress: called with pairs of shapes done, pairs in all, and what is at work.
     Raises InputError for cohorts that do not measure the same things, or too small to compare (fewer than 4 members).
     """
     _check(real, synthetic)
@@ -35,7 +38,7 @@ def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: in
     figures = [*_morphology(real, synthetic, rng, draws)]
     kinds: tuple[Kind, ...] = ("CD", "EMD") if emd else ("CD",)
     for kind in kinds:
-        figures += _shapes(real, synthetic, kind, rng, draws, jobs, progress)
+        figures += _shapes(real, synthetic, kind, rng, draws, jobs, cache, progress)
     figures += _violations(real, synthetic, rng, draws)
     figures.sort(key=lambda figure: ORDER.index(figure.name))
     sides = [Side(part.name, len(part), dict(part.skipped)) for part in (real, synthetic)]
@@ -64,54 +67,56 @@ def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.
     """Precision, recall, FMD with intervals; the floor of FMD at these very sizes."""
     scored, other = cohort.standardise(real.features, synthetic.features)
     sizes = (len(scored), len(other))
+    halves = bootstrap.halves(sizes, rng, draws=draws, fewest=cohort.NEIGHBOURS + 1)
     shares = cohort.precision_recall(scored, other)
+    drawn = [cohort.precision_recall(scored[ours], other[theirs]) for ours, theirs in halves]
     for number, name in enumerate(("precision", "recall")):
-        def share(a: bootstrap.IntArray, b: bootstrap.IntArray, number: int = number) -> float:
-            return cohort.precision_recall(scored[a], other[b])[number]
-
-        low, high = _halves(share, sizes, shares[number], rng, draws)
+        low, high = bootstrap.of_values([pair[number] for pair in drawn], shares[number])
         yield Figure(name, shares[number], max(low, 0.0), min(high, 1.0), best="high",
                      note=f"k = {cohort.NEIGHBOURS} nearest neighbours, z-scored by the real cohort")
     value = cohort.frechet_distance(scored, other)
-    low, high = _halves(lambda a, b: cohort.frechet_distance(scored[a], other[b]), sizes, value, rng, draws)
-    floor = float(np.mean([cohort.frechet_distance(scored[rng.integers(sizes[0], size=sizes[0])],
-                                                   scored[rng.integers(sizes[0], size=sizes[1])])
-                           for _ in range(50)]))
-    yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=floor,
+    low, high = bootstrap.of_halves(lambda a, b: cohort.frechet_distance(scored[a], other[b]), halves, value)
+    floor = [cohort.frechet_distance(scored[rng.integers(sizes[0], size=sizes[0])],
+                                     scored[rng.integers(sizes[0], size=sizes[1])]) for _ in range(FLOOR_DRAWS)]
+    yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=float(np.mean(floor)),
                  note="floor: two samples of these sizes from the real cohort itself")
 
 
 def _shapes(real: MeasuredCohort, synthetic: MeasuredCohort, kind: Kind, rng: np.random.Generator, draws: int,
-            jobs: int, progress: Progress | None) -> Iterator[Figure]:
+            jobs: int, cache: Path | None, progress: Progress | None) -> Iterator[Figure]:
     """MMD, COV, 1-NNA by one distance."""
     unit = pointcloud.unit_length(real.anatomy)
-    found = all_distances(synthetic.clouds / unit, real.clouds / unit, kind, jobs=jobs, progress=progress)
     sizes = (len(synthetic), len(real))
+    halves, level = bootstrap.halves(sizes, rng, draws=draws), min(sizes) // 2
+    equal = [(ours[:level], theirs[:level]) for ours, theirs in halves] if sizes[0] != sizes[1] else halves
+    balanced = pointcloud.balanced_draws(*sizes, rng)
+    subsets = [*halves, *balanced, *(equal if equal is not halves else [])]
+    found = measure_distances(synthetic.clouds / unit, real.clouds / unit, kind, subsets=subsets, jobs=jobs,
+                              cache=cache, progress=progress)
+    floor = mean_paired(real.clouds / unit, real.second_clouds / unit, kind, jobs=jobs)
     factor, printed = PRINTED[kind]
-    distance = pointcloud.chamfer if kind == "CD" else pointcloud.earth_mover
-    floor = pointcloud.paired(list(real.clouds / unit), list(real.second_clouds / unit), distance)
     value = pointcloud.minimum_matching(found.to_real)
-    low, high = _halves(lambda g, r: pointcloud.minimum_matching(found.to_real[np.ix_(g, r)]), sizes, value, rng, draws)
+    low, high = bootstrap.of_halves(lambda a, b: pointcloud.minimum_matching(found.to_real[np.ix_(a, b)]), halves,
+                                    value)
     yield Figure(f"MMD-{kind}", factor * value, factor * max(low, 0.0), factor * high, printed, "low", factor * floor,
                  "floor: two draws of points from the same surfaces")
     value = pointcloud.coverage(found.to_real)
-    low, high = _halves(lambda g, r: pointcloud.coverage(found.to_real[np.ix_(g, r)]), sizes, value, rng, draws)
+    low, high = bootstrap.of_halves(lambda g, r: pointcloud.coverage(found.to_real[np.ix_(g, r)]), halves, value)
     yield Figure(f"COV-{kind}", 100 * value, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", "high",
                  note=f"higher is better; at most {min(100.0, 100 * sizes[0] / sizes[1]):.0f} % at these sizes")
-    yield _nearest(found, kind, sizes, rng, draws)
+    yield _nearest(found, kind, balanced, equal, rng)
 
 
-def _nearest(found: Distances, kind: Kind, sizes: tuple[int, int], rng: np.random.Generator, draws: int) -> Figure:
-    """1-NNA at equal sizes."""
-    nearest = pointcloud.nearest_neighbour(found.to_real, found.generated, found.real, rng)
-    size = min(sizes) // 2
+def _nearest(found: Distances, kind: Kind, balanced: list[Halves], equal: list[Halves],
+             rng: np.random.Generator) -> Figure:
+    """1-NNA at equal sizes. balanced: draws of equal size, none for equal cohorts; equal: halves of equal size."""
+    nearest = pointcloud.nearest_neighbour(found.to_real, found.generated, found.real, rng, chosen=balanced)
 
-    def balanced(g: bootstrap.IntArray, r: bootstrap.IntArray) -> float:
-        g, r = g[:size], r[:size]
+    def accuracy(g: IntArray, r: IntArray) -> float:
         return pointcloud.nearest_neighbour(found.to_real[np.ix_(g, r)], found.generated[np.ix_(g, g)],
-                                            found.real[np.ix_(r, r)], rng, draws=1).raw
+                                            found.real[np.ix_(r, r)], rng, chosen=()).raw
 
-    low, high = _halves(balanced, sizes, nearest.balanced, rng, draws)
+    low, high = bootstrap.of_halves(accuracy, equal, nearest.balanced)
     note = f"balanced at {nearest.size} a side; raw {100 * nearest.raw:.1f} %, chance {100 * nearest.chance:.1f} %"
     return Figure(f"1-NNA-{kind}", 100 * nearest.balanced, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", 50.0,
                   note=note)
@@ -124,14 +129,6 @@ def _violations(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.
         low, high = bootstrap.of_mean(rates, rng, draws=draws)
         yield Figure(f"TV {at}", float(rates.mean()), low, high, "%", "low", float(usual.mean()),
                      "failed checks of all checks; floor: the real cohort's own")
-
-
-def _halves(statistic: Callable[[bootstrap.IntArray, bootstrap.IntArray], float], sizes: tuple[int, int], value: float,
-            rng: np.random.Generator, draws: int) -> tuple[float, float]:
-    """As `bootstrap.of_halves`; (nan, nan) where half a cohort is too small for the figure."""
-    if min(sizes) // 2 <= cohort.NEIGHBOURS:
-        return float("nan"), float("nan")
-    return bootstrap.of_halves(statistic, sizes, value, rng, draws=draws)
 
 
 def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[str, object]]:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
+from types import TracebackType
 from typing import Any, TypeVar
 
 from ..errors import InputError, OutputError
@@ -15,6 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 3  # items handed out per process, so that none waits and results do not pile up
 FEW = 4  # items that are not worth starting processes for
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def jobs_of(jobs: int) -> int:
@@ -25,45 +28,87 @@ def jobs_of(jobs: int) -> int:
     return jobs or cores
 
 
-def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, *,
-         start: Callable[..., None] | None = None, given: tuple[Any, ...] = ()) -> Iterator[tuple[int, Result]]:
-    """(index, result) of every item, in the order in which they are ready; in this process for one job or few items.
+class Workers:
+    """Processes that are started once, when there is first enough to do, and do several rounds of work.
 
-    work: a function of a module, that a new process can import. start: called once in every process with `given`,
-    before the first item (in this process too). Raises what `work` raises; OutputError where a process was killed.
+    jobs: processes, 0 for one a core; with 1, or for a handful of items, the work is done in this process. start:
+    called once in every process with `given`, before its first item. To be used in a `with` block.
     """
-    jobs = min(jobs_of(jobs), len(items))
-    if jobs <= 1 or len(items) < FEW:
-        if start is not None:
-            start(*given)
-        for index, item in enumerate(items):
-            yield index, work(item)
-        return
-    # "spawn": a fork of a process that runs threads (torch, SimpleITK) may hang.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=start, initargs=given) as pool:
+
+    def __init__(self, jobs: int, start: Callable[..., None] | None = None, given: tuple[Any, ...] = ()) -> None:
+        self._jobs = jobs_of(jobs)
+        self._start, self._given = start, given
+        self._pool: ProcessPoolExecutor | None = None
+        self._begun_here = False
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+            self._pool = None
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+        """(index, result) of every item, in the order in which they are ready. work: a function of a module, that a
+        new process can import. Raises what `work` raises; OutputError where a process was killed.
+        """
+        if self._jobs == 1 or (len(items) < FEW and self._pool is None):
+            if self._start is not None and not self._begun_here:
+                self._start(*self._given)
+                self._begun_here = True
+            for index, item in enumerate(items):
+                yield index, work(item)
+            return
+        if self._pool is None:
+            # "spawn": a fork of a process that runs threads (torch, SimpleITK) may hang.
+            self._pool = ProcessPoolExecutor(min(self._jobs, len(items)), mp_context=get_context("spawn"),
+                                             initializer=self._start, initargs=self._given)
         try:
-            yield from _streamed(pool, work, items, jobs * AHEAD)
+            yield from _streamed(self._pool, work, items, self._jobs * AHEAD)
         except BrokenProcessPool as problem:
-            raise OutputError("A process of the measurement ended before its time", value=f"{jobs} processes",
+            raise OutputError("A process of the measurement ended before its time", value=f"{self._jobs} processes",
                               rule="what was measured before is kept where there is a cache",
                               hint="free some memory or take fewer with --jobs 1; a script that calls this needs "
                               "`if __name__ == '__main__':` around its own work") from problem
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, *,
+         start: Callable[..., None] | None = None, given: tuple[Any, ...] = ()) -> Iterator[tuple[int, Result]]:
+    """One round of `Workers.each`."""
+    with Workers(jobs, start, given) as workers:
+        yield from workers.each(work, items)
 
 
 def _streamed(pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item],
               ahead: int) -> Iterator[tuple[int, Result]]:
-    """As `each`, never with more than `ahead` items under way."""
+    """Never more than `ahead` items under way."""
     under_way: dict[Future[Result], int] = {}
     following = iter(range(len(items)))
     while True:
         while len(under_way) < ahead and (index := next(following, None)) is not None:
-            under_way[pool.submit(work, items[index])] = index
+            with _one_thread_each():
+                under_way[pool.submit(work, items[index])] = index
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for future in sorted(done, key=under_way.__getitem__):
             yield under_way.pop(future), future.result()
 
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """New processes inherit that NumPy's matrix products take one thread: there is a process for every core already,
+    and threads that wait for each other on busy cores make small products a hundred times as slow.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -12,7 +12,7 @@ knowing the other half takes one half of it away. The level at half the size is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,9 @@ from ..errors import InputError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Interval = tuple[float, float]
+Halves = tuple[IntArray, IntArray]  # chosen members of the first cohort and of the second
 DRAWS = 1000
 LEVEL = 0.95
-FEWEST = 4  # members of a cohort that can be halved
 
 
 def of_mean(values: npt.ArrayLike, rng: np.random.Generator, *, draws: int = DRAWS, level: float = LEVEL) -> Interval:
@@ -39,22 +39,37 @@ def of_mean(values: npt.ArrayLike, rng: np.random.Generator, *, draws: int = DRA
     return _interval(means, level)
 
 
-def of_halves(statistic: Callable[[IntArray, IntArray], float], sizes: tuple[int, int], value: float,
-              rng: np.random.Generator, *, draws: int = DRAWS, level: float = LEVEL) -> Interval:
-    """Interval about `value`, the figure of the whole cohorts, from random halves of both.
+def of_halves(statistic: Callable[[IntArray, IntArray], float], drawn: Sequence[Halves], value: float, *,
+              level: float = LEVEL) -> Interval:
+    """Interval about `value`, the figure of the whole cohorts, from random halves of both (`halves`).
 
     statistic: indices of chosen members of the first and of the second cohort, without doubles -> the figure.
-    sizes: members of either cohort. (nan, nan) where one cannot be halved (fewer than 4 members).
+    (nan, nan) where there are no halves.
     """
-    _check(draws, level)
-    if min(sizes) < FEWEST:
+    return of_values([statistic(ours, theirs) for ours, theirs in drawn], value, level=level)
+
+
+def of_values(found: Sequence[float], value: float, *, level: float = LEVEL) -> Interval:
+    """As `of_halves`, from the figure of every pair of halves."""
+    if not len(found):
         return float("nan"), float("nan")
-    found = np.array([statistic(half(sizes[0], rng), half(sizes[1], rng)) for _ in range(draws)])
-    low, high = _interval(found - found.mean(), level)
+    _check(len(found), level)
+    spread = np.asarray(found, dtype=np.float64)
+    low, high = _interval(spread - spread.mean(), level)
     return min(value + low, value), max(value + high, value)  # few members: halves may all lie on one side
 
 
-def half(size: int, rng: np.random.Generator) -> IntArray:
+def halves(sizes: tuple[int, int], rng: np.random.Generator, *, draws: int = DRAWS, fewest: int = 2) -> list[Halves]:
+    """Random halves of two cohorts, indices without doubles. None where half a cohort has fewer than `fewest` members.
+
+    sizes: members of either cohort. For an odd size the smaller half is taken, and the interval is a little too wide.
+    """
+    if min(sizes) // 2 < fewest:
+        return []
+    return [(_half(sizes[0], rng), _half(sizes[1], rng)) for _ in range(draws)]
+
+
+def _half(size: int, rng: np.random.Generator) -> IntArray:
     """(size // 2,) int64, different indices below `size`."""
     return np.asarray(rng.permutation(size)[: size // 2], dtype=np.int64)
 

@@ -18,8 +18,11 @@ from ..anatomy import Anatomy
 from ..errors import InputError
 from ..labelmap import Affine
 from .runs import LabelArray, foreground_box, require_labels
+from .transport import earth_mover as earth_mover
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Draw = tuple[IntArray, IntArray]
 Distance = Callable[[FloatArray, FloatArray], float]  # two clouds (n, 3), (m, 3) -> at least 0
 POINTS = 1024
 
@@ -106,27 +109,19 @@ def chamfer(a: FloatArray, b: FloatArray) -> float:
     are those of means (PointFlow's convention); a sum also grows with the number of points. The floor of two draws of
     the same n points from an area A is about 2 A / (pi n).
     """
+    return chamfer_of_trees(tree(a), tree(b))
+
+
+def tree(cloud: FloatArray) -> Any:
+    """A search tree of a cloud (n, 3): what `chamfer_of_trees` takes, for clouds that are compared many times."""
     from scipy.spatial import cKDTree
 
-    one, other = _cloud(a), _cloud(b)
-    return sum(float(np.square(cKDTree(to).query(of)[0]).mean()) for of, to in ((one, other), (other, one)))
+    return cKDTree(_cloud(cloud))
 
 
-def earth_mover(a: FloatArray, b: FloatArray) -> float:
-    """Earth mover's distance, exact: the mean distance of the best one-to-one assignment of two clouds of equal size.
-
-    a, b: (n, 3); the result has their unit. npj Eq. 7 prints a sum; see `chamfer`. Not squared, unlike Chamfer.
-    About 0.07 s a pair at 1024 points; approximations by auction or entropy are biased by more than cohorts differ.
-    """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    one, other = _cloud(a), _cloud(b)
-    if len(one) != len(other):
-        raise InputError("Two point clouds differ in size", value=f"{len(one)} and {len(other)} points",
-                         rule="the earth mover's distance needs as many points in either")
-    costs = cdist(one, other)
-    return float(costs[linear_sum_assignment(costs)].mean())
+def chamfer_of_trees(one: Any, other: Any) -> float:
+    """`chamfer` of the clouds of two trees."""
+    return sum(float(np.square(to.query(of.data)[0]).mean()) for of, to in ((one, other), (other, one)))
 
 
 def between(a: Sequence[FloatArray], b: Sequence[FloatArray], distance: Distance = chamfer) -> FloatArray:
@@ -176,11 +171,22 @@ def coverage(to_real: FloatArray) -> float:
     return float((distances == distances.min(axis=1, keepdims=True)).any(axis=0).mean())
 
 
+def balanced_draws(generated: int, real: int, rng: np.random.Generator, draws: int = 100) -> list[Draw]:
+    """Draws of equal size from two sets, (chosen generated, chosen real) without doubles: of the larger set as many as
+    the smaller one has. None are needed for equal sets, and none are given.
+    """
+    size = min(generated, real)
+    if generated == real:
+        return []
+    return [(rng.choice(generated, size, replace=False), rng.choice(real, size, replace=False)) for _ in range(draws)]
+
+
 def nearest_neighbour(to_real: FloatArray, generated: FloatArray, real: FloatArray, rng: np.random.Generator, *,
-                      draws: int = 100) -> NearestNeighbour:
+                      draws: int = 100, chosen: Sequence[Draw] | None = None) -> NearestNeighbour:
     """1-NNA (npj Eq. 10): how often a shape's nearest other shape belongs to its own set. Best is one half.
 
-    to_real: (g, r), generated: (g, g), real: (r, r) distances; g and r at least 2. rng: decides the draws.
+    to_real: (g, r), generated: (g, g), real: (r, r) distances; g and r at least 2. rng: decides the draws; chosen: the
+    draws themselves (`balanced_draws`), for a caller that has to know them.
     Above one half the sets can be told apart; below, generated shapes lie closer to real ones than real ones do to each
     other, as copies would (a set against itself gives 0). Trap: where sizes differ, chance is not one half (140 against
     50: 0.61). So the larger set is drawn down to the smaller one's size, `draws` times; equal sets need no draw.
@@ -195,14 +201,15 @@ def nearest_neighbour(to_real: FloatArray, generated: FloatArray, real: FloatArr
     own = np.arange(g + r) < g
     raw, size = _accuracy(joint, own), min(g, r)
     chance = (g * (g - 1) + r * (r - 1)) / ((g + r) * (g + r - 1))
-    if g == r:
+    chosen = balanced_draws(g, r, rng, draws) if chosen is None else chosen
+    if not chosen:
         return NearestNeighbour(raw, chance, raw, float("nan"), size, 1)
     found = []
-    for _ in range(draws):
-        chosen = np.concatenate([rng.choice(g, size, replace=False), g + rng.choice(r, size, replace=False)])
-        found.append(_accuracy(joint[np.ix_(chosen, chosen)], own[chosen]))
-    deviation = float(np.std(found, ddof=1)) if draws > 1 else float("nan")
-    return NearestNeighbour(raw, chance, float(np.mean(found)), deviation, size, draws)
+    for ours, theirs in chosen:
+        both = np.concatenate([ours, g + theirs])
+        found.append(_accuracy(joint[np.ix_(both, both)], own[both]))
+    deviation = float(np.std(found, ddof=1)) if len(found) > 1 else float("nan")
+    return NearestNeighbour(raw, chance, float(np.mean(found)), deviation, size, len(found))
 
 
 def _accuracy(joint: FloatArray, own: npt.NDArray[np.bool_]) -> float:
