@@ -10,7 +10,8 @@ from pathlib import Path
 from ..anatomy import load_anatomy
 from ..cohorts import MeasuredCohort, compare_cohorts, measure_cohort
 from ..labelmap_io import parse_labels
-from ..registry import find_model
+from ..modelcard import ModelCard
+from ..registry import DEFAULT_MODEL, find_model
 
 CACHE = ".measured"
 
@@ -20,8 +21,9 @@ def compare(arguments: argparse.Namespace) -> int:
     from ..export.comparison import write_comparison
     from ..export.tables import short_table
 
-    real = _measured(arguments.real, arguments, arguments.real_name)
-    synthetic = _measured(arguments.synthetic, arguments, arguments.synthetic_name)
+    card = find_model(arguments.model or DEFAULT_MODEL)
+    real = _measured(arguments.real, card, arguments, arguments.real_name)
+    synthetic = _measured(arguments.synthetic, card, arguments, arguments.synthetic_name)
     with Bar("comparing") as bar:
         comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
                                      jobs=arguments.jobs, progress=bar.show)
@@ -38,11 +40,11 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """siblings report DIR --out REPORT."""
-    from ..export.cohort_report import cohort_report
+    from ..export.cohort_report import model_of, write_cohort_report
 
-    cohort = _measured(arguments.cohort, arguments)
-    page = cohort_report(arguments.out, cohort, find_model(arguments.model), question=arguments.question,
-                         use=arguments.use)
+    card = find_model(arguments.model) if arguments.model else model_of(arguments.cohort)
+    cohort = _measured(arguments.cohort, card, arguments)
+    page = write_cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use)
     if arguments.json:
         print((page.parent / "report.json").read_text(encoding="utf-8"), end="")
     else:
@@ -50,9 +52,8 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(source: Path, arguments: argparse.Namespace, name: str = "") -> MeasuredCohort:
+def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, name: str = "") -> MeasuredCohort:
     """A measured cohort; maps that cannot be measured are said."""
-    card = find_model(arguments.model)
     labels = parse_labels(arguments.labels) if arguments.labels else None
     with Bar(f"measuring {source.name or source}") as bar:
         cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=arguments.jobs,

@@ -41,8 +41,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep every map's measurement in DIR (default: "
                         "REPORT/.measured), so that a stopped run goes on and a second one is quick")
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="whose canonical frame and training "
-                        f"cohort count (default {DEFAULT_MODEL})")
+    parser.add_argument("--model", default="", metavar="NAME", help="whose canonical frame and training hearts count "
+                        f"(default: of a report the model that made the cohort, else {DEFAULT_MODEL})")
     parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
                         help="which value is which tissue, where names do not say")
     parser.add_argument("--json", action="store_true", help="print the result as JSON instead of words")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..registry import find_model, installed_models
 from .cohort_facts import CohortFacts, bias_rows, flagged, ordinary_to_unusual
 from .cohort_page import Shown, cohort_page
 from .comparison import member_rows, volume_pairs
@@ -16,11 +17,20 @@ from .occupancy_slices import Probabilities, occupancy_slices
 from .picture import Panel, overview
 from .plotting import Picture
 from .reference_heart import MeanHeart, OneHeart, Smoothed, twin_heart
-from .report_files import JSON_NAME, PAGE_NAME, command_line, made_by, open_report, write_json, write_pictures
+from .report_files import (
+    JSON_NAME,
+    PAGE_NAME,
+    command_line,
+    made_by,
+    open_report,
+    record_of,
+    write_json,
+    write_pictures,
+)
 from .tables import write_metrics_csv
 
 if TYPE_CHECKING:
-    from ..cohorts.measured import MeasuredCohort
+    from ..cohorts.measured import MeasuredCohort, Progress, Source
     from ..modelcard import ModelCard
 
 SHEET_NAME = "siblings.png"
@@ -28,13 +38,38 @@ SHEET = 12  # maps on the contact sheet, the twin among them
 LISTED = 10_000
 
 
-def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, question: str = "", use: str = "",
-                  occupancy: bool = True) -> Path:
-    """Writes the report of one measured cohort into a folder -> the page.
+def cohort_report(source: Source, out: Path, *, question: str = "", use: str = "", model: str = "", jobs: int = 0,
+                  cache: Path | None = None, labels: dict[str, int] | None = None, name: str | None = None,
+                  occupancy: bool = True, progress: Progress | None = None) -> Path:
+    """Measures a cohort and writes its report into the folder `out` -> the page.
 
-    members.csv, bias.csv, flagged.csv where anything is; figures and a contact sheet as PNG; report.json; report.html
-    last. card: of the model, for its limits, its canonical frame and the hearts that it was trained on.
-    question: what the cohort is to answer; use: the context of use. Raises OutputError, ModelError.
+    source, jobs, cache, labels, name, progress: as `cohorts.measure_cohort` takes them. question: what the cohort is to
+    answer; use: the context of use. model: whose training hearts and limits count; by default the one that made the
+    cohort, where its record says so and it is installed, else the shipped one. occupancy: as `write_comparison`.
+    Raises InputError, ModelError and OutputError.
+    """
+    from ..anatomy import load_anatomy
+    from ..cohorts import measure_cohort
+
+    card = find_model(model) if model else model_of(source)
+    cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=jobs, cache=cache,
+                            labels=labels, name=name, progress=progress)
+    return write_cohort_report(out, cohort, card, question=question, use=use, occupancy=occupancy)
+
+
+def model_of(source: Source) -> ModelCard:
+    """The model that made a run folder, if it is installed in that version; else the shipped one."""
+    record = record_of(Path(source)) if isinstance(source, (str, Path)) else None
+    made = [found for found in installed_models() if record is not None and found.sha256 == record.model.get("sha256")]
+    return made[0] if made else find_model()
+
+
+def write_cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, question: str = "", use: str = "",
+                        occupancy: bool = True) -> Path:
+    """Writes the report of a measured cohort into a folder -> the page.
+
+    members.csv; bias.csv where the model knows its training hearts; figures and a contact sheet as PNG; report.json;
+    report.html last. Raises OutputError, ModelError.
     """
     out = open_report(Path(out))
     facts = CohortFacts.of(cohort, card)
@@ -106,7 +141,7 @@ def _drawn(out: Path, facts: CohortFacts, twin: OneHeart | None, occupancy: bool
 
 def _occupancy(facts: CohortFacts, twin: OneHeart | None) -> Picture:
     """Where the cohort has tissue more often than its twin, or than the mean of the training hearts."""
-    from ..metrics.occupancy import count_cohort
+    from .occupancy_files import count_cohort
 
     counted: Probabilities = count_cohort(facts.cohort)
     if twin is not None:

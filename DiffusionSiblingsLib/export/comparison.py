@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, comparison_page
 from .figures import Group, checks_chart, distributions, failures, scatter
 from .occupancy_slices import chance_of, occupancy_slices
+from .plotting import Picture
 from .report_files import (
     JSON_NAME,
     PAGE_NAME,
@@ -34,7 +35,7 @@ def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, sy
                      question: str = "", occupancy: bool = True) -> Path:
     """Writes the report of a comparison into a folder -> the page.
 
-    figures.csv, features.csv, checks.csv, members.csv; the figures as PNG; occupancy-difference*.nrrd for Slicer;
+    figures.csv, features.csv, checks.csv, members.csv; the figures as PNG; occupancy-difference*.nii.gz for Slicer;
     report.json; report.html last. question: what the comparison is to answer. occupancy: count all maps for the
     differences of occupancy (some 20 ms a map). Raises OutputError.
     """
@@ -94,14 +95,14 @@ def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
                  checks_chart(real.checks, failed))
 
 
-def draw_occupancy(out: Path, real: MeasuredCohort, synthetic: MeasuredCohort) -> tuple[Any, dict[str, str]]:
+def draw_occupancy(out: Path, real: MeasuredCohort, synthetic: MeasuredCohort) -> tuple[Picture, dict[str, str]]:
     """The slices, and the differences as volumes in `out` (name: what it holds)."""
-    from ..metrics.occupancy import count_cohort, write_difference
+    from .occupancy_files import count_cohort, write_differences
 
     counted = count_cohort(real), count_cohort(synthetic)
     chance = chance_of(len(real), len(synthetic))
     shown = replace(occupancy_slices(*counted, real.anatomy), caption=READ_OCCUPANCY.format(chance=chance))
-    return shown, write_difference(out, *counted)
+    return shown, write_differences(out, *counted, real.anatomy)
 
 
 def named_apart(*cohorts: MeasuredCohort) -> list[MeasuredCohort]:

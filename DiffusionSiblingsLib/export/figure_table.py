@@ -9,6 +9,7 @@ from .html import Html, escaped, joined, number, paragraph, tag
 from .meanings import GROUPS, Shown, better, meaning_of, reading
 
 WIDE, TALL, EDGE = 190, 20, 6  # of a drawing, CSS pixels
+LEAST_PERCENT = 10.0  # end of the axis where little or nothing fails
 COLUMNS = ("Figure", "Value", "95 % interval", "Floor", "Better", "")
 NUMBERS = COLUMNS[1:4]
 HOW_TO_READ = ("Dot: the value. Band: its 95 % interval, from resampling both cohorts. Blue tick: the floor, which is "
@@ -81,7 +82,7 @@ def _end(figure: Shown) -> float:
     if figure.best == "high" or isinstance(figure.best, (int, float)):
         return 100.0 if figure.unit == "%" else 1.0
     known = [value for value in (figure.value, figure.high, figure.floor) if value is not None and math.isfinite(value)]
-    return 1.12 * max([*known, 10.0 / 1.12] if figure.unit == "%" else known)
+    return 1.12 * max([*known, LEAST_PERCENT / 1.12 if figure.unit == "%" else 0.0])
 
 
 def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> str:

@@ -1,0 +1,41 @@
+"""Occupancy of measured cohorts: counted one map at a time, and written as volumes that Slicer shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..geometry import CanonicalFrame
+from ..labelmap_io.scalars import write_scalars
+from ..metrics.occupancy import Occupancy
+from .occupancy_slices import Probabilities
+
+if TYPE_CHECKING:
+    from ..anatomy import Anatomy
+    from ..cohorts.measured import MeasuredCohort
+
+STEM = "occupancy-difference"
+SHOWN = (-0.5, 0.5)  # what a viewer should map to its colours at first
+
+
+def count_cohort(cohort: MeasuredCohort) -> Occupancy:
+    """How often each voxel has each tissue; one map is unpacked at a time, so memory does not grow with the cohort."""
+    counted = Occupancy.empty(cohort.anatomy)
+    for labels in cohort.store:
+        counted.add(labels)
+    return counted
+
+
+def write_differences(out: Path, reference: Probabilities, cohort: Probabilities, anatomy: Anatomy) -> dict[str, str]:
+    """Writes P of the cohort minus P of the reference, for any tissue and for each -> file name: what it holds.
+
+    float32 .nii.gz on the canonical grid, in canonical mm; about 1 MB each. Raises OutputError.
+    """
+    affine, files = CanonicalFrame.of(anatomy).affine, dict[str, str]()
+    for tissue in (None, *anatomy.ids):
+        name = f"{STEM}.nii.gz" if tissue is None else f"{STEM}-{tissue}.nii.gz"
+        words = "any tissue" if tissue is None else anatomy.tissue(tissue).name
+        write_scalars(cohort.probability(tissue) - reference.probability(tissue), affine, out / name,
+                      description=f"occupancy difference, {words}", shown=SHOWN)
+        files[name] = f"difference of occupancy as a volume: {words}"
+    return files
