@@ -16,6 +16,7 @@ from ..export.entries import Measured
 from ..geometry import CanonicalFrame, Reference, canonicalise, resample_to_canonical
 from ..labelmap import LabelMap
 from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io.tissues import check_tissues
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
 from ..pack import encode
@@ -150,7 +151,9 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     (`geometry.canonicalise`). The same map under the same name gives the same points, on any machine and in any order.
     Raises InputError for a map that cannot be used.
     """
-    labelmap = read_labelmap(member.path, anatomy, labels, unknown=False)
+    labelmap = read_labelmap(member.path, anatomy, labels, unknown=False, whole=False)
+    if member.entry is None and not _is_canonical(labelmap, anatomy):
+        check_tissues(labelmap, anatomy, member.path)  # only what a model drew may lack a tissue: that is a finding
     known = known_labels(labelmap, anatomy)
     measured = Measured.of(labelmap, known, anatomy)
     canonical = _placed(labelmap, known, anatomy, reference, twin_frame if twin_frame is not None else _frame(member))
@@ -243,12 +246,18 @@ def _measured(member: Member) -> MeasuredMember | str:
 def _placed(labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy, reference: Reference,
             to_world: npt.NDArray[np.float64] | None) -> npt.NDArray[np.uint8]:
     """(D, H, W) uint8, the map in the canonical grid."""
-    frame = CanonicalFrame.of(anatomy)
-    if known.shape == frame.shape and np.allclose(labelmap.affine, frame.affine, rtol=0, atol=SAME_GRID_MM):
+    if _is_canonical(labelmap, anatomy):
         return known
     if to_world is not None:
-        return resample_to_canonical(known, labelmap.affine, to_world, frame)
+        return resample_to_canonical(known, labelmap.affine, to_world, CanonicalFrame.of(anatomy))
     return canonicalise(known, labelmap.affine, anatomy, reference).labels
+
+
+def _is_canonical(labelmap: LabelMap, anatomy: Anatomy) -> bool:
+    """True for a map on the canonical grid itself, as new hearts without a twin are written."""
+    frame = CanonicalFrame.of(anatomy)
+    same = labelmap.labels.shape == frame.shape
+    return same and np.allclose(labelmap.affine, frame.affine, rtol=0, atol=SAME_GRID_MM)
 
 
 def _frame(member: Member) -> FloatArray | None:

@@ -24,23 +24,27 @@ FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
 
 
 def read_labelmap(
-    path: Path | str, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True
+    path: Path | str, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
+    whole: bool = True,
 ) -> LabelMap:
     """The label map of a file or of a folder of masks, with its tissues found.
 
     Tissues are found by terminology code, then by name; `labels` (tissue id -> value) wins over both. A file without
     names whose values are the anatomy's own is taken in the anatomy's numbering: header["assumed_numbering"] is True.
     Labels of no tissue stay as segments with tissue None. unknown=False leaves other masks of a folder unread.
+    whole=False takes a map that lacks tissues, or has too little of them: a sibling that came out without its aorta is
+    a finding about its cohort, not an error of the file.
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
     volume = _read(path, anatomy, unknown)
     check_grid(volume.array.shape[:3], volume.affine, path)
     values, segments = flatten(volume, path)
-    segments, assumed = find_tissues(segments, values, anatomy, labels, path)
+    segments, assumed = find_tissues(segments, values, anatomy, labels, path, whole=whole)
     header = {**volume.header, "anatomy": anatomy, "assumed_numbering": assumed}
     labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header)
-    check_tissues(labelmap, anatomy, path)
+    if whole:
+        check_tissues(labelmap, anatomy, path)
     return labelmap
 
 

@@ -50,9 +50,10 @@ def unknown_mask(labelmap: LabelMap) -> npt.NDArray[np.bool_]:
 
 
 def find_tissues(
-    segments: tuple[Segment, ...], values: Labels, anatomy: Anatomy, labels: Mapping[str, int] | None, path: Path
+    segments: tuple[Segment, ...], values: Labels, anatomy: Anatomy, labels: Mapping[str, int] | None, path: Path,
+    *, whole: bool = True,
 ) -> tuple[tuple[Segment, ...], bool]:
-    """The segments with their tissues, and whether the anatomy's own numbering was assumed."""
+    """The segments with their tissues, and whether the anatomy's own numbering was assumed (not whole: of a part)."""
     if labels:
         chosen = _explicit(labels, segments, anatomy, path)
         taken = set(chosen.values())
@@ -64,7 +65,7 @@ def find_tissues(
         return tuple(replace(s, tissue=tissue) for s, tissue in pairs), False
     own = {tissue.label: tissue.id for tissue in anatomy.tissues}
     present = {segment.value for segment in segments}
-    if present != set(own):
+    if present != set(own) and (whole or not present or not present < set(own)):
         raise _ask_for_labels(present, anatomy, path)
     check_numbering(values, anatomy, path)
     return tuple(replace(segment, tissue=own[segment.value]) for segment in segments), True
