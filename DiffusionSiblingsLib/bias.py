@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .metrics.morphology import features, tissue_volumes
 from .metrics.percentile import percentile_of
 from .support import DECIMALS, Support
 
 if TYPE_CHECKING:
     from .anatomy import Anatomy
+    from .twin import Twin
 
 FloatArray = npt.NDArray[np.float64]
 Measures = Mapping[str, float]
@@ -31,7 +33,7 @@ NEAR = 0.5  # of that distance: what two different hearts of the cohort practica
 LEAST_AWAY_SD = 1.0  # in a measurement: what is nearer to the mean has no way to go that could be measured
 LEAST_ALL_SD = 0.25  # root mean square over all measurements: the same for all together
 PERCENT = 100.0
-UNLIKE_ANY = 99.0  # per cent of the training hearts have a nearer one
+ALONE = 95.0  # per cent of the training hearts have a nearer one: one heart in twenty stands as alone
 DRIFT = "drift towards the mean [%]"
 OUTSIDE = "outside the training range"
 NEAREST = "nearest training heart [sd]"
@@ -107,13 +109,13 @@ class BiasMeter:
             return None
         return cls(columns, np.stack([support.column(name) for name in columns], axis=1))
 
-    def against(self, features: Measures, volumes: Measures) -> BiasMeter:
+    def against(self, measured: Measures, volumes: Measures) -> BiasMeter:
         """The meter for siblings of a twin with these measurements: as `bias` takes them."""
-        return replace(self, twin=self._values(features, volumes))
+        return replace(self, twin=self._values(measured, volumes))
 
-    def bias(self, features: Measures, volumes: Measures) -> Bias:
-        """A heart's bias. features: as `metrics.morphology.features` gives them. volumes: ml by tissue."""
-        found = self._values(features, volumes)
+    def bias(self, measured: Measures, volumes: Measures) -> Bias:
+        """A heart's bias. measured: as `metrics.morphology.features` gives it. volumes: ml by tissue."""
+        found = self._values(measured, volumes)
         beyond = (found < self.rows.min(axis=0) - ROUNDED) | (found > self.rows.max(axis=0) + ROUNDED)
         nearest, nearer = self._nearest(self._scaled(found))
         percentiles = {name: float(percentile_of(found[n], self.rows[:, n])) for n, name in enumerate(self.columns)}
@@ -135,9 +137,9 @@ class BiasMeter:
         """The distance below which a heart is suspected to be a training heart: half of what 1 % of these have."""
         return NEAR * float(np.quantile(self.own_nearest, FEW))
 
-    def _values(self, features: Measures, volumes: Measures) -> FloatArray:
-        measured = {**{f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}, **features}
-        return np.array([float(measured[name]) for name in self.columns])
+    def _values(self, measured: Measures, volumes: Measures) -> FloatArray:
+        found = {**{f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}, **measured}
+        return np.array([float(found[name]) for name in self.columns])
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         """Values (..., columns) in standard deviations from the cohort's mean."""
@@ -175,6 +177,15 @@ def bias_columns(bias: Bias | None) -> dict[str, object]:
     return {**found, NEAREST: bias.nearest, NEARER: bias.nearer}
 
 
+def twin_words(twin: Twin | None, support: Support | None, anatomy: Anatomy) -> list[str]:
+    """What to say of a twin before siblings are made of it: that it is unlike the training hearts, or one of them."""
+    meter = BiasMeter.of(support, anatomy)
+    if meter is None or twin is None:
+        return []
+    known, affine = twin.known, twin.labelmap.affine
+    return bias_words("The twin", meter.bias(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy)))
+
+
 def bias_words(name: str, bias: Bias | None) -> list[str]:
     """What a person should be told of a heart's bias, one line each; most often nothing."""
     if bias is None:
@@ -182,9 +193,10 @@ def bias_words(name: str, bias: Bias | None) -> list[str]:
     words = []
     if bias.outside:
         words.append(f"{name} is outside of what the model was trained on: {', '.join(bias.outside)}")
-    elif bias.nearer > UNLIKE_ANY:
-        words.append(f"{name} is unlike any heart that the model was trained on: the most similar one differs by "
-                     f"{bias.nearest:.2f} standard deviations in each measurement")
+    elif bias.nearer > ALONE:
+        words.append(f"{name} is far from the hearts that the model was trained on: the most similar one differs by "
+                     f"{bias.nearest:.2f} standard deviations in each measurement, and {bias.nearer:.0f} % of them have "
+                     "a nearer one; expect siblings to drift towards them")
     if bias.suspicious:
         words.append(f"{name} is suspiciously near to a training heart ({bias.nearest:.2f} standard deviations in each "
                      "measurement): it may be that heart again")

@@ -17,6 +17,7 @@ import torch
 
 from .. import __version__
 from ..anatomy import load_anatomy
+from ..bias import bias_words
 from ..compose import edit_scope
 from ..compute import find_compute, quiet_threads
 from ..control import Control, measure
@@ -153,7 +154,8 @@ class Workshop:
                 edit_scope(request, encoded.twin, engine.anatomy)
             record.twin = describe_twin(encoded.twin, measured)
             rows.append(twin_row(measured))
-            task.emit("twin", row=rows[0], warnings=list(encoded.twin.warnings), entry=record.twin)
+            task.emit("twin", row=rows[0], warnings=[*encoded.twin.warnings, *bias_words("The twin", measured.bias)],
+                      entry=record.twin)
         for number, guided in enumerate(planned):
             if guided.request.control is not None:
                 task.emit("guided", request=number, **guided.to_json())

@@ -72,7 +72,10 @@ def test_the_distance_is_in_standard_deviations_of_each_measurement() -> None:
     found = METER.bias(*parts([*lonely, 40.0]))
     scaled = (ROWS[:, :4] - lonely) / spread
     assert found.nearest == pytest.approx(np.sqrt((scaled**2).mean(axis=1)).min())
-    assert found.nearer == 100.0
+    assert found.nearer == 100.0 and len(found.outside) == 4
+    between = ROWS[:, :4].mean(axis=0) + 1.9 * spread * [1, -1, 1, -1]  # usual each, not together
+    alone = METER.bias(*parts([*between, 40.0]))
+    assert alone.outside == () and alone.nearer > 95 and "far from" in bias_words("The twin", alone)[0]
     rows = METER.own_nearest
     assert len(rows) == 300 and (np.diff(rows) >= 0).all() and rows[0] > 0
 
