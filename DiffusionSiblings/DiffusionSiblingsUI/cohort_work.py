@@ -29,7 +29,7 @@ def opening(session: Any, folder: Path | str) -> Steps[FolderCohort]:
     result = yield from part(job, 0.0, OPENED, "Opening the cohort")
     yield Status(OPENED, "Making the table")
     node = yield from tables.tabling(rows, None, slicer.mrmlScene.GenerateUniqueName(Path(folder).absolute().name))
-    return cohorts.mark_folder(node, result["folder"], result["failed"])
+    return cohorts.mark_folder(node, result["folder"], result["failed"], rows)
 
 
 def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> Steps[Any]:
@@ -45,7 +45,7 @@ def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> S
 
 def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
     """The member of a folder in place of the one that was looked at before."""
-    row = cohort.rows()[number]
+    row = tables.row_of(cohort.node, number)
     file, node = str(row[cohorts.FILE]), cohorts.shown_node(str(row[cohorts.FILE]))
     if node is not None:
         cohorts.forget_shown(but=node)
@@ -99,7 +99,7 @@ def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
     try:
         source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, "Handing the cohort over")
         command = {"command": "report", "source": source, "out": str(out), "maps": str(folder), "question": question,
-                   "model": model}
+                   "model": model, "cache": str(session.folder / CACHE)}
         result = yield from part(job_steps(session, command), HANDED, 1.0)
         return Path(result["report"])
     finally:

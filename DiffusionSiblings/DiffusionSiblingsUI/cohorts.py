@@ -7,7 +7,7 @@ each member. The members themselves stay on disk until one of them is looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,18 @@ FILE = "file"
 SCENE = "scene"  # id of the cohort of all runs
 ITEM = "Cohorts"  # folder of the subject hierarchy
 Row = Mapping[str, Any]
+
+
+# Table's ID -> its state and rows: to read thousands of rows takes longer than Slicer may stand still.
+_read: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+MOST_READ = 4  # tables
+
+
+def _remember(node: Any, rows: list[dict[str, Any]]) -> None:
+    _read.pop(node.GetID(), None)
+    while len(_read) >= MOST_READ:
+        _read.pop(next(iter(_read)))
+    _read[node.GetID()] = node.GetMTime(), rows
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,10 @@ class FolderCohort:
 
     def rows(self) -> list[dict[str, Any]]:
         """Of metrics.csv, with `file`, in the order of the members."""
-        return tables.rows_of(self.node)
+        state, kept = self.node.GetMTime(), _read.get(self.id)
+        if kept is None or kept[0] != state:
+            _remember(self.node, tables.rows_of(self.node))
+        return _read[self.id][1]
 
 
 @dataclass(frozen=True)
@@ -126,11 +141,14 @@ def cohort_of(given: Any) -> Cohort:
     return found
 
 
-def mark_folder(node: Any, folder: str, failed: Sequence[str]) -> FolderCohort:
-    """Makes a table of members a cohort of the scene."""
+def mark_folder(node: Any, folder: str, failed: Sequence[str],
+                rows: list[dict[str, Any]] | None = None) -> FolderCohort:
+    """Makes a table of members a cohort of the scene. rows: that it was made of, to be read no more."""
     node.SetAttribute(MARK, json.dumps({"folder": folder, "failed": list(failed)}))
     node.SetColumnDescription(FILE, "Where the member's label map lies")
     file_away(node)
+    if rows is not None:
+        _remember(node, rows)
     return FolderCohort(node)
 
 
@@ -161,12 +179,14 @@ def remove_nodes(nodes: Sequence[Any]) -> None:
 def measurements(rows: Sequence[Row]) -> list[str]:
     """Columns that can be drawn against each other: those with a unit, and other numbers that differ."""
     first = [column for column in tables.columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
-    return [column for column in first if _varies([row.get(column) for row in rows])]
+    return [column for column in first if _varies(row.get(column) for row in rows)]
 
 
-def _varies(values: Sequence[Any]) -> bool:
-    numbers = {value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)}
-    return len(numbers) > 1
+def _varies(values: Iterable[Any]) -> bool:
+    """Whether there are two different numbers; looks no further than needed."""
+    numbers = (value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool))
+    first = next(numbers, None)
+    return any(value != first for value in numbers)
 
 
 def shown_node(file: str) -> Any:

@@ -11,8 +11,10 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
+from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.export.tables import columns_of, write_metrics_csv
 
@@ -105,15 +107,33 @@ def table_of(columns: Mapping[str, Sequence[Any]], name: str) -> Any:
 
 def rows_of(node: Any) -> list[dict[str, Any]]:
     """The rows of metrics.csv that a table was made of, types included: whole numbers, None where a cell is empty."""
+    columns = _csv_columns(node)
+    cells = [_cells(array, kind) for array, kind in columns]
+    names = [array.GetName() for array, _ in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def row_of(node: Any, number: int) -> dict[str, Any]:
+    """One of these rows, without reading the others."""
+    return {array.GetName(): _cell(array.GetValue(number), kind) for array, kind in _csv_columns(node)}
+
+
+def _csv_columns(node: Any) -> list[tuple[Any, str]]:
+    """The columns of metrics.csv as VTK arrays, with their kind."""
     table = node.GetTable()
-    rows: list[dict[str, Any]] = [{} for _ in range(table.GetNumberOfRows())]
-    for index in range(table.GetNumberOfColumns()):
-        array = table.GetColumn(index)
-        kind = node.GetColumnProperty(array.GetName(), KIND)
-        if kind in ("csv", "whole", ""):
-            for number, row in enumerate(rows):
-                row[array.GetName()] = _cell(array.GetValue(number), kind)
-    return rows
+    arrays = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
+    found = [(array, node.GetColumnProperty(array.GetName(), KIND)) for array in arrays]
+    return [(array, kind) for array, kind in found if kind in ("csv", "whole", "")]
+
+
+def _cells(array: Any, kind: str) -> list[Any]:
+    """All values of a column, as `_cell` gives them: thousands of calls take longer than Slicer may stand still."""
+    if isinstance(array, vtk.vtkStringArray):
+        return [array.GetValue(index) or None for index in range(array.GetNumberOfValues())]
+    values = numpy_support.vtk_to_numpy(array).tolist()
+    if kind == "whole":
+        return [None if value != value else int(value) for value in values]
+    return [None if value != value else value for value in values]  # NaN is no value, not even its own
 
 
 def export_csv(node: Any, path: Path | str, *, everything: bool = True) -> Path:
@@ -166,17 +186,22 @@ def _column(name: str, values: Iterable[Any], kind: str = "csv") -> tuple[Any, s
     numeric = bool(present) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in present)
     array: Any
     if not numeric or name in IDENTIFIERS:
-        array, cells = vtk.vtkStringArray(), ["" if value is None else str(value) for value in cells]
+        array = vtk.vtkStringArray()
+        array.SetNumberOfValues(len(cells))
+        for index, value in enumerate(cells):
+            array.SetValue(index, "" if value is None else str(value))
     elif all(isinstance(value, int) and abs(value) < 2**31 for value in present):
         kind = "whole" if kind == "csv" else kind
-        array = vtk.vtkIntArray() if len(present) == len(cells) else vtk.vtkDoubleArray()
+        array = _numbers(cells, np.int32 if len(present) == len(cells) else np.float64)
     else:
-        array = vtk.vtkDoubleArray()
+        array = _numbers(cells, np.float64)
     array.SetName(name)
-    array.SetNumberOfValues(len(cells))
-    for index, value in enumerate(cells):
-        array.SetValue(index, math.nan if value is None else value)
     return array, kind
+
+
+def _numbers(cells: Sequence[Any], dtype: Any) -> Any:
+    """Numbers as a VTK array that owns them; missing ones are NaN."""
+    return numpy_support.numpy_to_vtk(np.array([math.nan if v is None else v for v in cells], dtype=dtype), deep=True)
 
 
 def _describe(node: Any, array: Any, kind: str) -> None:

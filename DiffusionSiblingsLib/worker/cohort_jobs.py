@@ -1,6 +1,6 @@
 """What the worker does for cohorts: list and measure one, read a member of it, compare two, write a report.
 
-Comparisons and reports import their parts when they are asked for: the worker starts without them.
+Each job imports its parts when it is asked for: the worker starts without them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
 from ..bias import Bias, BiasMeter, bias_columns
-from ..cohorts.members import Member, find_members
 from ..errors import InputError, SiblingsError
 from ..exchange import write_exchange
 from ..export.entries import Measured
@@ -28,7 +27,7 @@ from .handed import cohort_source, described
 from .progress import Course
 
 if TYPE_CHECKING:
-    from ..cohorts import MeasuredCohort
+    from ..cohorts import MeasuredCohort, Member
     from ..modelcard import ModelCard
 
 BATCH_S = 0.25  # s between two events with members: each is a step of the listener's event loop
@@ -45,6 +44,8 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
 
     Members with an entry in a record are not measured again. Those that cannot be read are told in `failed`.
     """
+    from ..cohorts import find_members
+
     card = find_model(command.get("model", DEFAULT_MODEL))
     anatomy = load_anatomy(card.anatomy)
     members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
@@ -109,7 +110,7 @@ def compare(command: Row, task: Any, course: Course) -> Row:
     real, synthetic: as `handed.cohort_source` takes them. cache: a folder that keeps what was measured. `affine` of the
     answer places the differences: over the twin where the synthetic cohort has one, else in the canonical frame.
     """
-    from ..cohorts import compare_cohorts
+    from ..cohorts import compare_cohorts, find_members
     from ..export.comparison import write_comparison
 
     began, card = time.monotonic(), find_model(command.get("model", DEFAULT_MODEL))
@@ -119,7 +120,7 @@ def compare(command: Row, task: Any, course: Course) -> Row:
     count = sum(len(found) for found in members.values())
     for kind, units in (("cohort", count), ("pairs", _pairs(count, command)), ("occupancy", count), ("report", 1)):
         course.plan(kind, units)
-    real, synthetic = (_measured(side, members[side], command, card, task, course) for side in SIDES)
+    real, synthetic = (_measured(command[side], members[side], command, card, task, course) for side in SIDES)
     course.start("pairs", "Comparing the cohorts", _pairs(count, command))
     found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")),
                             progress=_advancing(task, course, _pairs(count, command)))
@@ -134,23 +135,27 @@ def compare(command: Row, task: Any, course: Course) -> Row:
 
 def report(command: Row, task: Any, course: Course) -> Row:
     """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`."""
+    from ..cohorts import find_members
     from ..export.cohort_report import cohort_report
 
-    anatomy = load_anatomy(find_model(command.get("model", DEFAULT_MODEL)).anatomy)
+    card = find_model(command.get("model", DEFAULT_MODEL))
+    anatomy = load_anatomy(card.anatomy)
+    members = find_members(cohort_source(command["source"], anatomy, Path(command["maps"]) / "cohort"), anatomy=anatomy)
+    course.plan("cohort", len(members))
     course.plan("report", 1)
+    cohort = _measured(command["source"], members, command, card, task, course)
     course.start("report", "Writing the report", 1)
-    source = cohort_source(command["source"], anatomy, Path(command["maps"]) / "source")
-    cohort_report(source, Path(command["out"]), question=command.get("question", ""))
+    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""))
     course.finish()
     return {"report": str(Path(command["out"]) / PAGE)}
 
 
-def _measured(side: str, members: list[Member], command: Row, card: ModelCard, task: Any,
+def _measured(source: Row, members: list[Member], command: Row, card: ModelCard, task: Any,
               course: Course) -> MeasuredCohort:
-    """One side of a comparison, measured in processes of its own."""
+    """A cohort, measured in processes of its own."""
     from ..cohorts import measure_cohort
 
-    name, count = str(command[side].get("name") or side), float(len(members))
+    name, count = str(source.get("name") or "cohort"), float(len(members))
     course.start("cohort", f"Measuring {name}", count)
     cache = Path(command["cache"]) if command.get("cache") else None
     return measure_cohort(members, load_anatomy(card.anatomy), card.reference(), cache=cache, name=name,

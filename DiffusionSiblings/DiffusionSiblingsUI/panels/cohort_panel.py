@@ -36,6 +36,7 @@ class CohortPanel:
         self.plot, self._beside = CohortPlot(), Beside()
         self.comparison = ComparisonPart(self)
         self._rows: dict[str, list[Row]] = {}  # of the cohort and the reference that are listed
+        self._names: list[str] = []  # what can be drawn of the cohort
         self._cohorts: dict[str, Cohort | None] = {"cohort": None, "reference": None}
         self._listed: Any = None
         self._filled: Any = None
@@ -44,6 +45,10 @@ class CohortPanel:
         self._own: Operation | None = None  # what was begun here for all to see
         self.filling = False
         self._views: list[Any] = []  # plot views whose clicks are heard
+        self._soon = qt.QTimer()  # the plot of thousands takes its time: not in the same turn as their table
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self._draw)
         self._connect()
         self.refresh()
 
@@ -56,7 +61,7 @@ class CohortPanel:
         self._fill_lists(found)
         self._fill_table()
         if self.ui.plotButton.checked:
-            self._draw()
+            self._soon.start()
         self._follow()
         self._show_state()
 
@@ -69,6 +74,7 @@ class CohortPanel:
 
     def cleanup(self) -> None:
         """Stops what is being done, and listens no more."""
+        self._soon.stop()
         self._stop_work()
         self.table.stop()
         for view in self._views:
@@ -203,11 +209,11 @@ class CohortPanel:
             if state != old or side not in self._rows:
                 cohort = self._cohorts[side]
                 self._rows[side] = cohort.rows() if cohort is not None else []
-        rows = self._rows["cohort"]
-        names = cohorts.measurements(rows)
+                if side == "cohort":
+                    self._names = cohorts.measurements(self._rows[side])
         for combo, name in ((self.ui.acrossCombo, axes[0]), (self.ui.upCombo, axes[1])):
-            self.fill_combo(combo, [(each, each) for each in names], name)
-        self.table.fill(rows, axes)
+            self.fill_combo(combo, [(each, each) for each in self._names], name)
+        self.table.fill(self._rows["cohort"], axes)
 
     def fill_combo(self, combo: Any, items: Sequence[tuple[str, str]], chosen: str) -> None:
         """Offers texts, each with what it stands for."""
@@ -224,7 +230,7 @@ class CohortPanel:
     def _draw(self) -> None:
         """The plot, drawn anew if something of it changed, and shown."""
         state = (self._filled, bool(self.ui.trainingCheck.checked))
-        if self.cohort is None or state == self._drawn:
+        if self.cohort is None or state == self._drawn or not self.ui.plotButton.checked:
             return
         self._drawn = state
         support = guide_support.support_of(self.context.parameters.model) if self.ui.trainingCheck.checked else None
@@ -234,6 +240,7 @@ class CohortPanel:
         if chart is not None:
             self._beside.show(chart)
             self._listen()
+            self.plot.mark(self.table.chosen)
 
     def _listen(self) -> None:
         """Hears clicks in the plot views of the layout."""

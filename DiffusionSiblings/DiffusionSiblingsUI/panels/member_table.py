@@ -49,6 +49,11 @@ class MemberTable:
         self._chosen = number
         result_table.select(self._table, self._order.index(number) if number in self._order else -1)
 
+    @property
+    def chosen(self) -> int | None:
+        """The member that is marked, or None."""
+        return self._chosen if self._chosen >= 0 else None
+
     def stop(self) -> None:
         """Fills no more."""
         work, self._work = self._work, None
