@@ -195,8 +195,8 @@ def bias_words(name: str, bias: Bias | None) -> list[str]:
         words.append(f"{name} is outside of what the model was trained on: {', '.join(bias.outside)}")
     elif bias.nearer > ALONE:
         words.append(f"{name} is far from the hearts that the model was trained on: the most similar one differs by "
-                     f"{bias.nearest:.2f} standard deviations in each measurement, and {bias.nearer:.0f} % of them have "
-                     "a nearer one; expect siblings to drift towards them")
+                     f"{bias.nearest:.2f} standard deviations in each measurement, and {bias.nearer:.0f} % of them "
+                     "have a nearer one; expect siblings to drift towards them")
     if bias.suspicious:
         words.append(f"{name} is suspiciously near to a training heart ({bias.nearest:.2f} standard deviations in each "
                      "measurement): it may be that heart again")
