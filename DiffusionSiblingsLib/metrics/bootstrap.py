@@ -3,11 +3,12 @@
 Two ways, because one does not do. The ordinary bootstrap draws members with replacement. That is right for a mean over
 members, such as the share of failed checks. TRAP: it is wrong for anything that looks at neighbours or at what is
 covered, because about a third of the draw are doubles: a shape's nearest other shape is then its own double, so that
-1-NNA rises towards 100 %, the balls of precision and recall shrink to nothing, and coverage falls as there are fewer
-different members; the Frechet distance gets its floor a second time. Such figures take random halves without a double
-(delete-half jackknife; Shao and Wu 1989, subsampling of Politis and Romano 1994 with half the members): the spread of a
-figure over halves of a cohort is that of the whole cohort over new cohorts, because halving doubles the variance and
-knowing the other half takes one half of it away. The level at half the size is another one; only the spread is used.
+1-NNA rises (two samples of one kind: 80 % instead of 50 %), the balls of precision and recall shrink, MMD rises as
+there are fewer different members, and the Frechet distance gets its floor a second time. Such figures take random
+halves without a double (delete-half jackknife; Shao and Wu 1989, subsampling of Politis and Romano 1994 with half the
+members): the spread of a figure over halves of a cohort is that of the whole cohort over new cohorts, because halving
+doubles the variance and knowing the other half takes one half of it away. The level at half the size is another one;
+only the spread is used.
 """
 
 from __future__ import annotations
