@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,15 @@ class CohortFacts:
     """A measured cohort and what is known of where it comes from.
 
     record: of the run that made it, None for any other folder. entries: of each member, in the cohort's order, {} where
-    the record has none. support: measurements of the training hearts; meter: bias against them; None where the model
-    ships none.
+    the record has none; requests: the number of the request that made each, None without a record. support:
+    measurements of the training hearts; meter: bias against them; None where the model ships none.
     """
 
     cohort: MeasuredCohort
     card: ModelCard
     record: Record | None = None
     entries: tuple[Mapping[str, Any], ...] = ()
+    requests: tuple[int | None, ...] = ()
     support: Support | None = None
     meter: BiasMeter | None = field(default=None, repr=False)
 
@@ -45,12 +46,15 @@ class CohortFacts:
         """Collects them. Raises ModelError for a damaged cohort.json of the model."""
         folders = {path.resolve().parent for path in cohort.paths}
         record = record_of(folders.pop()) if len(folders) == 1 else None
-        listed = {entry["file"]: entry for run in (record.runs if record else ()) for entry in run["siblings"]}
+        listed = {entry["file"]: (entry, number) for number, run in enumerate(record.runs if record else ())
+                  for entry in run["siblings"]}
+        found: list[tuple[Mapping[str, Any], int | None]] = [listed.get(path.name, ({}, None)) for path in cohort.paths]
         support = read_cohort(card.folder)
         meter = BiasMeter.of(support, cohort.anatomy)
         if meter is not None and record is not None and record.twin is not None:
             meter = meter.against(record.twin["features"], record.twin["volumes_ml"])
-        return cls(cohort, card, record, tuple(listed.get(path.name, {}) for path in cohort.paths), support, meter)
+        return cls(cohort, card, record, tuple(entry for entry, _ in found), tuple(number for _, number in found),
+                   support, meter)
 
     @property
     def twin(self) -> Mapping[str, Any] | None:
@@ -66,18 +70,27 @@ class CohortFacts:
 
     @property
     def edits(self) -> list[dict[str, Any]]:
-        """One row for each request of the run: the edit, how many, seed, steps."""
+        """One row for each request of the run: the edit, how many, seed, steps; what became of its members."""
         rows = []
-        for run in self.record.runs if self.record is not None else ():
-            asked = run["request"]
-            try:
-                edit = Request.from_json(asked).describe()
-            except SiblingsError:
-                edit = str(asked.get("edit", "?"))
-            rows.append({"Edit": edit, "Made": len(run["siblings"]), "Asked for": asked.get("count"),
-                         "Rejected": len(run.get("rejected", ())), "Seed": asked.get("seed"),
-                         "Steps": asked.get("steps"), "Repair": "yes" if asked.get("repair", True) else "no"})
+        for number, run in enumerate(self.record.runs if self.record is not None else ()):
+            asked, own = run["request"], [n for n, request in enumerate(self.requests) if request == number]
+            drift = [bias.overall for n in own if self.biases and (bias := self.biases[n]).overall is not None]
+            row = {"Edit": edit_words(asked), "Made": len(run["siblings"]), "Asked for": asked.get("count"),
+                   "Rejected": len(run.get("rejected", ())), "Seed": asked.get("seed"), "Steps": asked.get("steps"),
+                   "Repair": "yes" if asked.get("repair", True) else "no",
+                   "Pass all checks": sum(not self.cohort.failed_half[n] for n in own)}
+            if self.twin is not None:
+                row["Drift to the mean [%]"] = 100.0 * float(np.median(drift)) if drift else None
+            rows.append(row)
         return rows
+
+    def note(self, index: int) -> str:
+        """What stands under a member's name in a picture: "ratio 0.5, k 3"."""
+        entry, request = self.entries[index], self.requests[index]
+        if self.record is None or request is None or "k" not in entry:
+            return ""
+        words = [] if self.twin is None else [edit_words(self.record.runs[request]["request"])]
+        return ", ".join([*words, f"k {entry['k']}"])
 
     @property
     def rejected(self) -> list[Mapping[str, Any]]:
@@ -121,6 +134,15 @@ class CohortFacts:
         for features, volumes in zip(cohort.features, cohort.volumes, strict=True):
             yield (dict(zip(cohort.feature_names, map(float, features), strict=True)),
                    dict(zip(cohort.anatomy.ids, map(float, volumes), strict=True)))
+
+
+def edit_words(asked: Mapping[str, Any]) -> str:
+    """A recorded request in a few words; its guidance as "guided", as the terms are too long for tables."""
+    try:
+        request = Request.from_json(dict(asked))
+    except SiblingsError:
+        return str(asked.get("edit", "?"))
+    return replace(request, control=None).describe() + (", guided" if request.control is not None else "")
 
 
 def share_of(count: int, total: int) -> tuple[float, float, float]:

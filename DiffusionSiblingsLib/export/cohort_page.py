@@ -94,7 +94,8 @@ def answer(known: CohortFacts) -> str:
     cohort = known.cohort
     passed = sum(not names for names in cohort.failed_half)
     words = [f"{len(cohort)} {known.kind}" + (f" of {_file_name(known.twin)}" if known.twin else "") + "."]
-    words.append(f"{passed} pass all {len(cohort.checks)} topological checks.")
+    words.append(f"{'All' if passed == len(cohort) else passed or 'None'} pass the {len(cohort.checks)} topological "
+                 "checks.")
     if known.biases:
         outside = sum(bool(bias.outside) for bias in known.biases)
         near = sum(bias.suspicious for bias in known.biases)
@@ -170,10 +171,10 @@ def _bias(known: CohortFacts) -> Iterator[Html]:
         if twin:
             drift = row["median drift [%]"]
             cells |= {"Twin": number(row["twin"], 0),
-                      "Drift to the mean": "at the mean" if drift is None else f"{number(drift, 0)} %"}
+                      "Drift to the mean": None if drift is None else f"{number(drift, 0)} %"}
         shown.append(cells)
     drifted = (" Drift: share of the way from the twin to the training mean, median; 0 % none, 100 % at the mean, "
-               "negative away from it." if twin else "")
+               "negative away from it, none told where the twin is near the mean itself." if twin else "")
     yield table(shown, "Percentile: share of the training hearts below the cohort's median; 50 is the middle. Outside: "
                 "members beyond the least or largest training heart." + drifted, numbers=tuple(shown[0])[1:])
     nearest = np.array([bias.nearest for bias in known.biases])

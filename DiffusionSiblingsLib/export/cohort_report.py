@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..metrics.occupancy import Occupancy
 from ..registry import find_model, installed_models
 from .cohort_facts import CohortFacts, bias_rows, flagged, ordinary_to_unusual
 from .cohort_page import Shown, cohort_page
 from .comparison import member_rows, volume_pairs
 from .figures import Group, Mark, checks_chart, distributions, failures, scatter
-from .occupancy_slices import Probabilities, occupancy_slices
+from .occupancy_slices import occupancy_slices
 from .picture import Panel, overview
 from .plotting import Picture
 from .reference_heart import MeanHeart, OneHeart, Smoothed, twin_heart
@@ -141,9 +141,7 @@ def _drawn(out: Path, facts: CohortFacts, twin: OneHeart | None, occupancy: bool
 
 def _occupancy(facts: CohortFacts, twin: OneHeart | None) -> Picture:
     """Where the cohort has tissue more often than its twin, or than the mean of the training hearts."""
-    from .occupancy_files import count_cohort
-
-    counted: Probabilities = count_cohort(facts.cohort)
+    counted = Occupancy.of(facts.cohort.store, facts.cohort.anatomy)
     if twin is not None:
         return occupancy_slices(twin, counted, facts.cohort.anatomy)
     reference = facts.card.reference()
@@ -157,16 +155,10 @@ def _sheet(out: Path, facts: CohortFacts, twin: OneHeart | None) -> Picture:
     from PIL import Image
 
     cohort = facts.cohort
-    panels = [Panel(cohort.members[index].replace("_", " "), cohort.labels(index), _note(facts.entries[index]))
+    panels = [Panel(cohort.members[index].replace("_", " "), cohort.labels(index), facts.note(index))
               for index in ordinary_to_unusual(cohort, SHEET - (twin is not None))]
     path = overview(out / SHEET_NAME, None if twin is None else twin.labels, panels, cohort.anatomy)
     with Image.open(path) as image:
         width, height = image.size
     alt = f"Slices and surfaces of {len(panels)} of {len(cohort)} {facts.kind}" + (", after their twin" if twin else "")
     return Picture(SHEET_NAME.split(".")[0], path.read_bytes(), width, height, alt + ".")
-
-
-def _note(entry: Mapping[str, Any]) -> str:
-    return f"k {entry['k']}" if "k" in entry else ""
-
-

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..metrics.occupancy import Occupancy
 from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, comparison_page
 from .figures import Group, checks_chart, distributions, failures, scatter
+from .occupancy_files import write_differences
 from .occupancy_slices import chance_of, occupancy_slices
 from .plotting import Picture
 from .report_files import (
@@ -97,12 +99,11 @@ def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
 
 def draw_occupancy(out: Path, real: MeasuredCohort, synthetic: MeasuredCohort) -> tuple[Picture, dict[str, str]]:
     """The slices, and the differences as volumes in `out` (name: what it holds)."""
-    from .occupancy_files import count_cohort, write_differences
-
-    counted = count_cohort(real), count_cohort(synthetic)
+    counted = tuple(Occupancy.of(cohort.store, cohort.anatomy) for cohort in (real, synthetic))
     chance = chance_of(len(real), len(synthetic))
-    shown = replace(occupancy_slices(*counted, real.anatomy), caption=READ_OCCUPANCY.format(chance=chance))
-    return shown, write_differences(out, *counted, real.anatomy)
+    slices = occupancy_slices(counted[0], counted[1], real.anatomy)
+    shown = replace(slices, caption=READ_OCCUPANCY.format(chance=chance))
+    return shown, write_differences(out, counted[0], counted[1], real.anatomy)
 
 
 def named_apart(*cohorts: MeasuredCohort) -> list[MeasuredCohort]:

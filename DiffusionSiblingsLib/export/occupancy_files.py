@@ -1,4 +1,4 @@
-"""Occupancy of measured cohorts: counted one map at a time, and written as volumes that Slicer shows."""
+"""Differences of occupancy as volumes that Slicer shows."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..geometry import CanonicalFrame
 from ..labelmap_io.scalars import write_scalars
-from ..metrics.occupancy import Occupancy
 from .occupancy_slices import Probabilities
 
 if TYPE_CHECKING:
     from ..anatomy import Anatomy
-    from ..cohorts.measured import MeasuredCohort
 
 STEM = "occupancy-difference"
 SHOWN = (-0.5, 0.5)  # what a viewer should map to its colours at first
-
-
-def count_cohort(cohort: MeasuredCohort) -> Occupancy:
-    """How often each voxel has each tissue; one map is unpacked at a time, so memory does not grow with the cohort."""
-    counted = Occupancy.empty(cohort.anatomy)
-    for labels in cohort.store:
-        counted.add(labels)
-    return counted
 
 
 def write_differences(out: Path, reference: Probabilities, cohort: Probabilities, anatomy: Anatomy) -> dict[str, str]:
