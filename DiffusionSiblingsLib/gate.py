@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .anatomy import Anatomy
 from .control.betti import betti_numbers
 from .errors import InputError
 from .labelmap import Affine
 from .metrics.runs import LabelArray
-from .metrics.topology import check
+from .metrics.topology import TISSUE_CONNECTIVITY, as_known, check, connected_pieces
 from .metrics.walls import CAVITY, WALL, wall_thickness
 
 SHARE_PERCENT = 1.0  # of the wall that may be thinner: below that a map of 1.4 mm voxels cannot tell
@@ -32,7 +34,13 @@ class Rule:
     numbers: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        return ":".join([self.name, *(f"{number:g}" for number in self.numbers)])
+        """As it is written; numbers that are the check's own are left away."""
+        told = list(self.numbers)
+        for _, _, _, default in reversed(RULES[self.name].numbers):
+            if default is None or told[-1] != default:
+                break
+            told.pop()
+        return ":".join([self.name, *(f"{number:g}" for number in told)])
 
 
 @dataclass(frozen=True)
@@ -110,11 +118,23 @@ class Kind:
 
 
 def _components(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
-    """Each tissue that must be one piece (26-connected) is one."""
-    report = check(labels, anatomy)
-    wrong = {tissue: report.components[tissue] for tissue in anatomy.one_component if report.components[tissue] != 1}
-    words = [f"{tissue} in {count} pieces" if count else f"no {tissue}" for tissue, count in wrong.items()]
-    return _listed(words), {"tissues in pieces": float(len(wrong))}
+    """Each tissue that must be one piece (26-connected) is one; pieces below a volume do not count.
+
+    A sibling keeps what the twin has outside the model's field of view: a vein that is cut there can leave a crumb that
+    no sibling is without.
+    """
+    known = as_known(labels, anatomy)
+    pieces, _ = connected_pieces(known, TISSUE_CONNECTIVITY)
+    voxel_ml = abs(float(np.linalg.det(np.asarray(affine)[:3, :3]))) / 1000
+    words = []
+    for tissue in anatomy.one_component:
+        sizes = np.bincount(pieces[known == anatomy.label_of(tissue)])
+        ml = sorted(float(size) * voxel_ml for size in sizes[sizes > 0])
+        if not ml:
+            words.append(f"no {tissue}")
+        elif (count := sum(size >= numbers[0] for size in ml)) != 1:
+            words.append(f"{tissue} in {count} pieces" + (f", the smallest of {ml[-count]:.2g} ml" if count else ""))
+    return _listed(words), {"tissues in pieces": float(len(words))}
 
 
 def _contacts(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
@@ -160,7 +180,8 @@ def _of_chambers(labels: LabelArray, anatomy: Anatomy, dimension: int, name: str
 
 
 RULES: dict[str, Kind] = {
-    "components": Kind(_components, "Myo, LV, RV, LA and RA are one piece each"),
+    "components": Kind(_components, "Myo, LV, RV, LA and RA are one piece each; components:ML leaves pieces below ML "
+                       "ml out of account (default 0)", (("volume in ml", 0.0, 100.0, 0.0),)),
     "contacts": Kind(_contacts, "tissues that must touch do (LV-Ao, LV-Myo, ...), those that must not do not"),
     "thin-walls": Kind(_thin_walls, "thin-walls:MM or thin-walls:MM:PERCENT, the wall of the left ventricle is thinner "
                        f"than MM mm on at most PERCENT % of its area (default {SHARE_PERCENT:g})",
@@ -183,8 +204,8 @@ def _rule(text: str) -> Rule:
     if kind is None:
         raise InputError("There is no such check", value=name, rule=f"checks are {', '.join(RULES)}", hint=EXAMPLE)
     what = f"The check {name} cannot be used"
-    if len(given) > len(kind.numbers):
-        raise InputError(what, value=text, rule=f"{len(kind.numbers) or 'no'} numbers after it", hint=kind.help)
+    if len(given) > (most := len(kind.numbers)):
+        raise InputError(what, value=text, rule=f"{most or 'no'} number{'s' * (most != 1)} after it", hint=kind.help)
     numbers = []
     for place, (meaning, least, most, default) in enumerate(kind.numbers):
         try:

@@ -29,7 +29,8 @@ def judged(text: str, labels, affine):
 
 @pytest.mark.parametrize(("text", "told"), [
     ("components", "components"), (" contacts , components ", "contacts,components"),
-    ("thin-walls:2", "thin-walls:2:1"), ("thin-walls : 1.5 : 5", "thin-walls:1.5:5"),
+    ("thin-walls:2", "thin-walls:2"), ("thin-walls:2:1", "thin-walls:2"), ("thin-walls : 1.5 : 5", "thin-walls:1.5:5"),
+    ("components:0", "components"), ("components:0.1", "components:0.1"),
     ("components,loops,hollows", "components,loops,hollows"),
 ])
 def test_gates_are_read_and_written(text: str, told: str) -> None:
@@ -40,7 +41,8 @@ def test_gates_are_read_and_written(text: str, told: str) -> None:
 @pytest.mark.parametrize(("text", "words"), [
     ("", "no checks"), (" , ", "no checks"), ("walls", "no such check"), ("thin-walls", "from 0.1 to 50"),
     ("thin-walls:x", "from 0.1 to 50"), ("thin-walls:nan", "from 0.1 to 50"), ("thin-walls:2:101", "from 0 to 100"),
-    ("thin-walls:2:1:1", "2 numbers"), ("components:3", "no numbers"), ("components,components", "twice"),
+    ("thin-walls:2:1:1", "2 numbers"), ("contacts:3", "no numbers"), ("components,components", "twice"),
+    ("components:-1", "from 0 to 100"), ("components:1:1", "1 number "),
 ])
 def test_gates_that_cannot_be_meant_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -58,7 +60,9 @@ def test_a_tissue_in_pieces_is_named(sound) -> None:
     verdict = judged("components", broken, affine)
     assert judged("components", labels, affine).accepted
     assert not verdict.accepted and verdict.failed == ("components",)
-    assert verdict.reasons == ("components: LA in 2 pieces",) and verdict.figures["tissues in pieces"] == 1
+    assert verdict.reasons == ("components: LA in 2 pieces, the smallest of 0.044 ml",)  # two voxels of 2.8 mm
+    assert verdict.figures["tissues in pieces"] == 1
+    assert judged("components:0.05", broken, affine).accepted and not judged("components:0.04", broken, affine).accepted
 
 
 def test_contacts_are_told_in_words(sound) -> None:
