@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..anatomy import load_anatomy
+from ..cohorts.members import Member, find_members, is_cohort
+from ..cohorts.pool import jobs_of
+from ..cohorts.streaming import in_order
 from ..control import read_control, write_control
 from ..errors import InputError
 from ..export.entries import Measured
-from ..export.tables import short_table, write_metrics_csv
+from ..export.streamed_table import StreamedTable
+from ..export.tables import Row, columns_of, short_table
 from ..export.targets import domain_rows
 from ..ground import Ground
 from ..labelmap_io import known_labels, parse_labels, read_labelmap
@@ -21,55 +25,102 @@ from ..twin import open_twin
 from ..wishes import Wishes, control_of, names_of, own_values
 
 Rows = list[dict[str, object]]
+Measure = Callable[[Member | None], Rows]
+SHOWN = 100  # rows in the terminal; of more only their spread, as nobody reads them there
 
 
 def measure(arguments: argparse.Namespace) -> int:
-    """siblings measure FILE...: every file is measured; those that cannot be are said at the end (exit code 2)."""
+    """siblings measure FILE...: every map is measured; those that cannot be are said at the end (exit code 2)."""
     by_domain = bool(arguments.control or arguments.preset)
-    if arguments.write and not arguments.preset:
-        raise InputError("There is no control to write", rule="--write goes with --preset NAME")
-    if arguments.write and len(arguments.files) > 1:
-        raise InputError("A control is of one heart", value=f"{len(arguments.files)} files", rule="--write with one")
-    if not arguments.files and not arguments.preset:
-        raise InputError("There is nothing to measure", rule="one or more label maps",
-                         hint="only --preset NAME can go without: it is then measured on the model's mean heart")
-    rows, failed = _each(arguments.files, _domains_of(arguments) if by_domain else _whole(arguments))
-    if arguments.out is not None and rows:
-        write_metrics_csv(arguments.out / "metrics.csv", rows)
-    if by_domain and len(arguments.files) < 2:  # one heart needs no name in every row
+    _check(arguments)
+    maps, failed = _maps(arguments)
+    rows: Rows = []
+    with StreamedTable(arguments.out / "metrics.csv" if arguments.out is not None else None) as table:
+        for path, found in _each(maps, arguments):
+            if isinstance(found, str):
+                failed.append(f"siblings: {path or 'mean heart'}: {found}")
+                continue
+            table.add(found)
+            rows += found
+    if by_domain and len(maps) < 2:  # one heart needs no name in every row
         rows = [{key: value for key, value in row.items() if key != "map"} for row in rows]
-    print(json.dumps(rows, indent=1) if arguments.json else short_table(rows, width=120 if by_domain else 100))
+    print(json.dumps(rows, indent=1) if arguments.json else _shown(rows, 120 if by_domain else 100, table.path))
     for message in failed:
         print(message, file=sys.stderr)
     return InputError.exit_code if failed else 0
 
 
-def _each(files: list[Path], measured: Callable[[Path | None], Rows]) -> tuple[Rows, list[str]]:
-    """Rows of all files, and a message for each that could not be measured; without files, of the mean heart."""
-    rows: Rows = []
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.write and not arguments.preset:
+        raise InputError("There is no control to write", rule="--write goes with --preset NAME")
+    cohort = any(is_cohort(path, load_anatomy(arguments.anatomy)) for path in arguments.files)
+    if arguments.write and (len(arguments.files) > 1 or cohort):
+        raise InputError("A control is of one heart", value=f"{', '.join(map(str, arguments.files))}",
+                         rule="--write with one label map")
+    if not arguments.files and not arguments.preset:
+        raise InputError("There is nothing to measure", rule="one or more label maps or folders of them",
+                         hint="only --preset NAME can go without: it is then measured on the model's mean heart")
+
+
+def _maps(arguments: argparse.Namespace) -> tuple[list[Member | None], list[str]]:
+    """The maps to measure, those of a folder one by one, and messages for folders without any; None: mean heart."""
+    if not arguments.files:
+        return [None], []
+    anatomy = load_anatomy(arguments.anatomy)
+    maps: list[Member | None] = []
     failed = []
-    for path in files or [None]:
+    for path in arguments.files:
         try:
-            rows += measured(path)
+            maps += find_members(path, anatomy=anatomy) if is_cohort(path, anatomy) else [Member(path.name, path)]
         except InputError as error:
-            failed.append(f"siblings: {path or 'mean heart'}: {error}")
-    return rows, failed
+            failed.append(f"siblings: {path}: {error}")
+    return maps, failed
 
 
-def _whole(arguments: argparse.Namespace) -> Callable[[Path | None], Rows]:
+def _each(maps: list[Member | None], arguments: argparse.Namespace) -> Iterator[tuple[Path | None, Rows | str]]:
+    """Of every map in order its rows, or why there are none."""
+    from tqdm import tqdm
+
+    # --write is of one map, whose control this very process is to write.
+    jobs = 1 if arguments.write else jobs_of(arguments.jobs)
+    with tqdm(total=len(maps), unit="map", disable=None if len(maps) > 1 else True, leave=False) as bar:
+        for index, found in in_order(_work, maps, jobs, start=_begin, given=(arguments,)):
+            bar.update()
+            member = maps[index]
+            yield None if member is None else member.path, found
+
+
+_measure: list[Measure] = []  # of this process
+
+
+def _begin(arguments: argparse.Namespace) -> None:
+    by_domain = bool(arguments.control or arguments.preset)
+    _measure[:] = [_domains_of(arguments) if by_domain else _whole(arguments)]
+
+
+def _work(member: Member | None) -> Rows | str:
+    try:
+        return _measure[0](member)
+    except InputError as error:
+        return error.message()
+
+
+def _whole(arguments: argparse.Namespace) -> Measure:
     """Measures a whole label map, by the anatomy alone."""
     anatomy = load_anatomy(arguments.anatomy)
     labels = parse_labels(arguments.labels) if arguments.labels else None
 
-    def measured(path: Path | None) -> Rows:
-        labelmap = read_labelmap(Path(path or ""), anatomy, labels)
+    def measured(member: Member | None) -> Rows:
+        path = member.path if member is not None else Path()
+        # A sibling that has lost a tissue is measured: that is a finding. A segmentation that lacks one is a mistake.
+        labelmap = read_labelmap(path, anatomy, labels, whole=member is None or member.entry is None)
         row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(path))
         return [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}]
 
     return measured
 
 
-def _domains_of(arguments: argparse.Namespace) -> Callable[[Path | None], Rows]:
+def _domains_of(arguments: argparse.Namespace) -> Measure:
     """Measures the domains of a control file or of presets, and writes the control where that was asked for."""
     card = find_model(arguments.model)
     anatomy, reference = load_anatomy(card.anatomy), card.reference()
@@ -77,7 +128,8 @@ def _domains_of(arguments: argparse.Namespace) -> Callable[[Path | None], Rows]:
     wishes = Wishes(names_of(arguments.preset))
     chosen = read_control(arguments.control, anatomy) if arguments.control else None
 
-    def measured(path: Path | None) -> Rows:
+    def measured(member: Member | None) -> Rows:
+        path = None if member is None else member.path
         twin = open_twin(path, anatomy, reference, labels=labels) if path is not None else None
         ground = Ground.of(twin, anatomy, reference)
         control = control_of(chosen, ground, wishes)
@@ -89,3 +141,28 @@ def _domains_of(arguments: argparse.Namespace) -> Callable[[Path | None], Rows]:
         return domain_rows(control, found, map=str(path or "mean heart"))
 
     return measured
+
+
+def _shown(rows: Rows, width: int, table: Path | None) -> str:
+    """All rows; of many the spread of every column, and where the rows are."""
+    if len(rows) <= SHOWN:
+        return short_table(rows, width=width)
+    where = f"all rows are in {table}" if table is not None else "give --out DIR for all rows"
+    return f"{short_table(_spread(rows), width=width)}\n\n{len(rows)} maps; {where}"
+
+
+def _spread(rows: Rows) -> list[Row]:
+    """One row for each column of numbers: mean, deviation and percentiles."""
+    import numpy as np
+
+    found: list[Row] = []
+    for column in columns_of(rows):
+        values = [row[column] for row in rows if isinstance(row.get(column), (int, float))]
+        if len(values) < len(rows) / 2:
+            continue
+        numbers = np.array(values, dtype=np.float64)
+        low, middle, high = np.percentile(numbers, (5, 50, 95))
+        found.append({"measurement": column, "mean": float(numbers.mean()), "sd": float(numbers.std(ddof=1)),
+                      "least": float(numbers.min()), "5 %": float(low), "50 %": float(middle), "95 %": float(high),
+                      "most": float(numbers.max())})
+    return found

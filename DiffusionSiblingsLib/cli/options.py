@@ -98,8 +98,8 @@ def _add_guide(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
 def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     measure = _command(commands_of, "measure", measuring.measure, "volumes, axes and topological checks of label maps",
                        "siblings measure heart.nii.gz --preset aortic-trunk --write control.json")
-    measure.add_argument("files", nargs="*", type=Path, metavar="FILE", help="label maps; none with --preset: "
-                         "the model's mean heart is measured")
+    measure.add_argument("files", nargs="*", type=Path, metavar="FILE", help="label maps, folders of masks, or folders "
+                         "of either, whose maps are measured one by one; none with --preset: the model's mean heart")
     _labels(measure)
     measure.add_argument("--control", type=Path, metavar="FILE", help="measure in the domains of this control file")
     measure.add_argument("--preset", action="append", metavar="NAME[,NAME]", help="measure in the domains of presets")
@@ -108,7 +108,9 @@ def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
     measure.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="whose field of view and mean heart "
                          f"count for domains (default {DEFAULT_MODEL})")
     measure.add_argument("--anatomy", default="heart", help="anatomy file to measure by (default heart)")
-    measure.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/metrics.csv")
+    measure.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/metrics.csv, a row as soon as it is "
+                         "there")
+    measure.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
     _json(measure)
     replay = _command(commands_of, "replay", commands.replay, "make the siblings of a record again and compare")
     replay.add_argument("record", type=Path, metavar="RECORD", help="record.json of a run")
