@@ -19,6 +19,7 @@ CACHE = ".measured"
 def compare(arguments: argparse.Namespace) -> int:
     """siblings compare --real DIR --synthetic DIR --out REPORT."""
     from ..export.comparison import write_comparison
+    from ..export.figure_table import figure_row
     from ..export.tables import short_table
 
     card = find_model(arguments.model or DEFAULT_MODEL)
@@ -26,14 +27,13 @@ def compare(arguments: argparse.Namespace) -> int:
     synthetic = _measured(arguments.synthetic, card, arguments, arguments.synthetic_name)
     with Bar("comparing") as bar:
         comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
-                                     jobs=arguments.jobs, progress=bar.show)
+                                     jobs=arguments.jobs, cache=_cache(arguments), progress=bar.show)
     page = write_comparison(arguments.out, comparison, real, synthetic, question=arguments.question,
                             occupancy=not arguments.no_occupancy)
     if arguments.json:
         print(json.dumps(comparison.to_json(), indent=1))
         return 0
-    print(short_table([{key: value for key, value in row.items() if key != "note"}
-                       for row in comparison.figure_rows()]))
+    print(short_table([figure_row(figure) for figure in comparison.figures]))
     print(f"\nThe report is {page}")
     return 0
 
@@ -44,7 +44,8 @@ def report(arguments: argparse.Namespace) -> int:
 
     card = find_model(arguments.model) if arguments.model else model_of(arguments.cohort)
     cohort = _measured(arguments.cohort, card, arguments)
-    page = write_cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use)
+    page = write_cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use,
+                               occupancy=not arguments.no_occupancy)
     if arguments.json:
         print((page.parent / "report.json").read_text(encoding="utf-8"), end="")
     else:
@@ -57,11 +58,16 @@ def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, name
     labels = parse_labels(arguments.labels) if arguments.labels else None
     with Bar(f"measuring {source.name or source}") as bar:
         cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=arguments.jobs,
-                                cache=arguments.cache or arguments.out / CACHE, labels=labels, progress=bar.show,
+                                cache=_cache(arguments), labels=labels, progress=bar.show,
                                 name=name or None)
     for member, why in cohort.skipped.items():
         print(f"siblings: note: {member} is left out: {why}", file=sys.stderr)
     return cohort
+
+
+def _cache(arguments: argparse.Namespace) -> Path:
+    """Where measurements are kept."""
+    return Path(arguments.cache or arguments.out / CACHE)
 
 
 class Bar:

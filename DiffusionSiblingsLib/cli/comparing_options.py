@@ -19,7 +19,6 @@ def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     compare.add_argument("--synthetic", type=Path, required=True, metavar="DIR", help="the cohort in question")
     compare.add_argument("--no-emd", action="store_true", help="leave out the exact earth mover's distance, which "
                          "takes most of the time with more than about 50 hearts a side")
-    compare.add_argument("--no-occupancy", action="store_true", help="leave out where tissue differs")
     compare.add_argument("--seed", type=int, default=0, metavar="S", help="of the intervals' resampling (default 0)")
     compare.add_argument("--real-name", default="", metavar="WORDS",
                          help="what the page calls it (default: its folder)")
@@ -38,6 +37,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="REPORT", help="folder of the report")
     parser.add_argument("--question", default="", metavar="TEXT",
                         help="what the cohort is to answer; stands on the page")
+    parser.add_argument("--no-occupancy", action="store_true", help="leave out where tissue differs")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep every map's measurement in DIR (default: "
                         "REPORT/.measured), so that a stopped run goes on and a second one is quick")

@@ -33,10 +33,9 @@ def figure_table(figures: Sequence[Shown]) -> Html:
 def _rows(figure: Shown) -> tuple[Html, Html]:
     """The row of numbers, and the row of words below it."""
     meaning = meaning_of(figure.name)
-    interval = f"{shown(figure.low, figure.unit)} to {shown(figure.high, figure.unit)}"
     cells = (tag("th", meaning.title, scope="row"),
              tag("td", tag("strong", shown(figure.value, figure.unit, with_unit=True)), class_="number"),
-             tag("td", interval if math.isfinite(figure.low) else "too few members", class_="number"),
+             tag("td", interval(figure), class_="number"),
              tag("td", number(None) if figure.floor is None else shown(figure.floor, figure.unit), class_="number"),
              tag("td", better(figure)), tag("td", meter(figure)))
     words = [meaning.means] if meaning.means else []
@@ -46,6 +45,20 @@ def _rows(figure: Shown) -> tuple[Html, Html]:
         words.append(joined(tag("b", "Here:"), " ", here, "."))
     below = tag("td", joined(*words, between=" "), colspan=len(COLUMNS))
     return tag("tr", *cells, class_="value"), tag("tr", below, class_="words")
+
+
+def figure_row(figure: Shown) -> dict[str, str]:
+    """A figure's row for a terminal."""
+    return {"figure": figure.name, "value": shown(figure.value, figure.unit), "unit": figure.unit,
+            "95 % interval": interval(figure), "better": better(figure),
+            "floor": "-" if figure.floor is None else shown(figure.floor, figure.unit), "here": reading(figure)}
+
+
+def interval(figure: Shown) -> str:
+    """The 95 % interval in words."""
+    if not math.isfinite(figure.low):
+        return "too few members"
+    return f"{shown(figure.low, figure.unit)} to {shown(figure.high, figure.unit)}"
 
 
 def shown(value: float, unit: str, *, with_unit: bool = False) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pages import assert_self_contained, opened, text_of
-from small_cohorts import coarse_anatomy, small_cohort
+from small_cohorts import PARTS, coarse_anatomy, small_cohort, small_heart
 
+from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.cohorts import Comparison, Figure, compare_cohorts
 from DiffusionSiblingsLib.export import sheet
 from DiffusionSiblingsLib.export.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
@@ -19,6 +21,8 @@ from DiffusionSiblingsLib.export.comparison import named_apart, volume_pairs, wr
 from DiffusionSiblingsLib.export.comparison_page import answer
 from DiffusionSiblingsLib.export.figure_table import figure_table, meter
 from DiffusionSiblingsLib.export.meanings import MEANINGS, better, reading
+from DiffusionSiblingsLib.finish import canonical_labelmap
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.registry import find_model
 
 QUESTION = "Does a ring of 30 mm & more <fit>?"
@@ -192,3 +196,44 @@ def test_a_folder_without_a_record_is_reported_as_what_it_is(tmp_path):
     assert len(bias_rows(facts)) == len(facts.meter.columns)
     other = CohortFacts.of(small_cohort("small", 4, anatomy=coarse_anatomy(24)), find_model())
     assert other.acceptance()[0] == 1.0
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[Path, Path]:
+    """Two folders of four small label maps each, and a file in one that is none."""
+    base, anatomy, rng = tmp_path_factory.mktemp("maps"), load_anatomy(), np.random.default_rng(4)
+    found = base / "hearts", base / "made"
+    for folder in found:
+        folder.mkdir()
+        for n in range(4):
+            labels = small_heart(anatomy, 1 + 0.06 * rng.standard_normal(len(PARTS)))
+            write_labelmap(canonical_labelmap(labels, anatomy), folder / f"map_{n}.nii.gz", "nii.gz")
+    (found[1] / "broken.nii.gz").write_bytes(b"no label map")
+    return found
+
+
+def test_compare_writes_its_report_from_the_command_line(folders, tmp_path, capsys):
+    words = ["compare", "--real", str(folders[0]), "--synthetic", str(folders[1]), "--out", str(tmp_path / "out"),
+             "--jobs", "1", "--no-emd", "--no-occupancy", "--synthetic-name", "Made ones"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "precision" in said.out and str(tmp_path / "out" / "report.html") in said.out
+    assert "broken is left out" in said.err
+    text = text_of(tmp_path / "out" / "report.html")
+    assert "Made ones against hearts" in text and "broken" in text
+
+
+def test_report_prints_what_its_file_holds(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sheet, "TILE", 90)
+    monkeypatch.setattr("DiffusionSiblingsLib.export.cohort_report.SHEET", 2)
+    assert main(["report", str(folders[0]), "--out", str(tmp_path), "--jobs", "1", "--question", QUESTION,
+                 "--use", "bench tests", "--no-occupancy", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (report["cohort"]["kind"], report["cohort"]["members"]) == ("label maps", 4)
+    assert "bench tests" in text_of(tmp_path / "report.html")
+
+
+def test_what_is_not_there_is_said(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    assert "does not exist" in capsys.readouterr().err
