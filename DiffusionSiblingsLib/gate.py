@@ -204,8 +204,9 @@ def _rule(text: str) -> Rule:
     if kind is None:
         raise InputError("There is no such check", value=name, rule=f"checks are {', '.join(RULES)}", hint=EXAMPLE)
     what = f"The check {name} cannot be used"
-    if len(given) > (most := len(kind.numbers)):
-        raise InputError(what, value=text, rule=f"{most or 'no'} number{'s' * (most != 1)} after it", hint=kind.help)
+    if len(given) > (places := len(kind.numbers)):
+        raise InputError(what, value=text, rule=f"{places or 'no'} number{'s' * (places != 1)} after it",
+                         hint=kind.help)
     numbers = []
     for place, (meaning, least, most, default) in enumerate(kind.numbers):
         try:
