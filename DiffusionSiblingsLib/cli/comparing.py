@@ -40,11 +40,11 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """siblings report DIR --out REPORT."""
-    from ..export.cohort_report import model_of, write_cohort_report
+    from ..export.cohort_report import cohort_report, model_of
 
     card = find_model(arguments.model) if arguments.model else model_of(arguments.cohort)
     cohort = _measured(arguments.cohort, card, arguments)
-    page = write_cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use,
+    page = cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use,
                                occupancy=not arguments.no_occupancy)
     if arguments.json:
         print((page.parent / "report.json").read_text(encoding="utf-8"), end="")

@@ -30,31 +30,12 @@ from .report_files import (
 from .tables import write_metrics_csv
 
 if TYPE_CHECKING:
-    from ..cohorts.measured import MeasuredCohort, Progress, Source
+    from ..cohorts.measured import MeasuredCohort, Source
     from ..modelcard import ModelCard
 
 SHEET_NAME = "siblings.png"
 SHEET = 12  # maps on the contact sheet, the twin among them
 LISTED = 10_000
-
-
-def cohort_report(source: Source, out: Path, *, question: str = "", use: str = "", model: str = "", jobs: int = 0,
-                  cache: Path | None = None, labels: dict[str, int] | None = None, name: str | None = None,
-                  occupancy: bool = True, progress: Progress | None = None) -> Path:
-    """Measures a cohort and writes its report into the folder `out` -> the page.
-
-    source, jobs, cache, labels, name, progress: as `cohorts.measure_cohort` takes them. question: what the cohort is to
-    answer; use: the context of use. model: whose training hearts and limits count; by default the one that made the
-    cohort, where its record says so and it is installed, else the shipped one. occupancy: as `write_comparison`.
-    Raises InputError, ModelError and OutputError.
-    """
-    from ..anatomy import load_anatomy
-    from ..cohorts import measure_cohort
-
-    card = find_model(model) if model else model_of(source)
-    cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=jobs, cache=cache,
-                            labels=labels, name=name, progress=progress)
-    return write_cohort_report(out, cohort, card, question=question, use=use, occupancy=occupancy)
 
 
 def model_of(source: Source) -> ModelCard:
@@ -64,12 +45,13 @@ def model_of(source: Source) -> ModelCard:
     return made[0] if made else find_model()
 
 
-def write_cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, question: str = "", use: str = "",
-                        occupancy: bool = True) -> Path:
+def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, question: str = "", use: str = "",
+                  occupancy: bool = True) -> Path:
     """Writes the report of a measured cohort into a folder -> the page.
 
     members.csv; bias.csv where the model knows its training hearts; figures and a contact sheet as PNG; report.json;
-    report.html last. Raises OutputError, ModelError.
+    report.html last. card: of the model whose training hearts and limits count (`model_of`). question: what the cohort
+    is to answer; use: the context of use. occupancy: as `write_comparison`. Raises OutputError, ModelError.
     """
     out = open_report(Path(out))
     facts = CohortFacts.of(cohort, card)

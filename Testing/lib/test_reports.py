@@ -16,7 +16,7 @@ from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.cohorts import Comparison, Figure, compare_cohorts
 from DiffusionSiblingsLib.export import sheet
 from DiffusionSiblingsLib.export.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
-from DiffusionSiblingsLib.export.cohort_report import model_of, write_cohort_report
+from DiffusionSiblingsLib.export.cohort_report import cohort_report, model_of
 from DiffusionSiblingsLib.export.comparison import named_apart, volume_pairs, write_comparison
 from DiffusionSiblingsLib.export.comparison_page import answer
 from DiffusionSiblingsLib.export.figure_table import figure_table, meter
@@ -160,7 +160,7 @@ def reported(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:  # a small contact sheet: as much of the code, a tenth of the time
         patch.setattr(sheet, "TILE", 90)
         patch.setattr("DiffusionSiblingsLib.export.cohort_report.SHEET", 3)
-        return write_cohort_report(base / "report", cohort, find_model(), question=QUESTION, occupancy=False)
+        return cohort_report(base / "report", cohort, find_model(), question=QUESTION, occupancy=False)
 
 
 def test_a_cohorts_report_tells_how_it_was_made_and_what_was_rejected(reported):
