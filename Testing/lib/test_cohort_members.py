@@ -1,0 +1,115 @@
+"""Which maps make up a cohort: run folders, folders of files and of masks, lists of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.cohorts.members import Member, find_members, is_cohort, natural
+from DiffusionSiblingsLib.errors import InputError
+
+PLACE = [[1.0, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return folder
+
+
+def run_folder(folder: Path, names: list[str], twin: object = None) -> Path:
+    """A run of two requests whose siblings have these names."""
+    half = len(names) // 2
+    runs = [{"request": {"edit": "generate", "seed": n}, "siblings": [{"file": name, "k": k} for k, name in
+             enumerate(part)]} for n, part in enumerate((names[:half], names[half:]))]
+    record = {"schema": 1, "model": {}, "compute": {}, "created": "", "twin": twin, "runs": runs, "complete": False}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def names(members: list[Member]) -> list[str]:
+    return [member.name for member in members]
+
+
+def test_a_run_folder_has_its_siblings_in_the_records_order(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", ["sibling_0002.nii.gz", "sibling_0000.nii.gz", "sibling_0001.masks"])
+    touch(run, "stray.nii.gz")  # nothing of the run
+    found = find_members(run)
+    assert names(found) == ["sibling_0002", "sibling_0000", "sibling_0001"]
+    assert [member.path.name for member in found][-1] == "sibling_0001.masks"
+    assert [member.entry["k"] for member in found if member.entry] == [0, 0, 1]
+    assert [member.request["seed"] for member in found if member.request] == [0, 1, 1]
+    assert found[0].canonical_to_ras is None
+
+
+def test_siblings_of_a_twin_carry_its_place(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, ["a.nrrd", "b.nrrd"], twin={"canonical_to_ras_mm": PLACE})
+    assert find_members(run)[1].canonical_to_ras == tuple(tuple(map(float, row)) for row in PLACE)
+    run_folder(tmp_path, ["a.nrrd"], twin={"canonical_to_ras_mm": PLACE[:3]})
+    with pytest.raises(InputError, match="where its twin lies"):
+        find_members(run)
+
+
+def test_files_come_in_natural_order_and_nothing_else_does(tmp_path: Path) -> None:
+    touch(tmp_path, "heart10.nii.gz", "heart2.nii", "Heart1.seg.nrrd", "heart3.mha", "notes.txt", "metrics.csv",
+          ".hidden.nii.gz", "deeper/heart4.nii.gz")
+    assert names(find_members(tmp_path)) == ["Heart1", "heart2", "heart3", "heart10"]
+    assert sorted(["a10b2", "a2", "a10b1"], key=natural) == ["a2", "a10b1", "a10b2"]
+
+
+def test_folders_of_masks_are_members_and_one_alone_is_a_member(tmp_path: Path) -> None:
+    masks = ("heart_ventricle_left.nii.gz", "heart_ventricle_right.nii.gz", "spleen.nii.gz")
+    touch(tmp_path / "s2", *(f"segmentations/{name}" for name in masks))  # as TotalSegmentator leaves them
+    touch(tmp_path / "s10.masks", *masks)
+    touch(tmp_path / "other", "readme.nii.gz")
+    found = find_members(tmp_path)
+    assert names(found) == ["s10", "s2"] or names(found) == ["s2", "s10"]
+    alone = find_members(tmp_path / "s10.masks")
+    assert [member.path for member in alone] == [tmp_path / "s10.masks"]
+    heart = load_anatomy()
+    assert is_cohort(tmp_path, heart)
+    assert not is_cohort(tmp_path / "s10.masks", heart)
+    assert not is_cohort(tmp_path / "nowhere", heart)
+
+
+def test_several_folders_make_one_cohort_with_names_of_their_own(tmp_path: Path) -> None:
+    one = run_folder(tmp_path / "one", ["sibling_0000.nii.gz", "sibling_0001.nii.gz"])
+    two = run_folder(tmp_path / "two", ["sibling_0000.nii.gz"])
+    single = touch(tmp_path, "x.nii.gz") / "x.nii.gz"
+    found = find_members([one, two, single])
+    assert names(found) == ["one/sibling_0000", "sibling_0001", "two/sibling_0000", "x"]
+    twice = find_members([one, one])
+    assert len(set(names(twice))) == 4
+
+
+def test_a_name_in_a_record_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", ["../../etc/passwd.nii.gz", "/elsewhere/b.nii.gz"])
+    assert [member.path.parent for member in find_members(run)] == [run, run]
+
+
+@pytest.mark.parametrize(("record", "message"), [
+    ("{", "cannot be read"), ('{"schema": 99}', "another version"), ("[]", "cannot be read"),
+    (json.dumps({"schema": 1, "model": {}, "compute": {}, "created": "", "twin": None, "complete": True,
+                 "runs": [{"siblings": [{}]}]}), "cannot be read"),
+])
+def test_a_damaged_record_is_refused(tmp_path: Path, record: str, message: str) -> None:
+    (tmp_path / "record.json").write_text(record)
+    with pytest.raises(InputError, match=message):
+        find_members(tmp_path)
+
+
+def test_what_holds_no_maps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no label maps"):
+        find_members(tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        find_members(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="no members"):
+        find_members([])
+    with pytest.raises(InputError, match="no siblings"):
+        find_members(run_folder(tmp_path, []))
