@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arms import Arm
-from .figures import Panel, middle_difference
+from .figures import Panel, difference
 from .seeds import LV, RV, Seed
 from .studio import Studio
 from .tables import Row
@@ -45,9 +45,12 @@ def deviation(values: np.ndarray) -> float:
 
 
 def panel(studio: Studio, seed: Seed, label: str, arm: Arm, *, mapped: bool) -> Panel:
-    """The arm in the figure. mapped: with the map of where it differs from its seed."""
+    """The arm in the figure. mapped: with the map of where it differs from its seed, on the middle plane along the long
+    axis (y = 0).
+    """
     points = np.stack([arm.column(LV), arm.column(RV)])
     if not mapped:
         return Panel(seed.name, label, points)
-    cohort = studio.measured(arm, f"{seed.name} {label}")
-    return Panel(seed.name, label, points, middle_difference(studio.real.labels(seed.index), cohort))
+    planes = (studio.canonical(member)[:, studio.anatomy.shape[1] // 2] for member in arm.members)
+    return Panel(seed.name, label, points, difference(studio.real.labels(seed.index)[:, studio.anatomy.shape[1] // 2],
+                                                      planes))

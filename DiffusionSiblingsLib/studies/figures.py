@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..cohorts import MeasuredCohort
 from ..export.figures import SHARES
-from ..export.plotting import FAINT, INK, MARKERS, REFERENCE, SERIES, Picture, drawn, kernel_density, key, small_png
+from ..export.plotting import FAINT, INK, MARKERS, REFERENCE, SERIES, Picture, drawn, kernel_density, small_png
 from .seeds import LV, RV, Seed
 
 if TYPE_CHECKING:
@@ -144,23 +144,17 @@ def _difference(axes: Axes, image: Image | None) -> Any:
                        origin="lower", interpolation="nearest")
 
 
-def middle_difference(seed: npt.NDArray[np.uint8], siblings: MeasuredCohort) -> Image:
-    """(D, W) float32: on the middle plane along the long axis (y = 0), the share of siblings with any tissue there,
-    minus 1 where the seed has tissue (npj Figs 7 and 9). seed: (D, H, W) uint8 canonical.
+def difference(seed: npt.NDArray[np.uint8], siblings: Iterable[npt.NDArray[np.uint8]]) -> Image:
+    """(D, W) float32: the share of siblings with any tissue at a place, minus 1 where the seed has tissue (npj Figs 7
+    and 9). seed, siblings: (D, W) uint8, one plane of canonical labels.
     """
-    middle = seed.shape[1] // 2
-    share = np.zeros(seed[:, middle].shape, dtype=np.float32)
-    for index in range(len(siblings)):
-        share += siblings.labels(index)[:, middle] > 0
-    return np.asarray(share / max(len(siblings), 1) - (seed[:, middle] > 0), dtype=np.float32)
+    share, count = np.zeros(seed.shape, dtype=np.float32), 0
+    for plane in siblings:
+        share += plane > 0
+        count += 1
+    return np.asarray(share / max(count, 1) - (seed > 0), dtype=np.float32)
 
 
 def renamed(picture: Picture, name: str, caption: str = "") -> Picture:
     """The picture under another file name."""
-    from dataclasses import replace
-
     return replace(picture, name=name, caption=caption)
-
-
-Paint = Callable[["Figure"], None]
-__all__ = ["Panel", "density", "key", "lines", "middle_difference", "renamed", "seed_grid"]

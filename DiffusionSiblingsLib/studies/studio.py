@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ..anatomy import Anatomy, load_anatomy
 from ..cohorts import Comparison, MeasuredCohort, Member, compare_cohorts, find_members, measure_cohort
+from ..cohorts.measured import SAME_GRID_MM
 from ..errors import InputError
-from ..geometry import Reference
+from ..geometry import CanonicalFrame, Reference, resample_to_canonical
 from ..ground import Ground
 from ..guided import make_guided
+from ..labelmap_io import known_labels, read_labelmap
 from ..modelcard import ModelCard
 from ..registry import find_model
 from ..request import Request
@@ -94,6 +99,14 @@ class Studio:
         members = list(source.members) if isinstance(source, Arm) else source
         return measure_cohort(members, self.anatomy, self.reference, jobs=self.settings.jobs, name=name,
                               cache=self.settings.out / "measured", labels=self.settings.labels)
+
+    def canonical(self, member: Member) -> npt.NDArray[np.uint8]:
+        """(D, H, W) uint8, a sibling's canonical labels: where its twin lies, as its record has it."""
+        labelmap = read_labelmap(member.path, self.anatomy, unknown=False)
+        known, frame = known_labels(labelmap, self.anatomy), CanonicalFrame.of(self.anatomy)
+        if known.shape == frame.shape and np.allclose(labelmap.affine, frame.affine, rtol=0, atol=SAME_GRID_MM):
+            return known
+        return resample_to_canonical(known, labelmap.affine, np.array(member.canonical_to_ras), frame)
 
     def compared(self, real: MeasuredCohort, synthetic: MeasuredCohort) -> Comparison:
         """Two cohorts compared, with the exact EMD in full runs."""

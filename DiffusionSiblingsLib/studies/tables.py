@@ -93,8 +93,7 @@ def _page(result: Result, studio: Studio, seconds: float) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """A Markdown table: numbers with three or four significant digits, nothing for what is not there."""
     columns = columns_of(rows)
-    numeric = [all(not isinstance(row.get(column, ""), str) or row.get(column) == "" for row in rows)
-               for column in columns]
+    numeric = [not any(isinstance(row.get(column), str) and row[column] for row in rows) for column in columns]
     head = "| " + " | ".join(columns) + " |"
     rule = "|" + "|".join("---:" if number else "---" for number in numeric) + "|"
     body = ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]

@@ -15,6 +15,7 @@ from ..metrics.morphology import moments
 
 MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of what was asked
 SPREAD = 0.1  # relative, where no heart beyond the threshold is known
+LEAST_SPREAD = 0.02  # relative, of a tail of hearts that are all alike
 NEAR = 1.0  # deviations of the tail: how far from its own value a seed is sent
 
 Values = dict[str, float]  # column -> value
@@ -50,7 +51,7 @@ class Tail:
         if len(self.rows) < 2:
             middle = [_beyond(low, high, abs(rng.standard_normal()) * SPREAD) for low, high in bounds]
             return {m.column: _within(v, b) for m, v, b in zip(measures, middle, bounds, strict=True)}
-        spread = np.maximum(self.rows.std(axis=0, ddof=1), 1e-9)
+        spread = np.maximum(self.rows.std(axis=0, ddof=1), LEAST_SPREAD * np.abs(self.rows).mean(axis=0))
         weights = np.ones(len(self.rows))
         if own is not None and all(measure.column in own for measure in measures):
             at = np.array([own[measure.column] for measure in measures])

@@ -1,0 +1,61 @@
+"""Runs for tests of studies without a model: hearts of ellipsoids whose size depends on request and number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hearts import ANATOMY, ellipsoid_heart
+
+from DiffusionSiblingsLib.export.entries import Measured
+from DiffusionSiblingsLib.finish import canonical_labelmap
+from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.record import hash_file
+from DiffusionSiblingsLib.request import Request
+
+CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
+
+
+@lru_cache(maxsize=40)
+def canonical_heart(scale: float) -> LabelMap:
+    """A heart of ellipsoids on the canonical grid; scale: its size, 1 = as it is."""
+    small = ellipsoid_heart((64, 64, 64), 2.8 / scale, origin=(0.0, 0.0, 0.0)).labels
+    return canonical_labelmap(small.repeat(2, 0).repeat(2, 1).repeat(2, 2), ANATOMY)
+
+
+def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha256: str) -> None:
+    """What a batch leaves, as far as studies read it. Edited hearts are the ones of their number, twin or not."""
+    out.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for number, request in enumerate(requests):
+        entries = []
+        for k in range(request.first, request.first + request.count):
+            rng = np.random.default_rng([request.seed, k, len(request.describe())])
+            scale = round(1.0 + CHANGES[request.edit] * float(rng.standard_normal()), 2)
+            file = f"sibling_{number:02d}{k:04d}.nii.gz"
+            write_labelmap(canonical_heart(scale), out / file, "nii.gz")
+            entries.append({"file": file, "k": k, **entry_of(scale)})
+        runs.append({"request": request.to_json(), "siblings": entries})
+    described = None
+    if twin is not None:
+        described = {"file": str(twin), "file_sha256": hash_file(twin), "canonical_to_ras_mm": np.eye(4).tolist(),
+                     "segments": []}
+    record = {"schema": 1, "program": {}, "created": "", "complete": True, "runs": runs, "twin": described,
+              "model": {"id": "small", "version": "0", "sha256": sha256}, "compute": {"threads": 2}}
+    (out / "record.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+@lru_cache(maxsize=40)
+def entry_of(scale: float) -> dict[str, Any]:
+    """A sibling's measurements as its entry has them."""
+    heart = canonical_heart(scale)
+    measured = Measured.of(heart, heart.labels, ANATOMY)
+    checks = {key: report.to_json() for key, report in measured.checks.items()}
+    return {"features": measured.features, "volumes_ml": measured.volumes, "checks": checks, "raw_checks": checks,
+            "timings_s": {"sample": 1.0, "decode": 0.5}, "dice_to_twin": {"LV": 0.9},
+            "voxels_changed": {"inside": 1, "outside": 0}}

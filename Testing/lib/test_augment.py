@@ -1,0 +1,175 @@
+"""Augmentation: intervals, targets beyond the threshold, controls that ask for them, and the tool end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_arms import canonical_heart, make_fake
+from hearts import ANATOMY, ellipsoid_heart
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
+from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.geometry import Reference
+from DiffusionSiblingsLib.ground import Ground
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.registry import find_model
+from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.studies import enrich as enriching
+from DiffusionSiblingsLib.studies.arms import Arms
+from DiffusionSiblingsLib.studies.augment import Augmenter, Start, Task, starts, wilson
+from DiffusionSiblingsLib.studies.enrich import ACCEPTED, REPORT, TABLE, Order, enrich
+from DiffusionSiblingsLib.studies.targets import Tail, control_for
+from DiffusionSiblingsLib.twin import open_twin
+
+RV = "RV volume [ml]"
+
+
+def test_wilsons_interval_is_the_textbook_one() -> None:
+    low, high = wilson(10, 20)
+    assert (low, high) == pytest.approx((0.2993, 0.7007), abs=5e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 10)[0] == 0.0 and wilson(10, 10)[1] == 1.0
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilsons_interval_holds_the_share(of: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, of))
+    low, high = wilson(hits, of)
+    assert 0 <= low <= hits / of + 1e-12 and hits / of - 1e-12 <= high <= 1
+
+
+def tail(text: str, values: list[float]) -> Tail:
+    return Tail.of(parse_wanted(text, ANATOMY), [{RV: np.array(values)}, {"LV volume [ml]": np.array([1.0])}])
+
+
+def test_the_tail_is_what_meets_the_target() -> None:
+    assert tail("RV>115", [100.0, 120.0, 130.0]).rows[:, 0].tolist() == [120.0, 130.0]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from(["RV>115", "RV<115", "110<RV<120", "114<RV<114.5"]),
+       st.lists(st.floats(60, 200), max_size=6))
+def test_values_lie_beyond_the_threshold(seed: int, text: str, values: list[float]) -> None:
+    found = tail(text, values)
+    drawn = found.draw({RV: 150.0}, np.random.default_rng(seed))
+    assert found.wanted.met_by(drawn), drawn
+    assert drawn == found.draw({RV: 150.0}, np.random.default_rng(seed))
+
+
+def test_a_seed_is_sent_near_to_its_own_value() -> None:
+    found = tail("RV>115", [*np.linspace(116, 120, 20), *np.linspace(196, 200, 20)])
+    drawn = [found.draw({RV: 198.0}, np.random.default_rng(k))[RV] for k in range(60)]
+    assert np.median(drawn) > 170 and np.std(drawn) > 1
+
+
+@pytest.fixture(scope="module")
+def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    reference: Reference = find_model("small").reference()
+    return Ground.of(open_twin(ellipsoid_heart(), ANATOMY, reference), ANATOMY, reference)
+
+
+def test_a_control_asks_for_a_volume_and_for_axes(ground: Ground) -> None:
+    wanted = parse_wanted("RV>115 and LV major axis>70", ANATOMY)
+    control = control_for({RV: 140.0, "LV major axis [mm]": 74.0}, wanted, ground, None)
+    asked = {(term.domain, term.quantity): term.target.value for term in control.terms}
+    assert asked["RV", "mass"] == 140.0
+    shares, size = asked["LV", "shape"], asked["LV", "size"]
+    assert isinstance(size, float) and isinstance(shares, tuple)
+    assert 2 * np.sqrt(5 * size * shares[0]) == pytest.approx(74.0)
+    with pytest.raises(InputError, match="axes round"):
+        control_for({"LV major axis [mm]": 10.0}, parse_wanted("LV major axis<12", ANATOMY), ground, None)
+
+
+def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Ground) -> None:
+    rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    box = ControlDomain("upper RV", ("RV",), (28.0, 0.0, 10.0), rows, (60.0, 60.0, 30.0), (20, 20, 10))
+    other = Term("upper RV", "size", Target(times=1.0))
+    control = Control((box,), (Term("upper RV", "mass", Target(times=1.0)), other), "canonical", "upper")
+    wanted = parse_wanted("upper RV volume>10", ANATOMY, control)
+    found = control_for({"upper RV volume [ml]": 12.0}, wanted, ground, control)
+    assert [(term.quantity, term.target.value) for term in found.terms] == [("size", None), ("mass", 12.0)]
+    assert found.frame == "world"
+
+
+def test_seeds_are_those_that_meet_the_target_or_all() -> None:
+    columns = {RV: np.array([100.0, 120.0, 140.0])}
+    paths = [Path(name) for name in "abc"]
+    for text, names, meet in (("RV>115", ["b", "c"], True), ("RV>300", ["a", "b", "c"], False)):
+        found, met = starts(["a", "b", "c"], paths, columns, parse_wanted(text, ANATOMY))
+        assert ([start.name for start in found], met) == (names, meet)
+
+
+def test_a_task_that_cannot_be_done_is_refused() -> None:
+    wanted, seed = parse_wanted("RV>1", ANATOMY), (Start("a", Path("a"), {}),)
+    with pytest.raises(InputError, match="no seeds"):
+        Task(wanted, "perturb")
+    with pytest.raises(InputError, match="stop rule"):
+        Task(wanted, "perturb", seed, count=5, most=4)
+    with pytest.raises(InputError, match="held"):
+        Task(wanted, "perturb", seed, hold=("LV",))
+
+
+@pytest.fixture
+def fake_batches(monkeypatch: pytest.MonkeyPatch, models: Path) -> list[Path]:
+    """The folders that a batch was asked to make; no model is at work."""
+    sha256, folders = find_model("small").sha256, []
+
+    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+        folders.append(out)
+        make_fake(requests, twin, out, sha256=sha256)
+
+    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
+    return folders
+
+
+def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batches: list[Path], tmp_path: Path) -> None:
+    seeds, out = tmp_path / "seeds", tmp_path / "out"
+    seeds.mkdir()
+    for index, scale in enumerate((0.97, 1.03)):
+        write_labelmap(canonical_heart(scale), seeds / f"heart{index}.nii.gz", "nii.gz")
+    said: list[str] = []
+    order = Order("RV>=0", out, "perturb", seeds, count=3, most=8, steps=2, jobs=1, model="small")
+    found = enrich(order, said.append)
+    assert len(found.accepted) == 3 == len(list((out / ACCEPTED).iterdir()))
+    assert found.yielded[0] == 1.0 and len(found.candidates) == 5  # 3 / 0.7 expected, made in one go
+    assert found.cpu_seconds == pytest.approx(5 * 1.5 * 2)
+    assert {c.member.request["ratio"] for c in found.candidates if c.member.request} == {0.5, 0.35}
+    with (out / TABLE).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["accepted"] for row in rows] == ["true"] * 5 and rows[0]["map"].startswith("heart_0000_heart0_k")
+    report = json.loads((out / REPORT).read_text())
+    assert (report["accepted"], report["made"], report["kept"]) == (5, 5, 3)
+    made = len(fake_batches)
+    again = enrich(order, said.append)
+    assert [c.member.path for c in again.candidates] == [c.member.path for c in found.candidates]
+    assert len(fake_batches) == made, "a second call made something again"
+
+
+def test_guided_siblings_have_a_target_each_beyond_the_threshold(fake_batches: list[Path], ground: Ground,
+                                                                 tmp_path: Path) -> None:
+    wanted = parse_wanted("RV>60", ANATOMY)
+    seed = Start("heart", tmp_path / "heart.nii.gz", {RV: 70.0})
+    reference = find_model("small").reference()
+    arms = Arms(tmp_path, "", lambda *given: None)
+    task = Task(wanted, "guided", (seed, seed), count=2, most=4, hold=("LV",))
+    work = Augmenter(task, arms, ANATOMY, reference, grounds={str(seed.path): ground})
+    requests = work.requests(1, 3, 2)
+    assert [(request.first, request.count, request.ratio) for request in requests] == [(3, 1, 0.35), (4, 1, 0.35)]
+    values = [{t.domain: t.target for t in request.control.terms} for request in requests if request.control]
+    assert values[0]["RV"].value != values[1]["RV"].value and min(float(v["RV"].value) for v in values) > 60
+    assert values[0]["LV"].times == 1.0
+    assert requests == work.requests(1, 3, 2), "a resumed run would ask for other targets"
+
+
+def test_what_never_meets_the_target_ends_at_the_most(fake_batches: list[Path], tmp_path: Path) -> None:
+    order = Order("RV>100000", tmp_path, "generate", count=2, most=3, steps=2, jobs=1, model="small")
+    found = enrich(order, lambda words: None)
+    assert (len(found.candidates), len(found.accepted)) == (3, 0)
+    assert "only 0 of 2" in found.notes[0] and found.candidates[0].missed[0].startswith("RV volume")

@@ -1,0 +1,161 @@
+"""Studies: arms are made once and found again, seeds follow their rule, tables stand beside the papers'."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_arms import canonical_heart, make_fake
+from hearts import ANATOMY
+
+from DiffusionSiblingsLib.cohorts import MeasuredCohort, measure_cohort
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.ground import Ground
+from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.registry import find_model
+from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.studies import settings as sizes
+from DiffusionSiblingsLib.studies.arms import Arms
+from DiffusionSiblingsLib.studies.augment import Augmenter, Start
+from DiffusionSiblingsLib.studies.papers import findings, paper_table, paper_tables
+from DiffusionSiblingsLib.studies.run import run_studies
+from DiffusionSiblingsLib.studies.seeds import PLACES, choose_seeds, nearest
+from DiffusionSiblingsLib.studies.settings import QUICK, STUDIES, Settings
+from DiffusionSiblingsLib.studies.studio import Studio, names_in
+from DiffusionSiblingsLib.studies.tables import markdown
+
+TINY = replace(QUICK, count=4, held=1, unconditional=6, pool=6, reference=6, reconstructed=2, ratios=(0.35, 1.0),
+               step_counts=(5, 10), step_size=5, sizes=(5, 6), draws=3, accepted=4, most=6, percentile=50.0)
+
+
+@pytest.fixture
+def arms(tmp_path: Path) -> tuple[Arms, list[tuple[Request, ...]]]:
+    """Arms whose siblings are made without a model, and what was asked to be made."""
+    asked: list[tuple[Request, ...]] = []
+
+    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+        asked.append(tuple(requests))
+        make_fake(requests, twin, out, sha256="abc")
+
+    return Arms(tmp_path / "arms", "abc", make, say=lambda words: None), asked
+
+
+def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Arms, list[tuple[Request, ...]]],
+                                                     tmp_path: Path) -> None:
+    store, asked = arms
+    request = Request("generate", count=4, steps=10)
+    first = store.get("pool", [request])[0]
+    assert [member.entry["k"] for member in first.members if member.entry] == [0, 1, 2, 3]
+    fewer = store.get("another name", [replace(request, count=2, first=1)])[0]
+    assert (fewer.folder, [member.entry["k"] for member in fewer.members if member.entry]) == (first.folder, [1, 2])
+    assert len(asked) == 1
+    store.get("other steps", [request, replace(request, steps=20)])
+    assert [[r.steps for r in batch] for batch in asked] == [[10], [20]], "what is elsewhere was made again"
+    elsewhere = Arms(tmp_path / "new", "abc", store.make, (tmp_path / "arms" / "pool",), lambda words: None)
+    assert elsewhere.get("pool", [request])[0].folder == first.folder and len(asked) == 2
+    other_model = Arms(tmp_path / "new", "abd", store.make, (tmp_path / "arms",), lambda words: None)
+    with pytest.raises(InputError, match="incomplete"):  # the fake writes the other model's hash
+        other_model.get("pool", [request])
+    assert first.cpu_seconds == pytest.approx(4 * 1.5 * 2)
+
+
+def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Request, ...]]], tmp_path: Path) -> None:
+    store, asked = arms
+    twins = [tmp_path / f"twin{index}.nii.gz" for index in range(2)]
+    for twin, scale in zip(twins, (0.95, 1.05), strict=True):
+        write_labelmap(canonical_heart(scale), twin, "nii.gz")
+    request = Request("perturb", count=1, ratio=0.5)
+    folders = {store.get(twin.stem, [request], twin)[0].folder for twin in (*twins, twins[0])}
+    assert (len(folders), len(asked)) == (2, 2)
+
+
+@pytest.fixture(scope="module")
+def cohort(models: Path, tmp_path_factory: pytest.TempPathFactory) -> MeasuredCohort:
+    folder = tmp_path_factory.mktemp("hearts")
+    for index, scale in enumerate((0.94, 0.97, 1.0, 1.03, 1.06)):
+        write_labelmap(canonical_heart(scale), folder / f"heart{index}.nii.gz", "nii.gz")
+    return measure_cohort(folder, ANATOMY, find_model("small").reference(), jobs=1)
+
+
+def test_seeds_are_the_nearest_to_their_places_and_different(cohort: MeasuredCohort) -> None:
+    seeds = choose_seeds(cohort)
+    assert [seed.name for seed in seeds] == list(PLACES)
+    by_name = {seed.name: seed.member for seed in seeds}
+    assert (by_name["L+R+"], by_name["L-R-"], by_name["L0R0"]) == ("heart4", "heart0", "heart2")
+    assert len(set(by_name.values())) == 4
+    assert nearest(np.array([[0.0, 0.0], [1.0, 1.0]]), (0.9, 0.9), [1]) == 0
+    with pytest.raises(InputError, match="Four seeds"):
+        choose_seeds(cohort.subset([0, 1, 2]))
+
+
+def test_the_papers_tables_are_whole() -> None:
+    assert [table.name for table in paper_tables("unconditional")] == ["npj 2024, Table 1", "npj 2024, Table 2",
+                                                                       "arXiv 2024, Table 1"]
+    assert paper_table("npj-3").row(ratio=0.35)["L+R0"] == 23.3
+    assert paper_table("npj-5").row(strategy="perturb")["recall"] == 0.92
+    assert paper_table("npj-1").row(cohort="PCA") == {}
+    assert all(set(row) - {"ratio", "edit"} == set(PLACES) for key in ("npj-3", "npj-4", "arxiv-2", "arxiv-3")
+               for row in paper_table(key).rows)
+    assert findings("sensitivity")[0].startswith("npj 2024 (Results")
+
+
+def test_names_of_a_split_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text(json.dumps([{"name": "a.nii", "split": "test"}, {"name": "b.nii", "split": "train"}, "c.nii"]))
+    assert names_in(path, "test") == {"a.nii", "c.nii"}
+    path.write_text("{")
+    with pytest.raises(InputError, match="list of names"):
+        names_in(path, "test")
+
+
+def test_settings_say_what_cannot_be_used(tmp_path: Path) -> None:
+    assert Settings(tmp_path, count=12).plan.count == 12 and Settings(tmp_path, pool=60).plan.sizes == (5, 10, 20, 50)
+    for wrong in ({"count": 1}, {"names": tmp_path}, {"minutes": 0.0}):
+        with pytest.raises(InputError):
+            Settings(tmp_path, **wrong)
+    with pytest.raises(InputError, match="no such study"):
+        run_studies(["nonsense"], Settings(tmp_path))
+
+
+def test_a_table_in_markdown_has_short_numbers_and_no_nan() -> None:
+    text = markdown([{"a": "x|y", "b": 1.23456, "c": float("nan")}, {"a": "z", "b": 12345.6}])
+    assert text.splitlines() == ["| a | b | c |", "|---|---:|---:|", "| x\\|y | 1.23 |  |", "| z | 12346 |  |"]
+
+
+def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256, batches = find_model("small").sha256, []
+
+    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+        batches.append(out.name)
+        make_fake(requests, twin, out, sha256=sha256)
+
+    def ground(self: Augmenter, start: Start | None) -> Ground:  # no registration
+        assert start is not None
+        labelmap = read_labelmap(start.path, ANATOMY)
+        return Ground(labelmap.labels.astype(np.uint8), labelmap.affine, "world", np.eye(4), ANATOMY)
+
+    monkeypatch.setattr(sizes, "QUICK", TINY)
+    monkeypatch.setattr("DiffusionSiblingsLib.export.plotting.SHARP", 0.5)  # drawing is most of the time
+    monkeypatch.setattr("DiffusionSiblingsLib.studies.studio.Maker", lambda *settings: make)
+    monkeypatch.setattr(Studio, "held", lambda self, request, twin: replace(request, ratio=0.66))
+    monkeypatch.setattr(Augmenter, "ground", ground)
+    settings = Settings(tmp_path, quick=True, jobs=1, model="small", command="siblings study all")
+    folders = run_studies(["all"], settings)
+    assert [folder.name for folder in folders] == list(STUDIES)
+    for folder in folders:
+        page, values = (folder / "table.md").read_text(), json.loads((folder / "study.json").read_text())
+        assert (folder / f"{folder.name}.png").stat().st_size > 1000 and (folder / "table.csv").stat().st_size > 200
+        assert "No real hearts were given" in page and "A quick run" in page and values["command"] == settings.command
+        assert values["rows"] and "nan" not in page.lower().replace("nano", "")
+    perturbed = json.loads((tmp_path / "perturb" / "study.json").read_text())["rows"]
+    assert {row["npj 2024 TV, Table 3 [%]"] for row in perturbed if row.get("ratio") == 0.35} == {9.7, 10.4, 23.3, 11.1}
+    augmented = json.loads((tmp_path / "augment" / "study.json").read_text())["rows"]
+    ours = [row["strategy"] for row in augmented if row["source"] == "ours"]
+    assert ours == ["generate", "perturb", "local", "guided"]
+    made = list(batches)
+    run_studies(["augment"], settings)
+    assert batches == made, "arms that were there were made again"
