@@ -7,6 +7,7 @@ time; the others lie in files of the session and are gone when Slicer ends, the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,14 @@ from DiffusionSiblingsUI import grid as grids
 MARK = "DiffusionSiblings.Comparison"  # attribute of the text node: what was compared
 TISSUE = "DiffusionSiblings.Tissue"  # attribute of the volume: whose difference it holds
 REAL, SYNTHETIC, VOLUME = (f"DiffusionSiblings.{role}" for role in ("real", "synthetic", "difference"))
-COLORS = "DiffusionSiblings occupancy difference"
+COLORS = "DiffusionSiblings.colors"  # reference of the volume: its colour map
 ANY = "any"  # all tissues together, as the worker names it
 # Blue where the reference has tissue more often, orange where the cohort has, as the report draws it.
 LESS, SAME, MORE = (0.0, 0.45, 0.70), (0.97, 0.97, 0.97), (0.84, 0.37, 0.0)
 STEPS = 255  # of the colour map; an odd number has a middle
-CLEAR = 0.02  # share of the scale about 0 that is see-through: tissue and image below stay visible
-OPACITY = 0.75
+FAINT = 0.25  # share of its colour that the least difference has
+OPACITY = 0.85
+LEGEND = "Cohort minus reference"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def find_results(real: Any, synthetic: Any) -> Results | None:
 def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any]) -> Results:
     """Puts what the worker has found into the scene, in place of an earlier comparison of the same two."""
     while (before := find_results(real, synthetic)) is not None:
-        cohorts.remove_nodes([node for node in (before.volume, before.node) if node is not None])
+        volume = before.volume
+        colors = volume.GetNodeReference(COLORS) if volume is not None else None
+        cohorts.remove_nodes([node for node in (volume, colors, before.node) if node is not None])
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{synthetic.title} against {real.title}")
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
@@ -110,34 +114,44 @@ def difference_volume(results: Results, tissue: str = ANY) -> Any:
         cohorts.file_away(volume)
     volume.SetAttribute(TISSUE, tissue)
     slicer.util.updateVolumeFromArray(volume, values)
-    _look(volume, float(np.abs(values).max(initial=0.0)) or 1.0)
+    _look(volume, float(np.abs(values).max(initial=0.0)) or 1.0, chance(results.comparison))
     return volume
 
 
-def _look(volume: Any, most: float) -> None:
-    """Diverging colours, symmetrical about 0, and a legend."""
+def chance(comparison: Mapping[str, Any]) -> float:
+    """The difference that chance alone makes where half of the hearts have tissue, one standard deviation: 0..1."""
+    sizes = [max(int(comparison[side]["size"]), 1) for side in ("real", "synthetic")]
+    return 0.5 * math.sqrt(sum(1.0 / size for size in sizes))
+
+
+def _look(volume: Any, most: float, clear: float) -> None:
+    """Diverging colours, symmetrical about 0 and see-through within what chance makes, and a legend."""
     volume.CreateDefaultDisplayNodes()
-    display = volume.GetDisplayNode()
-    display.SetAndObserveColorNodeID(_colors().GetID())
+    display, before = volume.GetDisplayNode(), volume.GetNodeReference(COLORS)
+    colors = _colors(f"{volume.GetName()} colors", min(clear / most, 0.9))
+    volume.SetNodeReferenceID(COLORS, colors.GetID())
+    display.SetAndObserveColorNodeID(colors.GetID())
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(-most, most)
-    display.SetInterpolate(False)
+    cohorts.remove_nodes([before] if before is not None else [])
+    legends = slicer.modules.colors.logic()
+    if legends.GetColorLegendDisplayNode(volume) is None:
+        legend = legends.AddDefaultColorLegendDisplayNode(volume)
+        legend.SetTitleText(LEGEND)
+        legend.SetLabelFormat("%+.2f")
 
 
-def _colors() -> Any:
-    """The colour map, made once a scene."""
-    node = next((n for n in slicer.util.getNodesByClass("vtkMRMLColorTableNode") if n.GetName() == COLORS), None)
-    if node is not None:
-        return node
+def _colors(name: str, clear: float) -> Any:
+    """A colour map. clear: share of the scale about 0 that is see-through: Slicer knows no half-way."""
     node = slicer.vtkMRMLColorTableNode()
-    node.SetName(COLORS)
+    node.SetName(name)
     node.SetTypeToUser()
     node.SetNumberOfColors(STEPS)
     for index in range(STEPS):
         along = 2.0 * index / (STEPS - 1) - 1.0
-        end = MORE if along > 0 else LESS
-        color = [same + abs(along) * (far - same) for same, far in zip(SAME, end, strict=True)]
-        node.SetColor(index, f"{along:+.2f}", *color, 0.0 if abs(along) < CLEAR else 1.0)
+        end, depth = MORE if along > 0 else LESS, FAINT + (1.0 - FAINT) * abs(along)
+        color = [same + depth * (far - same) for same, far in zip(SAME, end, strict=True)]
+        node.SetColor(index, f"{along:+.2f}", *color, float(abs(along) >= clear))
     slicer.mrmlScene.AddNode(node)
     return node
 

@@ -217,7 +217,8 @@ def found(tmp_path: Path) -> dict[str, Any]:
         np.save(files[tissue], difference * (1 - 0.5 * number))
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = 10.0, 20.0, 30.0
-    return {"comparison": {"figures": []}, "report": str(tmp_path / "report.html"), "tissues": files,
+    sizes = {side: {"size": 200} for side in ("real", "synthetic")}
+    return {"comparison": {"figures": [], **sizes}, "report": str(tmp_path / "report.html"), "tissues": files,
             "affine": affine.tolist()}
 
 
@@ -241,7 +242,8 @@ def test_the_difference_lies_in_place_in_colours_that_are_symmetrical_about_noth
     table = display.GetColorNode().GetLookupTable()
     values = [table.GetTableValue(n) for n in range(table.GetNumberOfTableValues())]
     assert values[0][2] > values[0][0] and values[-1][0] > values[-1][2]  # blue, orange
-    assert values[len(values) // 2][3] == 0.0 and values[0][3] == values[-1][3] == 1.0
+    clear = [value[3] == 0.0 for value in values]  # what chance makes, 0.05 of 0.5
+    assert clear == clear[::-1] and sum(clear) == pytest.approx(0.1 * len(values), abs=2) and clear[len(values) // 2]
     again = cohort_results.difference_volume(results, "LV")
     assert again is volume and slicer.util.arrayFromVolume(volume)[1, 2, 3] == 0.25
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-0.25, 0.25)
@@ -259,8 +261,10 @@ def test_a_later_comparison_replaces_an_earlier_one_and_files_that_are_gone_are_
                                                                                      two: Any) -> None:
     first = cohort_results.keep_results(*two, found)
     volume = cohort_results.difference_volume(first)
+    colors = volume.GetDisplayNode().GetColorNode()
     second = cohort_results.keep_results(*two, found)
     assert first.node.GetScene() is None and volume.GetScene() is None and second.volume is None
+    assert colors.GetScene() is None
     cohort_results.difference_volume(second)
     for file in found["tissues"].values():
         Path(file).unlink()

@@ -14,7 +14,8 @@ import vtk
 from vtk.util import numpy_support
 
 LARGEST_BYTES = 300_000  # of a picture
-IN_SLICES = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager")
+IN_SLICES = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager",
+             "vtkMRMLColorLegendDisplayableManager")
 IN_3D = ("vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager",
          "vtkMRMLSegmentationsDisplayableManager3D", "vtkMRMLMarkupsDisplayableManager")
 
@@ -52,8 +53,12 @@ class _View:
 
 
 def slice_picture(orientation: str, at: tuple[float, float, float], *, mm: float = 150.0,
-                  size: tuple[int, int] = (420, 420), volume: Any = None) -> np.ndarray:
-    """A slice through `at` (RAS mm), `mm` high, over the volume if there is one. (height, width, 3) uint8."""
+                  size: tuple[int, int] = (420, 420), volume: Any = None, over: Any = None,
+                  opacity: float = 1.0) -> np.ndarray:
+    """A slice through `at` (RAS mm), `mm` high, over the volume if there is one. (height, width, 3) uint8.
+
+    over: a volume that is laid over it, with this opacity.
+    """
     view = _View(size, slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), IN_SLICES)
     logic = slicer.vtkMRMLSliceLogic()
     logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
@@ -64,6 +69,9 @@ def slice_picture(orientation: str, at: tuple[float, float, float], *, mm: float
         node.SetOrientation(orientation)
         if volume is not None:
             logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+        if over is not None:
+            logic.GetSliceCompositeNode().SetForegroundVolumeID(over.GetID())
+            logic.GetSliceCompositeNode().SetForegroundOpacity(opacity)
         view.renderer.GetActiveCamera().ParallelProjectionOn()
         mapper, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()  # before the segments, which are blended over it
         mapper.SetColorWindow(255)
@@ -76,7 +84,7 @@ def slice_picture(orientation: str, at: tuple[float, float, float], *, mm: float
         logic.ResizeSliceNode(*size)
         node.SetFieldOfView(mm * size[0] / size[1], mm, 1.0)
         node.JumpSliceByCentering(*at)
-        actor.SetVisibility(volume is not None and logic.GetImageDataConnection() is not None)
+        actor.SetVisibility((volume is not None or over is not None) and logic.GetImageDataConnection() is not None)
         mapper.SetInputConnection(logic.GetImageDataConnection())
         return view.picture()
     finally:
