@@ -83,9 +83,9 @@ figcaption strong { color: var(--ink); }
   main { max-width: none; padding: 0; }
   nav { display: none; }
   h2 { break-after: avoid; margin-top: 26px; }
-  figure, .box, tr.value { break-inside: avoid; }
+  figure, .box, tr { break-inside: avoid; }
   tr.value { break-after: avoid; }
   .scroll { overflow: visible; }
-  figure img { padding: 0; }
+  figure img { padding: 0; max-height: 205mm; width: auto; }
 }
 """
