@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
-from ..bias import BiasMeter
+from ..bias import BiasMeter, twin_words
 from ..compose import edit_scope
 from ..errors import InputError
 from ..export.entries import run_entry
@@ -143,8 +143,9 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
                 report(done)
             return done
     work = Work(plan.draws(), progress)
-    job = Job(plan.requests, model, device, old.compute["dtype"] if old is not None else None, plan.twin, out, format,
-              plan.gate, threads_for(jobs) if not cluster else 0)
+    named = str(Path(model).resolve()) if Path(model).is_dir() else model  # workers may stand elsewhere
+    job = Job(plan.requests, named, device, old.compute["dtype"] if old is not None else None, plan.twin,
+              out.resolve(), format, plan.gate, threads_for(jobs) if not cluster else 0)
     crew = _crew(job, setting, work)
     with ExitStack() as held:
         held.callback(crew.close, at_once=True)
@@ -187,13 +188,15 @@ def prepare(requests: tuple[Request, ...], source: str | Path | LabelMap | None,
     reference = card.reference()
     path = Path(source) if isinstance(source, str) else source
     twin = open_twin(path, anatomy, reference, labels=labels) if path is not None else None
-    planned = plan_guidance(requests, [wishes] * len(requests), twin, anatomy, reference, read_cohort(card.folder))
+    support = read_cohort(card.folder)
+    planned = plan_guidance(requests, [wishes] * len(requests), twin, anatomy, reference, support)
     region = None
     for guided in planned if twin is not None else ():
         scope = edit_scope(guided.request, twin, anatomy) if guided.request.needs_twin else None
         if len(planned) == 1 and scope is not None and (guided.request.box or guided.request.region):
             region = scope.editable
-    notes = [*(twin.warnings if twin is not None else ()), *(note for guided in planned for note in guided.warnings)]
+    notes = [*(twin.warnings if twin is not None else ()), *twin_words(twin, support, anatomy),
+             *(note for guided in planned for note in guided.warnings)]
     return Plan(setting, card, anatomy, twin, tuple(planned), gate, region, tuple(dict.fromkeys(notes)))
 
 

@@ -138,8 +138,7 @@ class Work:
         """A sibling has come."""
         folder, run, k = self.folder, finished.run, finished.k
         assert folder is not None
-        for name, content in finished.files.items():
-            (folder.parts.folder / name).write_bytes(content)
+        folder.parts.receive(finished.files)
         self.made_here += 1
         self.shares[worker] = max(0.0, self.shares.get(worker, 0.0) - 1)
         self.draws[run].decide(k, finished.accepted)

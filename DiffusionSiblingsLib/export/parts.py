@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,12 @@ class Parts:
             write_labelmap(sibling.labelmap, self.map_of(part.run, part.k, part.suffix), format)
         with atomic_path(self.file_of(part.run, part.k)) as temporary:
             temporary.write_text(json.dumps(asdict(part), default=float), encoding="utf-8")  # numpy's numbers, NaN
+
+    def receive(self, files: Mapping[str, bytes]) -> None:
+        """Takes in a part that was written elsewhere: its files by their names in the folder of parts."""
+        for name in sorted(files, key=lambda name: _NAME.fullmatch(name) is not None):  # the entry last
+            with atomic_path(self.folder / name) as temporary:
+                temporary.write_bytes(files[name])
 
     def read(self, run: int, k: int) -> Part:
         """A part that is there."""

@@ -1,0 +1,178 @@
+"""A crew of Ray actors: on this machine, or on all machines and GPUs of a Ray cluster.
+
+A worker that sees the run's folder writes its siblings there. One on a machine without that disk sends them back. Each
+task is one call, so that a worker that is lost takes no more with it than it had not written.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DeviceError, InputError, SiblingsError
+from ..export.parts import Parts
+from .job import Failed, Finished, Idle, Job, Lost, Message, Task
+
+if TYPE_CHECKING:
+    from .maker import Maker
+
+LOCAL = "ray"
+SILENCE_S = 5.0
+MOST_THREADS = 4  # of a worker in a cluster; more gain little
+TOKEN = "token"  # file that tells whether a worker sees the same folder
+
+
+class RayCrew:
+    """Ray actors. size: how many; 0: one for each GPU of the cluster, or for each core where it has none.
+
+    address: "ray" starts Ray on this machine, else a cluster's: "ray://head:10001", "auto", "head:6379".
+    """
+
+    scheduler = "ray"
+
+    def __init__(self, job: Job, size: int, address: str) -> None:
+        self.size, self._job, self._address = size, job, address
+        self._ray = _ray()
+        self._own = not self._ray.is_initialized()
+        self._actors: list[Any] = []
+        self._calls: dict[Any, int] = {}  # reference to what is to come -> worker
+        self._token = secrets.token_hex(16)
+
+    def start(self) -> None:
+        """Joins or starts Ray, and asks for the workers; they come as there is room for them."""
+        if self._own:
+            self._join()
+        resources = self._ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0)) if self._job.device in ("auto", "cuda") else 0
+        cores = max(1, int(resources.get("CPU", 1)))
+        self.size = self.size or gpus or cores
+        threads = max(1, min(MOST_THREADS, cores // self.size))
+        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": threads}
+        self._worker = self._ray.remote(Hand).options(max_restarts=0, **needs)
+        self._told = self._ray.put(replace(self._job, threads=threads))
+        self._actors = [None] * self.size
+        for number in range(self.size):
+            self.replace(number)
+
+    def _join(self) -> None:
+        variables = {name: os.environ[name] for name in ("SIBLINGS_MODELS",) if name in os.environ}
+        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self._address == LOCAL:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
+            settings |= {"address": "local", "include_dashboard": False, "num_cpus": self.size or None}
+        else:
+            settings |= {"address": self._address, "runtime_env": {"env_vars": variables}}
+        try:
+            self._ray.init(**settings)
+        except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
+            raise DeviceError("The Ray cluster cannot be joined",
+                              value=f"{self._address}: {(str(error) or type(error).__name__).splitlines()[0]}",
+                              rule="ray, auto or the address of a running head",
+                              hint="`ray status` on the head tells whether it runs; ray:// needs its client port, as a "
+                                   "rule 10001") from error
+
+    def give(self, worker: int, task: Task) -> None:
+        """Calls the worker."""
+        token = Parts(self._job.out).folder / TOKEN
+        if not token.exists():
+            token.write_text(self._token, encoding="ascii")
+        self._calls[self._actors[worker].make.remote(task, self._token)] = worker
+
+    def wait(self) -> list[tuple[int, Message]]:
+        """The answers that have come."""
+        if not self._calls:
+            return []
+        there, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=SILENCE_S)
+        found: list[tuple[int, Message]] = []
+        for call in there:
+            worker = self._calls.pop(call)
+            try:
+                found += [(worker, message) for message in self._ray.get(call)]
+            except self._ray.exceptions.RayActorError as error:
+                found.append((worker, Lost(str(error).strip().splitlines()[0])))
+        return found
+
+    def replace(self, worker: int) -> None:
+        """Asks for another worker; it says Ready when there is room for it and its model is loaded."""
+        self._actors[worker] = self._worker.remote()
+        self._calls[self._actors[worker].begin.remote(self._told)] = worker
+
+    def close(self, *, at_once: bool) -> None:
+        """Ends the workers, and Ray where it was started or joined here."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._actors, self._calls = [], {}
+        if self._own and self._ray.is_initialized():
+            self._ray.shutdown()
+
+
+class Hand:
+    """One worker, in a process of Ray's."""
+
+    def __init__(self) -> None:
+        self._maker: Maker | None = None
+        self._job: Job | None = None
+
+    def begin(self, job: Job) -> list[Message]:
+        """Loads the model."""
+        os.environ["OMP_NUM_THREADS"] = str(job.threads)  # before torch is imported
+        try:
+            from .maker import Maker
+
+            self._job, self._maker = job, Maker(job)
+            return [self._maker.ready]
+        except Exception as error:
+            return [_failed(error)]
+
+    def make(self, task: Task, token: str) -> list[Message]:
+        """Makes a task's siblings."""
+        assert self._maker is not None and self._job is not None  # it has begun
+        try:
+            if _sees(self._job.out, token):
+                return [*self._maker.make(task), Idle()]
+            return [*self._sent(self._maker, task), Idle()]
+        except Exception as error:
+            return [_failed(error)]
+
+    def _sent(self, maker: Maker, task: Task) -> list[Message]:
+        """The same where the run's folder is out of sight: made in a folder of its own, and sent as bytes."""
+        folder = Path(tempfile.mkdtemp(prefix="siblings-"))
+        try:
+            maker.parts = Parts(folder)
+            made: list[Message] = []
+            for finished in maker.make(task):
+                files = {str(path.relative_to(maker.parts.folder)): path.read_bytes()
+                         for path in maker.parts.folder.rglob("*") if path.is_file()}
+                shutil.rmtree(maker.parts.folder)
+                made.append(Finished(finished.run, finished.k, finished.accepted, files))
+            return made
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sees(out: Path, token: str) -> bool:
+    try:
+        return (Parts(out).folder / TOKEN).read_text(encoding="ascii") == token
+    except OSError:
+        return False
+
+
+def _failed(error: Exception) -> Failed:
+    if isinstance(error, SiblingsError):
+        return Failed(error)
+    return Failed(RuntimeError("A worker failed:\n" + "".join(traceback.format_exception(error))))
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("Ray is not installed", value="--cluster", rule="the optional package ray",
+                         hint='pip install "diffusion-siblings[cluster]", or use --jobs on this machine') from error
+    return ray
