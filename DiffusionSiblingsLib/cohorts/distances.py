@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ..files import atomic_path
 from ..metrics.pointcloud import chamfer_of_trees, tree
-from ..metrics.transport import earth_mover, earth_mover_bound
+from ..metrics.transport import WORTH, earth_mover, earth_mover_bound
 from .pool import Workers
 
 FloatArray = npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ def measure_distances(synthetic: npt.NDArray[np.floating], real: npt.NDArray[np.
     for path, rows, columns in kept:
         table.read(path, rows, columns)
     with Workers(jobs, _begin, (clouds,)) as workers:
-        if kind == "CD" or full:
+        if kind == "CD" or full or clouds.shape[1] < WORTH:  # bounds of so few points cost more than they save
             table.fill(workers, _chamfer if kind == "CD" else _earth_mover, table.missing(table.exact), f"{kind}",
                        progress)
         else:
