@@ -131,11 +131,12 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
             sys.path.insert(0, str(folder))
+            import DiffusionSiblingsCohortTest
             import DiffusionSiblingsGuideTest
             import DiffusionSiblingsModuleTest
 
-            DiffusionSiblingsModuleTest.run_all()
-            DiffusionSiblingsGuideTest.run_all()
+            for cases in (DiffusionSiblingsModuleTest, DiffusionSiblingsGuideTest, DiffusionSiblingsCohortTest):
+                cases.run_all()
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""

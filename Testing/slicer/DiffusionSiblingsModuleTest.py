@@ -26,7 +26,7 @@ class DiffusionSiblingsModuleTest(ModuleCase):
     def test_the_sample_is_taken_as_twin_and_its_tissues_are_found(self) -> None:
         self.assertIs(self.context.twin, self.twin)
         self.assertEqual(set(self.context.tissue_of.values()), set(self.context.anatomy.ids))
-        self.assertEqual(list(self.panel.panels), ["twin", "model", "guide", "edit", "siblings", "metrics"])
+        self.assertEqual(list(self.panel.panels), ["twin", "model", "guide", "edit", "siblings", "metrics", "cohort"])
         self.assertTrue(self.ui.runButton.enabled)
 
     def test_a_twin_without_an_image_is_given_one_for_the_segment_editor(self) -> None:

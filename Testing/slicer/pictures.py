@@ -45,6 +45,7 @@ def main(folder: Path, session: Any) -> None:
     panel.panels["siblings"].ui.outlineCheck.setChecked(False)  # the twin in its own colours again
     run.siblings[panel.context.parameters.sibling].GetDisplayNode().SetVisibility(False)
     effects(session, twin, folder)
+    cohort(panel, run, folder)
     print("the tutorial works as written")
 
 
@@ -266,6 +267,72 @@ def guide_effect(editor: Any, twin: Any, folder: Path) -> None:
     editor.undo()
     turn()
     assert np.array_equal(labels(twin), before)
+
+
+def cohort(panel: Any, run: Any, folder: Path) -> None:
+    """The section Cohort: the first run against hearts without a twin, and where they differ."""
+    import tempfile
+
+    part, edit, context = panel.panels["cohort"], panel.panels["edit"].ui, panel.context
+    for name in ("twin", "model", "edit", "siblings", "metrics"):
+        getattr(panel.ui, f"{name}Section").collapsed = True
+    panel.ui.cohortSection.collapsed = False
+    edit.generateButton.click()
+    edit.countBox.setValue(6)
+    turn()
+    edit.runButton.click()
+    wait(lambda: context.operation.finished)
+    assert context.operation.state == "done", context.operation.error
+    hearts = context.operation.result
+    turn()
+    choose_in(part.ui.cohortCombo, run.id)
+    choose_in(part.ui.referenceCombo, hearts.id)
+    assert part.ui.memberTable.rowCount == 4 and part.ui.summaryLabel.text.startswith("4 hearts")
+    part.ui.memberTable.selectRow(1)
+    turn()
+    assert context.parameters.sibling == 1
+    part.ui.trainingCheck.setChecked(True)
+    part.ui.plotButton.click()
+    turn()
+    assert part.plot.sizes == (4, 6)
+    with tempfile.TemporaryDirectory() as place:
+        part.ui.outPath.setCurrentPath(place)
+        part.ui.compareButton.click()
+        operation = context.operation
+        wait(lambda: operation.finished)
+        assert operation.state == "done", operation.error
+        turn()
+        assert part.ui.figureTable.item(0, 0).text() == "precision"
+        assert (Path(place) / "report.html").is_file()
+        part.ui.outPath.setCurrentPath("/home/me/heart study")
+        part.ui.differenceButton.click()
+        part.ui.messageLabel.text = ""
+        part.refresh()
+        fit(panel.widget)
+        grab(panel.ui.cohortSection, folder / "slicer-cohort.png")
+        print(operation.result.comparison["figures"][0])
+        save(difference_views(operation.result.volume), folder / "slicer-cohort-difference.png")
+    part.ui.differenceButton.click()
+    part.ui.plotButton.click()
+
+
+def choose_in(combo: Any, data: str) -> None:
+    """Chooses what stands for this."""
+    combo.setCurrentIndex([str(combo.itemData(n)) for n in range(combo.count)].index(data))
+    turn()
+
+
+def difference_views(volume: Any, side: int = 420) -> np.ndarray:
+    """Three slices through the middle of a difference, over the sibling that is shown."""
+    from DiffusionSiblingsUI.cohort_results import OPACITY
+
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    middle = tuple((bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3))
+    wall = np.full((side, GAP, 3), WALL, np.uint8)
+    axial, coronal, sagittal = (slice_picture(name, middle, size=(side, side), over=volume, opacity=OPACITY)
+                                for name in ("Axial", "Coronal", "Sagittal"))
+    return np.hstack([axial, wall, coronal, wall, sagittal])
 
 
 # Helpers

@@ -1,0 +1,144 @@
+"""What the worker does for cohorts: rows as they come, members, comparisons, reports; on hearts of ellipsoids."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hearts import ellipsoid_heart
+
+from DiffusionSiblingsLib import cohorts
+from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
+from DiffusionSiblingsLib.geometry import CanonicalFrame
+from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.worker import cohort_jobs
+from DiffusionSiblingsLib.worker.handed import cohort_source, described
+from DiffusionSiblingsLib.worker.progress import Costs, Course
+from DiffusionSiblingsLib.worker.protocol import Cancelled
+
+ANATOMY = load_anatomy("heart")
+HEART = ellipsoid_heart((32, 24, 28), 5.6, extra=True)
+
+
+class Listener:
+    """Stands for the server's task: keeps the events, and may be cancelled after some of them."""
+
+    def __init__(self, patience: int = 1 << 30) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.patience = patience
+
+    def emit(self, event: str, **values: Any) -> None:
+        self.events.append({"event": event, **values})
+
+    def check(self) -> None:
+        self.patience -= 1
+        if self.patience < 0:
+            raise Cancelled
+
+
+def course() -> Course:
+    return Course(Costs(), lambda *_: None)
+
+
+def scaled(scale: float) -> LabelMap:
+    return dataclasses.replace(HEART, affine=np.diag([scale, scale, scale, 1.0]) @ HEART.affine)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, scale in enumerate((0.9, 1.0, 1.1)):
+        write_labelmap(scaled(scale), tmp_path / "hearts" / f"heart_{number}.nrrd")
+    return tmp_path / "hearts"
+
+
+def test_members_are_told_in_batches_with_their_file_and_bias(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohort_jobs, "BATCH", 2)
+    monkeypatch.setattr(cohort_jobs, "BATCH_S", 1e9)
+    (folder / "heart_3.nrrd").write_text("no heart")
+    heard = Listener()
+    done = cohort_jobs.open_cohort({"folder": str(folder)}, heard, course())
+    assert [len(event["rows"]) for event in heard.events] == [2, 1]
+    rows = [row for event in heard.events for row in event["rows"]]
+    assert [row["map"] for row in rows] == ["heart_0", "heart_1", "heart_2"]
+    assert Path(rows[0]["file"]) == folder / "heart_0.nrrd" and 0 <= rows[0]["percentile of LV volume"] <= 100
+    assert rows[0]["LV volume [ml]"] == pytest.approx(rows[1]["LV volume [ml]"] * 0.9**3)
+    assert done["count"] == 3 and done["failed"][0].startswith("heart_3: ")
+    json.dumps([done, rows], allow_nan=False)
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_an_error_and_cancelling_ends_it(folder: Path,
+                                                                                   tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "a.nrrd").write_text("no heart")
+    with pytest.raises(InputError, match="No member"):
+        cohort_jobs.open_cohort({"folder": str(tmp_path / "none")}, Listener(), course())
+    with pytest.raises(Cancelled):
+        cohort_jobs.open_cohort({"folder": str(folder)}, Listener(patience=1), course())
+
+
+def test_a_member_is_handed_over_with_names_colours_and_codes(folder: Path, tmp_path: Path) -> None:
+    bare = dataclasses.replace(HEART, segments=tuple(dataclasses.replace(s, name="", color=None, tags={})
+                                                     for s in HEART.segments))
+    stem = cohort_jobs.read_member({"file": str(folder / "heart_1.nrrd"), "out": str(tmp_path / "member")}, Listener(),
+                                   course())["stem"]
+    assert np.array_equal(read_exchange(stem).labels, HEART.labels)
+    known = [segment for segment in described(bare, ANATOMY).segments if segment.tissue]
+    assert all(segment.name and segment.color and segment.tags for segment in known)
+    assert described(HEART, ANATOMY).segments[0].name == HEART.segments[0].name
+
+
+def test_maps_that_were_handed_over_become_a_folder_in_the_anatomys_numbering(tmp_path: Path) -> None:
+    renamed = tuple(dataclasses.replace(segment, name=f"thing {segment.value}") for segment in HEART.segments)
+    stems = [str(write_exchange(dataclasses.replace(HEART, segments=renamed), tmp_path / f"sibling_000{n}"))
+             for n in range(2)]
+    run = {"request": {}, "siblings": [{"file": f"sibling_000{n}"} for n in range(3)]}
+    found = cohort_source({"maps": stems, "record": {"runs": [run], "twin": None}}, ANATOMY, tmp_path / "made")
+    assert cohort_source({"folder": "/there"}, ANATOMY, tmp_path) == Path("/there")
+    back = read_labelmap(found / "sibling_0001.nrrd", ANATOMY)
+    assert set(back.tissues) == set(HEART.tissues)
+    record = json.loads((found / "record.json").read_text(encoding="utf-8"))
+    assert [entry["file"] for entry in record["runs"][0]["siblings"]] == ["sibling_0000.nrrd", "sibling_0001.nrrd"]
+
+
+def test_differences_lie_over_the_twin_where_all_have_one(tmp_path: Path) -> None:
+    frame = CanonicalFrame.of(ANATOMY).affine
+    moved = np.eye(4)
+    moved[:3, 3] = 1.0, 2.0, 3.0
+    place = tuple(tuple(row) for row in moved.tolist())
+    siblings = [cohorts.Member(name, tmp_path / name, canonical_to_ras=place) for name in "ab"]
+    assert np.allclose(cohort_jobs._place(siblings, ANATOMY), moved @ frame)
+    assert np.allclose(cohort_jobs._place([*siblings, cohorts.Member("c", tmp_path / "c")], ANATOMY), frame)
+
+
+def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    for side, scales in (("real", (0.9, 0.95, 1.0, 1.05)), ("synthetic", (1.0, 1.05, 1.1, 1.15))):
+        for number, scale in enumerate(scales):
+            write_labelmap(scaled(0.75 * scale), tmp_path / side / f"heart_{number}.nrrd")
+    for name, settings in (("measure_cohort", {"jobs": 1}), ("compare_cohorts", {"jobs": 1, "draws": 20})):
+        monkeypatch.setattr(cohorts, name, functools.partial(getattr(cohorts, name), **settings))
+    written: list[Any] = []
+    monkeypatch.setattr("DiffusionSiblingsLib.export.comparison.write_comparison",
+                        lambda out, comparison, real, synthetic: written.append((out, real.name, synthetic.name)))
+    (tmp_path / "maps").mkdir()
+    command = {"real": {"folder": str(tmp_path / "real"), "name": "theirs"}, "maps": str(tmp_path / "maps"),
+               "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out")}
+    found = cohort_jobs.compare(command, Listener(), course())
+    assert written == [(tmp_path / "out", "theirs", "cohort")]
+    assert {figure["name"] for figure in found["comparison"]["figures"]} >= {"precision", "FMD", "1-NNA-CD"}
+    assert list(found["tissues"]) == ["any", *ANATOMY.ids] and found["report"].endswith("report.html")
+    whole = np.load(found["tissues"]["any"])
+    assert whole.shape == ANATOMY.shape and whole.dtype == np.float32
+    assert whole.sum() > 0 and np.abs(whole).max() <= 1.0  # the synthetic hearts are larger
+    json.dumps(found, allow_nan=False)
+    with pytest.raises(Cancelled):
+        cohort_jobs.compare(command, Listener(patience=2), course())
