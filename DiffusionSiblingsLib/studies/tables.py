@@ -21,7 +21,7 @@ from .settings import QUICK_WORDS
 from .studio import Studio
 
 Row = dict[str, object]
-OURS = "ours"
+RANGES = (" 5 to 95 %", " 95 %")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,10 @@ def _page(result: Result, studio: Studio, seconds: float) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A Markdown table: numbers with three or four significant digits, nothing for what is not there."""
+    """A Markdown table: numbers with three significant digits, each with its interval in the same cell ("0.85 (0.66 to
+    0.96)"), nothing for what is not there.
+    """
+    rows = [_with_intervals(row) for row in rows]
     columns = columns_of(rows)
     numeric = [not any(isinstance(row.get(column), str) and row[column] for row in rows) for column in columns]
     head = "| " + " | ".join(columns) + " |"
@@ -104,6 +107,17 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if not math.isfinite(value) else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return csv_text(value).replace("|", "\\|")
+
+
+def _with_intervals(row: Row) -> Row:
+    """The row with every "X 95 %" (or "X 5 to 95 %") in the cell of X."""
+    found = dict(row)
+    for ending in RANGES:
+        for name in [name for name in row if name.endswith(ending) and name.removesuffix(ending) in row]:
+            own, between = name.removesuffix(ending), found.pop(name)
+            if between:
+                found[own] = f"{_cell(row[own])} ({between})"
+    return found
 
 
 def _plain(row: Row) -> Row:

@@ -11,10 +11,13 @@ import numpy.typing as npt
 from ..anatomy import Anatomy
 from ..baselines.pca import ShapePCA
 from ..cohorts import MeasuredCohort
+from ..export.comparison import write_comparison
 from ..export.figures import Group, scatter
+from ..export.occupancy_slices import occupancy_slices
 from ..finish import canonical_labelmap
 from ..labelmap_io import write_labelmap
 from ..metrics.cohort import compare, precision_recall, standardise
+from ..metrics.occupancy import Occupancy
 from ..pack import pack_file, read_pack
 from .arms import Arm
 from .figures import renamed
@@ -42,6 +45,8 @@ def unconditional(studio: Studio) -> Result:
         rows.append({"cohort": name, "source": "ours", "members": len(cohort), **raw, **figure_columns(found)})
         if name == "samples":
             notes += [*aims(rows[-1]), *found.notes]
+            report = studio.settings.out / "unconditional" / "samples"
+            write_comparison(report, found, real, cohort, question="How near are new hearts to held-out ones?")
     rows += [row for row in (against_training(studio, samples),) if row]
     rows.append({"cohort": "reference", "source": "ours", "members": len(real),
                  "TV half": real.violation_percent().mean(), "TV full": real.violation_percent(full=True).mean()})
@@ -52,10 +57,12 @@ def unconditional(studio: Studio) -> Result:
                  for row in table.rows]
     groups = [Group(name, cohort.features, cohort.feature_names) for name, cohort in cohorts.items()]
     picture = renamed(scatter(Group(real.name, real.features, real.feature_names), groups, LV, RV), "unconditional")
+    counted = [Occupancy.of(cohort.store, real.anatomy) for cohort in (real, samples)]
+    occupancy = renamed(occupancy_slices(counted[0], counted[1], real.anatomy), "occupancy")
     notes += ["1-NNA is balanced; MMD-CD is times 1000 and MMD-EMD times 100, in units of the field of view.",
               "TV raw: before repair, to be read beside the papers', which have no repair. Baselines are not repaired."]
     notes += baseline_words(studio)
-    return Result("unconditional", "Samples against held-out hearts", rows, notes, [picture])
+    return Result("unconditional", "Samples against held-out hearts", rows, notes, [picture, occupancy])
 
 
 def aims(row: Row) -> list[str]:

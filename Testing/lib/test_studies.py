@@ -141,11 +141,15 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
     monkeypatch.setattr(sizes, "QUICK", TINY)
     monkeypatch.setattr("DiffusionSiblingsLib.export.plotting.SHARP", 0.5)  # drawing is most of the time
     monkeypatch.setattr("DiffusionSiblingsLib.studies.studio.Maker", lambda *settings: make)
+    reports: list[Path] = []
+    monkeypatch.setattr("DiffusionSiblingsLib.studies.unconditional.write_comparison",
+                        lambda out, *given, **more: reports.append(out))
     monkeypatch.setattr(Studio, "held", lambda self, request, twin: replace(request, ratio=0.66))
     monkeypatch.setattr(Augmenter, "ground", ground)
     settings = Settings(tmp_path, quick=True, jobs=1, model="small", command="siblings study all")
     folders = run_studies(["all"], settings)
     assert [folder.name for folder in folders] == list(STUDIES)
+    assert reports == [tmp_path / "unconditional" / "samples"]
     for folder in folders:
         page, values = (folder / "table.md").read_text(), json.loads((folder / "study.json").read_text())
         assert (folder / f"{folder.name}.png").stat().st_size > 1000 and (folder / "table.csv").stat().st_size > 200
@@ -159,3 +163,8 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
     made = list(batches)
     run_studies(["augment"], settings)
     assert batches == made, "arms that were there were made again"
+
+
+def test_an_interval_stands_in_the_cell_of_its_figure() -> None:
+    text = markdown([{"recall": 0.853, "recall 95 %": "0.8 to 0.9"}, {"recall": 0.74, "recall 95 %": ""}])
+    assert text.splitlines() == ["| recall |", "|---|", "| 0.853 (0.8 to 0.9) |", "| 0.74 |"]
