@@ -84,9 +84,8 @@ def test_damage_worsens_the_figures_step_by_step(hearts: MeasuredCohort) -> None
         assert sign * (steps[0][name] - steps[-1][name]) > 0, name
     assert steps[0]["1-NNA-CD"] < steps[-1]["1-NNA-CD"]
     narrow = values(compare_cohorts(real, small_cohort("x", 24, seed=5, spread=0.01), emd=False, **QUICK))
-    assert narrow["precision"] > 0.9  # all of them sound, and all alike: recall and coverage say so
+    assert narrow["precision"] > 0.9  # all of them sound, and all alike: recall says so
     assert narrow["recall"] < 0.5
-    assert narrow["COV-CD"] < steps[0]["COV-CD"]
 
 
 def test_failed_checks_are_counted_as_the_papers_do(hearts: MeasuredCohort) -> None:
