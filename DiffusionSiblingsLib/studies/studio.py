@@ -111,7 +111,8 @@ class Studio:
     def compared(self, real: MeasuredCohort, synthetic: MeasuredCohort) -> Comparison:
         """Two cohorts compared, with the exact EMD in full runs."""
         began = time.perf_counter()
-        found = compare_cohorts(real, synthetic, emd=self.plan.emd, jobs=self.settings.jobs)
+        found = compare_cohorts(real, synthetic, emd=self.plan.emd, jobs=self.settings.jobs,
+                                cache=self.settings.out / "measured")
         self.say(f"{synthetic.name} ({len(synthetic)}) compared with {real.name} ({len(real)}) in "
                  f"{time.perf_counter() - began:.0f} s")
         return found
