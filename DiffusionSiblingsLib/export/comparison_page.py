@@ -179,7 +179,7 @@ def limits(comparison: Comparison) -> Iterator[str]:
            "counts as real. It does not make the synthetic hearts a population of patients.")
     yield ("Measurements are the volume, the longest and the shortest axis of each chamber; two hearts can agree in "
            "all of them and differ in shape. Surfaces are compared by 1024 random points each, so detail finer than "
-           "some 4 mm does not count.")
+           "their spacing, several mm, does not count.")
     yield ("Intervals say how much the figures would change with other hearts of the same kind; they do not cover "
            "another real cohort, another scanner or another way of segmenting.")
     yield ("Passing the checks means that chambers are whole and touch what they should; it does not mean that a map "

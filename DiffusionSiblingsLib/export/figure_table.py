@@ -41,7 +41,7 @@ def _rows(figure: Shown) -> tuple[Html, Html]:
     words = [meaning.means] if meaning.means else []
     if meaning.trap:
         words.append(joined(tag("b", "Trap:"), " ", meaning.trap))
-    if here := ", ".join(part for part in (reading(figure), figure.note) if part):
+    if here := "; ".join(part for part in (reading(figure), figure.note) if part):
         words.append(joined(tag("b", "Here:"), " ", here, "."))
     below = tag("td", joined(*words, between=" "), colspan=len(COLUMNS))
     return tag("tr", *cells, class_="value"), tag("tr", below, class_="words")

@@ -107,7 +107,7 @@ def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *,
         for group, color in _colored(reference, groups):
             _edge(top, group.column(x), color, upright=False)
             _edge(side, group.column(y), color, upright=True)
-        key(top, *_handles(axes), loc="upper left", ncols=2, bbox_to_anchor=(0.0, 1.28))
+        figure.legend(*_handles(axes), loc="outside upper left", ncols=3, frameon=False, handletextpad=0.3)
         for edge in (top, side):
             edge.set_axis_off()
 
