@@ -64,8 +64,8 @@ def run(studio: Studio, wanted: Wanted, strategy: Strategy, seeds: tuple[Start, 
     plan = studio.plan
     most = plan.pool if strategy == "generate" else plan.most
     count = min(plan.accepted, most)
-    task = Task(wanted, strategy, seeds, count=most if strategy == "generate" else count, most=most, steps=plan.steps,
-                block=most)
+    task = Task(wanted, strategy, seeds, count=most if strategy == "generate" else count, most=most, block=most,
+                steps=plan.guided_steps if strategy == "guided" else plan.steps)
     found = Augmenter(task, studio.arms, studio.anatomy, studio.reference, studio.support, studio.settings.labels).run()
     if strategy != "generate":
         return found

@@ -25,6 +25,7 @@ from ..wishes import Wishes, control_of
 from .arms import Arms
 from .augment import Augmented, Augmenter, Candidate, Start, Strategy, Task, starts
 from .making import Maker
+from .settings import LEAST_GUIDED
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
 
@@ -80,6 +81,8 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     wanted = wanted.resolved(columns)
     for warning in _warnings(wanted, support):
         say(f"note: {warning}")
+    if order.strategy == "guided" and order.steps < LEAST_GUIDED:
+        say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED} or more are sound")
     task = Task(wanted, order.strategy, seeds, order.count, order.most or 5 * order.count, order.control, order.presets,
                 order.hold, order.steps, order.seed)
     make = Maker(order.model, order.device, order.jobs, order.labels)

@@ -21,7 +21,8 @@ def perturb(studio: Studio) -> Result:
     for seed in studio.seeds:
         requests = [studio.request("reconstruct", 1),
                     *(studio.request("perturb", plan.count, ratio=ratio) for ratio in plan.ratios),
-                    studio.held(studio.request("perturb", plan.held, ratio=HELD_RATIO), seed.path)]
+                    studio.held(studio.request("perturb", plan.held, ratio=HELD_RATIO, steps=plan.guided_steps),
+                                seed.path)]
         names = ["reconstruct", *["perturb"] * len(plan.ratios), "perturb, volumes held"]
         rows.append({"seed": seed.name, "arm": "seed itself", "ratio": "", "members": 1,
                      "TV raw half [%]": seed.violations})
