@@ -289,6 +289,8 @@ def cohort(panel: Any, run: Any, folder: Path) -> None:
     choose_in(part.ui.referenceCombo, hearts.id)
     assert part.ui.memberTable.rowCount == 4 and part.ui.summaryLabel.text.startswith("4 hearts")
     part.ui.memberTable.selectRow(1)
+    panel.panels["siblings"].ui.outlineCheck.setChecked(False)
+    run.twin_node.GetDisplayNode().SetVisibility(False)
     turn()
     assert context.parameters.sibling == 1
     part.ui.trainingCheck.setChecked(True)
@@ -330,7 +332,9 @@ def difference_views(volume: Any, side: int = 420) -> np.ndarray:
     volume.GetRASBounds(bounds)
     middle = tuple((bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3))
     wall = np.full((side, GAP, 3), WALL, np.uint8)
-    axial, coronal, sagittal = (slice_picture(name, middle, size=(side, side), over=volume, opacity=OPACITY)
+    image = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")  # the sample's
+    axial, coronal, sagittal = (slice_picture(name, middle, size=(side, side), volume=image, over=volume,
+                                              opacity=OPACITY)
                                 for name in ("Axial", "Coronal", "Sagittal"))
     return np.hstack([axial, wall, coronal, wall, sagittal])
 
