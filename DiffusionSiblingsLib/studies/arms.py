@@ -124,11 +124,14 @@ def matching(folder: Path, request: Request, twin_sha256: str | None, model_sha2
     twin = record.get("twin")
     if request.needs_twin and (twin is None or twin.get("file_sha256") != twin_sha256):
         return None
-    wanted = same_but_count(request.to_json())
+    wanted, ks = same_but_count(request.to_json()), range(request.first, request.first + request.count)
+    there = {entry.get("k") for run in record.get("runs", ()) if same_but_count(run.get("request", {})) == wanted
+             for entry in run.get("siblings", ())}
+    if not there.issuperset(ks):  # before the members are looked for: most runs are of something else, or just begun
+        return None
     members = [member for member in find_members(folder)
                if member.request is not None and same_but_count(member.request) == wanted]
     by_k = {int(member.entry["k"]): member for member in members if member.entry is not None and member.path.exists()}
-    ks = range(request.first, request.first + request.count)
     if not all(k in by_k for k in ks):
         return None
     threads = int(record.get("compute", {}).get("threads") or 1)

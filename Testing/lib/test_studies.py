@@ -62,6 +62,16 @@ def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Arms, list[tupl
     assert first.cpu_seconds == pytest.approx(4 * 1.5 * 2)
 
 
+def test_a_run_that_was_stopped_at_once_is_no_arm(arms: tuple[Arms, list[tuple[Request, ...]]],
+                                                  tmp_path: Path) -> None:
+    store, asked = arms
+    make_fake([Request("generate", count=2)], None, tmp_path / "arms" / "stopped", sha256="abc")
+    record = tmp_path / "arms" / "stopped" / "record.json"
+    values = json.loads(record.read_text())
+    record.write_text(json.dumps({**values, "runs": [{**values["runs"][0], "siblings": []}]}))
+    assert len(store.get("pool", [Request("generate", count=2)])[0]) == 2 and len(asked) == 1
+
+
 def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Request, ...]]], tmp_path: Path) -> None:
     store, asked = arms
     twins = [tmp_path / f"twin{index}.nii.gz" for index in range(2)]
