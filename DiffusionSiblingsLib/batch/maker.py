@@ -33,8 +33,11 @@ class Maker:
         """What this worker computes with."""
         return Ready(self.engine.compute.to_json(), self.engine.compute.batch)
 
-    def make(self, task: Task, step: Step | None = None) -> Iterator[Finished]:
-        """Makes a task's siblings; each is written when it is given back. step: told the share of the task done."""
+    def make(self, task: Task, step: Step | None = None, *, parts: Parts | None = None) -> Iterator[Finished]:
+        """Makes a task's siblings; each is written when it is given back, into the run's folder if not other `parts`.
+
+        step: told the share of the task done.
+        """
         request = self.job.requests[task.run]
         for done, ks in _stretches(task.ks):
             report = None
@@ -43,14 +46,14 @@ class Maker:
                     step((done + count * at / of) / len(task.ks))
             stretch = replace(request, first=ks[0], count=len(ks))
             for sibling in self.engine.run(stretch, self.twin, progress=report):
-                yield self._finish(task.run, sibling)
+                yield self._finish(task.run, sibling, parts or self.parts)
 
-    def _finish(self, run: int, sibling: Sibling) -> Finished:
+    def _finish(self, run: int, sibling: Sibling, parts: Parts) -> Finished:
         verdict = None
         if self.gate is not None:
             verdict = self.gate.check(sibling.known, sibling.labelmap.affine, self.engine.anatomy)
         part = Part.of(run, sibling, self.job.format, verdict)
-        self.parts.write(part, sibling, self.job.format)
+        parts.write(part, sibling, self.job.format)
         if self.seen is not None and part.rejected is None:
             self.seen(run, sibling.k, sibling)
         return Finished(run, sibling.k, part.rejected is None)

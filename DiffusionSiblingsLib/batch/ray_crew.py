@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+import socket
 import tempfile
 import traceback
 from dataclasses import replace
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError, SiblingsError
 from ..export.parts import Parts
-from .job import Failed, Finished, Idle, Job, Lost, Message, Task
+from .job import Failed, Idle, Job, Lost, Message, Task
 
 if TYPE_CHECKING:
     from .maker import Maker
 
 LOCAL = "ray"
 SILENCE_S = 5.0
+PATIENCE_S = 10.0  # with a cluster's head that does not answer
 MOST_THREADS = 4  # of a worker in a cluster; more gain little
 TOKEN = "token"  # file that tells whether a worker sees the same folder
 
@@ -69,13 +70,14 @@ class RayCrew:
         else:
             settings |= {"address": self._address, "runtime_env": {"env_vars": variables}}
         try:
+            _knock(self._address)
             self._ray.init(**settings)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             raise DeviceError("The Ray cluster cannot be joined",
                               value=f"{self._address}: {(str(error) or type(error).__name__).splitlines()[0]}",
                               rule="ray, auto or the address of a running head",
                               hint="`ray status` on the head tells whether it runs; ray:// needs its client port, as a "
-                                   "rule 10001") from error
+                                   "rule 10001; newer clusters want their token (RAY_AUTH_TOKEN_PATH)") from error
 
     def give(self, worker: int, task: Task) -> None:
         """Calls the worker."""
@@ -142,18 +144,15 @@ class Hand:
 
     def _sent(self, maker: Maker, task: Task) -> list[Message]:
         """The same where the run's folder is out of sight: made in a folder of its own, and sent as bytes."""
-        folder = Path(tempfile.mkdtemp(prefix="siblings-"))
-        try:
-            maker.parts = Parts(folder)
-            made: list[Message] = []
-            for finished in maker.make(task):
-                files = {str(path.relative_to(maker.parts.folder)): path.read_bytes()
-                         for path in maker.parts.folder.rglob("*") if path.is_file()}
-                shutil.rmtree(maker.parts.folder)
-                made.append(Finished(finished.run, finished.k, finished.accepted, files))
-            return made
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        made: list[Message] = []
+        with tempfile.TemporaryDirectory(prefix="siblings-") as folder:
+            parts = Parts(Path(folder))
+            for finished in maker.make(task, parts=parts):
+                files = {path.relative_to(parts.folder).as_posix(): path.read_bytes()
+                         for path in parts.folder.rglob("*") if path.is_file()}
+                parts.remove()
+                made.append(replace(finished, files=files))
+        return made
 
 
 def _sees(out: Path, token: str) -> bool:
@@ -167,6 +166,13 @@ def _failed(error: Exception) -> Failed:
     if isinstance(error, SiblingsError):
         return Failed(error)
     return Failed(RuntimeError("A worker failed:\n" + "".join(traceback.format_exception(error))))
+
+
+def _knock(address: str) -> None:
+    """Raises OSError or ValueError where nobody listens at HOST:PORT; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
 
 
 def _ray() -> Any:
