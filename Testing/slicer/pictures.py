@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,13 @@ import slicer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Testing" / "slicer"), str(ROOT / "DiffusionSiblings"), str(ROOT)]
-from offscreen import save, shrink, slice_picture, surface_picture  # noqa: E402, not to be found before
+from cohort_pictures import cohort  # noqa: E402, not to be found before
+from offscreen import save, slice_picture, surface_picture  # noqa: E402
+from picture_steps import GAP, WALL, WIDTH, fit, grab, turn, wait  # noqa: E402
 
 TUTORIAL = ROOT / "docs" / "slicer-tutorial.md"
 FOLDER = ROOT / "docs" / "images"
-WIDTH = 500  # pixels of a panel
-PATIENCE_S = 400.0
 SPARE = [None] * 5_000_000  # as in the test cases beside this file
-GAP, WALL = 4, 90  # pixels between views, and their grey
 
 
 def main(folder: Path, session: Any) -> None:
@@ -269,93 +266,7 @@ def guide_effect(editor: Any, twin: Any, folder: Path) -> None:
     assert np.array_equal(labels(twin), before)
 
 
-def cohort(panel: Any, run: Any, folder: Path) -> None:
-    """The section Cohort: the first run against hearts without a twin, and where they differ."""
-    import tempfile
-
-    part, edit, context = panel.panels["cohort"], panel.panels["edit"].ui, panel.context
-    for name in ("twin", "model", "edit", "siblings", "metrics"):
-        getattr(panel.ui, f"{name}Section").collapsed = True
-    panel.ui.cohortSection.collapsed = False
-    edit.generateButton.click()
-    edit.countBox.setValue(6)
-    turn()
-    edit.runButton.click()
-    wait(lambda: context.operation.finished)
-    assert context.operation.state == "done", context.operation.error
-    hearts = context.operation.result
-    turn()
-    choose_in(part.ui.cohortCombo, run.id)
-    choose_in(part.ui.referenceCombo, hearts.id)
-    assert part.ui.memberTable.rowCount == 4 and part.ui.summaryLabel.text.startswith("4 hearts")
-    part.ui.memberTable.selectRow(1)
-    panel.panels["siblings"].ui.outlineCheck.setChecked(False)
-    run.twin_node.GetDisplayNode().SetVisibility(False)
-    turn()
-    assert context.parameters.sibling == 1
-    part.ui.trainingCheck.setChecked(True)
-    part.ui.plotButton.click()
-    turn()
-    assert part.plot.sizes == (4, 6)
-    with tempfile.TemporaryDirectory() as place:
-        part.ui.outPath.setCurrentPath(place)
-        part.ui.compareButton.click()
-        operation = context.operation
-        wait(lambda: operation.finished)
-        assert operation.state == "done", operation.error
-        turn()
-        assert part.ui.figureTable.item(0, 0).text() == "precision"
-        assert (Path(place) / "report.html").is_file()
-        part.ui.outPath.setCurrentPath("/home/me/heart study")
-        part.ui.differenceButton.click()
-        part.ui.messageLabel.text = ""
-        part.refresh()
-        fit(panel.widget)
-        grab(panel.ui.cohortSection, folder / "slicer-cohort.png")
-        print(operation.result.comparison["figures"][0])
-        save(difference_views(operation.result.volume), folder / "slicer-cohort-difference.png")
-    part.ui.differenceButton.click()
-    part.ui.plotButton.click()
-
-
-def choose_in(combo: Any, data: str) -> None:
-    """Chooses what stands for this."""
-    combo.setCurrentIndex([str(combo.itemData(n)) for n in range(combo.count)].index(data))
-    turn()
-
-
-def difference_views(volume: Any, side: int = 420) -> np.ndarray:
-    """Three slices through the middle of a difference, over the sibling that is shown."""
-    from DiffusionSiblingsUI.cohort_results import OPACITY
-
-    bounds = [0.0] * 6
-    volume.GetRASBounds(bounds)
-    middle = tuple((bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3))
-    wall = np.full((side, GAP, 3), WALL, np.uint8)
-    image = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")  # the sample's
-    axial, coronal, sagittal = (slice_picture(name, middle, size=(side, side), volume=image, over=volume,
-                                              opacity=OPACITY)
-                                for name in ("Axial", "Coronal", "Sagittal"))
-    return np.hstack([axial, wall, coronal, wall, sagittal])
-
-
 # Helpers
-
-
-def turn() -> None:
-    """Lets Slicer's event loop turn."""
-    for _ in range(4):
-        slicer.app.processEvents()
-
-
-def wait(until: Callable[[], bool]) -> None:
-    """Until something is so, as a user waits."""
-    end = time.monotonic() + PATIENCE_S
-    while not until():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.01)
-        slicer.app.processEvents()
-    turn()
 
 
 def activate(editor: Any, name: str) -> Any:
@@ -413,22 +324,6 @@ def four_views(twin: Any, side: int = 420) -> np.ndarray:
     top = np.hstack([axial, wall, surface_picture(size=(side, side))])
     bottom = np.hstack([coronal, wall, sagittal])
     return np.vstack([top, np.full((GAP, top.shape[1], 3), WALL, np.uint8), bottom])
-
-
-def fit(widget: Any) -> None:
-    """Gives a module's panel the height that it wants, as Slicer's scroll area does."""
-    top = widget.window()
-    top.resize(WIDTH, top.sizeHint.height())
-    turn()
-    top.resize(WIDTH, top.sizeHint.height())
-    turn()
-
-
-def grab(widget: Any, path: Path) -> None:
-    """A picture of a widget."""
-    turn()
-    widget.grab().save(str(path))
-    shrink(path)
 
 
 if __name__ == "__main__":
