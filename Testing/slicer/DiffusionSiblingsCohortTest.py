@@ -191,6 +191,13 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.turn()
         self.assertEqual((self.context.parameters.run, self.context.parameters.sibling), (run.id, 1))
         self.assertTrue(run.siblings[1].GetDisplayNode().GetVisibility())
+        self.context.parameters.cohort = run.id
+        self.ui.countBox.setValue(1)
+        self.run_to_end()  # another run is shown now: no row of the first is marked, and each can be chosen again
+        self.assertEqual(self.rows.rowCount, 2)
+        self.rows.selectRow(1)
+        self.turn()
+        self.assertEqual((self.context.parameters.run, self.context.parameters.sibling), (run.id, 1))
 
     def test_a_saved_scene_comes_back_with_its_cohort(self) -> None:
         self.open("cohort")

@@ -253,16 +253,17 @@ class CohortPanel:
                 self._views.append(view)
 
     def _follow(self) -> None:
-        """Marks the sibling of the scene that the other sections show."""
-        run, number = chosen(self.context)
-        if not isinstance(self.cohort, SceneCohort) or run is None:
+        """Marks the sibling of the scene that the other sections show, if it is one of these."""
+        if not isinstance(self.cohort, SceneCohort):
             return
+        run, number = chosen(self.context)
+        before, found = 0, -1
         for each in self.cohort.runs:
-            if each.id == run.id:
-                self.table.choose(number)
-                self.plot.mark(number)
-                return
-            number += len(each.siblings)
+            if run is not None and each.id == run.id:
+                found = before + number
+            before += len(each.siblings)
+        self.table.choose(found)
+        self.plot.mark(found if found >= 0 else None)
 
     def _show_state(self) -> None:
         """What can be done now."""
