@@ -95,7 +95,7 @@ class Made:
     rejected ones included. drawn: by all calls; more than accepted only with a gate. complete: nothing is left to do;
     False for a run that was stopped.
     lost: workers that were lost on the way. seconds: of this call. rows: of metrics.csv, the twin first, at most 41.
-    told: what a person should look at, a line each.
+    told: what a person should look at, a line each. gate: its checks, "" without one.
     """
 
     out: Path
@@ -108,6 +108,7 @@ class Made:
     seconds: float = 0.0
     rows: Sequence[dict[str, object]] = ()
     told: tuple[str, ...] = ()
+    gate: str = ""
 
     @property
     def short(self) -> int:

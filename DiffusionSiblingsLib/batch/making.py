@@ -168,7 +168,7 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
             work.close_gate()
             folder.finish(complete=complete, region=plan.region, title=title or _title(plan.twin),
                           notes=notes_of(plan, folder, complete))
-            made = work.made(plan.requests, time.monotonic() - began, complete=complete)
+            made = work.made(plan.requests, time.monotonic() - began, complete=complete, gate=plan.gate)
             if report is not None:
                 report(made)
     return made
@@ -279,4 +279,4 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> Made | None:
         return None
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     rows = list(resuming.rows_of(out / METRICS_NAME).values())[: TOLD + 1]
-    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows)
+    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, gate=plan.gate)

@@ -74,13 +74,15 @@ class Work:
                 if k not in self.draws[run].verdicts:
                     self._take(-1, Finished(run, k, accepted))
 
-    def made(self, requests: Sequence[Request], seconds: float, *, complete: bool) -> Made:
+    def made(self, requests: Sequence[Request], seconds: float, *, complete: bool,
+             gate: str) -> Made:
         """What it came to."""
         folder = self.folder
         assert folder is not None
         drawn = sum(len(draws.verdicts) for draws in self.draws)
         return Made(folder.out, sum(request.count for request in requests), len(folder.placed), self.made_here, drawn,
-                    complete, self.lost, seconds, list(folder.rows)[: TOLD + 1], tuple(folder.told))
+                    complete, self.lost, seconds, list(folder.rows)[: TOLD + 1], tuple(folder.told),
+                    gate)
 
     def close_gate(self) -> None:
         """Writes what the gate let through into the record's entries of the requests."""

@@ -12,7 +12,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     """--jobs, --cluster, --resume, --gate and --gate-limit."""
     batch = parser.add_argument_group("many siblings")
     batch.add_argument("--jobs", type=int, metavar="N", help="processes, each with its own copy of the model (about "
-                       "0.7 GB) and its share of the cores (default 1; with --cluster: as many as it has room for)")
+                       "0.5 GB) and its share of the cores (default 1; with --cluster: as many as it has room for)")
     batch.add_argument("--cluster", default="", metavar="ADDRESS", help="make them with Ray (pip install "
                        "diffusion-siblings[cluster]): ray for this machine, ray://head:10001 to join a cluster")
     batch.add_argument("--resume", action="store_true", help="go on with the run that DIR holds, if it holds one: "

@@ -19,6 +19,7 @@ from ..wishes import Wishes
 
 SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "RA volume [ml]", "mean Dice to twin",
          "violations [%]", "voxels repaired", "voxels changed outside region", REACHED)
+_ASIDE = "; the others are entries of the record, with the reasons. What it keeps out, the cohort does not have"
 SHORT = 3  # exit code of a run whose gate let fewer siblings through than were asked for
 
 
@@ -65,9 +66,9 @@ def _report(made: Made, as_json: bool) -> None:
     if made.told:
         left = len(made.told) - TOLD
         print("\nNot reached, or to be looked at:", *made.told[:TOLD], *[f"and {left} more"] * (left > 0), sep="\n  ")
-    if made.drawn > made.accepted:
-        print(f"\nThe gate let {made.accepted} of {made.drawn} siblings through ({made.accepted / made.drawn:.0%}); "
-              "the others are entries of the record, with the reasons. What it keeps out, the cohort does not have.")
+    if made.gate and made.drawn:
+        print(f"\nThe gate ({made.gate}) let {made.accepted} of {made.drawn} siblings through "
+              f"({made.accepted / made.drawn:.0%}){_ASIDE if made.drawn > made.accepted else ''}.")
     if made.short:
         print(f"\n{made.short} of {made.asked} siblings are missing: as many were drawn as may be. A gentler gate, "
               "other settings or a higher --gate-limit with --resume brings more.")
