@@ -22,6 +22,7 @@ from .wishes import Wishes, control_of
 
 WHOLE = 0.02  # a domain that misses no more of its tissues than this share holds them whole
 LEAST_IN_VIEW = 0.5
+LEAST_STEPS = 20  # of a whole run: corrections of one step are too large for the next to make good below
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
     measured = ground.measured(control)
     asked = control.resolve(measured)
     volumes = _whole_volumes(control, asked, measured, ground)
-    notes = [*_out_of_sight(control, measured, ground)]
-    return Guided(ready, asked, measured, (*notes, *(unsupported(volumes, support) if support else ())))
+    notes = [*_out_of_sight(control, measured, ground), *(unsupported(volumes, support) if support else ())]
+    if request.steps < LEAST_STEPS:
+        notes.append(f"{request.steps} steps are too few to be guided well: hearts come out broken; take {LEAST_STEPS} "
+                     "or more")
+    return Guided(ready, asked, measured, tuple(notes))
 
 
 def plan_guidance(requests: Sequence[Request], wishes: Sequence[Wishes], twin: Twin | None, anatomy: Anatomy,

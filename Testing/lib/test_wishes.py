@@ -97,6 +97,11 @@ def test_a_domain_out_of_view_is_refused_and_an_empty_one_is_said() -> None:
     assert "edge holds no RV" in note
 
 
+def test_too_few_steps_for_guidance_are_said() -> None:
+    (note,) = make_guided(Request("perturb", steps=10), GROUND, Wishes(hold=("LV",))).warnings
+    assert "10 steps are too few" in note
+
+
 def shift(voxels: int) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, 3] = voxels
