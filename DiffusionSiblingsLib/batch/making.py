@@ -147,6 +147,23 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
     job = Job(plan.requests, named, device, old.compute["dtype"] if old is not None else None, plan.twin,
               out.resolve(), format, plan.gate, threads_for(jobs) if not cluster else 0)
     crew = _crew(job, setting, work)
+
+    def close(folder: RunFolder, complete: bool) -> Made:
+        work.gather()
+        work.close_gate()
+        folder.finish(complete=complete, region=plan.region, title=title or _title(plan.twin),
+                      notes=notes_of(plan, folder, complete))
+        made = work.made(plan.requests, time.monotonic() - began, complete=complete, gate=plan.gate)
+        if report is not None:
+            report(made)
+        return made
+
+    return _carry_out(plan, old, out, crew, work, replace=replace, close=close)
+
+
+def _carry_out(plan: Plan, old: Record | None, out: Path, crew: Crew, work: Work, *, replace: bool,
+               close: Callable[[RunFolder, bool], Made]) -> Made:
+    """The work in the folder, from the first worker that is ready to the closing record. Nothing is written before."""
     with ExitStack() as held:
         held.callback(crew.close, at_once=True)
         if old is not None:
@@ -157,20 +174,14 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
             clear_folder(out, replace=replace)
             held.enter_context(locked(Parts(out).folder))
         folder = _open(plan, old, out, crew, compute)
+        work.begin(folder, resumed=old is not None)  # stopped in here, all parts stay as they are
         complete = False
         try:
-            work.begin(folder, resumed=old is not None)
             work.run(crew)
             complete = True
         finally:
             crew.close(at_once=not complete)
-            work.gather()
-            work.close_gate()
-            folder.finish(complete=complete, region=plan.region, title=title or _title(plan.twin),
-                          notes=notes_of(plan, folder, complete))
-            made = work.made(plan.requests, time.monotonic() - began, complete=complete, gate=plan.gate)
-            if report is not None:
-                report(made)
+            made = close(folder, complete)
     return made
 
 

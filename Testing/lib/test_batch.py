@@ -160,6 +160,18 @@ def test_what_a_killed_run_had_not_recorded_is_found_in_its_parts(whole: Path, t
     assert lasting(record(tmp_path / "run")) == lasting(record(whole))
 
 
+def test_a_stop_while_a_run_is_taken_up_again_loses_nothing(whole: Path, tmp_path: Path) -> None:
+    def stop(done: float, asked: int, words: str) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(tmp_path / "run", progress=after(4, tmp_path / "run"))
+    with pytest.raises(StoppedError):
+        run(tmp_path / "run", resume=True, progress=stop)
+    assert run(tmp_path / "run", resume=True).made == 2
+    assert lasting(record(tmp_path / "run")) == lasting(record(whole))
+
+
 def test_a_run_grows_when_more_is_asked_for(whole: Path, tmp_path: Path) -> None:
     small = [Request("generate", count=2, seed=3), Request("generate", count=1, seed=5)]
     run(tmp_path / "run", small)
