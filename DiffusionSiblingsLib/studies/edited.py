@@ -36,7 +36,7 @@ def drift(studio: Studio, seed: Seed, name: str, values: np.ndarray) -> float:
     mean, own = float(column.mean()), seed.features[name]
     if abs(own - mean) < LEAST_Z * float(column.std(ddof=1)):
         return float("nan")
-    return (float(values.mean()) - own) / (mean - own)
+    return round((float(values.mean()) - own) / (mean - own), 4) + 0.0  # the record rounds, and so -0 would show
 
 
 def deviation(values: np.ndarray) -> float:
