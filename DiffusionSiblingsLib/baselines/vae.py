@@ -2,8 +2,8 @@
 
 The paper's: six down-sampling blocks with [64, 128, 196, 256, 256, 512] channels from 128^3 to 4^3, a fully connected
 layer to a vector of 128, reconstruction + KL with weight 1e-3, new hearts from a Gaussian vector. Ours is the same made
-smaller, so that it trains on a CPU within an hour: space-to-depth by 4 in place of the two finest blocks, and about an eighth
-of the channels at the levels that remain (32^3 to 4^3). Its figures are those of a small VAE, not of the paper's.
+smaller, so that it trains on a CPU within an hour: space-to-depth by 4 in place of the two finest blocks, and about an
+eighth of the channels at the levels that remain (32^3 to 4^3). Its figures are those of a small VAE, not of the paper's.
 """
 
 from __future__ import annotations

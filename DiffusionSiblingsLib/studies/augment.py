@@ -193,7 +193,8 @@ class Augmenter:
             name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
             for arm in self.arms.get(name, requests, start.path):
                 found += self._judged(arm, start.name, start)
-        return found
+        # Round by round, so that those taken first are of all seeds and not of the first ones alone.
+        return sorted(found, key=lambda candidate: int((candidate.member.entry or {}).get("k", 0)))
 
     def requests(self, index: int, first: int, count: int) -> list[Request]:
         """Siblings first .. first + count - 1 of a seed. Guided ones have a target each, which depends on the task's
