@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hearts import ellipsoid_heart
 
+from DiffusionSiblingsLib import guiding
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.control import PRESETS, read_control
@@ -20,6 +21,12 @@ from DiffusionSiblingsLib.labelmap_io import write_labelmap
 ANATOMY = load_anatomy("heart")
 HEART = ellipsoid_heart((40, 36, 44), 3.4)
 CENTRE = (7.0 + 28, -3.0, 12.0 - 10)  # of its right ventricle, RAS mm
+
+
+@pytest.fixture(autouse=True)
+def few_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The untrained model never has what is asked; its maps are full of crumbs, and slow to repair."""
+    monkeypatch.setattr(guiding, "FINISHES", 2)
 
 
 @pytest.fixture(scope="module")
