@@ -74,7 +74,7 @@ class RayCrew:
             self._ray.init(**settings)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             raise DeviceError("The Ray cluster cannot be joined",
-                              value=f"{self._address}: {(str(error) or type(error).__name__).splitlines()[0]}",
+                              value=f"{self._address}: {' '.join(str(error).split())[:300] or type(error).__name__}",
                               rule="ray, auto or the address of a running head",
                               hint="`ray status` on the head tells whether it runs; ray:// needs its client port, as a "
                                    "rule 10001; newer clusters want their token (RAY_AUTH_TOKEN_PATH)") from error
