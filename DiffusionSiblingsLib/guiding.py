@@ -24,7 +24,7 @@ from .nn.checkpoint import Networks
 from .request import Request
 from .result import Sibling
 
-FINISHES = 6  # maps of one sibling that are made at most to bring it to its targets
+FINISHES = 8  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
 Shares = dict[str, np.ndarray]  # domain name -> the tissues' share (0..1) at its template's points
 
