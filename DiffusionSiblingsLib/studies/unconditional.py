@@ -161,7 +161,7 @@ def baseline_words(studio: Studio) -> list[str]:
     _, about = load_vae(studio.settings.out / "baselines" / "vae" / "weights.safetensors")
     return [f"PCA: {len(pca.deviations)} components with {pca.kept:.1%} of the variance of {pca.maps} training maps' "
             "signed distances on a 5.6 mm grid.",
-            f"VAE: one vector of 128, as npj's but with about an eighth of its channels, {about['steps']} steps in "
+            f"VAE: one vector of 128, as npj's but with about a tenth of its channels, {about['steps']} steps in "
             f"{about['minutes']:g} minutes on the CPU: smaller and trained for less than the paper's."]
 
 
