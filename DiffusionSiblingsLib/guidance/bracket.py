@@ -17,18 +17,22 @@ class Bracket:
     def __init__(self, count: int) -> None:
         self._below = torch.full((2, count), -torch.inf, dtype=torch.float64)  # (u, m) of the least m that fell short
         self._above = torch.full((2, count), torch.inf, dtype=torch.float64)  # and of the least that overshot
+        self._best = self._above.clone()  # and of the one that was nearest
 
     def add(self, u: Tensor, m: Tensor) -> None:
         """u, m: (K,) float64."""
         pair = torch.stack([u, m])
         self._below = torch.where((m < 0) & (m >= self._below[1]), pair, self._below)
         self._above = torch.where((m > 0) & (m <= self._above[1]), pair, self._above)
+        self._best = torch.where(m.abs() <= self._best[1].abs(), pair, self._best)
 
     def aim(self, u: Tensor, m: Tensor, tolerance: Tensor, near: float) -> Tensor:
         """(K,) what the latents' residuals should be next, after u gave m.
 
-        Residuals stay that are within `near` tolerances (K,), or within one where m is known to jump over the target.
+        Residuals that have been within `near` tolerances (K,), or within one where m is known to jump over the target,
+        go back to where they were: what other residuals need may have moved them.
         """
         between = torch.isfinite(self._below[0]) & torch.isfinite(self._above[0]) & (self._below[0] < self._above[0])
         halved = torch.where(between, (self._below[0] + self._above[0]) / 2, u - m)
-        return torch.where(m.abs() <= tolerance * torch.where(between, 1.0, near), u, halved)
+        good = self._best[1].abs() <= tolerance * torch.where(between, 1.0, near)
+        return torch.where(good, self._best[0], halved)
