@@ -74,8 +74,8 @@ class GlobalVAE(nn.Module):
         for level in range(len(widths) - 1, -1, -1):
             up.append(ResidualBlock(widths[level], widths[level]))
             up += [Twice(widths[level], widths[level - 1])] * (level > 0)
-        self.head = nn.Conv3d(widths[0], config.classes * config.patch**3, 1)
-        self.up = nn.Sequential(*up, make_norm("channel", widths[0]), nn.SiLU(), self.head)
+        self.up = nn.Sequential(*up, make_norm("channel", widths[0]), nn.SiLU(),
+                                nn.Conv3d(widths[0], config.classes * config.patch**3, 1))
 
     def encode(self, shares: Tensor) -> tuple[Tensor, Tensor]:
         """(B, classes, d, h, w) -> mean and log-variance (B, latent)."""
@@ -99,7 +99,7 @@ class GlobalVAE(nn.Module):
     def begin_at(self, frequencies: Tensor) -> None:
         """Starts from these shares of the classes (classes,) everywhere: a short training is not spent on them."""
         logs = frequencies.clamp_min(1e-4).log()
-        self.head.bias.copy_(logs.repeat_interleave(self.config.patch**3))
+        self.up[-1].bias.copy_(logs.repeat_interleave(self.config.patch**3))
 
     @torch.inference_mode()
     def sample(self, k: int, seed: int = 0) -> npt.NDArray[np.uint8]:
