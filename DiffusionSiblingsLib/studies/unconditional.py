@@ -11,12 +11,13 @@ import numpy.typing as npt
 from ..anatomy import Anatomy
 from ..baselines.pca import ShapePCA
 from ..cohorts import MeasuredCohort
+from ..errors import InputError
 from ..export.comparison import write_comparison
 from ..export.figures import Group, scatter
 from ..export.occupancy_slices import occupancy_slices
 from ..finish import canonical_labelmap
 from ..labelmap_io import write_labelmap
-from ..metrics.cohort import compare, precision_recall, standardise
+from ..metrics.cohort import NEIGHBOURS, compare, precision_recall, standardise
 from ..metrics.occupancy import Occupancy
 from ..pack import pack_file, read_pack
 from .arms import Arm
@@ -36,9 +37,10 @@ def unconditional(studio: Studio) -> Result:
     plan, real = studio.plan, studio.real
     arm = studio.generated(plan.unconditional)
     samples = studio.measured(arm, "samples")
-    cohorts = {"samples": samples, **baseline_cohorts(studio)}
+    baselines, unmeasured = baseline_cohorts(studio)
+    cohorts = {"samples": samples, **baselines}
     rows: list[Row] = []
-    notes = [f"Samples: {len(samples)} hearts, seed 0, against {len(real)} of the reference cohort."]
+    notes = [f"Samples: {len(samples)} hearts, seed 0, against {len(real)} of the reference cohort.", *unmeasured]
     for name, cohort in cohorts.items():
         raw = {"TV raw half [%]": arm.mean_violations(raw=True)} if name == "samples" else {}
         found = studio.compared(real, cohort)
@@ -104,16 +106,26 @@ def reconstructions(studio: Studio) -> Row:
             "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}
 
 
-def baseline_cohorts(studio: Studio) -> dict[str, MeasuredCohort]:
-    """The baselines' samples, as many as ours; none where no training data is given."""
+def baseline_cohorts(studio: Studio) -> tuple[dict[str, MeasuredCohort], list[str]]:
+    """The baselines' samples, as many as ours, and what is to be said of those that are no hearts; none where no
+    training data is given.
+    """
+    found: dict[str, MeasuredCohort] = {}
+    notes: list[str] = []
     if studio.settings.train_data is None:
-        return {}
+        return found, notes
     count = studio.plan.unconditional
-    found = {}
     for name, folder in (("PCA", pca_samples(studio, count)), ("VAE", vae_samples(studio, count))):
-        members = sorted(folder.glob("heart_*.nii.gz"))[:count]
-        found[name] = studio.measured(members, name)  # type: ignore[arg-type]
-    return found
+        try:
+            cohort = studio.measured(sorted(folder.glob("heart_*.nii.gz"))[:count], name)  # type: ignore[arg-type]
+        except InputError as error:  # a VAE of a few minutes draws nothing at all
+            notes.append(f"{name}: left out, none of its {count} samples is a heart ({error.value}).")
+            continue
+        if cohort.skipped:
+            notes.append(f"{name}: {len(cohort.skipped)} of {count} samples are no hearts and are left out.")
+        if len(cohort) > NEIGHBOURS:
+            found[name] = cohort
+    return found, notes
 
 
 def pca_samples(studio: Studio, count: int) -> Path:
