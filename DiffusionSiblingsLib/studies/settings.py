@@ -51,8 +51,8 @@ class Plan:
 QUICK = Plan(steps=10, count=3, held=1, unconditional=20, pool=20, reference=20, reconstructed=2,
              ratios=(0.35, 0.65, 1.0), step_counts=(5, 10, 20), step_size=6, sizes=(5, 10, 20), draws=10, accepted=6,
              most=8, percentile=70.0, emd=False, minutes=0.5)
-QUICK_WORDS = ("A quick run: few samples, few sampler steps, no earth mover's distance. It shows that everything works and "
-               "which way figures lean; it is no measurement of the model.")
+QUICK_WORDS = ("A quick run: few samples, few sampler steps, no earth mover's distance. It shows that everything works "
+               "and which way figures lean; it is no measurement of the model.")
 
 
 @dataclass(frozen=True)
