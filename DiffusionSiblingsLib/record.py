@@ -19,6 +19,7 @@ from .files import atomic_path
 from .labelmap import LabelMap
 
 SCHEMA = 1
+RECORD_NAME = "record.json"  # in the folder of a run
 PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
 
 

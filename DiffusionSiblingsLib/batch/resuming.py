@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import InputError
 from ..export.parts import Part, Parts
-from ..export.run_folder import METRICS_NAME, RECORD_NAME
+from ..export.run_folder import METRICS_NAME
 from ..files import ending, move_over
-from ..record import Record, read_record
+from ..record import RECORD_NAME, Record, read_record
 from .draws import Draws
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")

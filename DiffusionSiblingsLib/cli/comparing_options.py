@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ..registry import DEFAULT_MODEL
 from . import comparing
+from .parsers import add_command, json_option, labels_option
 
 
 def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds both commands."""
-    compare = _command(commands_of, "compare", comparing.compare, "figures of a synthetic cohort against a real one, "
-                       "with intervals, tables, pictures and one page that explains them",
-                       "siblings compare --real hearts --synthetic out/new --out out/comparison")
+    compare = add_command(commands_of, "compare", comparing.compare, "figures of a synthetic cohort against a real "
+                          "one, with intervals, tables, pictures and one page that explains them",
+                          "siblings compare --real hearts --synthetic out/new --out out/comparison")
     compare.add_argument("--real", type=Path, required=True, metavar="DIR",
                          help="the cohort to measure by: a folder of label maps, or a run's folder")
     compare.add_argument("--synthetic", type=Path, required=True, metavar="DIR", help="the cohort in question")
@@ -24,9 +25,9 @@ def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
                          help="what the page calls it (default: its folder)")
     compare.add_argument("--synthetic-name", default="", metavar="WORDS", help="the same of the other cohort")
     _common(compare)
-    report = _command(commands_of, "report", comparing.report, "one page on a cohort: question, how it was made, "
-                      "checks, bias, what was rejected, limits, pictures",
-                      "siblings report out/new --question \"Does the ring fit small roots?\" --out out/report")
+    report = add_command(commands_of, "report", comparing.report, "one page on a cohort: question, how it was made, "
+                         "checks, bias, what was rejected, limits, pictures",
+                         "siblings report out/new --question \"Does the ring fit small roots?\" --out out/report")
     report.add_argument("cohort", type=Path, metavar="DIR", help="a run's folder, or a folder of label maps")
     report.add_argument("--use", default="", metavar="TEXT", help="context of use: who decides what with it, and what "
                         "happens if it is wrong")
@@ -43,15 +44,5 @@ def _common(parser: argparse.ArgumentParser) -> None:
                         "REPORT/.measured), so that a stopped run goes on and a second one is quick")
     parser.add_argument("--model", default="", metavar="NAME", help="whose canonical frame and training hearts count "
                         f"(default: of a report the model that made the cohort, else {DEFAULT_MODEL})")
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
-                        help="which value is which tissue, where names do not say")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of words")
-
-
-def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
-             help_text: str, example: str) -> argparse.ArgumentParser:
-    parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
-                                    epilog=f"example:\n  {example}\n",
-                                    formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(command=function)
-    return parser
+    labels_option(parser)
+    json_option(parser, "words")

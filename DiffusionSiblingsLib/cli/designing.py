@@ -13,13 +13,12 @@ from ..export.report_files import write_json
 from ..export.tables import short_table, write_metrics_csv
 from ..ground import Ground
 from ..labelmap_io import parse_labels
-from ..record import read_record
+from ..record import RECORD_NAME, read_record
 from ..registry import find_model
 from ..request import Request
 from ..twin import open_twin
 from ..wishes import Wishes, names_of
 
-RECORD_NAME = "record.json"
 TABLE, EFFECTS, PLAN = "design.csv", "effects.csv", "design.json"
 
 

@@ -14,10 +14,9 @@ from ..wishes import AMOUNT
 from . import commands, edits, measuring
 from .batch_options import add_batch_options
 from .comparing_options import add_comparing
+from .parsers import FORMATS, add_command, device_option, json_option, labels_option
 from .study_options import add_studies
 from .trust_options import add_trust
-
-FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,21 +38,21 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_edits(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    generate = _command(commands_of, "generate", edits.generate, "new hearts that have no twin",
-                        "siblings generate --count 10 --seed 1 --out out/new")
+    generate = add_command(commands_of, "generate", edits.generate, "new hearts that have no twin",
+                           "siblings generate --count 10 --seed 1 --out out/new")
     _output_options(generate)
-    perturb = _command(commands_of, "perturb", edits.perturb,
-                       "siblings that differ from the twin everywhere, at a chosen scale",
-                       "siblings perturb heart.nii.gz --ratio 0.2 0.5 --hold all --count 4 --out out/perturbed")
+    perturb = add_command(commands_of, "perturb", edits.perturb,
+                          "siblings that differ from the twin everywhere, at a chosen scale",
+                          "siblings perturb heart.nii.gz --ratio 0.2 0.5 --hold all --count 4 --out out/perturbed")
     _twin(perturb)
     perturb.add_argument("--ratio", type=float, nargs="+", default=[0.5], metavar="R",
                          help="sampling ratio, 0 to 1: 0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 keeps "
                          "nothing of the twin; several give a set of siblings each (default 0.5)")
     _hold(perturb)
     _output_options(perturb)
-    inpaint = _command(commands_of, "inpaint", edits.inpaint,
-                       "siblings that differ from the twin in one region only",
-                       "siblings inpaint heart.seg.nrrd --edit LV --count 8 --out out/left-ventricles")
+    inpaint = add_command(commands_of, "inpaint", edits.inpaint,
+                          "siblings that differ from the twin in one region only",
+                          "siblings inpaint heart.seg.nrrd --edit LV --count 8 --out out/left-ventricles")
     _twin(inpaint)
     _region(inpaint)
     inpaint.add_argument("--method", choices=("replace", "guidance"), default="replace",
@@ -65,19 +64,19 @@ def _add_edits(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
     _hold(inpaint)
     _output_options(inpaint)
     _add_guide(commands_of)
-    reconstruct = _command(commands_of, "reconstruct", edits.reconstruct,
-                           "the twin through the autoencoder: what the model can represent")
+    reconstruct = add_command(commands_of, "reconstruct", edits.reconstruct,
+                              "the twin through the autoencoder: what the model can represent")
     _twin(reconstruct)
     _output_options(reconstruct, sampling=False)
 
 
 def _add_guide(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    guide = _command(commands_of, "guide", edits.guide, "siblings that have the measurements or topology asked for",
-                     "siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
-                     "presets:", *(f"  {name:<15} {words}" for name, words in preset_help().items()))
+    guide = add_command(commands_of, "guide", edits.guide, "siblings that have the measurements or topology asked for",
+                        "siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
+                        "presets:", *(f"  {name:<15} {words}" for name, words in preset_help().items()))
     guide.add_argument("twin", nargs="?", type=Path, metavar="TWIN",
                        help="label map or folder, as for perturb; without one new hearts are drawn")
-    _labels(guide)
+    labels_option(guide)
     guide.add_argument("--control", type=Path, metavar="FILE", help="control file (JSON): domains, and what is asked "
                        "of them; `siblings measure TWIN --preset NAME --write FILE` writes one to start from")
     guide.add_argument("--preset", action="append", metavar="NAME[,NAME]", help="presets, listed below; they add up, "
@@ -96,11 +95,12 @@ def _add_guide(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    measure = _command(commands_of, "measure", measuring.measure, "volumes, axes and topological checks of label maps",
-                       "siblings measure heart.nii.gz --preset aortic-trunk --write control.json")
+    measure = add_command(commands_of, "measure", measuring.measure,
+                          "volumes, axes and topological checks of label maps",
+                          "siblings measure heart.nii.gz --preset aortic-trunk --write control.json")
     measure.add_argument("files", nargs="*", type=Path, metavar="FILE", help="label maps, folders of masks, or folders "
                          "of either, whose maps are measured one by one; none with --preset: the model's mean heart")
-    _labels(measure)
+    labels_option(measure)
     measure.add_argument("--control", type=Path, metavar="FILE", help="measure in the domains of this control file")
     measure.add_argument("--preset", action="append", metavar="NAME[,NAME]", help="measure in the domains of presets")
     measure.add_argument("--write", type=Path, metavar="FILE", help="write the preset's control, with the heart's own "
@@ -111,27 +111,28 @@ def _add_tools(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
     measure.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/metrics.csv, a row as soon as it is "
                          "there")
     measure.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
-    _json(measure)
-    replay = _command(commands_of, "replay", commands.replay, "make the siblings of a record again and compare")
+    json_option(measure)
+    replay = add_command(commands_of, "replay", commands.replay, "make the siblings of a record again and compare")
     replay.add_argument("record", type=Path, metavar="RECORD", help="record.json of a run")
     replay.add_argument("--twin", type=Path, help="the twin, if it is no longer where it was")
     replay.add_argument("--out", type=Path, metavar="DIR", help="keep the new siblings in DIR")
-    _device(replay)
-    _json(replay)
-    models = _command(commands_of, "models", commands.models, "the installed models")
+    device_option(replay)
+    json_option(replay)
+    models = add_command(commands_of, "models", commands.models, "the installed models")
     models.add_argument("--verify", action="store_true", help="check the weights against their SHA-256")
-    _json(models)
-    demo = _command(commands_of, "demo", edits.demo, "perturbed and inpainted siblings of one heart, in one picture")
+    json_option(models)
+    demo = add_command(commands_of, "demo", edits.demo, "perturbed and inpainted siblings of one heart, in one picture")
     demo.add_argument("twin", nargs="?", type=Path, metavar="TWIN", help="label map (default: a synthetic heart)")
-    _labels(demo)
+    labels_option(demo)
     demo.add_argument("--out", type=Path, default=Path("siblings-demo"), metavar="DIR")
     demo.add_argument("--seed", type=int, default=0, metavar="S")
-    _device(demo)
-    _json(demo)
+    device_option(demo)
+    json_option(demo)
 
 
 def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    prepare = _command(commands_of, "prepare", commands.prepare, "turn a folder of label maps into a training data set")
+    prepare = add_command(commands_of, "prepare", commands.prepare,
+                          "turn a folder of label maps into a training data set")
     prepare.add_argument("source", type=Path, metavar="SOURCE",
                          help="folder of label maps, or of sXXXX/segmentations/*.nii.gz (TotalSegmentator v1)")
     prepare.add_argument("--out", type=Path, required=True, metavar="DATASET", help="the data set's file or folder")
@@ -143,8 +144,8 @@ def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
                          help="hold every n-th training subject back for validation (default 20)")
     prepare.add_argument("--like", metavar="MODEL", help="use the canonical pose of this model, not the cohort's own")
     prepare.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
-    _labels(prepare)
-    train = _command(commands_of, "train", commands.train, "train a model on a prepared data set")
+    labels_option(prepare)
+    train = add_command(commands_of, "train", commands.train, "train a model on a prepared data set")
     train.add_argument("dataset", type=Path, metavar="DATASET")
     train.add_argument("--config", default="compact", help="compact or paper (default compact)")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="state, logs and the finished model")
@@ -155,16 +156,6 @@ def _add_training(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     train.add_argument("--about", type=Path, metavar="JSON",
                        help="prose for the model card: summary, intended_use, limits, data, architecture")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-
-
-def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
-             help_text: str, example: str = "", *more: str) -> argparse.ArgumentParser:
-    """A subcommand. example: a line that works as it is; more: lines that come after it at the end of the help."""
-    ending = [f"example:\n  {example}\n"] * bool(example) + list(more)
-    parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
-                                    epilog="\n".join(ending), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(command=function)
-    return parser
 
 
 def _hold(parser: argparse.ArgumentParser) -> None:
@@ -182,12 +173,7 @@ def _region(parser: argparse.ArgumentParser) -> None:
 def _twin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("twin", type=Path, metavar="TWIN",
                         help="label map (.nii, .nii.gz, .nrrd, .mha, .seg.nrrd) or a folder of one mask per tissue")
-    _labels(parser)
-
-
-def _labels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
-                        help="which value is which tissue, where names do not say")
+    labels_option(parser)
 
 
 def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -> None:
@@ -205,14 +191,6 @@ def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -
                         help="let siblings take voxels of tissues that the model does not know")
     parser.add_argument("--replace", action="store_true", help="replace the run that DIR holds")
     parser.add_argument("--model", default="heart-compact", metavar="NAME", help="installed model or a model's folder")
-    _device(parser)
+    device_option(parser)
     parser.add_argument("--format", choices=FORMATS, default="same", help="of the siblings (default: as the twin)")
-    _json(parser)
-
-
-def _device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    json_option(parser)

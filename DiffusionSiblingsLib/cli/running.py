@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from ..batch import Made, make
 from ..control.report import REACHED
-from ..export.run_folder import METRICS_NAME, OVERVIEW_NAME, RECORD_NAME, TOLD
+from ..export.run_folder import METRICS_NAME, OVERVIEW_NAME, TOLD
 from ..export.tables import short_table
+from ..record import RECORD_NAME
 from ..request import Request
 from ..wishes import Wishes
 

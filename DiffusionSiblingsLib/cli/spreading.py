@@ -16,13 +16,12 @@ from ..export.tables import short_table, write_metrics_csv
 from ..finish import canonical_labelmap
 from ..labelmap_io import parse_labels, write_labelmap
 from ..labelmap_io.scalars import write_scalars
-from ..record import Record, read_record
+from ..record import RECORD_NAME, Record, read_record
 from ..registry import find_model
 from ..request import Request
 from ..spread import LEAST, OF_TRAINING, Spread, replicates, spread_of
 from ..support import Support, read_cohort
 
-RECORD_NAME = "record.json"
 FILES = ("spread.nii.gz (share of siblings that differ from the majority)", "entropy.nii.gz (bits)",
          "majority.nii.gz", "spread.csv", "spread.png")
 

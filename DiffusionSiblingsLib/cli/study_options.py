@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..registry import DEFAULT_MODEL
 from . import studying
+from .parsers import add_command, device_option, json_option, labels_option
 
 NAMES = ("sensitivity", "unconditional", "perturb", "local", "augment", "all")
 STRATEGIES = ("guided", "perturb", "local", "generate")
@@ -19,10 +20,10 @@ def add_studies(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_study(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    study = _command(commands_of, "study", studying.study, "the papers' studies with this model: tables with the "
-                     "papers' figures beside ours, and a figure each; the same command goes on where it was stopped",
-                     "siblings study all --quick --out out/studies",
-                     "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies")
+    study = add_command(commands_of, "study", studying.study, "the papers' studies with this model: tables with the "
+                        "papers' figures beside ours, and a figure each; the same command goes on where it was stopped",
+                        "siblings study all --quick --out out/studies",
+                        "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies")
     study.add_argument("names_of_studies", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     study.add_argument("--out", type=Path, required=True, metavar="DIR", help="arms, measurements and results")
     study.add_argument("--quick", action="store_true", help="all five within ten minutes on two cores: few samples, "
@@ -50,7 +51,7 @@ def _add_study(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _add_augment(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    augment = _command(
+    augment = add_command(
         commands_of, "augment", studying.augment, "enriches a cohort with hearts that meet a written target",
         'siblings augment --target "RV>115" --seeds hearts --count 140 --out out/large-rv',
         'siblings augment --target "aortic root area>450" --control root.json --seeds hearts --out out/root',
@@ -80,20 +81,8 @@ def _add_augment(commands_of: argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
-                        help="which value is which tissue, where names do not say")
+    labels_option(parser)
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="installed model or a model's folder")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
-
-
-def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
-             help_text: str, *more: str) -> argparse.ArgumentParser:
-    examples = [line for line in more if line.startswith("siblings ")]
-    others = [line for line in more if not line.startswith("siblings ")]
-    epilog = "\n".join(["examples:", *(f"  {line}" for line in examples), *([""] if others else []), *others])
-    parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
-                                    epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(command=function)
-    return parser
+    device_option(parser)
+    json_option(parser, "tables")

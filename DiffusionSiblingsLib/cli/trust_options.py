@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ..registry import DEFAULT_MODEL
 from . import designing, spreading
-
-FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
+from .parsers import FORMATS, add_command, device_option, json_option, labels_option
 
 
 def add_trust(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,23 +17,23 @@ def add_trust(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_spread(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    spread = _command(commands_of, "spread", spreading.spread, "how much the siblings of one request differ: in each "
-                      "voxel, on each surface, in each measurement",
-                      "siblings perturb heart.nii.gz --ratio 0.5 --count 20 --out out/twenty",
-                      "siblings spread out/twenty")
+    spread = add_command(commands_of, "spread", spreading.spread, "how much the siblings of one request differ: in "
+                         "each voxel, on each surface, in each measurement",
+                         "siblings perturb heart.nii.gz --ratio 0.5 --count 20 --out out/twenty",
+                         "siblings spread out/twenty")
     spread.add_argument("source", type=Path, metavar="DIR", help="folder of a run; a set of files for each request")
     spread.add_argument("--out", type=Path, metavar="OUT", help="folder of the results (default DIR/spread)")
     spread.add_argument("--anatomy", default="heart", help="anatomy file to measure by (default heart)")
-    _labels(spread)
-    spread.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    labels_option(spread)
+    json_option(spread)
 
 
 def _add_design(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    design = _command(commands_of, "design", designing.design, "a grid of edits of one twin with the same noise in "
-                      "every cell, as one table of paired differences",
-                      "siblings design heart.nii.gz --edit LV RV --magnitude -0.1 0.1 --count 8 --out out/design")
+    design = add_command(commands_of, "design", designing.design, "a grid of edits of one twin with the same noise in "
+                         "every cell, as one table of paired differences",
+                         "siblings design heart.nii.gz --edit LV RV --magnitude -0.1 0.1 --count 8 --out out/design")
     design.add_argument("twin", type=Path, metavar="TWIN", help="label map or folder, as for perturb")
-    _labels(design)
+    labels_option(design)
     design.add_argument("--edit", nargs="+", default=["whole"], metavar="TISSUES", help="regions to draw anew: LV RV "
                         "are two, LV,RV is one of both; whole perturbs the heart (default whole)")
     design.add_argument("--ratio", type=float, nargs="+", default=[0.5], metavar="R",
@@ -57,19 +56,5 @@ def _add_design(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]
     design.add_argument("--resume", action="store_true", help="go on with the run that DIR holds")
     design.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     design.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="installed model or a model's folder")
-    design.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    design.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
-
-
-def _labels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
-                        help="which value is which tissue, where names do not say")
-
-
-def _command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, function: object,
-             help_text: str, *examples: str) -> argparse.ArgumentParser:
-    epilog = "\n".join([f"example{'s' * (len(examples) > 1)}:", *(f"  {line}" for line in examples), ""])
-    parser = commands_of.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".",
-                                    epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(command=function)
-    return parser
+    device_option(design)
+    json_option(design)

@@ -13,9 +13,8 @@ from ..errors import InputError
 from ..files import ending
 from ..labelmap_io import FORMATS
 from ..labelmap_io.folder import mask_files, stem_of
-from ..record import Record, read_record
+from ..record import RECORD_NAME, Record, read_record
 
-RECORD_NAME = "record.json"
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
 Rows = tuple[tuple[float, ...], ...]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..bias import Bias, BiasMeter
 from ..errors import SiblingsError
+from ..metrics.bootstrap import wilson
 from ..record import Record
 from ..request import Request
 from ..support import Support, read_cohort
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ..cohorts.measured import MeasuredCohort
     from ..modelcard import ModelCard
 
-Z = 1.959964  # of 95 %
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,8 @@ def edit_words(asked: Mapping[str, Any]) -> str:
 
 
 def share_of(count: int, total: int) -> tuple[float, float, float]:
-    """A share, and its 95 % interval by Wilson's score, which holds near 0 and 1 and for few; (nan, 0, 1) of none."""
-    if not total:
-        return float("nan"), 0.0, 1.0
-    share, square = count / total, Z * Z / total
-    middle = (share + square / 2) / (1 + square)
-    half = Z * np.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
-    return share, max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    """A share, and its 95 % interval (`bootstrap.wilson`); (nan, 0, 1) of none."""
+    return (count / total if total else float("nan"), *wilson(count, total))
 
 
 def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:

@@ -12,11 +12,10 @@ from typing import Any
 from .. import __version__
 from ..errors import SiblingsError
 from ..files import atomic_path, output_error
-from ..record import Record, read_record
+from ..record import RECORD_NAME, Record, read_record
 from .entries import now
 from .html import Html, bullets, joined, tag
 from .plotting import Picture
-from .run_folder import RECORD_NAME
 
 SCHEMA = "siblings-report/1"
 PAGE_NAME, JSON_NAME = "report.html", "report.json"

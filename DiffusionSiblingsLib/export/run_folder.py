@@ -21,7 +21,7 @@ from ..files import output_error
 from ..finish import canonical_labelmap
 from ..geometry import CanonicalFrame, resample_to_canonical
 from ..labelmap_io import known_labels, read_labelmap
-from ..record import Record
+from ..record import RECORD_NAME, Record
 from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
@@ -31,7 +31,7 @@ from .picture import Panel, overview
 from .streamed import write_json
 from .tables import write_metrics_csv
 
-RECORD_NAME, METRICS_NAME, OVERVIEW_NAME = "record.json", "metrics.csv", "overview.png"
+METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
 TOLD = 40  # rows that are kept to be shown when the folder is finished
 SHARE = 0.02  # of the time that goes into writing record and metrics anew while the run is under way

@@ -13,6 +13,7 @@ only the spread is used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ Interval = tuple[float, float]
 Halves = tuple[IntArray, IntArray]  # chosen members of the first cohort and of the second
 DRAWS = 1000
 LEVEL = 0.95
+Z = 1.96  # normal quantile of that level
 
 
 def of_mean(values: npt.ArrayLike, rng: np.random.Generator, *, draws: int = DRAWS, level: float = LEVEL) -> Interval:
@@ -85,3 +87,13 @@ def _check(draws: int, level: float) -> None:
     if draws < 1 or not 0.0 < level < 1.0:
         raise InputError("The interval cannot be drawn", value=f"{draws} draws, level {level}",
                          rule="at least one draw and a level between 0 and 1")
+
+
+def wilson(hits: int, of: int) -> Interval:
+    """The Wilson score interval of a share, (0, 1) for nothing made. Right for few samples and shares near 0 or 1."""
+    if of == 0:
+        return 0.0, 1.0
+    p, n = hits / of, of
+    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)

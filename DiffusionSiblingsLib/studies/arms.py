@@ -13,9 +13,9 @@ import numpy as np
 
 from ..cohorts import Member, find_members
 from ..errors import InputError
-from ..record import hash_file
+from ..record import RECORD_NAME, hash_file
 from ..request import Request
-from .record_files import RECORD, read_plain, same_but_count
+from .record_files import read_plain, same_but_count
 
 Make = Callable[[Sequence[Request], Path | None, Path], None]  # requests, twin, run folder
 
@@ -110,15 +110,15 @@ class Arms:
     def _runs(self, own: Path) -> Iterator[Path]:
         """All run folders but that one."""
         for root in (*self.elsewhere, self.folder):
-            if (root / RECORD).is_file():
+            if (root / RECORD_NAME).is_file():
                 yield root
             elif root.is_dir():
-                yield from (path.parent for path in sorted(root.glob(f"*/{RECORD}")) if path.parent != own)
+                yield from (path.parent for path in sorted(root.glob(f"*/{RECORD_NAME}")) if path.parent != own)
 
 
 def matching(folder: Path, request: Request, twin_sha256: str | None, model_sha256: str) -> Arm | None:
     """The arm in a run folder; None where the run is of something else, or has too few siblings so far."""
-    record = read_plain(folder / RECORD)
+    record = read_plain(folder / RECORD_NAME)
     if record is None or record.get("model", {}).get("sha256") != model_sha256:
         return None
     twin = record.get("twin")

@@ -25,6 +25,7 @@ from ..geometry import Reference
 from ..ground import Ground
 from ..guided import make_guided
 from ..labelmap_io import known_labels, read_labelmap
+from ..metrics.bootstrap import wilson
 from ..request import Request
 from ..support import Support
 from ..twin import open_twin
@@ -38,7 +39,6 @@ RATIOS = (0.5, 0.35)  # large and small perturbation: npj, "Virtual cohort augme
 TISSUES = ("LV", "RV")
 EXPECTED = {"guided": 0.9, "perturb": 0.7, "local": 0.6, "generate": 0.25}  # of the first round alone
 BLOCK = 40  # generated hearts between two looks at the stop rule
-Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -135,16 +135,6 @@ class Augmented:
                 "core s a sample": self.cpu_seconds / max(len(self.candidates), 1),
                 "accepted per 1000 core s": rate * share,
                 "accepted per 1000 core s 95 %": f"{rate * low:.3g} to {rate * high:.3g}"}
-
-
-def wilson(hits: int, of: int, z: float = Z) -> tuple[float, float]:
-    """The Wilson score interval of a share, (0, 1) for nothing made. Right for few samples and shares near 0 or 1."""
-    if of == 0:
-        return 0.0, 1.0
-    p, n = hits / of, of
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ..batch import make
 from ..cohorts.pool import jobs_of
+from ..record import RECORD_NAME
 from ..request import Request
-from .record_files import RECORD, read_plain, same_but_count
+from .record_files import read_plain, same_but_count
 
 WORTH = 4  # siblings for which starting a process pays
 
@@ -43,7 +44,7 @@ class Maker:
 
 def _no_fewer(requests: Sequence[Request], out: Path) -> list[Request]:
     """The requests with at least as many siblings as the run in `out` was asked for: a run does not shrink."""
-    record = read_plain(out / RECORD) or {}
+    record = read_plain(out / RECORD_NAME) or {}
     asked = [run.get("request", {}) for run in record.get("runs", ())]
     found = []
     for request in requests:

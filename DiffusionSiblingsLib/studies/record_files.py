@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-RECORD = "record.json"
-
 
 def read_plain(path: Path) -> dict[str, Any] | None:
     """A JSON object, None where there is none (a run that is about to write it, say)."""

@@ -14,6 +14,7 @@ from ..files import atomic_path
 from ..labelmap import LabelMap, Segment
 from ..labelmap_io import known_labels, read_labelmap, write_labelmap
 from ..labelmap_io.tissues import check_tissues
+from ..record import RECORD_NAME
 
 
 def read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
@@ -57,7 +58,7 @@ def cohort_source(source: dict[str, Any], anatomy: Anatomy, folder: Path) -> Pat
         runs = [{**run, "siblings": [{**entry, "file": f"{Path(entry['file']).name.split('.')[0]}.nrrd"}
                                      for entry in run["siblings"]]} for run in record["runs"]]
         runs = [{**run, "siblings": [entry for entry in run["siblings"] if entry["file"] in names]} for run in runs]
-        with atomic_path(folder / "record.json") as temporary:
+        with atomic_path(folder / RECORD_NAME) as temporary:
             temporary.write_text(json.dumps({**record, "runs": runs}), encoding="utf-8")
     return folder
 

@@ -19,11 +19,12 @@ from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.geometry import Reference
 from DiffusionSiblingsLib.ground import Ground
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies import enrich as enriching
 from DiffusionSiblingsLib.studies.arms import Arms
-from DiffusionSiblingsLib.studies.augment import Augmenter, Start, Task, starts, wilson
+from DiffusionSiblingsLib.studies.augment import Augmenter, Start, Task, starts
 from DiffusionSiblingsLib.studies.enrich import ACCEPTED, REPORT, TABLE, Order, enrich
 from DiffusionSiblingsLib.studies.targets import Tail, control_for
 from DiffusionSiblingsLib.twin import open_twin
