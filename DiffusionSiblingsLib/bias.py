@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .metrics.morphology import features, tissue_volumes
+from .metrics.morphology import by_column, features, tissue_volumes
 from .metrics.percentile import percentile_of
 from .support import DECIMALS, Support
 
@@ -138,8 +138,8 @@ class BiasMeter:
         return NEAR * float(np.quantile(self.own_nearest, FEW))
 
     def _values(self, measured: Measures, volumes: Measures) -> FloatArray:
-        found = {**{f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}, **measured}
-        return np.array([float(found[name]) for name in self.columns])
+        found = by_column(measured, volumes)
+        return np.array([found[name] for name in self.columns])
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         """Values (..., columns) in standard deviations from the cohort's mean."""

@@ -18,6 +18,7 @@ from .control import Control, Target, Term
 from .control.builders import around_tissue
 from .errors import InputError
 from .ground import Ground
+from .metrics.morphology import by_column
 from .record import Record
 from .request import Request
 
@@ -149,12 +150,13 @@ def design_rows(design: Design, record: Record) -> list[Row]:
                          rule=f"{len(design.cells)} cells")
     found = {(cell, entry["k"]): entry for cell, run in zip(design.cells, record.runs, strict=True)
              for entry in run["siblings"]}
-    twin = measures(record.twin) if record.twin is not None else {}
+    twin = by_column(record.twin["features"], record.twin["volumes_ml"]) if record.twin is not None else {}
     rows = []
     for (cell, k), entry in found.items():
         base = design.base_of(cell)
         other = found.get((base, k)) if base is not None else None
-        own, its = measures(entry), measures(other) if other is not None else {}
+        own = by_column(entry["features"], entry["volumes_ml"])
+        its = by_column(other["features"], other["volumes_ml"]) if other is not None else {}
         row: Row = {"sibling": str(entry["file"]).split(".")[0], "cell": cell.name,
                     "region": "+".join(cell.region) or WHOLE, "ratio": cell.ratio,
                     "magnitude [%]": "" if cell.magnitude is None else 100 * cell.magnitude,
@@ -196,12 +198,6 @@ def effects(design: Design, rows: Sequence[Mapping[str, object]], names: Sequenc
                            "standard deviation": deviation, "unpaired": float(np.sqrt(sum(apart)))}
             found.append(result)
     return found
-
-
-def measures(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Features and volumes of a twin's or sibling's entry in a record, named as in metrics.csv."""
-    volumes = {f"{tissue} volume [ml]": float(ml) for tissue, ml in entry["volumes_ml"].items()}
-    return {**{name: float(value) for name, value in entry["features"].items()}, **volumes}
 
 
 def measured_names(anatomy: Anatomy) -> list[str]:

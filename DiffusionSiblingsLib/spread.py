@@ -19,7 +19,7 @@ from .cohorts.members import Member
 from .errors import InputError
 from .labelmap import Affine, LabelMap
 from .labelmap_io import known_labels, read_labelmap
-from .metrics.morphology import features, tissue_volumes
+from .metrics.morphology import by_column, features, tissue_volumes
 from .metrics.runs import foreground_box
 from .metrics.walls import surface_area
 from .support import Support
@@ -145,9 +145,8 @@ def spread_of(members: Sequence[Member], anatomy: Anatomy, *, labels: dict[str, 
         known = known_labels(labelmap, anatomy)
         _same_grid(first, labelmap, member)
         counts.add(known)
-        volumes = tissue_volumes(known, labelmap.affine, anatomy)
-        measured.append({**features(known, labelmap.affine, anatomy),
-                         **{f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}})
+        measured.append(by_column(features(known, labelmap.affine, anatomy),
+                                  tissue_volumes(known, labelmap.affine, anatomy)))
     differing, entropy, consensus = counts.summary()
     surfaces = {tissue.id: _surface_spread(counts.share(row), first, counts.maps)
                 for row, tissue in enumerate(anatomy.tissues)}

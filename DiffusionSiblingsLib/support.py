@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .errors import ModelError
 from .files import atomic_path
-from .metrics.morphology import features, tissue_volumes
+from .metrics.morphology import by_column, features, tissue_volumes
 
 if TYPE_CHECKING:
     from .anatomy import Anatomy
@@ -60,8 +60,7 @@ def cohort_statistics(pack: Pack, anatomy: Anatomy, splits: Sequence[str] = ("tr
     rows = []
     for index in pack.indices(*splits):
         labels = pack.labels(index)
-        volumes = {f"{tissue} volume [ml]": ml for tissue, ml in tissue_volumes(labels, affine, anatomy).items()}
-        rows.append({**features(labels, affine, anatomy), **volumes})
+        rows.append(by_column(features(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy)))
     columns = list(rows[0]) if rows else []
     values = sorted([round(float(row[column]), DECIMALS) for column in columns] for row in rows)
     return {"schema": SCHEMA, "anatomy": anatomy.id, "columns": columns, "rows": values}

@@ -16,6 +16,7 @@ from ..export.tables import short_table, write_metrics_csv
 from ..finish import canonical_labelmap
 from ..labelmap_io import parse_labels, write_labelmap
 from ..labelmap_io.scalars import write_scalars
+from ..metrics.morphology import by_column
 from ..record import RECORD_NAME, Record, read_record
 from ..registry import find_model
 from ..request import Request
@@ -92,8 +93,7 @@ def _labels(record: Record | None) -> dict[str, int] | None:
 def _twin(record: Record | None) -> dict[str, float] | None:
     if record is None or record.twin is None:
         return None
-    return {**record.twin["features"],
-            **{f"{tissue} volume [ml]": ml for tissue, ml in record.twin["volumes_ml"].items()}}
+    return by_column(record.twin["features"], record.twin["volumes_ml"])
 
 
 def _support(record: Record | None, anatomy: Anatomy) -> Support | None:

@@ -13,6 +13,7 @@ import numpy as np
 from ..bias import Bias, BiasMeter
 from ..errors import SiblingsError
 from ..metrics.bootstrap import wilson
+from ..metrics.morphology import by_column
 from ..record import Record
 from ..request import Request
 from ..support import Support, read_cohort
@@ -174,9 +175,7 @@ def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:
 def _twin_value(facts: CohortFacts, column: str) -> float | None:
     if facts.twin is None:
         return None
-    volumes = {f"{tissue} volume [ml]": ml for tissue, ml in facts.twin["volumes_ml"].items()}
-    value = {**volumes, **facts.twin["features"]}.get(column)
-    return None if value is None else float(value)
+    return by_column(facts.twin["features"], facts.twin["volumes_ml"]).get(column)
 
 
 def ordinary_to_unusual(cohort: MeasuredCohort, count: int) -> list[int]:

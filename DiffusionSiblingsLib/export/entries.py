@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..anatomy import Anatomy
 from ..bias import Bias, BiasMeter, bias_columns
 from ..labelmap import LabelMap
-from ..metrics.morphology import features, tissue_volumes
+from ..metrics.morphology import by_column, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
 from ..record import hash_file, hash_labelmap
 from ..record import now as now  # for whoever dates what it writes
@@ -44,7 +44,7 @@ class Measured:
     def row(self, name: str) -> dict[str, object]:
         """The map's row in metrics.csv."""
         return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
-                **_measurements(self.features, self.volumes), **_check_columns(self.checks, self.checks),
+                **by_column(self.features, self.volumes), **_check_columns(self.checks, self.checks),
                 **bias_columns(self.bias)}
 
 
@@ -89,7 +89,7 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
     """A sibling's row in metrics.csv."""
     request, changes = sibling.request, sibling.changes or {}
     row: dict[str, object] = {"map": name, "edit": request.describe(), "ratio": request.psi, "seed": request.seed,
-                              "k": sibling.k, **_measurements(sibling.features, sibling.volumes),
+                              "k": sibling.k, **by_column(sibling.features, sibling.volumes),
                               **_check_columns(sibling.checks, sibling.raw_checks), **bias_columns(sibling.bias)}
     row["voxels repaired"] = sibling.repair.changed_voxels if sibling.repair else 0
     row["voxels changed inside region"] = changes.get("inside", "")
@@ -98,11 +98,6 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
     dice = list(sibling.dice_to_twin.values())
     row["mean Dice to twin"] = float(np.mean(dice)) if dice else ""
     return {**row, **target_columns(sibling.guidance, sibling.guidance_notes)}
-
-
-def _measurements(measured: dict[str, float], volumes: dict[str, float]) -> dict[str, object]:
-    extra = {f"{tissue} volume [ml]": value for tissue, value in volumes.items()}
-    return {**measured, **{key: value for key, value in extra.items() if key not in measured}}
 
 
 def _check_columns(checks: dict[str, TopologyReport], raw: dict[str, TopologyReport]) -> dict[str, object]:

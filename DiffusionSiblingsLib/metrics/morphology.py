@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,15 @@ def tissue_volumes(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict
         tissue.id: float(runs.length[runs.value == tissue.label].sum()) * voxel_ml
         for tissue in anatomy.tissues
     }
+
+
+def by_column(measured: Mapping[str, float], volumes: Mapping[str, float]) -> dict[str, float]:
+    """All measurements by column of metrics.csv: the features, then the volumes of tissues that have none there.
+
+    measured: as `features` gives it. volumes: ml by tissue id, as `tissue_volumes` gives it.
+    """
+    columns = {f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}
+    return {name: float(value) for name, value in {**measured, **columns, **measured}.items()}
 
 
 def _split_affine(affine: Affine) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..cohorts import Member, find_members
 from ..errors import InputError
+from ..metrics.morphology import by_column
 from ..record import RECORD_NAME, hash_file
 from ..request import Request
 from .record_files import read_plain, same_but_count
@@ -44,18 +45,13 @@ class Arm:
 
     def column(self, name: str) -> np.ndarray:
         """(n,) a feature or a tissue's volume by its column."""
-        return np.array([measured_of(entry)[name] for entry in self.entries], dtype=np.float64)
+        rows = (by_column(entry["features"], entry["volumes_ml"]) for entry in self.entries)
+        return np.array([row[name] for row in rows], dtype=np.float64)
 
     @property
     def cpu_seconds(self) -> float:
         """Core seconds that making the members took: their wall seconds times the threads of a worker."""
         return float(sum(busy_seconds(entry) for entry in self.entries) * self.threads)
-
-
-def measured_of(entry: dict[str, Any]) -> dict[str, float]:
-    """All measurements of a sibling's entry by column: 12 features and every tissue's volume."""
-    volumes = {f"{tissue} volume [ml]": float(value) for tissue, value in entry["volumes_ml"].items()}
-    return {**volumes, **{key: float(value) for key, value in entry["features"].items()}}
 
 
 def busy_seconds(entry: dict[str, Any]) -> float:

@@ -26,11 +26,12 @@ from ..ground import Ground
 from ..guided import make_guided
 from ..labelmap_io import known_labels, read_labelmap
 from ..metrics.bootstrap import wilson
+from ..metrics.morphology import by_column
 from ..request import Request
 from ..support import Support
 from ..twin import open_twin
 from ..wishes import Wishes, control_of
-from .arms import Arm, Arms, busy_seconds, measured_of
+from .arms import Arm, Arms, busy_seconds
 from .targets import Tail, Values, control_for
 
 Strategy = Literal["guided", "perturb", "local", "generate"]
@@ -248,7 +249,7 @@ class Augmenter:
         found = []
         for member in arm.members:
             entry = member.entry or {}
-            values: Values = measured_of(entry)
+            values: Values = by_column(entry["features"], entry["volumes_ml"])
             if self.task.wanted.domains:
                 labelmap = read_labelmap(member.path, self.anatomy, self.labels)
                 values |= self.in_domains(known_labels(labelmap, self.anatomy), labelmap.affine, self.ground(start))

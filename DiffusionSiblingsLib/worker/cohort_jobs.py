@@ -20,6 +20,7 @@ from ..exchange import write_exchange
 from ..export.entries import Measured
 from ..geometry import CanonicalFrame
 from ..labelmap_io import known_labels, read_labelmap
+from ..metrics.morphology import by_column
 from ..registry import DEFAULT_MODEL, find_model
 from ..request import Request
 from ..support import read_cohort
@@ -84,10 +85,9 @@ def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None)
 
 def _row_of_entry(name: str, entry: Row, request: Row, meter: BiasMeter | None) -> Row:
     asked = Request.from_json({key: value for key, value in request.items() if key in Request.__dataclass_fields__})
-    volumes = {f"{tissue} volume [ml]": value for tissue, value in entry["volumes_ml"].items()}
     half, full, dice = entry["checks"]["half"], entry["checks"]["full"], entry.get("dice_to_twin") or {}
     row = {"map": name, "edit": asked.describe(), "ratio": asked.psi, "seed": asked.seed, "k": entry["k"],
-           **entry["features"], **{key: value for key, value in volumes.items() if key not in entry["features"]},
+           **by_column(entry["features"], entry["volumes_ml"]),
            "violations [%]": half["violation_percent"], "violations full resolution [%]": full["violation_percent"],
            "failed checks": "; ".join(half["failed"])}
     if entry.get("bias"):
