@@ -24,7 +24,7 @@ from .diffusion.noise import SampleNoise
 from .diffusion.sample import Churn, Sampler
 from .errors import ModelError
 from .finish import finish_edit, finish_generated, most_probable
-from .geometry import Reference
+from .geometry import CanonicalFrame, Reference
 from .ground import Ground
 from .guiding import Goal, finish_guided, make_guide, steer
 from .labelmap import LabelMap
@@ -132,7 +132,8 @@ class Engine:
             z = self.sample(request, sampler, indices, twin, mask)
             seconds = (time.perf_counter() - began) / len(indices)
             for row, k in enumerate(indices):
-                finish = partial(self.finish, request, k, twin=twin, scope=scope, seconds=seconds, margin=margin)
+                finish = partial(self.finish, request, k, twin=twin, scope=scope, goal=goal, seconds=seconds,
+                                 margin=margin)
                 latents = z[row : row + 1]
                 sibling = finish(latents) if goal is None else finish_guided(goal, guide, latents, finish)
                 yield sibling if meter is None else replace(
@@ -182,19 +183,23 @@ class Engine:
         return self.meter.against(features(known, affine, self.anatomy), tissue_volumes(known, affine, self.anatomy))
 
     def finish(self, request: Request, k: int, z: Tensor, *, twin: Encoded | None, scope: Scope | None,
-               seconds: float, margin: int) -> Sibling:
+               goal: Goal | None, seconds: float, margin: int) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
         began = time.perf_counter()
         logits = self.decode(z)
-        decoded = most_probable(logits.cpu().numpy())
+        scores = logits.cpu().numpy()
+        decoded = most_probable(scores)
         sigma = self.schedule(request).sigma_of(request.psi)
         if twin is None or scope is None:
+            if goal is not None:
+                affine = CanonicalFrame.of(self.anatomy).affine
+                decoded = goal.rounded(decoded, affine, lambda voxels: scores[(slice(None), *voxels.T)])
             timings = {"sample": seconds, "decode": time.perf_counter() - began}
             return finish_generated(request, k, decoded, self.anatomy, sigma=sigma, timings=timings)
         probabilities = class_probabilities(logits, scope.allowed)
         timings = {"sample": seconds, "decode": time.perf_counter() - began}
         return finish_edit(request, k, probabilities, decoded, twin.twin, scope, self.anatomy, sigma=sigma,
-                           timings=timings, dilations=margin)
+                           timings=timings, dilations=margin, rounding=None if goal is None else goal.rounded)
 
 
 def class_probabilities(logits: Tensor, allowed: tuple[int, ...]) -> npt.NDArray[np.float16]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 
 from .anatomy import Anatomy
 from .compose import Scope, compose, count_changes, deliver
-from .geometry import CanonicalFrame, resample_to_canonical
+from .geometry import CanonicalFrame, resample_to_canonical, sample_probabilities
 from .labelmap import LabelMap, Segment
 from .metrics.morphology import features, tissue_volumes
 from .metrics.overlap import dice
@@ -21,6 +23,7 @@ from .result import Sibling
 from .twin import Twin
 
 UInt8Array = npt.NDArray[np.uint8]
+Rounding = Callable[..., UInt8Array]  # Goal.rounded
 
 
 def finish_generated(request: Request, k: int, decoded: UInt8Array, anatomy: Anatomy, *, sigma: float,
@@ -34,16 +37,21 @@ def finish_generated(request: Request, k: int, decoded: UInt8Array, anatomy: Ana
 
 
 def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decoded: UInt8Array, twin: Twin,
-                scope: Scope, anatomy: Anatomy, *, sigma: float, timings: dict[str, float], dilations: int) -> Sibling:
+                scope: Scope, anatomy: Anatomy, *, sigma: float, timings: dict[str, float], dilations: int,
+                rounding: Rounding | None = None) -> Sibling:
     """A sibling of a twin, on the twin's grid.
 
     probabilities: (classes, 128, 128, 128), zero for labels that the scope does not allow. decoded: (128, 128, 128)
-    uint8, the model's labels without that limit, to say what the decoder alone would have changed.
+    uint8, the model's labels without that limit, to say what the decoder alone would have changed. rounding: of
+    undecided voxels, called with the map, its affine, the classes' likelihood and what may change.
     """
     began = time.perf_counter()
     composition = compose(probabilities, twin, scope, anatomy)
+    raw = composition.known
+    if rounding is not None:
+        raw = rounding(raw, twin.labelmap.affine, partial(_likelihood, probabilities, twin), scope.reach)
     timings = {**timings, "compose": time.perf_counter() - began}
-    measured, timings = _measure(request, composition.known, twin.labelmap, anatomy, timings, editable=scope.reach,
+    measured, timings = _measure(request, raw, twin.labelmap, anatomy, timings, editable=scope.reach,
                                  allowed=scope.allowed, reference=twin.known)
     known = measured.pop("known")
     decoder_changes = None
@@ -57,6 +65,15 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decod
         decoder_changes=decoder_changes, dice_to_twin=dice(known, twin.known, {t.id: t.label for t in anatomy.tissues}),
         dilations=dilations if scope.preserved is not None else None, timings=timings, **measured,
     )
+
+
+def _likelihood(probabilities: npt.NDArray[Any], twin: Twin, voxels: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """(classes, n) log of canonical class probabilities at voxels (n, 3), KJI, of the twin's grid."""
+    matrix = twin.labelmap.affine
+    points = voxels[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3]
+    found = sample_probabilities(probabilities, twin.canonical.to_world, twin.frame, points)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(found.T))
 
 
 def _measure(request: Request, raw: UInt8Array, grid: LabelMap, anatomy: Anatomy, timings: dict[str, float],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .anatomy import Anatomy
-from .control import Achieved, Asked, Control, achieved_of, measured_weights, sample
+from .control import Achieved, Asked, Control, Likelihood, achieved_of, measured_weights, round_to_targets, sample
 from .diffusion.modes import Modes
 from .diffusion.sample import Sampler
 from .errors import ModelError
@@ -80,6 +80,12 @@ class Goal:
         canonical = placed.moved(to_canonical, "canonical")
         measured = {name: found.moved(to_canonical) for name, found in ready.measured.items()}
         return cls(placed, ready.asked, canonical, canonical.resolve(measured), ground)
+
+    def rounded(self, labels: np.ndarray, affine: np.ndarray, likelihood: Likelihood,
+                reach: np.ndarray | None = None) -> np.ndarray:
+        """A map before repair, undecided voxels of its lines and planes rounded to their targets."""
+        return round_to_targets(labels, affine, self.control.domains, self.asked, likelihood, self.ground.anatomy,
+                                reach=reach)
 
     def shares(self, labels: np.ndarray, affine: np.ndarray) -> Shares:
         """What a map has at the points of every domain that something is asked of."""

@@ -11,6 +11,7 @@ from .domain import ControlDomain
 from .measure import Measurement, Moments, measure, measured_weights, moments_of, sample
 from .presets import PRESETS, hold, preset, preset_help
 from .report import Achieved, achieved_of, columns, error_of
+from .rounding import Likelihood, round_to_targets
 from .terms import QUANTITIES, Quantity, Target, Term, Value, default_tolerance, quantity_unit
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Asked",
     "Control",
     "ControlDomain",
+    "Likelihood",
     "Measurement",
     "Moments",
     "Quantity",
@@ -46,6 +48,7 @@ __all__ = [
     "preset_help",
     "quantity_unit",
     "read_control",
+    "round_to_targets",
     "sample",
     "write_control",
 ]

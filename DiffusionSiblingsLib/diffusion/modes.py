@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SHARE_AT = 2.0  # sigma at which network and linear estimate have equal shares; docs/decisions/0006-wide-modes.md
+SHARE_AT = 0.1  # sigma at which network and linear estimate have equal shares; docs/decisions/0006-wide-modes.md
 LEAST_SHARE = 0.02
 
 
