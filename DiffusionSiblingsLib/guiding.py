@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from .anatomy import Anatomy
-from .control import Achieved, Asked, Control, Likelihood, achieved_of, measured_weights, round_to_targets, sample
+from .control import (
+    Achieved,
+    Asked,
+    Control,
+    Likelihood,
+    achieved_of,
+    level_to_targets,
+    measured_weights,
+    round_to_targets,
+    sample,
+)
 from .diffusion.modes import Modes
 from .diffusion.sample import Sampler
 from .errors import ModelError
@@ -26,6 +36,8 @@ from .result import Sibling
 
 FINISHES = 8  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
+PATIENCE = 2  # maps in a row that are not clearly better: more of them would not be either
+CLEARLY = 0.9  # of the squared errors of the best map
 Shares = dict[str, np.ndarray]  # domain name -> the tissues' share (0..1) at its template's points
 
 
@@ -83,9 +95,11 @@ class Goal:
 
     def rounded(self, labels: np.ndarray, affine: np.ndarray, likelihood: Likelihood,
                 reach: np.ndarray | None = None) -> np.ndarray:
-        """A map before repair, undecided voxels of its lines and planes rounded to their targets."""
-        return round_to_targets(labels, affine, self.control.domains, self.asked, likelihood, self.ground.anatomy,
-                                reach=reach)
+        """A map before repair, its surfaces and undecided voxels rounded to the targets of boxes, planes and lines."""
+        for step in (level_to_targets, round_to_targets):
+            labels = step(labels, affine, self.control.domains, self.asked, likelihood, self.ground.anatomy,
+                          reach=reach)
+        return labels
 
     def shares(self, labels: np.ndarray, affine: np.ndarray) -> Shares:
         """What a map has at the points of every domain that something is asked of."""
@@ -138,6 +152,7 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
     next one should have it; the best map is kept. A target that is not reached is said, never hidden.
     """
     best: tuple[tuple[int, float], Sibling] | None = None
+    idle = 0  # rounds since one that was clearly better
     spent: dict[str, float] = {}
     bracket = guide.bracket()
     for round_ in range(FINISHES):
@@ -147,9 +162,11 @@ def finish_guided(goal: Goal, guide: Guide, z: Tensor, finish: Callable[[Tensor]
         shares = goal.shares(sibling.known, sibling.labelmap.affine)
         achieved = goal.achieved(shares)
         missed = [_share(target) for target in achieved]
-        if best is None or _rank(missed) < best[0]:
-            best = (_rank(missed), dataclasses.replace(sibling, guidance=achieved))
-        if max(missed) <= NEAR or not guide.steers or round_ == FINISHES - 1:
+        rank = _rank(missed)
+        idle = 0 if best is None or rank < (best[0][0], CLEARLY * best[0][1]) else idle + 1
+        if best is None or rank < best[0]:
+            best = (rank, dataclasses.replace(sibling, guidance=achieved))
+        if max(missed) <= NEAR or not guide.steers or idle == PATIENCE or round_ == FINISHES - 1:
             break
         z = guide.refine(z, weights_for(guide, shares), bracket, NEAR)
     assert best is not None  # FINISHES is above 0

@@ -8,6 +8,7 @@ from .builders import around_tissue, between_tissues, field_of_view, lines_from,
 from .control import SCHEMA, Control, read_control, write_control
 from .curves import centre_line
 from .domain import ControlDomain
+from .levels import level_to_targets
 from .measure import Measurement, Moments, measure, measured_weights, moments_of, sample
 from .presets import PRESETS, hold, preset, preset_help
 from .report import Achieved, achieved_of, columns, error_of
@@ -39,6 +40,7 @@ __all__ = [
     "error_of",
     "field_of_view",
     "hold",
+    "level_to_targets",
     "lines_from",
     "measure",
     "measured_weights",

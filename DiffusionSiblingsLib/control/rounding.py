@@ -65,7 +65,7 @@ class Sampled:
         share = np.stack([np.bincount(which, column, len(voxels)) for column in amounts.T], axis=1) * domain.cell
         inside = np.zeros(256, dtype=bool)
         inside[[anatomy.label_of(tissue) for tissue in domain.tissues]] = True
-        return cls(voxels, share, inside, goals)
+        return cls(voxels, np.asarray(share, dtype=np.float64), inside, goals)
 
     def total(self, labels: Labels) -> FloatArray:
         """(4,) mass and first moment in a map."""
@@ -100,12 +100,12 @@ def round_to_targets(
     labels: npt.NDArray[np.uint8], affine: FloatArray, domains: Sequence[ControlDomain], asked: Sequence[Asked],
     likelihood: Likelihood, anatomy: Anatomy, *, reach: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """The map with a few undecided voxels turned, so that lines and planes come nearer to the mass and place asked of them.
+    """The map with a few undecided voxels turned, so that lines and planes come nearer to mass and place asked.
 
     labels: (D, H, W) uint8, KJI, the anatomy's labels. affine: (4, 4) voxel IJK -> mm of the domains' frame.
     likelihood: of the classes at voxels; -inf for a label that may not stand there. reach: (D, H, W) bool, voxels that
-    may change, all by default. A voxel is only given a label that one of its six neighbours has. Returns `labels` itself where
-    nothing was turned.
+    may change, all by default. A voxel is only given a label that one of its six neighbours has. Returns `labels`
+    itself where nothing was turned.
     """
     seen = [sampled for domain in domains if _is_thin(domain) for sampled in
             [Sampled.of(domain, [t for t in asked if t.domain == domain.name], affine, labels.shape, anatomy)]

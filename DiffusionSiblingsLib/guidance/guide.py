@@ -23,6 +23,7 @@ from .topology import TopologyTerm
 Guider = Literal["projection", "gradient"]
 MOST_POINTS = 16_384  # of a template at low noise: more cost time and change nothing that calibration does not
 REFRESH = 6  # solver steps for which a Jacobian is used; residuals are new at each step
+WORTH = 5.0  # tolerances that a finished map may be off by rather than move its latents by an rms of 1
 LAST = 0.01  # noise level from which on both are new at each evaluation: what is left there stays
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
@@ -154,7 +155,8 @@ class Guide:
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
         r, jacobian = linearise(self.parser, z, Aim(self.fine, self.topology))
-        return z + self._step(r, jacobian, 0.0).change.to(z)
+        slack = torch.cat([self._tolerance(), torch.zeros(r.shape[1] - len(self._tolerance()))]) * WORTH
+        return z + self._step(r, jacobian, 0.0, slack).change.to(z)
 
     def guided(self, denoiser: Denoiser) -> Denoiser:
         """The denoiser of the gradient guider: D - sigma^2 grad_z L(D), through the denoiser (Anatomica)."""
@@ -189,10 +191,14 @@ class Guide:
         """
         if self.whole:
             u, m = missing(self.parser, z, Aim(self.fine))[0].cpu(), self._finished(z, weights)[0].cpu()
-            tolerance = torch.cat([residual.allowed for part in self.whole for residual in part.residuals])
             bracket.add(u, m)
-            self._offset = -bracket.aim(u, m, tolerance, near)[None].to(z.device)
+            self._offset = -bracket.aim(u, m, self._tolerance(), near)[None].to(z.device)
         return self.correct(z)
+
+    def _tolerance(self) -> Tensor:
+        """(K,) float64 residuals of the moments at their tolerances."""
+        found = [residual.allowed for part in self.whole for residual in part.residuals]
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
 
     def bracket(self) -> Bracket:
         """An empty one, for a sample that is about to be finished."""
@@ -214,8 +220,9 @@ class Guide:
         count = sum(part.count for part in self.whole)
         return torch.cat([r[:, :count] + self._offset, r[:, count:]], 1)
 
-    def _step(self, r: Tensor, jacobian: Tensor, sigma: float) -> Step:
-        step = project(self._calibrated(r), self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap)
+    def _step(self, r: Tensor, jacobian: Tensor, sigma: float, slack: Tensor | None = None) -> Step:
+        step = project(self._calibrated(r), self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap,
+                       slack=slack)
         self.log.add(step)
         return step
 

@@ -29,11 +29,13 @@ class Step:
 
 
 def project(residuals: Tensor, jacobian: Tensor, sigma: float, *, metric: Metric | None = None, cap: float = 1.0,
-            damping: float = 1e-6) -> Step:
+            damping: float = 1e-6, slack: Tensor | None = None) -> Step:
     """The minimum-norm step that zeroes the linearised residuals, no longer than `cap` (rms over the latents).
 
     residuals: (B, K). jacobian: (K, B, C, d, h, w). damping: eps, relative to the mean diagonal of J M J^T; it decides
-    between targets that contradict each other. Rows without any gradient (too little tissue) take no part.
+    between targets that contradict each other. slack: (K,) how much of a residual may stay for a step shorter by an rms
+    of 1: the step then has the least rms^2 + sum (r / slack)^2, which leaves alone what is dear and matters little.
+    Rows without any gradient (too little tissue) take no part.
     """
     rows = jacobian if metric is None else metric(jacobian, sigma)
     flat, moved = jacobian.flatten(2).double(), rows.flatten(2).double()
@@ -41,7 +43,8 @@ def project(residuals: Tensor, jacobian: Tensor, sigma: float, *, metric: Metric
     r = residuals.double()
     scale = gram.diagonal(dim1=1, dim2=2)  # (B, K)
     eps = damping * scale.amax(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    regular = gram + torch.diag_embed(eps.expand_as(scale))
+    eps = eps.expand_as(scale) if slack is None else eps + slack.to(scale).square() / flat.shape[2]
+    regular = gram + torch.diag_embed(eps)
     ok = torch.isfinite(regular).flatten(1).all(1) & torch.isfinite(r).all(1)
     identity = torch.eye(r.shape[1], dtype=torch.float64, device=r.device)
     regular = torch.where(ok[:, None, None], regular, identity)
