@@ -318,6 +318,18 @@ def test_two_pieces_come_apart() -> None:
     assert pieces(z) == (2, 0, 0)
 
 
+def test_what_is_dear_and_matters_little_is_left_alone() -> None:
+    """Two residuals alike, one of them a hundred times dearer: with slack only the cheap one is brought to zero."""
+    rows = torch.zeros(2, 1, 1, 1, 1, 4)
+    rows[0, ..., 0], rows[1, ..., 1] = 1.0, 0.01
+    r = torch.tensor([[0.1, 0.1]])
+    whole = project(r, rows, 1.0, cap=1e9).change.flatten()
+    slack = project(r, rows, 1.0, cap=1e9, slack=torch.tensor([0.2, 0.2])).change.flatten()
+    assert whole[:2].tolist() == pytest.approx([-0.1, -10.0], rel=1e-2)
+    # the least change^2 / 4 + ((r + J change) / 0.2)^2
+    assert slack[:2].tolist() == pytest.approx([-0.1 / 1.01, -0.001 / (1e-4 + 0.01)], rel=1e-3)
+
+
 def test_topology_may_begin_in_the_middle_of_a_step() -> None:
     domain = box(size=(48.0, 48.0, 48.0), template=(16, 16, 16))
     led, z = guide(domain, [of("mass", 5.0), of("betti", (1, None, None))], topology_below=2.0), ball()
