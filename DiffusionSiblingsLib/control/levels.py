@@ -21,7 +21,7 @@ from .domain import ControlDomain
 from .measure import sample
 from .rounding import NEAR, Likelihood
 
-FURTHEST = 1.5  # log-likelihood that is added or taken at most: about a quarter of a voxel
+FURTHEST = 1.5  # log-likelihood that is added or taken at most: about a third of a voxel
 SWEEPS = 8  # over all boxes: what one tissue takes is another one's loss
 Voxels = npt.NDArray[np.intp]
 
