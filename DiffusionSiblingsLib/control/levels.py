@@ -67,9 +67,10 @@ def level_to_targets(
         wanted = np.count_nonzero(inside & np.isin(own, values)) + gap / voxel_ml
         boxes.append(_Box(inside, values, wanted, max(near / voxel_ml, 1.0)))
     levels = _levels(scores, boxes)
-    found = _raised(scores, boxes, levels).argmax(axis=0).astype(np.uint8)
+    if not levels.any():
+        return labels
     result = labels.copy()
-    result[tuple(voxels.T)] = np.where(levels.any(), found, own)
+    result[tuple(voxels.T)] = _raised(scores, boxes, levels).argmax(axis=0)
     return result
 
 

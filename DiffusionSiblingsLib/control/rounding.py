@@ -91,11 +91,6 @@ def _goal(target: Asked, domain: ControlDomain) -> tuple[str, FloatArray, float]
     return target.quantity, value, max(target.tolerance, 1e-6)
 
 
-def _is_thin(domain: ControlDomain) -> bool:
-    """Whether a single voxel's label matters to what the domain measures: lines and planes."""
-    return domain.dimension < 3
-
-
 def round_to_targets(
     labels: npt.NDArray[np.uint8], affine: FloatArray, domains: Sequence[ControlDomain], asked: Sequence[Asked],
     likelihood: Likelihood, anatomy: Anatomy, *, reach: npt.NDArray[np.bool_] | None = None,
@@ -107,9 +102,9 @@ def round_to_targets(
     may change, all by default. A voxel is only given a label that one of its six neighbours has. Returns `labels`
     itself where nothing was turned.
     """
-    seen = [sampled for domain in domains if _is_thin(domain) for sampled in
-            [Sampled.of(domain, [t for t in asked if t.domain == domain.name], affine, labels.shape, anatomy)]
-            if sampled is not None]
+    thin = (Sampled.of(domain, [t for t in asked if t.domain == domain.name], affine, labels.shape, anatomy)
+            for domain in domains if domain.dimension < 3)
+    seen = [sampled for sampled in thin if sampled is not None]
     if not seen:
         return labels
     voxels = np.unique(np.concatenate([sampled.voxels for sampled in seen]))

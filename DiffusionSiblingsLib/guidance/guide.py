@@ -155,7 +155,9 @@ class Guide:
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
         r, jacobian = linearise(self.parser, z, Aim(self.fine, self.topology))
-        slack = torch.cat([self._tolerance(), torch.zeros(r.shape[1] - len(self._tolerance()))]) * WORTH
+        slack = torch.zeros(r.shape[1], dtype=torch.float64)  # none for topology
+        tolerance = self._tolerance()
+        slack[: len(tolerance)] = WORTH * tolerance
         return z + self._step(r, jacobian, 0.0, slack).change.to(z)
 
     def guided(self, denoiser: Denoiser) -> Denoiser:

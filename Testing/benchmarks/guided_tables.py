@@ -162,18 +162,12 @@ def topology(bench: Bench, plan: Plan) -> Table:
             if method != "unguided" and resolution == FULL:
                 said = [f"B{b} {verdict(shares[b], bar, at_least=True)}" for b, bar in enumerate((95, 95, 98))]
                 table.notes.append(f"{method}, {resolution}: {'; '.join(said)}")
-        delivered = right_betti(bench, whole, [repaired(bench, s.canonical) for s in samples])[FULL]
+        delivered = right_betti(bench, whole, [repair(s.canonical, bench.anatomy).labels for s in samples])[FULL]
         table.figures[f"{method}, delivered"] = dict(zip(("b0", "b1", "b2", "all"), delivered, strict=True))
         table.rows.append([method, f"{FULL}, repaired", *(f"{share:.1f}" for share in delivered), "-", "-", "-"])
     table.notes.append("At 64^3 (points 2.8 mm apart) a wall between the atria may fall between the points, so bars "
                        "are for every voxel; the held-out hearts' own numbers are told for comparison.")
     return table
-
-
-def repaired(bench: Bench, labels: np.ndarray) -> np.ndarray:
-    """The map as a user gets it."""
-    voxel_ml = abs(float(np.linalg.det(bench.affine[:3, :3]))) / 1000.0
-    return repair(labels, bench.anatomy, voxel_volume_ml=voxel_ml).labels
 
 
 def right_betti(bench: Bench, whole: ControlDomain, maps: Sequence[np.ndarray]) -> dict[str, list[float]]:
