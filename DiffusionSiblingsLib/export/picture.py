@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from DiffusionSiblingsLib.anatomy import Anatomy
 
 MOST = 16
+MOST_THREADS = 2  # that draw surfaces, each with some 50 MB
 
 
 @dataclass(frozen=True)
@@ -97,17 +99,28 @@ def _fill(
     regions = [None if region is None else smooth_mask(region, view.grid(scale), scale) for view in views[:2]]
     twin: list[Slice] = []
     outlines: list[tuple[Image, ...]] = []
-    for column, panel in enumerate(panels):
-        slices = [cut(panel.labels, view, scale) for view in views[:2]]
-        compared = has_twin and column > 0
-        if not compared:
-            twin, outlines = slices, [one.outlines() for one in slices]
-        tiles = [
-            _slice_tile(one, colors, twin[row] if compared else None, outlines[row], regions[row])
-            for row, one in enumerate(slices)
+    with ThreadPoolExecutor(MOST_THREADS) as pool:  # most of the time goes into scipy, which lets other threads work
+        surfaces = [
+            pool.submit(_surface, labels, maps[0] if has_twin and column > 0 else None, views[2], scale, colors)
+            for column, labels in enumerate(maps)
         ]
-        surface = render(solid_of(panel.labels, maps[0] if compared else None), views[2], scale, colors)
-        sheet.add(Heading(panel.name, panel.note), [*tiles, Tile(surface)])
+        import matplotlib.figure  # noqa: F401 (takes a while, which the surfaces need as well)
+
+        for column, panel in enumerate(panels):
+            slices = [cut(panel.labels, view, scale) for view in views[:2]]
+            compared = has_twin and column > 0
+            if not compared:
+                twin, outlines = slices, [one.outlines() for one in slices]
+            tiles = [
+                _slice_tile(one, colors, twin[row] if compared else None, outlines[row], regions[row])
+                for row, one in enumerate(slices)
+            ]
+            sheet.add(Heading(panel.name, panel.note), [*tiles, Tile(surfaces[column].result())])
+
+
+def _surface(labels: Labels, twin: Labels | None, view: View, scale: float, colors: Colors) -> npt.NDArray[np.uint8]:
+    """The map's surface, with what differs from the twin striped."""
+    return render(solid_of(labels, twin), view, scale, colors)
 
 
 def _views(maps: Sequence[Labels], anatomy: Anatomy) -> list[View]:

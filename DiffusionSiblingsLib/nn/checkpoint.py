@@ -109,8 +109,9 @@ def _build(file: Any) -> Networks:
     values = _tuples(json.loads(header["autoencoder"]))
     if values["field"] is not None:
         values["field"] = FieldConfig(**_tuples(values["field"]))
-    autoencoder = Autoencoder(AutoencoderConfig(**values))
-    denoiser = Denoiser(DenoiserConfig(**_tuples(json.loads(header["denoiser"]))))
+    with torch.device("meta"):  # no weights are drawn that the file's replace
+        autoencoder = Autoencoder(AutoencoderConfig(**values))
+        denoiser = Denoiser(DenoiserConfig(**_tuples(json.loads(header["denoiser"]))))
     names = set(file.keys())
     nets: list[tuple[str, nn.Module]] = [("autoencoder", autoencoder), ("denoiser", denoiser)]
     for prefix, net in nets:
