@@ -21,6 +21,7 @@ from .checks import FloatArray
 from .domain import ControlDomain
 from .measure import template_to_voxels
 
+QUANTITIES = ("mass", "position", "size")  # that follow from sums over voxels
 UNDECIDED = 3.0  # log of how many times likelier a voxel's label may be than the one it is given
 NEAR = 0.25  # of a tolerance: nearer than this, nothing more is turned
 MOST_TURNS = 200
@@ -32,22 +33,23 @@ Likelihood = Callable[[npt.NDArray[np.intp]], FloatArray]  # (n, 3) voxels, KJI 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a domain sees of the voxels: its mass and first moment are sums over them.
+    """What a domain sees of the voxels: its mass and its first and second moment are sums over them.
 
-    voxels: (n,) flat indices, ascending. share: (n, 4) what a whole voxel of the tissue adds to the mass, and to the
-    mass times the centroid, as mm from the domain's centre. inside: label -> whether it is one of the domain's tissues.
+    voxels: (n,) flat indices, ascending. share: (n, 5) what a whole voxel of the tissue adds to the mass, to the mass
+    times the centroid, as mm from the domain's centre, and to the mass times the mean square of the distance from it.
+    inside: label -> whether it is one of the domain's tissues.
     """
 
     voxels: npt.NDArray[np.intp]
     share: FloatArray
     inside: npt.NDArray[np.bool_]
-    goals: tuple[tuple[str, FloatArray, float], ...]  # quantity, value (mass: 1, position: 3), tolerance
+    goals: tuple[tuple[str, FloatArray, float], ...]  # quantity, value (position: 3, else 1), tolerance
 
     @classmethod
     def of(cls, domain: ControlDomain, asked: Sequence[Asked], affine: FloatArray, shape: tuple[int, ...],
            anatomy: Anatomy) -> Sampled | None:
         """None where nothing is asked that is a sum over voxels. Trilinear, as `measure` samples."""
-        goals = tuple(_goal(target, domain) for target in asked if target.quantity in ("mass", "position"))
+        goals = tuple(_goal(target, domain) for target in asked if target.quantity in QUANTITIES)
         if not goals:
             return None
         points = domain.points().reshape(-1, 3) - np.array(domain.centre)
@@ -61,25 +63,29 @@ class Sampled:
         there = ((near >= 0) & (near < shape)).all(axis=2) & (weight > 0)
         flat = np.ravel_multi_index(tuple(near[there].T), shape)
         voxels, which = np.unique(flat, return_inverse=True)
-        amounts = (weight[..., None] * np.concatenate([np.ones((len(points), 1)), points], axis=1)[:, None])[there]
+        sums = np.concatenate([np.ones((len(points), 1)), points, np.square(points).sum(axis=1)[:, None]], axis=1)
+        amounts = (weight[..., None] * sums[:, None])[there]
         share = np.stack([np.bincount(which, column, len(voxels)) for column in amounts.T], axis=1) * domain.cell
         inside = np.zeros(256, dtype=bool)
         inside[[anatomy.label_of(tissue) for tissue in domain.tissues]] = True
         return cls(voxels, np.asarray(share, dtype=np.float64), inside, goals)
 
     def total(self, labels: Labels) -> FloatArray:
-        """(4,) mass and first moment in a map."""
+        """(5,) mass and moments in a map."""
         return np.asarray(self.share[self.inside[labels.reshape(-1)[self.voxels]]].sum(axis=0))
 
     def missed(self, total: FloatArray) -> FloatArray:
-        """(..., goals) errors in tolerances. total: (..., 4)."""
+        """(..., goals) errors in tolerances. total: (..., 5)."""
         mass = np.maximum(total[..., 0], 1e-9)
+        centroid, square = total[..., 1:4] / mass[..., None], total[..., 4] / mass
         found = []
         for quantity, value, tolerance in self.goals:
             if quantity == "mass":
                 error = np.abs(mass - value[0]) / value[0]
+            elif quantity == "size":
+                error = np.abs(square - np.square(centroid).sum(axis=-1) - value[0]) / value[0]
             else:
-                error = np.linalg.norm(np.nan_to_num(total[..., 1:] / mass[..., None] - value), axis=-1)
+                error = np.linalg.norm(np.nan_to_num(centroid - value), axis=-1)
             found.append(error / tolerance)
         return np.stack(found, axis=-1)
 
@@ -95,7 +101,7 @@ def round_to_targets(
     labels: npt.NDArray[np.uint8], affine: FloatArray, domains: Sequence[ControlDomain], asked: Sequence[Asked],
     likelihood: Likelihood, anatomy: Anatomy, *, reach: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """The map with a few undecided voxels turned, so that lines and planes come nearer to mass and place asked.
+    """The map with a few undecided voxels turned, so that lines and planes come nearer to mass, place and size asked.
 
     labels: (D, H, W) uint8, KJI, the anatomy's labels. affine: (4, 4) voxel IJK -> mm of the domains' frame.
     likelihood: of the classes at voxels; -inf for a label that may not stand there. reach: (D, H, W) bool, voxels that
@@ -140,7 +146,7 @@ class _Turns:
 def _turned(labels: npt.NDArray[np.uint8], seen: Sequence[Sampled], turns: _Turns) -> npt.NDArray[np.uint8]:
     """Turns the voxel that helps most for its cost, or where none does the pair, as long as that helps."""
     result = labels.copy()
-    steps = [_steps(sampled, labels, turns) for sampled in seen]  # (n, 4) each: what a turn adds
+    steps = [_steps(sampled, labels, turns) for sampled in seen]  # (n, 5) each: what a turn adds
     totals = [sampled.total(labels) for sampled in seen]
     sign = np.ones(len(turns.voxels))  # -1 where a voxel is turned already: turning it back takes the step away
     for _ in range(MOST_TURNS):
@@ -178,8 +184,8 @@ def _pairs(cost: FloatArray) -> npt.NDArray[np.intp]:
 
 
 def _steps(sampled: Sampled, labels: Labels, turns: _Turns) -> FloatArray:
-    """(n, 4) what each turn would add to the domain's sums."""
-    step = np.zeros((len(turns.voxels), 4))
+    """(n, 5) what each turn would add to the domain's sums."""
+    step = np.zeros((len(turns.voxels), sampled.share.shape[1]))
     at = np.searchsorted(sampled.voxels, turns.voxels)
     at[at == len(sampled.voxels)] = 0
     its = sampled.voxels[at] == turns.voxels

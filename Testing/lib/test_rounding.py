@@ -59,6 +59,14 @@ def test_a_plane_gets_its_area_and_its_place() -> None:
     assert np.linalg.norm(np.array(now.centroid[:2]) - place[:2]) <= 0.11
 
 
+@pytest.mark.parametrize("domain, change", [(ACROSS, 0.95), (CUT, 1.05)])
+def test_what_is_seen_is_spread_as_asked(domain: ControlDomain, change: float) -> None:
+    own = measure(rounded(domain, [])[0], AFFINE, domain, HEART, betti=False).size
+    _, found = rounded(domain, [Asked(domain.name, "size", own * change, 0.01)])
+    now = measure(found, AFFINE, domain, HEART, betti=False).size
+    assert abs(now / own - change) <= 0.2 * abs(change - 1)
+
+
 def test_what_is_decided_stays() -> None:
     scores = ball()
     plain, found = rounded(ACROSS, [Asked("wall", "mass", 30.0, 0.01)], scores=scores)
@@ -99,8 +107,10 @@ def test_boxes_and_other_quantities_turn_nothing() -> None:
                         (20, 20, 20))
     plain, found = rounded(box, [Asked("box", "mass", 2.0, 0.01)])
     assert found is plain
-    plain, found = rounded(ACROSS, [Asked("wall", "size", 20.0, 0.05)])
-    assert found is plain
+    own = measure(plain, AFFINE, CUT, HEART, betti=False)
+    turned = ((0.8, 0.6, 0), (-0.6, 0.8, 0), (0, 0, 1))
+    plain, found = rounded(CUT, [Asked("cut", "shape", (0.8, 0.2, 0.0), 0.02), Asked("cut", "orientation", turned, 2.0)])
+    assert found is plain and own.shape is not None
 
 
 def test_a_met_target_turns_nothing() -> None:
