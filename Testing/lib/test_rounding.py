@@ -107,10 +107,8 @@ def test_boxes_and_other_quantities_turn_nothing() -> None:
                         (20, 20, 20))
     plain, found = rounded(box, [Asked("box", "mass", 2.0, 0.01)])
     assert found is plain
-    own = measure(plain, AFFINE, CUT, HEART, betti=False)
-    turned = ((0.8, 0.6, 0), (-0.6, 0.8, 0), (0, 0, 1))
-    plain, found = rounded(CUT, [Asked("cut", "shape", (0.8, 0.2, 0.0), 0.02), Asked("cut", "orientation", turned, 2.0)])
-    assert found is plain and own.shape is not None
+    plain, found = rounded(CUT, [Asked("cut", "shape", (0.8, 0.2, 0.0), 0.02)])
+    assert found is plain
 
 
 def test_a_met_target_turns_nothing() -> None:
