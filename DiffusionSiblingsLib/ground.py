@@ -13,8 +13,7 @@ from .control import Control, ControlDomain, Measurement, measure
 from .control.control import Frame
 from .errors import InputError
 from .geometry import CanonicalFrame, Reference
-from .geometry.frame import index_map, inverse
-from .geometry.itk import linear
+from .geometry.frame import inverse
 from .labelmap import Affine
 from .metrics.morphology import tissue_volumes
 from .twin import Twin
@@ -89,12 +88,10 @@ def mean_heart(reference: Reference, anatomy: Anatomy) -> UInt8Array:
     A point is tissue where the tissues together hold half of it, and then the tissue that holds most.
     """
     view = CanonicalFrame.of(anatomy)
-    matrix = index_map(reference.frame.affine, view.affine, np.eye(4))
-    whole = (slice(0, view.shape[0]), slice(0, view.shape[1]), slice(0, view.shape[2]))
     labels = np.zeros(view.shape, dtype=np.uint8)
     best, total = np.zeros(view.shape, dtype=np.float32), np.zeros(view.shape, dtype=np.float32)
     for value, part in zip(reference.values.tolist(), reference.maps, strict=True):
-        share = linear(part, matrix, whole)
+        share = reference.on(view, part)
         total += share
         labels[share > best] = value
         np.maximum(best, share, out=best)

@@ -51,16 +51,10 @@ class MeanHeart:
     def probability(self, tissue: str | None = None) -> Field:
         """On the canonical grid, trilinear between the coarse voxels."""
         if tissue is None:
-            return self._fine(self.reference.maps.sum(axis=0).clip(0.0, 1.0))
-        place = int(np.flatnonzero(self.reference.values == self.anatomy.label_of(tissue))[0])
-        return self._fine(self.reference.maps[place])
-
-    def _fine(self, coarse: npt.NDArray[np.float32]) -> Field:
-        frame = CanonicalFrame.of(self.anatomy)
-        ratio = frame.spacing / self.reference.spacing
-        offset = [(n - 1) / 2 - ratio * (m - 1) / 2 for n, m in zip(coarse.shape, frame.shape, strict=True)]
-        fine = ndimage.affine_transform(coarse, np.full(3, ratio), offset, frame.shape, np.float32, order=1)
-        return np.asarray(fine, dtype=np.float32)
+            coarse = self.reference.maps.sum(axis=0).clip(0.0, 1.0)
+        else:
+            coarse = self.reference.maps[np.flatnonzero(self.reference.values == self.anatomy.label_of(tissue))[0]]
+        return self.reference.on(CanonicalFrame.of(self.anatomy), coarse)
 
 
 @dataclass(frozen=True)

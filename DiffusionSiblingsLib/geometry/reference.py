@@ -63,6 +63,12 @@ class Reference:
         """(d, h, w) float32: the sum of contrast x map, which registration compares."""
         return np.tensordot(self.contrasts.astype(np.float32), self.maps, axes=1)
 
+    def on(self, frame: CanonicalFrame, coarse: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """One of `maps`, or a sum of them, on another canonical grid: trilinear, 0 outside."""
+        depth, height, width = frame.shape
+        return linear(coarse, index_map(self.frame.affine, frame.affine, np.eye(4)),
+                      (slice(0, depth), slice(0, height), slice(0, width)))
+
     def contrast_of(self) -> dict[int, float]:
         """Label value -> contrast."""
         return {int(value): float(c) for value, c in zip(self.values, self.contrasts, strict=True)}
