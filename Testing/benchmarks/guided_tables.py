@@ -72,18 +72,22 @@ def domains_of(task: str, heart: Heart, bench: Bench) -> Sequence[ControlDomain]
 def targets(domains: Sequence[ControlDomain], heart: Heart, bench: Bench) -> Control:
     """A control that asks for what a held-out heart has in these domains: mass, centroid, normalised covariance.
 
-    On a line C / v is 1 whatever is there: lines are asked for mass and centroid, and their size is told without being
-    asked for (a term that is off). Domains that hold next to nothing are left out.
+    On a line C / v is 1 whatever is there: lines are asked for mass, centroid and number of pieces (one length can be
+    that of two walls), and their size is told without being asked for (a term that is off). Domains that hold next to
+    nothing are left out.
     """
     kept, terms = [], []
     for domain in domains:
-        own = measure(heart.labels, bench.affine, domain, bench.anatomy, betti=False)
+        line = domain.dimension == 1
+        own = measure(heart.labels, bench.affine, domain, bench.anatomy, betti=line)
         if own.mass < LEAST_ASKED * domain.whole or own.centroid is None or own.covariance is None:
             continue
         kept.append(domain)
-        last: tuple[Any, Any] = ("size", own.size) if domain.dimension == 1 else ("covariance", own.covariance)
+        last: tuple[Any, Any] = ("size", own.size) if line else ("covariance", own.covariance)
         for quantity, value in (("mass", own.mass), ("position", own.centroid), last):
             terms.append(Term(domain.name, quantity, Target(value=value), on=quantity != "size"))
+        if own.betti is not None:
+            terms.append(Term(domain.name, "betti", Target(value=(own.betti[0], None, None))))
     return Control(tuple(kept), tuple(terms), "canonical", heart.name)
 
 
