@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,11 +11,13 @@ from ..errors import SiblingsError
 from .options import build_parser
 
 INTERRUPTED = 130
+MOST_NEW = 100_000  # objects between two looks for garbage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command -> exit code: 0 done, 2 bad input (one message on standard error), 130 stopped with Ctrl-C."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve next to a neighbour
+    gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage where there is none
     arguments = build_parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
