@@ -27,7 +27,8 @@ def compare(arguments: argparse.Namespace) -> int:
     synthetic = _measured(arguments.synthetic, card, arguments, arguments.synthetic_name)
     with Bar("comparing") as bar:
         comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
-                                     jobs=arguments.jobs, cache=_cache(arguments), progress=bar.show)
+                                     emd_members=arguments.emd_members, jobs=arguments.jobs, cache=_cache(arguments),
+                                     progress=bar.show)
     page = write_comparison(arguments.out, comparison, real, synthetic, question=arguments.question,
                             occupancy=not arguments.no_occupancy)
     if arguments.json:

@@ -20,6 +20,8 @@ def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     compare.add_argument("--synthetic", type=Path, required=True, metavar="DIR", help="the cohort in question")
     compare.add_argument("--no-emd", action="store_true", help="leave out the exact earth mover's distance, which "
                          "takes most of the time with more than about 50 hearts a side")
+    compare.add_argument("--emd-members", type=int, metavar="N", help="take that distance of N hearts of either side "
+                         "at most, evenly chosen (default: all; 120 a side take some minutes, 360 an hour)")
     compare.add_argument("--seed", type=int, default=0, metavar="S", help="of the intervals' resampling (default 0)")
     compare.add_argument("--real-name", default="", metavar="WORDS",
                          help="what the page calls it (default: its folder)")

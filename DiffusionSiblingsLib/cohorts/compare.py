@@ -23,33 +23,46 @@ __all__ = ["Comparison", "Figure", "Side", "compare_cohorts"]
 
 
 def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: int = 0, emd: bool = True,
-                    draws: int = DRAWS, jobs: int = 0, cache: Path | None = None,
+                    emd_members: int | None = None, draws: int = DRAWS, jobs: int = 0, cache: Path | None = None,
                     progress: Progress | None = None) -> Comparison:
     """All figures of a synthetic cohort against a real one.
 
     seed: of the resampling; the same seed gives the same intervals. emd: with the exact earth mover's distance (120
-    against 120: some minutes). draws: of the intervals. jobs: processes for the distances, 0 = one a core. cache: a
-    folder that keeps earth mover's distances, so that one real cohort is measured once for many synthetic ones.
+    against 120: some minutes; time goes with the square). emd_members: of either cohort at most, evenly chosen, for
+    that distance alone; all by default. draws: of the intervals. jobs: processes for the distances, 0 = one a core.
+    cache: a folder that keeps earth mover's distances, so that one real cohort is measured once for many others.
     progress: called with pairs of shapes done, pairs in all, and what is at work.
     Raises InputError for cohorts that do not measure the same things, or too small to compare (fewer than 4 members).
     """
     _check(real, synthetic)
+    if emd_members is not None and emd_members <= cohort.NEIGHBOURS:
+        raise InputError("The earth mover's distance cannot be had of so few members", value=emd_members,
+                         rule=f"at least {cohort.NEIGHBOURS + 1}", hint="leave it out altogether (emd=False, --no-emd)")
     rng = np.random.default_rng(seed)
     figures = [*_morphology(real, synthetic, rng, draws)]
     kinds: tuple[Kind, ...] = ("CD", "EMD") if emd else ("CD",)
     for kind in kinds:
-        figures += _shapes(real, synthetic, kind, rng, draws, jobs, cache, progress)
+        most = emd_members if kind == "EMD" else None
+        figures += _shapes(_thinned(real, most), _thinned(synthetic, most), kind, rng, draws, jobs, cache, progress)
     figures += _violations(real, synthetic, rng, draws)
     figures.sort(key=lambda figure: ORDER.index(figure.name))
     sides = [Side(part.name, len(part), dict(part.skipped)) for part in (real, synthetic)]
     rates = {f"{name} {at}": float(part.violation_percent(at == "full").mean())
              for at in ("half", "full") for name, part in (("real", real), ("synthetic", synthetic))}
     return Comparison(sides[0], sides[1], tuple(figures), tuple(_features(real, synthetic)),
-                      tuple(_checks(real, synthetic)), rates, seed, draws, tuple(_notes(real, synthetic)))
+                      tuple(_checks(real, synthetic)), rates, seed, draws,
+                      tuple(_notes(real, synthetic, emd_members if emd else None)))
 
 
 ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD", "1-NNA-CD", "1-NNA-EMD", "TV half",
          "TV full")
+
+
+def _thinned(part: MeasuredCohort, most: int | None) -> MeasuredCohort:
+    """At most so many of its members, evenly chosen."""
+    if most is None or len(part) <= most:
+        return part
+    return part.subset(np.linspace(0, len(part) - 1, most).round().astype(int))
 
 
 def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
@@ -159,7 +172,11 @@ def _checks(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[st
         yield row
 
 
-def _notes(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[str]:
+def _notes(real: MeasuredCohort, synthetic: MeasuredCohort, emd_members: int | None) -> Iterator[str]:
+    sizes = [len(part) if emd_members is None else min(len(part), emd_members) for part in (real, synthetic)]
+    if sizes != [len(real), len(synthetic)]:
+        yield (f"Earth mover's distances are of {sizes[0]} real and {sizes[1]} synthetic members, evenly chosen; all "
+               "other figures are of all members")
     if len(real) != len(synthetic):
         yield (f"The cohorts differ in size ({len(real)} and {len(synthetic)}): precision, recall, COV and MMD depend "
                "on sizes, 1-NNA is balanced")

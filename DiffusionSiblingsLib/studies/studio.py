@@ -109,10 +109,10 @@ class Studio:
         return resample_to_canonical(known, labelmap.affine, np.array(member.canonical_to_ras), frame)
 
     def compared(self, real: MeasuredCohort, synthetic: MeasuredCohort) -> Comparison:
-        """Two cohorts compared, with the exact EMD in full runs."""
+        """Two cohorts compared, with the exact EMD of some members in full runs."""
         began = time.perf_counter()
-        found = compare_cohorts(real, synthetic, emd=self.plan.emd, jobs=self.settings.jobs,
-                                cache=self.settings.out / "measured")
+        found = compare_cohorts(real, synthetic, emd=self.plan.emd > 0, emd_members=self.plan.emd or None,
+                                jobs=self.settings.jobs, cache=self.settings.out / "measured")
         self.say(f"{synthetic.name} ({len(synthetic)}) compared with {real.name} ({len(real)}) in "
                  f"{time.perf_counter() - began:.0f} s")
         return found

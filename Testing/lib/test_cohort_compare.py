@@ -75,6 +75,20 @@ def test_the_order_of_members_does_not_matter(hearts: MeasuredCohort) -> None:
     assert any("differ in size" in note for note in mixed.notes)
 
 
+def test_the_earth_movers_distance_of_some_members(hearts: MeasuredCohort) -> None:
+    real, other = hearts.subset(range(20)), hearts.subset(range(20, 48))
+    some = compare_cohorts(real, other, emd_members=10, **QUICK)
+    alone = values(compare_cohorts(real.subset([0, 2, 4, 6, 8, 11, 13, 15, 17, 19]),
+                                   other.subset([0, 3, 6, 9, 12, 15, 18, 21, 24, 27]), **QUICK))
+    whole = values(compare_cohorts(real, other, emd=False, **QUICK))
+    for name, value in values(some).items():
+        assert value == pytest.approx(alone[name] if name.endswith("EMD") else whole[name], rel=1e-9), name
+    assert any("10 real and 10 synthetic members" in note for note in some.notes)
+    assert not compare_cohorts(real, real, emd_members=20, **QUICK).notes
+    with pytest.raises(InputError, match="so few members"):
+        compare_cohorts(real, other, emd_members=3, **QUICK)
+
+
 def test_damage_worsens_the_figures_step_by_step(hearts: MeasuredCohort) -> None:
     real = hearts.subset(range(24))
     steps = [values(compare_cohorts(real, small_cohort("x", 24, seed=5, larger=larger), emd=False, **QUICK))
