@@ -27,7 +27,7 @@ class Plan:
 
     steps: int = 50
     count: int = 40
-    held: int = 20
+    held: int = 40
     unconditional: int = 360
     pool: int = 640
     reference: int = 120
