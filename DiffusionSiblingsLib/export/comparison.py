@@ -31,21 +31,23 @@ if TYPE_CHECKING:
     from ..cohorts.measured import MeasuredCohort
 
 FOLDERS = 20  # of a cohort's, in report.json
+Counted = tuple[Occupancy, Occupancy]  # of the real and of the synthetic cohort
 
 
 def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, synthetic: MeasuredCohort, *,
-                     question: str = "", occupancy: bool = True) -> Path:
+                     question: str = "", occupancy: bool = True, counted: Counted | None = None) -> Path:
     """Writes the report of a comparison into a folder -> the page.
 
     figures.csv, features.csv, checks.csv, members.csv; the figures as PNG; occupancy-difference*.nii.gz for Slicer;
     report.json; report.html last. question: what the comparison is to answer. occupancy: count all maps for the
-    differences of occupancy (some 20 ms a map). Raises OutputError.
+    differences of occupancy (some 20 ms a map). counted: the two occupancies where that was done already. Raises
+    OutputError.
     """
     out = open_report(Path(out))
     files = write_tables(out, comparison, real, synthetic)
     drawn = draw(real, synthetic)
     if occupancy:
-        drawn.occupancy, volumes = draw_occupancy(out, real, synthetic)
+        drawn.occupancy, volumes = draw_occupancy(out, counted or count_occupancy(real, synthetic))
         files |= volumes
     files |= dict.fromkeys(write_pictures(out, drawn.all), "a figure of this page")
     files[JSON_NAME] = "all numbers of this page, and where they come from"
@@ -97,13 +99,17 @@ def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
                  checks_chart(real.checks, failed))
 
 
-def draw_occupancy(out: Path, real: MeasuredCohort, synthetic: MeasuredCohort) -> tuple[Picture, dict[str, str]]:
+def count_occupancy(real: MeasuredCohort, synthetic: MeasuredCohort) -> Counted:
+    """The occupancy of either cohort."""
+    return Occupancy.of(real.store, real.anatomy), Occupancy.of(synthetic.store, synthetic.anatomy)
+
+
+def draw_occupancy(out: Path, counted: Counted) -> tuple[Picture, dict[str, str]]:
     """The slices, and the differences as volumes in `out` (name: what it holds)."""
-    counted = tuple(Occupancy.of(cohort.store, cohort.anatomy) for cohort in (real, synthetic))
-    chance = chance_of(len(real), len(synthetic))
-    slices = occupancy_slices(counted[0], counted[1], real.anatomy)
-    shown = replace(slices, caption=READ_OCCUPANCY.format(chance=chance))
-    return shown, write_differences(out, counted[0], counted[1], real.anatomy)
+    real, synthetic = counted
+    slices = occupancy_slices(real, synthetic, real.anatomy)
+    shown = replace(slices, caption=READ_OCCUPANCY.format(chance=chance_of(real.maps, synthetic.maps)))
+    return shown, write_differences(out, real, synthetic, real.anatomy)
 
 
 def named_apart(*cohorts: MeasuredCohort) -> list[MeasuredCohort]:

@@ -12,13 +12,12 @@ from ..anatomy import Anatomy
 from ..baselines.pca import ShapePCA
 from ..cohorts import MeasuredCohort
 from ..errors import InputError
-from ..export.comparison import write_comparison
+from ..export.comparison import count_occupancy, write_comparison
 from ..export.figures import Group, scatter
 from ..export.occupancy_slices import occupancy_slices
 from ..finish import canonical_labelmap
 from ..labelmap_io import write_labelmap
 from ..metrics.cohort import NEIGHBOURS, compare, precision_recall, standardise
-from ..metrics.occupancy import Occupancy
 from ..pack import pack_file, read_pack
 from .arms import Arm
 from .figures import renamed
@@ -39,6 +38,7 @@ def unconditional(studio: Studio) -> Result:
     samples = studio.measured(arm, "samples")
     baselines, unmeasured = baseline_cohorts(studio)
     cohorts = {"samples": samples, **baselines}
+    counted = count_occupancy(real, samples)
     rows: list[Row] = []
     notes = [f"Samples: {len(samples)} hearts, seed 0, against {len(real)} of the reference cohort.", *unmeasured]
     for name, cohort in cohorts.items():
@@ -48,7 +48,8 @@ def unconditional(studio: Studio) -> Result:
         if name == "samples":
             notes += [*aims(rows[-1]), *found.notes]
             report = studio.settings.out / "unconditional" / "samples"
-            write_comparison(report, found, real, cohort, question="How near are new hearts to held-out ones?")
+            write_comparison(report, found, real, cohort, question="How near are new hearts to held-out ones?",
+                             counted=counted)
     rows += [row for row in (against_training(studio, samples),) if row]
     rows.append({"cohort": "reference", "source": "ours", "members": len(real),
                  "TV half": real.violation_percent().mean(), "TV full": real.violation_percent(full=True).mean()})
@@ -59,8 +60,7 @@ def unconditional(studio: Studio) -> Result:
                  for row in table.rows]
     groups = [Group(name, cohort.features, cohort.feature_names) for name, cohort in cohorts.items()]
     picture = renamed(scatter(Group(real.name, real.features, real.feature_names), groups, LV, RV), "unconditional")
-    counted = [Occupancy.of(cohort.store, real.anatomy) for cohort in (real, samples)]
-    occupancy = renamed(occupancy_slices(counted[0], counted[1], real.anatomy), "occupancy")
+    occupancy = renamed(occupancy_slices(*counted, real.anatomy), "occupancy")
     notes += ["1-NNA is balanced; MMD-CD is times 1000 and MMD-EMD times 100, in units of the field of view.",
               "TV raw: before repair, to be read beside the papers', which have no repair. Baselines are not repaired."]
     notes += baseline_words(studio)

@@ -29,6 +29,7 @@ from .progress import Course
 
 if TYPE_CHECKING:
     from ..cohorts import MeasuredCohort, Member
+    from ..metrics.occupancy import Occupancy
     from ..modelcard import ModelCard
 
 BATCH_S = 0.25  # s between two events with members: each is a step of the listener's event loop
@@ -37,6 +38,7 @@ SIDES = ("real", "synthetic")
 ANY = "any"  # in place of a tissue: all tissues together
 PAGE = "report.html"
 EMD_PAIRS = 10.0  # units of a pair with the exact earth mover's distance
+EMD_MEMBERS = 120  # of either cohort that it is taken of, which takes minutes; time goes with the square
 Row = dict[str, Any]
 
 
@@ -122,12 +124,13 @@ def compare(command: Row, task: Any, course: Course) -> Row:
         course.plan(kind, units)
     real, synthetic = (_measured(command[side], members[side], command, card, task, course) for side in SIDES)
     course.start("pairs", "Comparing the cohorts", _pairs(count, command))
-    found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")),
+    found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")), emd_members=EMD_MEMBERS,
                             progress=_advancing(task, course, _pairs(count, command)))
     course.start("occupancy", "Where the cohorts differ", count)
-    tissues = _differences(real, synthetic, anatomy, maps, task, course)
+    counted = _counted(real, synthetic, task, course)
+    tissues = _differences(counted, maps)
     course.start("report", "Writing the report", 1)
-    write_comparison(Path(command["out"]), found, real, synthetic)
+    write_comparison(Path(command["out"]), found, real, synthetic, counted=counted)
     course.finish()
     return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
             "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
@@ -173,24 +176,30 @@ def _advancing(task: Any, course: Course, units: float) -> Callable[[int, int, s
 
 def _pairs(count: int, command: Row) -> float:
     """Units of comparing so many members with each other."""
-    return count * count / 2 * (EMD_PAIRS if command.get("emd") else 1.0)
+    with_emd = min(count, 2 * EMD_MEMBERS) if command.get("emd") else 0
+    return (count**2 + (EMD_PAIRS - 1.0) * with_emd**2) / 2
 
 
-def _differences(real: MeasuredCohort, synthetic: MeasuredCohort, anatomy: Anatomy, folder: Path, task: Any,
-                 course: Course) -> dict[str, str]:
-    """Synthetic minus real occupancy of each tissue, and of any, as (D, H, W) float32 .npy -> tissue ID: file."""
-    from ..metrics.occupancy import Occupancy, difference
+def _counted(real: MeasuredCohort, synthetic: MeasuredCohort, task: Any, course: Course) -> tuple[Occupancy, Occupancy]:
+    """The occupancy of either cohort, counted so that it can be watched and cancelled."""
+    from ..metrics.occupancy import Occupancy
 
-    counted = {}
-    for side, cohort in (("real", real), ("synthetic", synthetic)):
-        counted[side] = Occupancy.empty(anatomy)
+    found = (Occupancy.empty(real.anatomy), Occupancy.empty(synthetic.anatomy))
+    for occupancy, cohort, before in zip(found, (real, synthetic), (0, len(real)), strict=True):
         for index in range(len(cohort)):
             task.check()
-            counted[side].add(cohort.labels(index))
-            course.advance(index + 1 + (len(real) if side == "synthetic" else 0))
+            occupancy.add(cohort.labels(index))
+            course.advance(before + index + 1)
+    return found
+
+
+def _differences(counted: tuple[Occupancy, Occupancy], folder: Path) -> dict[str, str]:
+    """Synthetic minus real occupancy of each tissue, and of any, as (D, H, W) float32 .npy -> tissue ID: file."""
+    from ..metrics.occupancy import difference
+
     files = {}
-    for tissue in (ANY, *anatomy.ids):
-        found = difference(counted["real"], counted["synthetic"], None if tissue == ANY else tissue)
+    for tissue in (ANY, *counted[0].anatomy.ids):
+        found = difference(*counted, None if tissue == ANY else tissue)
         np.save(folder / f"difference_{tissue}.npy", np.ascontiguousarray(found, dtype=np.float32))
         files[tissue] = str(folder / f"difference_{tissue}.npy")
     return files

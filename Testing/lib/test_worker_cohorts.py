@@ -128,12 +128,13 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
         monkeypatch.setattr(cohorts, name, functools.partial(getattr(cohorts, name), **settings))
     written: list[Any] = []
     monkeypatch.setattr("DiffusionSiblingsLib.export.comparison.write_comparison",
-                        lambda out, comparison, real, synthetic: written.append((out, real.name, synthetic.name)))
+                        lambda out, comparison, real, synthetic, counted: written.append(
+                            (out, real.name, synthetic.name, [occupancy.maps for occupancy in counted])))
     (tmp_path / "maps").mkdir()
     command = {"real": {"folder": str(tmp_path / "real"), "name": "theirs"}, "maps": str(tmp_path / "maps"),
                "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out")}
     found = cohort_jobs.compare(command, Listener(), course())
-    assert written == [(tmp_path / "out", "theirs", "cohort")]
+    assert written == [(tmp_path / "out", "theirs", "cohort", [4, 4])]
     assert {figure["name"] for figure in found["comparison"]["figures"]} >= {"precision", "FMD", "1-NNA-CD"}
     assert list(found["tissues"]) == ["any", *ANATOMY.ids] and found["report"].endswith("report.html")
     whole = np.load(found["tissues"]["any"])
