@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     usual = gc.get_threshold()
     arguments = build_parser().parse_args(argv)
     try:
-        gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage, of which none is
+        gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage
         return int(arguments.command(arguments) or 0)
     except SiblingsError as error:
         print(f"siblings: {error}", file=sys.stderr)
