@@ -60,8 +60,9 @@ def earth_mover_bound(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     """
     costs = cost_matrix(a, b)
     apart = np.asarray(a, dtype=np.float64).mean(axis=0) - np.asarray(b, dtype=np.float64).mean(axis=0)
-    # Rounding may lift either by some 1e-16: a bound that equals the distance would then exclude it.
-    return max(potentials(costs, COARSE).bound, float(np.linalg.norm(apart)), 0.0) * (1.0 - 1e-9)
+    found = max(potentials(costs, COARSE).bound, float(np.linalg.norm(apart)))
+    # Rounding may lift either by some 1e-16 of the coordinates: a bound that equals the distance would then exclude it.
+    return max(found * (1.0 - 1e-9) - 1e-12 * float(np.abs(a).max()), 0.0)
 
 
 def potentials(costs: FloatArray, stages: Stages = COARSE) -> Potentials:

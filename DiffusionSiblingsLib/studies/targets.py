@@ -111,9 +111,10 @@ def _beyond(low: float, high: float, by: float) -> float:
 
 
 def _within(value: float, bounds: tuple[float, float]) -> float:
-    """The value reflected at the bounds, a margin inside of them where there is room for one."""
-    low, high = bounds
-    low, high = (low * (1 + MARGIN), high * (1 - MARGIN)) if low * (1 + MARGIN) < high * (1 - MARGIN) else bounds
+    """The value reflected at the bounds, a margin inside of them: a quarter of a narrow range at most."""
+    room = (bounds[1] - bounds[0]) / 4
+    low, high = (bound + sign * min(MARGIN * abs(bound), room) if np.isfinite(bound) else bound
+                 for bound, sign in zip(bounds, (1, -1), strict=True))
     low = max(low, 0.0)
     if value < low:
         value = 2 * low - value
