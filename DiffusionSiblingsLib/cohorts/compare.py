@@ -42,8 +42,8 @@ def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: in
     figures = [*_morphology(real, synthetic, rng, draws)]
     kinds: tuple[Kind, ...] = ("CD", "EMD") if emd else ("CD",)
     for kind in kinds:
-        most = emd_members if kind == "EMD" else None
-        figures += _shapes(_thinned(real, most), _thinned(synthetic, most), kind, rng, draws, jobs, cache, progress)
+        most = emd_members if kind == "EMD" and emd_members is not None else max(len(real), len(synthetic))
+        figures += _shapes(real.thinned(most), synthetic.thinned(most), kind, rng, draws, jobs, cache, progress)
     figures += _violations(real, synthetic, rng, draws)
     figures.sort(key=lambda figure: ORDER.index(figure.name))
     sides = [Side(part.name, len(part), dict(part.skipped)) for part in (real, synthetic)]
@@ -56,13 +56,6 @@ def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: in
 
 ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD", "1-NNA-CD", "1-NNA-EMD", "TV half",
          "TV full")
-
-
-def _thinned(part: MeasuredCohort, most: int | None) -> MeasuredCohort:
-    """At most so many of its members, evenly chosen."""
-    if most is None or len(part) <= most:
-        return part
-    return part.subset(np.linspace(0, len(part) - 1, most).round().astype(int))
 
 
 def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:

@@ -108,6 +108,11 @@ class MeasuredCohort:
             self.checks, tuple(self.failed_half[i] for i in chosen), tuple(self.failed_full[i] for i in chosen),
             self.clouds[chosen], self.second_clouds[chosen], self.store.subset(chosen))
 
+    def thinned(self, most: int) -> MeasuredCohort:
+        """At most so many of the members, evenly chosen."""
+        count = len(self)
+        return self if count <= most else self.subset(np.linspace(0, count - 1, most).round().astype(int))
+
 
 def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jobs: int = 0, cache: Path | None = None,
                    labels: dict[str, int] | None = None, progress: Progress | None = None,

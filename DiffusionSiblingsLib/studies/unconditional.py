@@ -95,12 +95,10 @@ def against_training(studio: Studio, samples: MeasuredCohort) -> Row:
 
 def reconstructions(studio: Studio) -> Row:
     """Violations of some reference hearts put through the autoencoder, before repair (Table 2, "Recon")."""
-    real = studio.real
-    chosen = np.unique(np.linspace(0, len(real) - 1, min(studio.plan.reconstructed, len(real))).round().astype(int))
+    chosen = studio.real.thinned(studio.plan.reconstructed)
     arms: list[Arm] = []
-    for index in chosen.tolist():
-        request = studio.request("reconstruct", 1)
-        arms += studio.arms.get(f"reconstruct-{real.members[index]}", [request], real.paths[index])
+    for member, path in zip(chosen.members, chosen.paths, strict=True):
+        arms += studio.arms.get(f"reconstruct-{member}", [studio.request("reconstruct", 1)], path)
     return {"cohort": "reference, reconstructed", "source": "ours", "members": len(arms),
             "TV raw half [%]": float(np.mean([arm.mean_violations(raw=True) for arm in arms])),
             "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}

@@ -6,7 +6,7 @@ Each job imports its parts when it is asked for: the worker starts without them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,7 @@ def compare(command: Row, task: Any, course: Course) -> Row:
     """
     from ..cohorts import compare_cohorts, find_members
     from ..export.comparison import write_comparison
+    from ..metrics.occupancy import Occupancy
 
     began, card = time.monotonic(), find_model(command.get("model", DEFAULT_MODEL))
     anatomy, maps = load_anatomy(card.anatomy), Path(command["maps"])
@@ -127,7 +128,8 @@ def compare(command: Row, task: Any, course: Course) -> Row:
     found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")), emd_members=EMD_MEMBERS,
                             progress=_advancing(task, course, _pairs(count, command)))
     course.start("occupancy", "Where the cohorts differ", count)
-    counted = _counted(real, synthetic, task, course)
+    counted = (Occupancy.of(_watched(real, 0, task, course), anatomy),
+               Occupancy.of(_watched(synthetic, len(real), task, course), anatomy))
     tissues = _differences(counted, maps)
     course.start("report", "Writing the report", 1)
     write_comparison(Path(command["out"]), found, real, synthetic, counted=counted)
@@ -180,17 +182,12 @@ def _pairs(count: int, command: Row) -> float:
     return (count**2 + (EMD_PAIRS - 1.0) * with_emd**2) / 2
 
 
-def _counted(real: MeasuredCohort, synthetic: MeasuredCohort, task: Any, course: Course) -> tuple[Occupancy, Occupancy]:
-    """The occupancy of either cohort, counted so that it can be watched and cancelled."""
-    from ..metrics.occupancy import Occupancy
-
-    found = (Occupancy.empty(real.anatomy), Occupancy.empty(synthetic.anatomy))
-    for occupancy, cohort, before in zip(found, (real, synthetic), (0, len(real)), strict=True):
-        for index in range(len(cohort)):
-            task.check()
-            occupancy.add(cohort.labels(index))
-            course.advance(before + index + 1)
-    return found
+def _watched(cohort: MeasuredCohort, before: int, task: Any, course: Course) -> Iterator[npt.NDArray[np.uint8]]:
+    """The maps of a cohort, one by one, which can be watched and cancelled. before: maps done by then."""
+    for index, labels in enumerate(cohort.store, start=before + 1):
+        task.check()
+        yield labels
+        course.advance(index)
 
 
 def _differences(counted: tuple[Occupancy, Occupancy], folder: Path) -> dict[str, str]:
