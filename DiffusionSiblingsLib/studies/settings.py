@@ -34,7 +34,7 @@ class Plan:
     reconstructed: int = 40
     ratios: tuple[float, ...] = (0.35, 0.5, 0.65, 0.8, 1.0)
     step_counts: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
-    step_size: int = 60
+    step_size: int = 40
     sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
     draws: int = 20
     accepted: int = 140
