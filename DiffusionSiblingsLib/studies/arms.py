@@ -48,11 +48,6 @@ class Arm:
         rows = (by_column(entry["features"], entry["volumes_ml"]) for entry in self.entries)
         return np.array([row[name] for row in rows], dtype=np.float64)
 
-    @property
-    def cpu_seconds(self) -> float:
-        """Core seconds that making the members took: their wall seconds times the threads of a worker."""
-        return float(sum(busy_seconds(entry) for entry in self.entries) * self.threads)
-
 
 def busy_seconds(entry: dict[str, Any]) -> float:
     """Wall seconds that a sibling took, all stages together."""

@@ -55,8 +55,8 @@ def augmentation(studio: Studio) -> Result:
                   {"target": str(wanted)})
 
 
-YIELD = ("Yield: made hearts that meet the target, with Wilson's 95 % interval; core seconds are wall seconds of all "
-         "stages times a worker's threads. TV raw is of the accepted hearts before repair.")
+YIELD = ("Yield: made hearts that meet the target, with Wilson's 95 % interval; core seconds: the median sample's wall "
+         "seconds of all stages times a worker's threads. TV raw is of the accepted hearts before repair.")
 
 
 def run(studio: Studio, wanted: Wanted, strategy: Strategy, seeds: tuple[Start, ...]) -> Augmented:

@@ -141,7 +141,8 @@ def _row(order: Order, candidate: Candidate, kept: str) -> dict[str, object]:
     request = Request.from_json(member.request) if member.request else None
     return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
             "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
-            "made as": _relative(member.path, order.out), "core s": round(candidate.cpu_seconds, 2), **candidate.values}
+            "made as": _relative(member.path, order.out), "core s": round(candidate.core_seconds, 2),
+            **candidate.values}
 
 
 def _relative(path: Path, out: Path) -> str:
