@@ -17,7 +17,9 @@ from .measured import MeasuredCohort
 Progress = Callable[[int, int, str], None]
 PRINTED: dict[Kind, tuple[float, str]] = {"CD": (1000.0, "x1000"), "EMD": (100.0, "x100")}  # as the papers print them
 DRAWS = bootstrap.DRAWS
-FLOOR_DRAWS = 50
+FLOOR_DRAWS = 50  # of two cohorts of one kind
+PART_DRAWS = 20  # of two parts of the real cohort
+SAME_KIND = "floor: two samples of these sizes with the real cohort's mean and covariance"
 
 __all__ = ["Comparison", "Figure", "Side", "compare_cohorts"]
 
@@ -70,22 +72,20 @@ def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
 
 def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,
                 draws: int) -> Iterator[Figure]:
-    """Precision, recall, FMD with intervals; the floor of FMD at these very sizes."""
+    """Precision, recall, FMD with intervals, and the floor of each at these very sizes."""
     scored, other = cohort.standardise(real.features, synthetic.features)
     sizes = (len(scored), len(other))
     halves = bootstrap.halves(sizes, rng, draws=draws, fewest=cohort.NEIGHBOURS + 1)
+    floors = cohort.sampling_floor(scored, sizes, rng, draws=FLOOR_DRAWS)
     shares = cohort.precision_recall(scored, other)
     drawn = [cohort.precision_recall(scored[ours], other[theirs]) for ours, theirs in halves]
     for number, name in enumerate(("precision", "recall")):
         low, high = bootstrap.of_values([pair[number] for pair in drawn], shares[number])
-        yield Figure(name, shares[number], max(low, 0.0), min(high, 1.0), best="high",
-                     note=f"k = {cohort.NEIGHBOURS} nearest neighbours, z-scored by the real cohort")
+        yield Figure(name, shares[number], max(low, 0.0), min(high, 1.0), best="high", floor=floors[number],
+                     note=f"k = {cohort.NEIGHBOURS} nearest neighbours, z-scored by the real cohort; {SAME_KIND}")
     value = cohort.frechet_distance(scored, other)
     low, high = bootstrap.of_halves(lambda a, b: cohort.frechet_distance(scored[a], other[b]), halves, value)
-    floor = [cohort.frechet_distance(scored[rng.integers(sizes[0], size=sizes[0])],
-                                     scored[rng.integers(sizes[0], size=sizes[1])]) for _ in range(FLOOR_DRAWS)]
-    yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=float(np.mean(floor)),
-                 note="floor: two samples of these sizes from the real cohort itself")
+    yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=floors[2], note=SAME_KIND)
 
 
 def _shapes(real: MeasuredCohort, synthetic: MeasuredCohort, kind: Kind, rng: np.random.Generator, draws: int,
@@ -93,12 +93,12 @@ def _shapes(real: MeasuredCohort, synthetic: MeasuredCohort, kind: Kind, rng: np
     """MMD, COV, 1-NNA by one distance."""
     unit = pointcloud.unit_length(real.anatomy)
     sizes = (len(synthetic), len(real))
-    halves, level = bootstrap.halves(sizes, rng, draws=draws), min(sizes) // 2
-    equal = [(ours[:level], theirs[:level]) for ours, theirs in halves] if sizes[0] != sizes[1] else halves
-    balanced = pointcloud.balanced_draws(*sizes, rng)
-    subsets = [*halves, *balanced, *(equal if equal is not halves else [])]
-    found = measure_distances(synthetic.clouds / unit, real.clouds / unit, kind, subsets=subsets, jobs=jobs,
-                              cache=cache, progress=progress)
+    halves = bootstrap.halves(sizes, rng, draws=draws)
+    equal = bootstrap.at_equal_size(halves, rng)
+    balanced, parts = pointcloud.balanced_draws(*sizes, rng), _parts(*sizes, rng)
+    found = measure_distances(synthetic.clouds / unit, real.clouds / unit, kind, jobs=jobs, cache=cache,
+                              subsets=[*halves, *balanced, *(draw for drawn in equal for draw in drawn)],
+                              parts=parts, progress=progress)
     floor = mean_paired(real.clouds / unit, real.second_clouds / unit, kind, jobs=jobs)
     factor, printed = PRINTED[kind]
     value = pointcloud.minimum_matching(found.to_real)
@@ -108,21 +108,37 @@ def _shapes(real: MeasuredCohort, synthetic: MeasuredCohort, kind: Kind, rng: np
                  "floor: two draws of points from the same surfaces")
     value = pointcloud.coverage(found.to_real)
     low, high = bootstrap.of_halves(lambda g, r: pointcloud.coverage(found.to_real[np.ix_(g, r)]), halves, value)
+    usual = [pointcloud.coverage(found.real[np.ix_(one, other)]) for one, other in parts]
     yield Figure(f"COV-{kind}", 100 * value, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", "high",
-                 note=f"higher is better; at most {min(100.0, 100 * sizes[0] / sizes[1]):.0f} % at these sizes")
+                 100 * float(np.mean(usual)) if usual else None,
+                 f"at most {min(100.0, 100 * sizes[0] / sizes[1]):.0f} % at these sizes; floor: two parts of the real "
+                 "cohort, as unequal as these two")
     yield _nearest(found, kind, balanced, equal, rng)
 
 
-def _nearest(found: Distances, kind: Kind, balanced: list[Halves], equal: list[Halves],
+def _parts(synthetic: int, real: int, rng: np.random.Generator) -> list[Halves]:
+    """Pairs of disjoint parts of the real cohort, as unequal as the two cohorts; none where it is too small."""
+    first = real * synthetic // (synthetic + real)
+    second = real * real // (synthetic + real)
+    if min(first, second) < 2:
+        return []
+    orders = [rng.permutation(real) for _ in range(PART_DRAWS)]
+    return [(order[:first], order[first : first + second]) for order in orders]
+
+
+def _nearest(found: Distances, kind: Kind, balanced: list[Halves], equal: list[list[Halves]],
              rng: np.random.Generator) -> Figure:
-    """1-NNA at equal sizes. balanced: draws of equal size, none for equal cohorts; equal: halves of equal size."""
+    """1-NNA at equal sizes. balanced: draws of equal size, none for equal cohorts; equal: the same of every pair of
+    halves, over which the figure is averaged as it is over `balanced`.
+    """
     nearest = pointcloud.nearest_neighbour(found.to_real, found.generated, found.real, rng, chosen=balanced)
 
     def accuracy(g: IntArray, r: IntArray) -> float:
         return pointcloud.nearest_neighbour(found.to_real[np.ix_(g, r)], found.generated[np.ix_(g, g)],
                                             found.real[np.ix_(r, r)], rng, chosen=()).raw
 
-    low, high = bootstrap.of_halves(accuracy, equal, nearest.balanced)
+    low, high = bootstrap.of_values([float(np.mean([accuracy(*draw) for draw in drawn])) for drawn in equal],
+                                    nearest.balanced)
     note = f"balanced at {nearest.size} a side; raw {100 * nearest.raw:.1f} %, chance {100 * nearest.chance:.1f} %"
     return Figure(f"1-NNA-{kind}", 100 * nearest.balanced, 100 * max(low, 0.0), 100 * min(high, 1.0), "%", 50.0,
                   note=note)
@@ -133,8 +149,11 @@ def _violations(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.
     for at in ("half", "full"):
         rates, usual = synthetic.violation_percent(at == "full"), real.violation_percent(at == "full")
         low, high = bootstrap.of_mean(rates, rng, draws=draws)
+        if not rates.any():  # to resample nothing but zeros would be certain of what was not seen
+            high = bootstrap.wilson(0, len(rates))[1] * 100.0 / len(synthetic.checks)
         yield Figure(f"TV {at}", float(rates.mean()), low, high, "%", "low", float(usual.mean()),
-                     "failed checks of all checks; floor: the real cohort's own")
+                     "failed checks of all checks; floor: the real cohort's own"
+                     + ("" if rates.any() else "; the interval holds if a map that fails fails one check"))
 
 
 def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[str, object]]:

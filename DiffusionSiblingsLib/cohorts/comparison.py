@@ -17,8 +17,9 @@ class Figure:
     """One figure of a comparison. low, high: its 95 % interval, nan where it cannot be had.
 
     unit: "" for a share of 1 or no unit, "%", "x1000", "x100" (a value times that). best: "high", "low", or the best
-    value. floor: what two cohorts of these sizes drawn from one distribution give, None where that is not known.
-    note: what a reader must know of it.
+    value. floor: what the best of cohorts has: two samples of one distribution (precision, recall, FMD, COV), points
+    drawn twice from the same surfaces (MMD), the real cohort itself (TV); None where `best` says it (1-NNA) or it
+    cannot be had. note: what a reader must know of it.
     """
 
     name: str

@@ -63,12 +63,14 @@ class Distances:
 
 
 def measure_distances(synthetic: npt.NDArray[np.floating], real: npt.NDArray[np.floating], kind: Kind, *,
-                      subsets: Sequence[Subset] = (), jobs: int = 0, cache: Path | None = None, full: bool = False,
-                      progress: Progress | None = None) -> Distances:
+                      subsets: Sequence[Subset] = (), parts: Sequence[Subset] = (), jobs: int = 0,
+                      cache: Path | None = None, full: bool = False, progress: Progress | None = None) -> Distances:
     """Distances by which MMD, COV and 1-NNA of the whole cohorts, and of every one of `subsets`, are exact.
 
-    synthetic: (g, n, 3), real: (r, n, 3), in the unit of the comparison. cache: a folder that keeps earth mover's
-    distances by the content of the clouds. full: measure every pair exactly. progress: pairs done, in all, what.
+    synthetic: (g, n, 3), real: (r, n, 3), in the unit of the comparison. parts: pairs of disjoint parts of the real
+    cohort, for which the same figures are exact, the first one in the place of the synthetic cohort. cache: a folder
+    that keeps earth mover's distances by the content of the clouds. full: measure every pair exactly. progress: pairs
+    done, in all, what.
     """
     clouds = np.concatenate([np.asarray(synthetic, np.float64), np.asarray(real, np.float64)])
     count, g = len(clouds), len(synthetic)
@@ -83,7 +85,8 @@ def measure_distances(synthetic: npt.NDArray[np.floating], real: npt.NDArray[np.
         else:
             table.fill(workers, _bound, table.missing(table.known), "EMD bounds", progress)
             whole = (np.arange(g), np.arange(count - g))
-            _certify(table, [whole, *subsets], g, workers, progress)
+            compared = [(chosen, others + g) for chosen, others in (whole, *subsets)]
+            _certify(table, [*compared, *((one + g, other + g) for one, other in parts)], workers, progress)
     for path, rows, columns in kept:
         table.write(path, rows, columns)
     return Distances(table.values, table.exact, g)
@@ -139,15 +142,18 @@ class _Table:
             np.savez_compressed(file, values=self.values[rows, columns], exact=self.exact[rows, columns])
 
 
-def _certify(table: _Table, subsets: Sequence[Subset], g: int, workers: Workers, progress: Progress | None) -> None:
-    """Measures pairs exactly until the nearest shapes that the figures of every subset look at are certain."""
+def _certify(table: _Table, subsets: Sequence[Subset], workers: Workers, progress: Progress | None) -> None:
+    """Measures pairs exactly until the nearest shapes that the figures of every subset look at are certain.
+
+    subsets: rows of the table, of either side.
+    """
     open_subsets, rounds = list(subsets), 0
     while open_subsets:
         rounds += 1
         wanted: set[Pair] = set()
         left = []
         for chosen, others in open_subsets:
-            pairs = _doubtful(table, chosen, others + g)
+            pairs = _doubtful(table, chosen, others)
             if pairs:
                 wanted |= pairs
                 left.append((chosen, others))

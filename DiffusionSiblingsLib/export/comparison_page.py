@@ -110,8 +110,8 @@ def answer(comparison: Comparison) -> str:
 
 
 def _beside_floor(value: float, floor: float) -> str:
-    return (f"{value / floor:.1f} times the {floor:.2f} of two samples of the real cohort itself" if value > floor
-            else f"no more than the {floor:.2f} of two samples of the real cohort itself")
+    return (f"{value / floor:.1f} times the {floor:.2f} of two samples of one kind" if value > floor
+            else f"no more than the {floor:.2f} of two samples of one kind")
 
 
 def _holds(figure: Shown) -> str:

@@ -13,8 +13,9 @@ LEAST_PERCENT = 10.0  # end of the axis where little or nothing fails
 COLUMNS = ("Figure", "Value", "95 % interval", "Floor", "Better", "")
 NUMBERS = COLUMNS[1:4]
 HOW_TO_READ = ("Dot: the value. Band: its 95 % interval, from resampling both cohorts. Blue tick: the floor, which is "
-               "what comes out between hearts of one kind, or what the real cohort has itself; better than the floor "
-               "is no better. Green dashes: the best value. Shares run from 0 to all, distances from 0.")
+               "what comes out between hearts of one kind (each figure's note says how), or what the real cohort has "
+               "itself; better than the floor is no better. Green dashes: the best value. Shares run from 0 to all, "
+               "distances from 0.")
 
 
 def figure_table(figures: Sequence[Shown]) -> Html:

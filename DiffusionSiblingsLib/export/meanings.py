@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,12 +44,13 @@ SOUND = "Are the maps sound?"
 OTHER = "Further figures"
 GROUPS = (MEASURES, SHAPES, SOUND, OTHER)
 _CHAMFER, _EARTH = "squared nearest distances of surface points", "the least work that moves one surface onto the other"
+_NOT_ONE = "Two samples of one kind do not reach 1 but the floor."
 _MMD = "How near the closest synthetic heart is to each real one, averaged: {0}, at unit size."
 _MMD_TRAP = ("It falls as the synthetic cohort grows and says nothing of hearts that no real one is near. The floor is "
              "what one surface gives against itself, sampled twice.")
 _COV = "Share of the real hearts that are the nearest real one of some synthetic heart, by {0}."
-_COV_TRAP = ("Higher is better; the arrow printed in the paper points the wrong way. Even two samples of one "
-             "population stay far below 100 %, and fewer synthetic than real hearts cap it.")
+_COV_TRAP = ("Higher is better; the arrow printed in the paper points the wrong way. Two samples of one "
+             "population do not reach 100 % but the floor, and fewer synthetic than real hearts cap it.")
 _NNA = "How often a heart's nearest neighbour is of its own cohort, by {0}. At 50 % the two cannot be told apart."
 _NNA_TRAP = ("50 % is chance for cohorts of equal size only, so the larger one is drawn down to the smaller. Well "
              "below 50 % is no success: it means near-copies of the other cohort.")
@@ -56,9 +58,9 @@ _NNA_TRAP = ("50 % is chance for cohorts of equal size only, so the larger one i
 MEANINGS = {
     "precision": Meaning(MEASURES, "Precision", "Share of the synthetic hearts whose measurements lie where real "
                          "hearts lie: realism.", "A cohort that keeps to the safe middle scores high: read it beside "
-                         "recall. One far outlier among the real hearts lifts it, and fewer hearts lower it."),
+                         "recall. One far outlier among the real hearts lifts it. " + _NOT_ONE),
     "recall": Meaning(MEASURES, "Recall", "Share of the real hearts that lie where synthetic hearts lie: variety.",
-                      "A cohort strewn everywhere scores high: read it beside precision. Fewer hearts lower it."),
+                      "A cohort strewn everywhere scores high: read it beside precision. " + _NOT_ONE),
     "FMD": Meaning(MEASURES, "Frechet morphological distance", "Distance between the two clouds of measurements, by "
                    "means and covariances; no unit, 0 is equal.", "Two samples of one population do not give 0 but the "
                    "floor, which rises as cohorts shrink: compare only equal sizes. It does not see rare shapes."),
@@ -93,8 +95,10 @@ def reading(figure: Shown) -> str:
         if figure.low <= figure.best <= figure.high:
             return "chance level: not told apart"
         return "told apart" if figure.value > figure.best else "below chance: look for near-copies"
-    if figure.floor is None:
+    if figure.floor is None or not math.isfinite(figure.high):
         return ""
+    if figure.best == "high":
+        return "as two samples of one kind" if figure.high >= figure.floor else "below two samples of one kind"
     if figure.best == "low" and figure.floor > 0:
         return "at the floor" if figure.low <= figure.floor else f"{figure.value / figure.floor:.1f} x the floor"
     return ""

@@ -18,7 +18,7 @@ EDITED = ("RV", "LV")
 def local(studio: Studio) -> Result:
     """One cohort for each seed, ventricle and method."""
     plan = studio.plan
-    arms = [(tissue, method, count) for method, count in (("replace", plan.count), ("guidance", plan.held))
+    arms = [(tissue, method, count) for method, count in (("replace", plan.count), ("guidance", plan.guidance_form))
             for tissue in EDITED]
     rows: list[Row] = []
     panels = []

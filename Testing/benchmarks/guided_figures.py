@@ -9,7 +9,7 @@ import numpy as np
 
 from DiffusionSiblingsLib.anatomy import Anatomy
 from DiffusionSiblingsLib.control import Control, Measurement, measure
-from DiffusionSiblingsLib.metrics.cohort import compare, feature_matrix, frechet_floor, standardise
+from DiffusionSiblingsLib.metrics.cohort import compare, feature_matrix, sampling_floor, standardise
 from DiffusionSiblingsLib.metrics.overlap import dice
 from DiffusionSiblingsLib.metrics.pointcloud import (
     NearestNeighbour,
@@ -101,9 +101,9 @@ class RealCohort:
         return nearest_neighbour(between(clouds, self.clouds), within(clouds), self.distances, rng)
 
     def floor(self, size: int) -> float:
-        """FMD of two draws of `size` held-out hearts from each other."""
+        """FMD of as many samples as `size` to the held-out hearts, if they were of one kind."""
         scored, _ = standardise(self.features, self.features)
-        return frechet_floor(scored, min(size, len(scored) // 2), np.random.default_rng([self.seed, 4]))
+        return sampling_floor(scored, (len(scored), size), np.random.default_rng([self.seed, 4]))[2]
 
 
 def volume_changes(volumes: Sequence[Mapping[str, float]], twin: Mapping[str, float]) -> dict[str, tuple[float, float]]:

@@ -116,7 +116,7 @@ def tasks(bench: Bench, plan: Plan) -> Table:
             table.figures.setdefault(task, {})[method] = figures
             _task_row(table, TASKS[task], method, figures, table.figures[task]["unguided"])
     if np.isfinite(base["fmd"]):
-        table.notes.append(f"FMD of two draws of {plan.count} held-out hearts from each other: "
+        table.notes.append(f"FMD that {plan.count} samples of the held-out hearts' kind would have to them: "
                            f"{cohort.floor(plan.count):.2f}.")
     table.notes += ["Covariance of lines: relative error of their size v, not asked for.",
                     "Errors are of the finished label map, whose whole voxels (1.4 mm) bound what a line can reach.",

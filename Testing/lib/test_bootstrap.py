@@ -10,7 +10,7 @@ from scipy.stats import bootstrap as scipys
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.metrics import bootstrap
 from DiffusionSiblingsLib.metrics.cohort import frechet_distance, precision_recall
-from DiffusionSiblingsLib.metrics.pointcloud import coverage, minimum_matching, nearest_neighbour
+from DiffusionSiblingsLib.metrics.pointcloud import balanced_draws, coverage, minimum_matching, nearest_neighbour
 
 RNG = np.random.default_rng
 
@@ -61,6 +61,31 @@ def test_the_width_from_halves_is_that_of_new_cohorts(name: str) -> None:
         widths.append(high - low)
     expected = float(np.diff(np.percentile(new, [2.5, 97.5]))[0])
     assert 0.7 < np.mean(widths) / expected < 1.5
+
+
+def test_the_width_for_cohorts_of_unequal_size_is_that_of_new_cohorts() -> None:
+    """Of a figure that is averaged over draws of equal size. One draw for each pair of halves is twice too wide."""
+    def figure(joint: np.ndarray, drawn: list[bootstrap.Halves]) -> float:
+        both = [np.concatenate([ours, 120 + theirs]) for ours, theirs in drawn]
+        return float(np.mean([nearest_neighbour(joint[np.ix_(rows[: len(a)], rows[len(a):])],
+                                                joint[np.ix_(rows[: len(a)], rows[: len(a)])],
+                                                joint[np.ix_(rows[len(a):], rows[len(a):])], RNG(0), chosen=()).raw
+                              for rows, (a, _) in zip(both, drawn, strict=True)]))
+
+    values, widths = [], {1: [], 10: []}
+    for seed in range(30):
+        points = RNG(seed).normal(size=(150, 8))
+        joint = cdist(points, points)
+        values.append(figure(joint, balanced_draws(120, 30, RNG(1), 20)))
+        for within in widths if seed < 4 else ():
+            halves = bootstrap.halves((120, 30), RNG(2), draws=40 * within)
+            drawn = bootstrap.at_equal_size(halves, RNG(3), within=within)
+            assert {len(part) for draws in drawn for draw in draws for part in draw} == {15}
+            widths[within].append(np.std([figure(joint, draws) for draws in drawn]))
+    deviation = np.std(values, ddof=1)
+    assert 0.8 * deviation < np.mean(widths[10]) < 1.6 * deviation < np.mean(widths[1])
+    equal = bootstrap.halves((20, 20), RNG(2), draws=5)
+    assert bootstrap.at_equal_size(equal, RNG(3)) == [[pair] for pair in equal]
 
 
 def test_doubles_spoil_figures_of_neighbours_which_is_why_halves_have_none() -> None:

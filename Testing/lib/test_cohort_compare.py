@@ -65,6 +65,14 @@ def test_two_halves_of_one_cohort_cannot_be_told_apart(hearts: MeasuredCohort) -
         assert math.isnan(figure.low) or figure.low <= figure.value <= figure.high
 
 
+def test_floors_are_what_halves_of_one_cohort_have(hearts: MeasuredCohort) -> None:
+    found = compare_cohorts(hearts.subset(range(24)), hearts.subset(range(24, 48)), **QUICK)
+    for name, within in (("precision", 0.15), ("recall", 0.15), ("COV-CD", 20), ("COV-EMD", 20)):
+        figure = found.figure(name)
+        assert figure.floor is not None and figure.floor < (1 if within < 1 else 100)
+        assert figure.value == pytest.approx(figure.floor, abs=within), name
+
+
 def test_the_order_of_members_does_not_matter(hearts: MeasuredCohort) -> None:
     real, other = hearts.subset(range(20)), hearts.subset(range(20, 48))
     rng = np.random.default_rng(0)
@@ -109,6 +117,9 @@ def test_failed_checks_are_counted_as_the_papers_do(hearts: MeasuredCohort) -> N
     found = compare_cohorts(real, synthetic, emd=False, **QUICK)
     assert found.figure("TV half").value == pytest.approx(100 * 3 / (12 * 8))
     assert found.figure("TV half").floor == 0
+    none = found.figure("TV full")  # of 8 maps none fails, and yet up to a third of such hearts might
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(100 / 12 * bootstrap.wilson(0, 8)[1])
     assert found.violations == pytest.approx({"real half": 0, "synthetic half": 100 / 32, "real full": 0,
                                               "synthetic full": 0})
     rows = {row["check"]: row for row in found.checks}

@@ -15,8 +15,8 @@ from DiffusionSiblingsLib.metrics.cohort import (
     compare,
     feature_matrix,
     frechet_distance,
-    frechet_floor,
     precision_recall,
+    sampling_floor,
     standardise,
 )
 
@@ -135,11 +135,17 @@ def test_damage_worsens_every_figure_step_by_step() -> None:
     assert shrunk[-1].precision > shrunk[0].precision
 
 
-def test_the_floor_falls_with_size_and_follows_its_seed() -> None:
-    real, _ = standardise(cohort(13, 203), cohort(13, 203))
-    floors = [frechet_floor(real, size, np.random.default_rng(0)) for size in (16, 32, 64, 100)]
+def test_the_floor_is_that_of_two_cohorts_of_one_kind_and_falls_with_size() -> None:
+    """Also below the cohort's own size, and other than draws with replacement, whose doubles are too near."""
+    real, _ = standardise(cohort(13, 40), cohort(13, 40))
+    fresh = [compare(cohort(20 + k, 40), cohort(60 + k, 40)) for k in range(30)]
+    precision, recall, frechet = sampling_floor(real, (40, 40), np.random.default_rng(0))
+    assert precision == pytest.approx(np.mean([f.precision for f in fresh]), abs=0.03)
+    assert recall == pytest.approx(np.mean([f.recall for f in fresh]), abs=0.03)
+    assert frechet == pytest.approx(np.mean([f.frechet for f in fresh]), rel=0.15)
+    floors = [sampling_floor(real, (size, size), np.random.default_rng(0))[2] for size in (16, 32, 64, 100)]
     assert all(a > b > 0 for a, b in pairwise(floors))
-    assert frechet_floor(real, 64, np.random.default_rng(0)) == floors[2]
+    assert sampling_floor(real, (64, 64), np.random.default_rng(0))[2] == floors[2]
 
 
 def test_the_matrix_keeps_the_first_members_order() -> None:
@@ -166,6 +172,6 @@ def test_cohorts_that_cannot_be_compared_are_refused(real: np.ndarray, generated
         compare(real, generated)
 
 
-def test_a_floor_of_more_than_half_the_cohort_is_refused() -> None:
-    with pytest.raises(InputError, match="twice as many"):
-        frechet_floor(cohort(14, 20), 11, np.random.default_rng(0))
+def test_a_floor_of_too_few_members_is_refused() -> None:
+    with pytest.raises(InputError, match="3 and 20"):
+        sampling_floor(cohort(14, 20), (3, 20), np.random.default_rng(0))

@@ -90,6 +90,9 @@ def test_every_figure_of_the_papers_has_a_meaning_and_a_trap():
     (Figure("FMD", 1.2, 0.8, 2.0, "", "low", 1.0), "lower", "at the floor"),
     (Figure("FMD", 3.0, 2.0, 4.0, "", "low", 1.0), "lower", "3.0 x the floor"),
     (Figure("precision", 0.9, 0.8, 1.0, "", "high"), "higher", ""),
+    (Figure("precision", 0.8, 0.7, 0.9, "", "high", 0.89), "higher", "as two samples of one kind"),
+    (Figure("recall", 0.5, 0.4, 0.6, "", "high", 0.89), "higher", "below two samples of one kind"),
+    (Figure("recall", 0.5, float("nan"), float("nan"), "", "high", 0.89), "higher", ""),
     (Figure("new", float("nan"), float("nan"), float("nan"), "", "low"), "lower", ""),
 ])
 def test_a_figure_is_read_in_words(figure, way, words):
