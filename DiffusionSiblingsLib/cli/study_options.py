@@ -35,11 +35,11 @@ def _add_study(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
     study.add_argument("--split", default="test", help="the split to take from --names (default test)")
     study.add_argument("--count", type=int, metavar="N", help="siblings of an edited arm (default 40; the papers: "
                        "120), and accepted hearts of an augmentation (default 140)")
-    study.add_argument("--pool", type=int, metavar="N", help="unconditional samples that are filtered (default 640; "
+    study.add_argument("--pool", type=int, metavar="N", help="unconditional samples that are filtered (default 600; "
                        "the paper: 7200)")
     study.add_argument("--steps", type=int, metavar="N", help="sampler steps (default 50; quick: 10)")
     study.add_argument("--arms", type=Path, nargs="+", default=[], metavar="DIR", help="runs that are there already, "
-                       "such as one of `siblings generate --count 640 --seed 0`; used where model and request agree")
+                       "such as one of `siblings generate --count 600 --seed 0`; used where model and request agree")
     study.add_argument("--seeds", type=Path, metavar="DIR", help="cohort that the augmentation's target cohort is "
                        "taken from (default: that of --real)")
     study.add_argument("--target", metavar='"RV>115"', help="of the augmentation (default: RV>115, or RV>p90 where "

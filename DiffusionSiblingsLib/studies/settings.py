@@ -30,7 +30,7 @@ class Plan:
     held: int = 40
     guidance_form: int = 10
     unconditional: int = 360
-    pool: int = 640
+    pool: int = 600
     reference: int = 120
     reconstructed: int = 40
     ratios: tuple[float, ...] = (0.35, 0.5, 0.65, 0.8, 1.0)
