@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and values as JSON files hold them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .errors import OutputError
 
@@ -21,6 +24,17 @@ def ending(path: Path | str) -> str:
         if name.endswith(known):
             return known
     return Path(name).suffix
+
+
+def json_values(value: Any) -> Any:
+    """Plain values as JSON has them: keys are text, sequences are lists, a number that is not finite is None."""
+    if isinstance(value, dict):
+        return {str(key): json_values(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_values(part) for part in value]
+    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+        return None
+    return value
 
 
 @contextmanager

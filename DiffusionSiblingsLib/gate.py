@@ -20,7 +20,7 @@ from .errors import InputError
 from .labelmap import Affine
 from .metrics.runs import LabelArray
 from .metrics.topology import TISSUE_CONNECTIVITY, as_known, check, connected_pieces
-from .metrics.walls import CAVITY, WALL, wall_thickness
+from .metrics.walls import CAVITY, NEAR_VALVES_MM, WALL, wall_thickness
 
 SHARE_PERCENT = 1.0  # of the wall that may be thinner: below that a map of 1.4 mm voxels cannot tell
 MOST_LISTED = 4
@@ -153,6 +153,8 @@ def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: S
     if not all((labels == value).any() for value in values):
         return f"no wall of {CAVITY} to measure", {name: 100.0}
     found = wall_thickness(labels, affine, anatomy)
+    if not len(found.area):
+        return f"no wall of {CAVITY} to measure: all of it is within {NEAR_VALVES_MM:g} mm of a valve", {name: 100.0}
     thin, least = 100 * found.share_below(limit), found.quantile(most / 100)
     figures = {name: thin, f"{WALL} thickness above {most:g} % of the wall [mm]": least}
     if thin <= most:

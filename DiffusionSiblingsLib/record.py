@@ -15,7 +15,7 @@ import numpy as np
 
 from . import __version__
 from .errors import InputError
-from .files import atomic_path
+from .files import atomic_path, json_values
 from .labelmap import LabelMap
 
 SCHEMA = 1
@@ -50,9 +50,10 @@ class Record:
                 "twin": self.twin, "runs": self.runs}
 
     def write(self, path: Path) -> None:
-        """Writes the record atomically as UTF-8 JSON."""
+        """Writes the record atomically as UTF-8 JSON; numbers that are not finite as null."""
+        text = json.dumps(json_values(self.to_json()), indent=1, allow_nan=False)
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_record(path: Path) -> Record:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_path, move_over, output_error
+from ..files import atomic_path, json_values, move_over, output_error
 from ..gate import Verdict
 from ..labelmap_io import suffix_for, write_labelmap
 from ..result import Sibling
@@ -66,7 +66,8 @@ class Parts:
         if sibling is not None and part.rejected is None:
             write_labelmap(sibling.labelmap, self.map_of(part.run, part.k, part.suffix), format)
         with atomic_path(self.file_of(part.run, part.k)) as temporary:
-            temporary.write_text(json.dumps(asdict(part), default=float), encoding="utf-8")  # numpy's numbers, NaN
+            text = json.dumps(json_values(asdict(part)), default=float)  # float: of numpy's numbers
+            temporary.write_text(text, encoding="utf-8")
 
     def receive(self, files: Mapping[str, bytes]) -> None:
         """Takes in a part that was written elsewhere: its files by their names in the folder of parts."""

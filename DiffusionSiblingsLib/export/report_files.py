@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import SiblingsError
-from ..files import atomic_path, output_error
+from ..files import atomic_path, json_values, output_error
 from ..record import RECORD_NAME, Record, read_record
 from .entries import now
 from .html import Html, bullets, joined, tag
@@ -31,9 +31,9 @@ def open_report(out: Path) -> Path:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> Path:
-    """Plain values as UTF-8 JSON, whole or not at all."""
+    """Plain values as UTF-8 JSON, whole or not at all; numbers that are not finite as null."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(json_values(values), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 

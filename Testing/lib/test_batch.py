@@ -88,6 +88,13 @@ class NoGate(SomeGate):
         return Verdict(False, ("none",), ("none",))
 
 
+class NanGate(SomeGate):
+    """A gate that all pass, one of whose figures is no number."""
+
+    def check(self, labels: np.ndarray, affine: np.ndarray, anatomy: Any) -> Verdict:
+        return Verdict(True, figures={"thickness [mm]": float("nan"), "share": np.float32("inf"), "pieces": 1.0})
+
+
 @pytest.fixture
 def some_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maker, "Gate", SomeGate)
@@ -251,6 +258,20 @@ def test_a_gated_run_that_was_stopped_draws_the_same(models: Path, tmp_path: Pat
         run(tmp_path / "stopped", asked, gate="contacts", progress=after(3, tmp_path / "stopped"))
     run(tmp_path / "stopped", asked, gate="contacts", resume=True)
     assert lasting(record(tmp_path / "stopped")) == lasting(record(tmp_path / "whole"))
+
+
+def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "Gate", NanGate)
+    asked = [Request("generate", count=2)]
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(run_folder.RunFolder, "finish", lambda *_, **__: None)
+        run(tmp_path, asked, gate="contacts", progress=after(1, tmp_path))
+    part = next((tmp_path / ".parts").glob("*.json"))
+    part.write_text(part.read_text().replace('"thickness [mm]": null', '"thickness [mm]": NaN'))  # as of earlier runs
+    assert run(tmp_path, asked, gate="contacts", resume=True).complete
+    figures = [entry["gate"]["figures"] for entry in record(tmp_path)["runs"][0]["siblings"]]
+    assert figures == [{"thickness [mm]": None, "share": None, "pieces": 1.0}] * 2
 
 
 def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,

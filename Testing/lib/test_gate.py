@@ -91,6 +91,17 @@ def test_a_heart_without_a_ventricle_fails_and_does_not_stop_the_run(sound) -> N
     assert verdict.reasons[0] == "thin-walls: no wall of LV to measure" and "no LV" in verdict.reasons[1]
 
 
+def test_a_wall_that_is_all_near_a_valve_cannot_be_measured_and_does_not_pass() -> None:
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[4:12, 4:12, 4:12] = LABEL["Myo"]
+    labels[6:10, 6:10, 6:10] = LABEL["LV"]
+    labels[10:13, 5:11, 5:11] = LABEL["LA"]
+    verdict = judged("thin-walls:2", labels, np.eye(4))
+    assert verdict.failed == ("thin-walls",)
+    assert verdict.reasons == ("thin-walls: no wall of LV to measure: all of it is within 8 mm of a valve",)
+    assert all(np.isfinite(value) for value in verdict.figures.values())
+
+
 def test_loops_and_hollows_are_of_chambers(sound) -> None:
     labels, affine = sound
     k, j, i = (int(part.mean()) for part in np.nonzero(labels == LABEL["LV"]))
