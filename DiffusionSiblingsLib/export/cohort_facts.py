@@ -103,6 +103,13 @@ class CohortFacts:
         """True where a gate looked at the members."""
         return bool(self.rejected) or any("gate" in entry for entry in self.entries)
 
+    @property
+    def drawn(self) -> int:
+        """Hearts that the run drew, measured here or not; the members where there is no record."""
+        if self.record is None:
+            return len(self.cohort)
+        return sum(len(run["siblings"]) for run in self.record.runs) + len(self.rejected)
+
     def reasons(self) -> list[tuple[str, int]]:
         """Why members were rejected, by the gate's check, the most frequent first."""
         counted: Counter[str] = Counter()
@@ -112,8 +119,7 @@ class CohortFacts:
 
     def acceptance(self) -> tuple[float, float, float]:
         """Accepted of all that were drawn, 0..1, and the 95 % interval of that rate."""
-        accepted = len(self.cohort)
-        return share_of(accepted, accepted + len(self.rejected))
+        return share_of(self.drawn - len(self.rejected), self.drawn)
 
     def repaired(self) -> tuple[int, int] | None:
         """(members that failed a check before repair, members with repaired voxels), None without a record."""

@@ -179,6 +179,12 @@ def test_a_cohorts_report_tells_how_it_was_made_and_what_was_rejected(reported):
         assert words in text, words
 
 
+def test_the_acceptance_rate_is_of_all_that_were_drawn_however_many_are_measured(tmp_path):
+    write_run(tmp_path / "run", 6)
+    facts = CohortFacts.of(small_cohort("made", 3, folder=tmp_path / "run", anatomy=coarse_anatomy(24)), find_model())
+    assert (facts.drawn, facts.acceptance()[0]) == (9, pytest.approx(6 / 9))
+
+
 def test_bias_is_told_for_every_measurement_of_the_training_hearts(reported):
     rows = rows_of(reported.parent / "bias.csv")
     assert "LV volume [ml]" in {row["measurement"] for row in rows}
