@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .metrics.morphology import by_column, features, tissue_volumes
 from .metrics.percentile import percentile_of
-from .support import DECIMALS, Support
+from .support import DECIMALS, Support, own_nearest
 
 if TYPE_CHECKING:
     from .anatomy import Anatomy
@@ -33,7 +33,7 @@ NEAR = 0.5  # of that distance: what two different hearts of the cohort practica
 LEAST_AWAY_SD = 1.0  # in a measurement: what is nearer to the mean has no way to go that could be measured
 LEAST_ALL_SD = 0.25  # root mean square over all measurements: the same for all together
 PERCENT = 100.0
-ALONE = 95.0  # per cent of the training hearts have a nearer one: one heart in twenty stands as alone
+FAR = 95.0  # per cent of the training hearts have a nearer one: one heart in twenty stands as alone
 DRIFT = "drift towards the mean [%]"
 OUTSIDE = "outside the training range"
 NEAREST = "nearest training heart [sd]"
@@ -126,10 +126,7 @@ class BiasMeter:
     @cached_property
     def own_nearest(self) -> FloatArray:
         """(N,) ascending: distance of each training heart to the most similar other one, as `Bias.nearest`."""
-        from scipy.spatial import cKDTree
-
-        scaled = self._scaled(self.rows)
-        distances = cKDTree(scaled).query(scaled, k=2)[0][:, 1]
+        distances = own_nearest(self._scaled(self.rows))
         return np.asarray(np.sort(distances) / np.sqrt(len(self.columns)), dtype=np.float64)
 
     @cached_property
@@ -193,7 +190,7 @@ def bias_words(name: str, bias: Bias | None) -> list[str]:
     words = []
     if bias.outside:
         words.append(f"{name} is outside of what the model was trained on: {', '.join(bias.outside)}")
-    elif bias.nearer > ALONE:
+    elif bias.nearer > FAR:
         words.append(f"{name} is far from the hearts that the model was trained on: the most similar one differs by "
                      f"{bias.nearest:.2f} standard deviations in each measurement, and {bias.nearer:.0f} % of them "
                      "have a nearer one; expect siblings to drift towards them")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = "siblings-cohort/1"
 FILE_NAME = "cohort.json"  # beside the model card
 DECIMALS = 1  # 0.1 ml and 0.1 mm: finer than a voxel is no support for anything
-ALONE = 0.99  # of the training hearts are nearer to another one; the few others stand alone themselves
+UNLIKE_ANY = 0.99  # of the training hearts are nearer to another one; the few others stand alone themselves
 Tissues = tuple[str, ...]
 
 
@@ -127,7 +127,7 @@ def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str
     scale = np.maximum(seen.std(axis=0), 1e-9)
     seen, asked = seen / scale, np.array(list(volumes.values())) / scale
     distances = np.linalg.norm(seen - asked, axis=1)
-    nearest, between = int(distances.argmin()), np.quantile(_own_nearest(seen), ALONE)
+    nearest, between = int(distances.argmin()), np.quantile(own_nearest(seen), UNLIKE_ANY)
     if distances[nearest] <= between:
         return ()
     closest = dict(zip(volumes, seen[nearest] * scale, strict=True))
@@ -136,9 +136,8 @@ def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str
             f"has {told}",)
 
 
-def _own_nearest(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def own_nearest(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(N, F) -> (N,) distance of each point to the nearest other one."""
-    squares = (points**2).sum(axis=1)
-    between = squares[:, None] + squares[None, :] - 2 * points @ points.T
-    np.fill_diagonal(between, np.inf)
-    return np.asarray(np.sqrt(np.maximum(between.min(axis=1), 0.0)), dtype=np.float64)
+    from scipy.spatial import cKDTree
+
+    return np.asarray(cKDTree(points).query(points, k=2)[0][:, 1], dtype=np.float64)
