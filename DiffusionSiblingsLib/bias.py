@@ -38,6 +38,7 @@ DRIFT = "drift towards the mean [%]"
 OUTSIDE = "outside the training range"
 NEAREST = "nearest training heart [sd]"
 NEARER = "training hearts with a nearer one [%]"
+SUSPICIOUS = "suspiciously near to a training heart"
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,11 @@ def bias_columns(bias: Bias | None) -> dict[str, object]:
     """A heart's columns in metrics.csv; none without a bias, as where a model ships no statistics."""
     if bias is None:
         return {}
-    found: dict[str, object] = {f"percentile of {name.removesuffix(' [ml]')}": value
-                                for name, value in bias.percentiles.items() if name.endswith(" volume [ml]")}
+    found: dict[str, object] = {f"percentile of {name.rsplit(' [', 1)[0]}": value
+                                for name, value in bias.percentiles.items()}
     found[DRIFT] = "" if bias.overall is None else PERCENT * bias.overall
     found[OUTSIDE] = "; ".join(bias.outside)
-    return {**found, NEAREST: bias.nearest, NEARER: bias.nearer}
+    return {**found, NEAREST: bias.nearest, NEARER: bias.nearer, SUSPICIOUS: "yes" if bias.suspicious else ""}
 
 
 def twin_words(twin: Twin | None, support: Support | None, anatomy: Anatomy) -> list[str]:
@@ -181,6 +182,28 @@ def twin_words(twin: Twin | None, support: Support | None, anatomy: Anatomy) -> 
         return []
     known, affine = twin.known, twin.labelmap.affine
     return bias_words("The twin", meter.bias(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy)))
+
+
+@dataclass
+class Doubtful:
+    """How many of the siblings so far are beyond the training hearts in a measurement, or suspiciously near to one."""
+
+    siblings: int = 0
+    beyond: int = 0
+    near: int = 0
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Counts a sibling. entry: of the record, which tells its bias where the model ships statistics."""
+        bias = entry.get("bias") or {}
+        self.siblings += 1
+        self.beyond += bool(bias.get("outside_training_range"))
+        self.near += bool(bias.get("suspiciously_near"))
+
+    def words(self) -> tuple[str, ...]:
+        """One line for each kind that there is."""
+        counted = {"beyond every training heart in a measurement": self.beyond,
+                   "suspiciously near to a training heart: it may be that heart again": self.near}
+        return tuple(f"{count} of {self.siblings} siblings: {words}" for words, count in counted.items() if count)
 
 
 def bias_words(name: str, bias: Bias | None) -> list[str]:

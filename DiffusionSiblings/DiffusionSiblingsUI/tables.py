@@ -26,7 +26,7 @@ IDENTIFIERS = ("seed", "k")  # as text: no quantities, and a seed has more digit
 FEATURE = re.compile(r"^(?P<name>.+ (?:volume|major axis|minor axis)) \[(?P<unit>ml|mm)\]$")
 TARGET = re.compile(r" (?:asked|achieved)(?: \[[^\]]+\])?$|^targets ")
 BIAS = re.compile(r"^percentile of |^drift towards the mean|^outside the training range$|nearest training heart|"
-                  r"^training hearts ")
+                  r"^training hearts |^suspiciously near ")
 UNIT = re.compile(r"\[(?P<unit>[^\]]+)\]$")
 
 
@@ -49,8 +49,9 @@ def target_names(columns: Iterable[str]) -> list[str]:
 
 
 def bias_names(columns: Iterable[str]) -> list[str]:
-    """The columns that say how a heart lies among those that the model was trained on."""
-    return [column for column in columns if BIAS.search(column)]
+    """The columns that say how a heart lies among those that the model was trained on, the many percentiles last."""
+    found = [column for column in columns if BIAS.search(column)]
+    return sorted(found, key=lambda column: column.startswith("percentile of "))
 
 
 def difference_name(feature: str) -> str:

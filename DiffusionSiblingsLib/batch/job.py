@@ -95,7 +95,8 @@ class Made:
     rejected ones included. drawn: by all calls; more than accepted only with a gate. complete: nothing is left to do;
     False for a run that was stopped.
     lost: workers that were lost on the way. seconds: of this call. rows: of metrics.csv, the twin first, at most 41.
-    told: what a person should look at, a line each. gate: its checks, "" without one.
+    told: what a person should look at, a line each. gate: its checks, "" without one. doubts: how many siblings are
+    beyond the training hearts or suspiciously near to one, a line each.
     """
 
     out: Path
@@ -109,6 +110,7 @@ class Made:
     rows: Sequence[dict[str, object]] = ()
     told: tuple[str, ...] = ()
     gate: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def short(self) -> int:

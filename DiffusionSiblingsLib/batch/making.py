@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
-from ..bias import BiasMeter, twin_words
+from ..bias import BiasMeter, Doubtful, twin_words
 from ..compose import edit_scope
 from ..errors import InputError
 from ..export.entries import run_entry
@@ -290,4 +290,8 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> Made | None:
         return None
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     rows = list(resuming.rows_of(out / METRICS_NAME).values())[: TOLD + 1]
-    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, gate=plan.gate)
+    doubtful = Doubtful()
+    for entry in entries:
+        doubtful.add(entry)
+    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, gate=plan.gate,
+                doubts=doubtful.words())

@@ -82,7 +82,7 @@ class Work:
         drawn = sum(len(draws.verdicts) for draws in self.draws)
         return Made(folder.out, sum(request.count for request in requests), len(folder.placed), self.made_here, drawn,
                     complete, self.lost, seconds, list(folder.rows)[: TOLD + 1], tuple(folder.told),
-                    gate)
+                    gate, folder.doubtful.words())
 
     def close_gate(self) -> None:
         """Writes what the gate let through into the record's entries of the requests."""

@@ -67,6 +67,8 @@ def _report(made: Made, as_json: bool) -> None:
     if made.told:
         left = len(made.told) - TOLD
         print("\nNot reached, or to be looked at:", *made.told[:TOLD], *[f"and {left} more"] * (left > 0), sep="\n  ")
+    if made.doubts:
+        print("", *made.doubts, sep="\n")
     if made.gate and made.drawn:
         print(f"\nThe gate ({made.gate}) let {made.accepted} of {made.drawn} siblings through "
               f"({made.accepted / made.drawn:.0%}){_ASIDE if made.drawn > made.accepted else ''}.")

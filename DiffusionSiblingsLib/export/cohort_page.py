@@ -219,8 +219,8 @@ def _rejected(known: CohortFacts) -> Iterator[Html]:
                         "check among them (see Checks).")
         return
     share, low, high = known.acceptance()
-    yield paragraph(f"Of {known.drawn} hearts that were drawn, {len(known.rejected)} were rejected; {100 * share:.1f} % were "
-                    f"accepted (95 % interval {100 * low:.1f} to {100 * high:.1f} %).")
+    yield paragraph(f"Of {known.drawn} hearts that were drawn, {len(known.rejected)} were rejected; "
+                    f"{100 * share:.1f} % were accepted (95 % interval {100 * low:.1f} to {100 * high:.1f} %).")
     yield table([{"Check of the gate": name, "Rejected by it": count} for name, count in known.reasons()],
                 "A heart may fail several checks.")
     rows = _rejected_measurements(known)

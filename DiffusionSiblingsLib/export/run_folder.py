@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy
-from ..bias import BiasMeter
+from ..bias import BiasMeter, Doubtful
 from ..errors import OutputError
 from ..files import output_error
 from ..finish import canonical_labelmap
@@ -69,6 +69,7 @@ class RunFolder:
     placed: dict[int, Placed] = field(default_factory=dict)  # number -> where
     rejected: dict[int, list[int]] = field(default_factory=dict)  # run -> k of siblings that a gate set aside
     told: list[str] = field(default_factory=list)  # "sibling_0003: RV mass ...", what a person should look at
+    doubtful: Doubtful = field(default_factory=Doubtful)
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.out)
@@ -126,6 +127,7 @@ class RunFolder:
         if self._twin_row is not None:
             self._twin_row |= part.twin
         self.told += [f"{self.placed[number].name}: {words}" for words in part.told]
+        self.doubtful.add(part.entry)
         return True
 
     def has(self, run: int, k: int, number: int, suffix: str) -> bool:

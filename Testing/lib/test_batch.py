@@ -18,6 +18,7 @@ from DiffusionSiblingsLib.batch import make, maker, making
 from DiffusionSiblingsLib.batch.draws import Draws
 from DiffusionSiblingsLib.batch.job import Lost, Ready
 from DiffusionSiblingsLib.batch.lock import locked
+from DiffusionSiblingsLib.bias import Bias
 from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.compute import find_compute
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
@@ -60,7 +61,8 @@ class QuickEngine:
             features = {f"{tissue} volume [ml]": value for tissue, value in volumes.items()}
             progress(1, 2)
             yield Sibling(request, k, HEART.with_labels(labels), labels, CANONICAL, 80.0, features, features, volumes,
-                          CHECKS, CHECKS, None)
+                          CHECKS, CHECKS, None,
+                          bias=Bias({}, ("LV volume [ml]",) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
 
 
 @pytest.fixture(autouse=True)
@@ -272,6 +274,20 @@ def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, 
     assert run(tmp_path, asked, gate="contacts", resume=True).complete
     figures = [entry["gate"]["figures"] for entry in record(tmp_path)["runs"][0]["siblings"]]
     assert figures == [{"thickness [mm]": None, "share": None, "pieces": 1.0}] * 2
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_closing_words_count_siblings_that_are_to_be_doubted(models: Path, tmp_path: Path, again: bool,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", "--count", "4", "--model", "small", "--device", "cpu", "--out", str(tmp_path / "run")]
+    for arguments in (words, [*words, "--resume"])[: 1 + again]:
+        capsys.readouterr()
+        assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "\n1 of 4 siblings: beyond every training heart in a measurement\n" in said
+    assert "\n2 of 4 siblings: suspiciously near to a training heart" in said
+    assert ("complete already" in said) == again
+    assert run(tmp_path / "one", [Request("generate", count=1)]).doubts == ()
 
 
 def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,

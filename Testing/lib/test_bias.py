@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
-from DiffusionSiblingsLib.bias import DRIFT, NEARER, NEAREST, OUTSIDE, Bias, BiasMeter, bias_columns, bias_words
+from DiffusionSiblingsLib.bias import (
+    DRIFT,
+    NEARER,
+    NEAREST,
+    OUTSIDE,
+    SUSPICIOUS,
+    Bias,
+    BiasMeter,
+    bias_columns,
+    bias_words,
+)
 from DiffusionSiblingsLib.design import measured_names
 from DiffusionSiblingsLib.engine import Engine
 from DiffusionSiblingsLib.export.entries import Measured, sibling_entry, sibling_row
@@ -101,9 +111,10 @@ def test_drift_across_the_way_counts_for_nothing_and_one_at_the_mean_is_not_told
 def test_columns_and_record_say_the_same() -> None:
     bias = METER.against(*parts(MEAN + SPREAD)).bias(*parts(MEAN + 0.5 * SPREAD))
     row = bias_columns(bias)
-    assert list(row) == ["percentile of LV volume", "percentile of RV volume", "percentile of Myo volume", DRIFT,
-                         OUTSIDE, NEAREST, NEARER]
-    assert row[DRIFT] == pytest.approx(50, abs=6) and row[OUTSIDE] == ""
+    assert list(row) == ["percentile of LV volume", "percentile of LV major axis", "percentile of RV volume",
+                         "percentile of Myo volume", DRIFT, OUTSIDE, NEAREST, NEARER, SUSPICIOUS]
+    assert row[DRIFT] == pytest.approx(50, abs=6) and row[OUTSIDE] == row[SUSPICIOUS] == ""
+    assert bias_columns(METER.bias(*parts(ROWS[17])))[SUSPICIOUS] == "yes"
     back = Bias.from_json(json.loads(json.dumps(bias.to_json())))
     assert back.percentiles == pytest.approx(bias.percentiles, abs=0.01) and back.outside == bias.outside
     assert back.overall == pytest.approx(bias.overall, abs=1e-4) and back.suspicious == bias.suspicious
