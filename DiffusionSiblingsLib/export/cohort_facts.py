@@ -136,6 +136,13 @@ class CohortFacts:
             return ()
         return tuple(self.meter.bias(*measured) for measured in self._measured())
 
+    @cached_property
+    def twin_bias(self) -> Bias | None:
+        """The bias of the twin; None for hearts without one, or where the model ships no measurements."""
+        if self.meter is None or self.twin is None:
+            return None
+        return self.meter.bias(self.twin["features"], self.twin["volumes_ml"])
+
     def _measured(self) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
         cohort = self.cohort
         for features, volumes in zip(cohort.features, cohort.volumes, strict=True):
@@ -172,8 +179,11 @@ def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:
                      "training 5 %": float(np.percentile(training, 5)),
                      "training 95 %": float(np.percentile(training, 95)), "median": float(np.median(ours)),
                      "5 %": float(np.percentile(ours, 5)), "95 %": float(np.percentile(ours, 95)),
-                     "median percentile": float(np.median(percentiles)), "outside": outside,
+                     "median percentile": float(np.median(percentiles)),
+                     "percentile 5 %": float(np.percentile(percentiles, 5)),
+                     "percentile 95 %": float(np.percentile(percentiles, 95)), "outside": outside,
                      "twin": _twin_value(facts, column),
+                     "twin percentile": facts.twin_bias.percentiles[column] if facts.twin_bias is not None else None,
                      "median drift [%]": 100.0 * float(np.median(drift)) if drift else None})
     return rows
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .cohort_facts import CohortFacts, bias_rows, flagged, share_of
+from .bias_parts import LISTED, bias_parts
+from .cohort_facts import CohortFacts, share_of
 from .html import (
+    DASH,
     EMPTY,
     Content,
     Html,
@@ -19,7 +21,6 @@ from .html import (
     facts,
     joined,
     note,
-    number,
     paragraph,
     picture,
     side_by_side,
@@ -29,7 +30,6 @@ from .html import (
 from .plotting import Picture
 from .report_files import file_list, foot
 
-LISTED = 12
 SMALL = 30
 READ_SCATTER = ("Each triangle is one member. Blue: the hearts that the model was trained on, with the smallest "
                 "regions that hold 50 % and 90 % of them. Beyond the blue ones a model guesses.")
@@ -76,10 +76,11 @@ def cohort_page(facts_of: CohortFacts, shown: Shown, report: Mapping[str, Any]) 
     return Page(title, "Report on a cohort", paragraph(answer(facts_of), kind="lead"), (
         Section("Question and context of use", tuple(_purpose(report))),
         Section("How it was made", tuple(_making(facts_of))),
+        *([Section("Targets", tuple(targets_parts(report["targets"], facts_of)))] if report["targets"] else []),
         Section("Members", (picture(replace(shown.sheet, caption=READ_SHEET)),)),
         Section("Measurements", (side_by_side(shown.scatters, READ_SCATTER + STAR * twin),
                                  picture(replace(shown.distributions, caption=READ_DISTRIBUTIONS + DASHES * twin)))),
-        Section("Bias", tuple(_bias(facts_of))),
+        Section("Bias", tuple(bias_parts(facts_of))),
         *where,
         Section("Checks", tuple(_checks(facts_of, shown.checks))),
         Section("What was rejected", tuple(_rejected(facts_of))),
@@ -153,43 +154,17 @@ def _making(known: CohortFacts) -> Iterator[Html]:
                    kind="warning")
 
 
-def _bias(known: CohortFacts) -> Iterator[Html]:
-    rows = bias_rows(known)
-    if not rows:
-        yield paragraph(f"The model {known.card.id} ships no measurements of its training hearts, so the bias of this "
-                        "cohort cannot be told.")
-        return
-    twin = known.twin is not None
-    yield paragraph(f"A model knows its {len(known.support or ())} training hearts and nothing else: what it makes is "
-                    "drawn towards their mean, and beyond them it guesses.")
-    shown: list[dict[str, Content]] = []
-    for row in rows:
-        cells: dict[str, Content] = {
-            "Measurement": row["measurement"], "Training, median (5 to 95 %)": _range(row, "training "),
-            "This cohort": _range(row, ""), "Median percentile": number(row["median percentile"], 0),
-            "Outside the range": row["outside"]}
-        if twin:
-            drift = row["median drift [%]"]
-            cells |= {"Twin": number(row["twin"], 0),
-                      "Drift to the mean": None if drift is None else f"{number(drift, 0)} %"}
-        shown.append(cells)
-    drifted = (" Drift: share of the way from the twin to the training mean, median; 0 % none, 100 % at the mean, "
-               "negative away from it, none told where the twin is near the mean itself." if twin else "")
-    yield table(shown, "Percentile: share of the training hearts below the cohort's median; 50 is the middle. Outside: "
-                "members beyond the least or largest training heart." + drifted, numbers=tuple(shown[0])[1:])
-    nearest = np.array([bias.nearest for bias in known.biases])
-    usual = known.meter.own_nearest if known.meter is not None else nearest
-    yield paragraph(f"Most similar training heart: {np.median(nearest):.2f} sd away in the median "
-                    f"({nearest.min():.2f} to {nearest.max():.2f}), over all measurements; training hearts lie "
-                    f"{np.median(usual):.2f} sd from each other's nearest. Much nearer than that would mean that the "
-                    "model remembers instead of drawing; measurements are compared, not voxels.")
-    if listed := flagged(known, LISTED):
-        yield table(listed, "To be looked at" + (f"; the first {LISTED}, members.csv has all."
-                                                 if len(listed) == LISTED else "."))
-
-
-def _range(row: Mapping[str, Any], side: str) -> str:
-    return f"{number(row[f'{side}median'], 0)} ({number(row[f'{side}5 %'], 0)} to {number(row[f'{side}95 %'], 0)})"
+def targets_parts(rows: Sequence[Mapping[str, Any]], known: CohortFacts) -> Iterator[Html]:
+    """What became of the targets of guided members. rows: as `target_rows` gives them."""
+    guided = [entry["guidance"] for entry in known.entries if entry.get("guidance")]
+    reached = sum(all(target["reached"] for target in targets) for targets in guided)
+    yield paragraph(f"{reached} of {len(guided)} guided members reached all of their targets.")
+    yield table([{"Target": row["target"], "Members": row["members"], "Asked": row["asked"],
+                  "Achieved, median": row["achieved"] or DASH, "Tolerance": row["tolerance"],
+                  "Median error": row["median error"] or DASH, "Worst error": row["worst error"] or DASH,
+                  "Not reached": row["not reached"]} for row in rows],
+                "Measured on the label maps as they are delivered. Not reached: beyond the tolerance, or nothing is "
+                "there to be measured.", numbers=("Median error", "Worst error"))
 
 
 def _checks(known: CohortFacts, chart: Picture) -> Iterator[Html]:

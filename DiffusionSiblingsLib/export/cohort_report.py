@@ -28,6 +28,7 @@ from .report_files import (
     write_pictures,
 )
 from .tables import write_metrics_csv
+from .targets import target_rows
 
 if TYPE_CHECKING:
     from ..cohorts.measured import MeasuredCohort, Source
@@ -82,6 +83,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
         "checks": {"names": list(cohort.checks), **{
             f"failed {at}": dict(zip(cohort.checks, failures(cohort.checks, failed)[0], strict=True))
             for at, failed in (("half", cohort.failed_half), ("full", cohort.failed_full))}},
+        "targets": target_rows(facts.entries),
         "bias": bias_rows(facts),
         "flagged": [dict(row) for row in flagged(facts, LISTED)],
         "gate": {"used": facts.gated, "rejected": len(facts.rejected), "reasons": dict(facts.reasons()),

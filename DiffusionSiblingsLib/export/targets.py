@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from ..control import Achieved, Control, Measurement, columns
@@ -11,6 +12,7 @@ from ..control.terms import Value
 from ..result import Sibling
 
 NOTES = "guidance notes"
+ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degrees"}  # pure numbers of the others
 
 
 def target_columns(guidance: Sequence[Achieved], notes: Iterable[str] = ()) -> dict[str, object]:
@@ -41,6 +43,31 @@ def looked_at(sibling: Sibling) -> list[str]:
     return [*missed_words(sibling.guidance), *sibling.guidance_notes]
 
 
+def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What became of the targets of many siblings, a row for each target: asked, achieved, errors, how many missed.
+
+    entries: of a record; those that were not guided do not count.
+    """
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        for item in entry.get("guidance", ()):
+            found.setdefault((item["domain"], item["quantity"]), []).append(item)
+    rows = []
+    for (domain, quantity), items in found.items():
+        unit = next((item["unit"] for item in items if item["unit"]), "")
+        errors = [item["error"] for item in items if item["error"] is not None]
+        scalars = [item["achieved"] for item in items if isinstance(item["achieved"], (int, float))]
+        tolerances = [_error_text(quantity, error) for error in sorted({item["tolerance"] for item in items})]
+        rows.append({"target": f"{domain} {quantity}", "members": len(items),
+                     "asked": _asked_words([item["asked"] for item in items], unit),
+                     "achieved": _with_unit(float(median(scalars)), unit) if scalars else "",
+                     "tolerance": " to ".join(dict.fromkeys((tolerances[0], tolerances[-1]))),
+                     "median error": _error_text(quantity, median(errors)) if errors else "",
+                     "worst error": _error_text(quantity, max(errors)) if errors else "",
+                     "not reached": sum(not item["reached"] for item in items)})
+    return rows
+
+
 def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: object) -> list[dict[str, object]]:
     """What a heart has in every domain, a row each. named: columns that come first, the same in every row."""
     rows = []
@@ -63,9 +90,25 @@ def _with_unit(value: Value | None, unit: str) -> str:
 
 
 def _error_words(item: Achieved) -> str:
-    if item.error is None:
-        return ""
-    if item.quantity in ("mass", "size"):
-        return f" ({100 * item.error:.1f} % off)"
-    unit = {"position": " mm", "orientation": " degrees"}.get(item.quantity, "")
-    return f" ({item.error:.3g}{unit} off)"
+    return "" if item.error is None else f" ({_error_text(item.quantity, item.error)} off)"
+
+
+def _error_text(quantity: str, error: float) -> str:
+    """An error or a tolerance in the measure of its quantity."""
+    unit = ERROR_UNITS.get(quantity, "")
+    return f"{100 * error:.1f} %" if unit == "%" else f"{error:.3g} {unit}".rstrip()
+
+
+def _asked_words(values: Sequence[Any], unit: str) -> str:
+    """What was asked of many siblings: one value, or the range of different numbers."""
+    different = list(dict.fromkeys(_with_unit(_tupled(value), unit) for value in values))
+    if len(different) == 1:
+        return different[0]
+    if all(isinstance(value, (int, float)) for value in values):
+        return f"{min(values):.4g} to {max(values):.4g} {unit}".rstrip()
+    return f"{len(different)} different ones"
+
+
+def _tupled(value: Any) -> Any:
+    """A recorded value as a target has it."""
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

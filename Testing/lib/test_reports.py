@@ -15,12 +15,15 @@ from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.cohorts import Comparison, Figure, compare_cohorts
 from DiffusionSiblingsLib.export import sheet
+from DiffusionSiblingsLib.export.bias_parts import bias_parts
 from DiffusionSiblingsLib.export.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
+from DiffusionSiblingsLib.export.cohort_page import targets_parts
 from DiffusionSiblingsLib.export.cohort_report import cohort_report, model_of
 from DiffusionSiblingsLib.export.comparison import named_apart, volume_pairs, write_comparison
 from DiffusionSiblingsLib.export.comparison_page import answer
 from DiffusionSiblingsLib.export.figure_table import figure_table, meter
 from DiffusionSiblingsLib.export.meanings import MEANINGS, better, reading
+from DiffusionSiblingsLib.export.targets import target_rows
 from DiffusionSiblingsLib.finish import canonical_labelmap
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.registry import find_model
@@ -139,18 +142,31 @@ def test_the_contact_sheet_goes_from_ordinary_to_unusual_by_rule(cohorts):
     assert sorted(ordinary_to_unusual(real, 99)) == list(range(12))
 
 
-def write_run(folder: Path, count: int) -> None:
-    """The record of a run with a gate, as `siblings generate --gate` leaves it."""
+def target(quantity: str, asked: object, achieved: object, error: float | None, unit: str = "ml") -> dict[str, object]:
+    """A target of the left ventricle in a record, reached within 0.01."""
+    return {"domain": "LV", "quantity": quantity, "unit": unit, "before": None, "asked": asked, "achieved": achieved,
+            "error": error, "tolerance": 0.01, "reached": error is not None and error <= 0.01}
+
+
+GUIDANCE = [[target("mass", 100.0, 100.0, 0.0), target("betti", [1, None, 0], None, None, "")],
+            [target("mass", 120.0, 114.0, 0.05), target("betti", [1, None, 0], [1, 0, 0], 0.0, "")],
+            [target("mass", 110.0, 111.1, 0.01)]]
+
+
+def write_run(folder: Path, count: int, twin: dict[str, object] | None = None) -> None:
+    """The record of a run with a gate, as `siblings generate --gate` leaves it; with a twin, of guided siblings."""
     folder.mkdir()
     entries = [{"file": f"made_{n:03d}.nii.gz", "k": n, "raw_checks": {"half": {"failed": ["x"] if n == 2 else []}},
                 "repair": {"changed_voxels": 7 if n < 3 else 0}, "gate": {"accepted": True}} for n in range(count)]
     rejected = [{"file": None, "k": count + n, "rejected": ["two pieces"], "gate": {"failed": ["components"]},
                  "features": {"LV volume [ml]": 300.0 + n}} for n in range(3)]
+    for entry, guidance in zip(entries, GUIDANCE, strict=False) if twin is not None else ():
+        entry["guidance"] = guidance
     run = {"request": {"edit": "generate", "count": count, "seed": 5, "steps": 50}, "siblings": entries,
            "rejected": rejected}
     card = find_model()
     (folder / "record.json").write_text(json.dumps(
-        {"schema": 1, "program": {}, "created": "2026-01-01T00:00:00+00:00", "complete": True, "twin": None,
+        {"schema": 1, "program": {}, "created": "2026-01-01T00:00:00+00:00", "complete": True, "twin": twin,
          "model": {"id": card.id, "version": card.version, "sha256": card.sha256},
          "compute": {"device": "cpu", "dtype": "float32"}, "runs": [run]}))
 
@@ -183,6 +199,38 @@ def test_the_acceptance_rate_is_of_all_that_were_drawn_however_many_are_measured
     write_run(tmp_path / "run", 6)
     facts = CohortFacts.of(small_cohort("made", 3, folder=tmp_path / "run", anatomy=coarse_anatomy(24)), find_model())
     assert (facts.drawn, facts.acceptance()[0]) == (9, pytest.approx(6 / 9))
+
+
+@pytest.fixture(scope="module")
+def of_a_twin(tmp_path_factory) -> CohortFacts:
+    """Four siblings of a heart with a vast left ventricle, three of them guided."""
+    folder, anatomy = tmp_path_factory.mktemp("of_a_twin") / "run", coarse_anatomy(24)
+    heart = small_cohort("twin", 1, anatomy=anatomy)
+    features = {name: float(heart.column(name)[0]) for name in heart.feature_names} | {"LV volume [ml]": 600.0}
+    volumes = dict(zip(anatomy.ids, map(float, heart.volumes[0]), strict=True))
+    write_run(folder, 4, {"file": "twin.nrrd", "features": features, "volumes_ml": volumes})
+    return CohortFacts.of(small_cohort("made", 4, folder=folder, anatomy=anatomy), find_model())
+
+
+def test_the_bias_of_the_twin_stands_beside_that_of_its_siblings(of_a_twin):
+    rows = {row["measurement"]: row for row in bias_rows(of_a_twin)}
+    assert (rows["LV volume [ml]"]["twin"], rows["LV volume [ml]"]["twin percentile"]) == (600.0, 100.0)
+    for row in rows.values():
+        found = [bias.percentiles[row["measurement"]] for bias in of_a_twin.biases]
+        assert [row["percentile 5 %"], row["percentile 95 %"]] == pytest.approx(np.percentile(found, [5, 95]))
+    text = "".join(bias_parts(of_a_twin))
+    assert "The twin." in text and "It is outside of what the model was trained on: LV volume [ml]" in text
+    assert "Its percentile" in text and "Drift to the mean" in text
+
+
+def test_targets_are_told_as_asked_and_reached(of_a_twin):
+    mass, betti = target_rows(of_a_twin.entries)
+    assert mass == {"target": "LV mass", "members": 3, "asked": "100 to 120 ml", "achieved": "111.1 ml",
+                    "tolerance": "1.0 %", "median error": "1.0 %", "worst error": "5.0 %", "not reached": 1}
+    assert (betti["asked"], betti["achieved"], betti["worst error"], betti["not reached"]) == ("1 - 0", "", "0", 1)
+    text = "".join(targets_parts([mass, betti], of_a_twin))
+    assert "1 of 3 guided members reached all of their targets" in text and "100 to 120" in text
+    assert target_rows([{}, {"guidance": []}]) == []
 
 
 def test_bias_is_told_for_every_measurement_of_the_training_hearts(reported):
