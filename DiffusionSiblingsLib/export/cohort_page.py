@@ -162,9 +162,11 @@ def targets_parts(rows: Sequence[Mapping[str, Any]], known: CohortFacts) -> Iter
     yield table([{"Target": row["target"], "Members": row["members"], "Asked": row["asked"],
                   "Achieved, median": row["achieved"] or DASH, "Tolerance": row["tolerance"],
                   "Median error": row["median error"] or DASH, "Worst error": row["worst error"] or DASH,
-                  "Not reached": row["not reached"]} for row in rows],
+                  "Fidelity": row["fidelity"] or DASH, "Not reached": row["not reached"]} for row in rows],
                 "Measured on the label maps as they are delivered. Not reached: beyond the tolerance, or nothing is "
-                "there to be measured.", numbers=("Median error", "Worst error"))
+                "there to be measured. Fidelity, as the papers tell it: mean absolute difference of a target's "
+                "entries, or the share of members with the Betti numbers that were asked.",
+                numbers=("Median error", "Worst error"))
 
 
 def _checks(known: CohortFacts, chart: Picture) -> Iterator[Html]:

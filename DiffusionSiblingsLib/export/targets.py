@@ -9,6 +9,7 @@ from typing import Any
 from ..control import Achieved, Control, Measurement, columns
 from ..control.report import cell_text
 from ..control.terms import Value
+from ..metrics.fidelity import betti_accuracy, mean_l1
 from ..result import Sibling
 
 NOTES = "guidance notes"
@@ -64,6 +65,7 @@ def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                      "tolerance": " to ".join(dict.fromkeys((tolerances[0], tolerances[-1]))),
                      "median error": _error_text(quantity, median(errors)) if errors else "",
                      "worst error": _error_text(quantity, max(errors)) if errors else "",
+                     "fidelity": _fidelity_words(quantity, items, unit),
                      "not reached": sum(not item["reached"] for item in items)})
     return rows
 
@@ -107,6 +109,19 @@ def _asked_words(values: Sequence[Any], unit: str) -> str:
     if all(isinstance(value, (int, float)) for value in values):
         return f"{min(values):.4g} to {max(values):.4g} {unit}".rstrip()
     return f"{len(different)} different ones"
+
+
+def _fidelity_words(quantity: str, items: Sequence[Mapping[str, Any]], unit: str) -> str:
+    """The papers' figure of a target: the mean L1 error, or the share with the right Betti numbers.
+
+    None for orientation: an axis and its opposite are the same, so that a difference of entries says nothing.
+    """
+    asked, achieved = ([item[name] for item in items] for name in ("asked", "achieved"))
+    if quantity == "betti":
+        return f"{100 * betti_accuracy(asked, achieved):.0f} % right"
+    if quantity == "orientation" or all(value is None for value in achieved):
+        return ""
+    return f"L1 {mean_l1(asked, achieved):.3g} {unit}".rstrip()
 
 
 def _tupled(value: Any) -> Any:
