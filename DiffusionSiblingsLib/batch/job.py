@@ -95,7 +95,8 @@ class Made:
     rejected ones included. drawn: by all calls; more than accepted only with a gate. complete: nothing is left to do;
     False for a run that was stopped.
     lost: workers that were lost on the way. seconds: of this call. rows: of metrics.csv, the twin first, at most 41.
-    told: what a person should look at, a line each. gate: its checks, "" without one.
+    told: what a person should look at, a line each. gate: its checks, "" without one. unplaced: siblings of a stopped
+    run beyond the drawn ones: finished, and kept until those before them are decided.
     """
 
     out: Path
@@ -109,6 +110,7 @@ class Made:
     rows: Sequence[dict[str, object]] = ()
     told: tuple[str, ...] = ()
     gate: str = ""
+    unplaced: int = 0
 
     @property
     def short(self) -> int:

@@ -150,7 +150,6 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
 
     def close(folder: RunFolder, complete: bool) -> Made:
         work.gather()
-        work.close_gate()
         folder.finish(complete=complete, region=plan.region, title=title or _title(plan.twin),
                       notes=notes_of(plan, folder, complete))
         made = work.made(plan.requests, time.monotonic() - began, complete=complete, gate=plan.gate)

@@ -16,7 +16,6 @@ from .resuming import verdicts_of
 
 Progress = Callable[[float, int, str], None]  # (siblings done, asked for, what is being made)
 DEATHS = 3  # of workers at one sibling, or before any of them was ready
-GATE_ROUNDED = 4
 
 
 class Work:
@@ -79,19 +78,10 @@ class Work:
         """What it came to."""
         folder = self.folder
         assert folder is not None
-        drawn = sum(len(draws.verdicts) for draws in self.draws)
+        drawn = len(folder.placed) + sum(map(len, folder.rejected.values()))
         return Made(folder.out, sum(request.count for request in requests), len(folder.placed), self.made_here, drawn,
                     complete, self.lost, seconds, list(folder.rows)[: TOLD + 1], tuple(folder.told),
-                    gate)
-
-    def close_gate(self) -> None:
-        """Writes what the gate let through into the record's entries of the requests."""
-        for run, draws in enumerate(self.draws):
-            gate = self.folder.record.runs[run].get("gate") if self.folder is not None else None
-            if gate is not None:
-                drawn, accepted = len(draws.verdicts), draws.accepted
-                gate |= {"drawn": drawn, "accepted": accepted,
-                         "acceptance": round(accepted / drawn, GATE_ROUNDED) if drawn else None}
+                    gate, 0 if complete else folder.unplaced())
 
     def step_here(self, share: float) -> None:
         """The worker in this process has done so much of its task."""
@@ -148,7 +138,6 @@ class Work:
             self._settle(run)
         else:
             folder.set_aside(folder.parts.read(run, k))
-        self.close_gate()
         folder.checkpoint()
         self._tell()
 

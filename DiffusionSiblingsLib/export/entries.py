@@ -20,6 +20,8 @@ from ..result import Sibling
 from ..twin import Twin
 from .targets import target_columns
 
+GATE_ROUNDED = 4
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -78,6 +80,13 @@ def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any
     """A request's entry in the record, without siblings yet. warnings: what was said of its targets beforehand."""
     entry: dict[str, Any] = {"request": request.to_json(), "siblings": []}
     return {**entry, "warnings": list(warnings)} if warnings else entry
+
+
+def gate_entry(gate: dict[str, Any], accepted: int, rejected: int) -> dict[str, Any]:
+    """What a gate let through so far, in the record's entry of a request. gate: its checks and limit."""
+    drawn = accepted + rejected
+    return {**gate, "drawn": drawn, "accepted": accepted,
+            "acceptance": round(accepted / drawn, GATE_ROUNDED) if drawn else None}
 
 
 def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from hearts import ellipsoid_heart
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.batch import make, maker, making
 from DiffusionSiblingsLib.batch.draws import Draws
-from DiffusionSiblingsLib.batch.job import Lost, Ready
+from DiffusionSiblingsLib.batch.job import Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.lock import locked
-from DiffusionSiblingsLib.cli import main
+from DiffusionSiblingsLib.cli import main, running
 from DiffusionSiblingsLib.compute import find_compute
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
 from DiffusionSiblingsLib.export import run_folder
@@ -251,6 +251,57 @@ def test_a_gated_run_that_was_stopped_draws_the_same(models: Path, tmp_path: Pat
         run(tmp_path / "stopped", asked, gate="contacts", progress=after(3, tmp_path / "stopped"))
     run(tmp_path / "stopped", asked, gate="contacts", resume=True)
     assert lasting(record(tmp_path / "stopped")) == lasting(record(tmp_path / "whole"))
+
+
+class Backwards:
+    """Three workers of which the one that was given its task last is ready first."""
+
+    size, scheduler = 3, "backwards"
+
+    def __init__(self, job: Job) -> None:
+        self.maker, self.given = maker.Maker(job), list[tuple[int, Task]]()
+
+    def start(self) -> None:
+        self.begun = False
+
+    def give(self, worker: int, task: Task) -> None:
+        self.given.append((worker, task))
+
+    def wait(self) -> list[tuple[int, Any]]:
+        if not self.begun:
+            self.begun = True
+            return [(worker, self.maker.ready) for worker in range(self.size)]
+        worker, task = self.given.pop()
+        return [(worker, finished) for finished in self.maker.make(task, lambda _: None)] + [(worker, Idle())]
+
+    def close(self, *, at_once: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize("at", [1, 4, 6])
+def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_path: Path, some_gate: None, at: int,
+                                                             monkeypatch: pytest.MonkeyPatch,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    asked, out, told = [Request("generate", count=9)], tmp_path / "run", list[Any]()
+    whole = run(tmp_path / "whole", asked, gate="contacts")
+
+    def stop(done: float, asked: int, words: str) -> None:
+        if done >= at:
+            raise StoppedError
+
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(making, "_crew", lambda job, *_: Backwards(job))
+        run(out, asked, gate="contacts", progress=stop, report=told.append)
+    (held,) = record(out)["runs"]
+    kept, aside = len(held["siblings"]), len(held.get("rejected", []))
+    assert (held["gate"]["accepted"], held["gate"]["drawn"]) == (kept, kept + aside)
+    assert (told[0].accepted, told[0].drawn) == (kept, kept + aside)
+    assert (kept, told[0].unplaced) == (0, at) and not stamps(out)
+    running._report(told[0], False)
+    assert f"{at} more are finished" in capsys.readouterr().out
+    assert run(out, asked, gate="contacts", resume=True).made == whole.made - at - aside
+    assert lasting(record(out)) == lasting(record(tmp_path / "whole"))
+    assert not (out / ".parts").exists()
 
 
 def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,
