@@ -165,13 +165,15 @@ def _carry_out(plan: Plan, old: Record | None, out: Path, crew: Crew, work: Work
     """The work in the folder, from the first worker that is ready to the closing record. Nothing is written before."""
     with ExitStack() as held:
         held.callback(crew.close, at_once=True)
-        if old is not None:
+        begun = old is not None or Parts(out).folder.exists()  # another run may be at work in it
+        if begun:
             held.enter_context(locked(Parts(out).folder))
         crew.start()
         compute = work.ready(crew)
+        if not begun:
+            held.enter_context(locked(Parts(out).folder))
         if old is None:
             clear_folder(out, replace=replace)
-            held.enter_context(locked(Parts(out).folder))
         folder = _open(plan, old, out, crew, compute)
         work.begin(folder, resumed=old is not None)  # stopped in here, all parts stay as they are
         complete = False

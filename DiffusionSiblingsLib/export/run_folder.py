@@ -27,7 +27,7 @@ from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
 from .entries import Measured, describe_twin, gate_entry, run_entry, twin_row
-from .parts import PARTS, Part, Parts
+from .parts import Part, Parts
 from .picture import Panel, overview
 from .streamed import write_json
 from .tables import write_metrics_csv
@@ -264,6 +264,9 @@ def clear_folder(out: Path, *, replace: bool) -> None:
     check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        parts = Parts(out)
+        unrecorded = bool(parts.all())  # of a run that was killed: siblings may be there that its record has not yet
+        parts.clear()
         if not record.exists():
             return
         try:
@@ -271,9 +274,8 @@ def clear_folder(out: Path, *, replace: bool) -> None:
             names = [Path(s["file"]).name for run in runs for s in run["siblings"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             names = []
-        if (out / PARTS).exists():  # a run that was killed: siblings may be there that its record does not have yet
+        if unrecorded:
             names += [path.name for path in out.iterdir() if _OWN.fullmatch(path.name)]
-        Parts(out).remove()
         for name in [*dict.fromkeys(names), METRICS_NAME, OVERVIEW_NAME, RECORD_NAME]:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
