@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError, SiblingsError
 from ..export.parts import Parts
+from ..files import atomic_path
 from .job import Failed, Idle, Job, Lost, Message, Task
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class RayCrew:
         self._own = not self._ray.is_initialized()
         self._actors: list[Any] = []
         self._calls: dict[Any, int] = {}  # reference to what is to come -> worker
-        self._token = secrets.token_hex(16)
+        self._token, self._shown = secrets.token_hex(16), False
 
     def start(self) -> None:
         """Joins or starts Ray, and asks for the workers; they come as there is room for them."""
@@ -81,9 +82,10 @@ class RayCrew:
 
     def give(self, worker: int, task: Task) -> None:
         """Calls the worker."""
-        token = Parts(self._job.out).folder / TOKEN
-        if not token.exists():
-            token.write_text(self._token, encoding="ascii")
+        if not self._shown:  # a run that was killed may have left its own token there
+            with atomic_path(Parts(self._job.out).folder / TOKEN) as temporary:
+                temporary.write_text(self._token, encoding="ascii")
+            self._shown = True
         self._calls[self._actors[worker].make.remote(task, self._token)] = worker
 
     def wait(self) -> list[tuple[int, Message]]:
