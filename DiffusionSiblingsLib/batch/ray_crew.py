@@ -27,6 +27,7 @@ LOCAL = "ray"
 SILENCE_S = 5.0
 PATIENCE_S = 10.0  # with a cluster's head that does not answer
 MOST_THREADS = 4  # of a worker in a cluster; more gain little
+LOSSES = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedError", "ObjectLostError")
 TOKEN = "token"  # file that tells whether a worker sees the same folder
 
 
@@ -98,12 +99,14 @@ class RayCrew:
             worker = self._calls.pop(call)
             try:
                 found += [(worker, message) for message in self._ray.get(call)]
-            except self._ray.exceptions.RayActorError as error:
-                found.append((worker, Lost(str(error).strip().splitlines()[0])))
+            except tuple(getattr(self._ray.exceptions, name) for name in LOSSES) as error:
+                found.append((worker, Lost(_reason(error))))
         return found
 
     def replace(self, worker: int) -> None:
         """Asks for another worker; it says Ready when there is room for it and its model is loaded."""
+        if self._actors[worker] is not None:
+            self._ray.kill(self._actors[worker])  # it may live, and only what it said be lost
         self._actors[worker] = self._worker.remote()
         self._calls[self._actors[worker].begin.remote(self._told)] = worker
 
@@ -162,6 +165,11 @@ def _sees(out: Path, token: str) -> bool:
         return (Parts(out).folder / TOKEN).read_text(encoding="ascii") == token
     except OSError:
         return False
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what Ray says, its error's name where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _failed(error: Exception) -> Failed:

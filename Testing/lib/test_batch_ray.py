@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from DiffusionSiblingsLib.batch import make, ray_crew
-from DiffusionSiblingsLib.batch.job import Failed, Finished, Idle, Job, Ready, Task
+from DiffusionSiblingsLib.batch.job import Failed, Finished, Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.ray_crew import Hand, RayCrew
 from DiffusionSiblingsLib.errors import DeviceError, InputError
 from DiffusionSiblingsLib.export import run_folder
@@ -60,6 +60,7 @@ class NoRay:
     """Ray's functions without Ray: an actor is a Hand here, a call is done when it is made."""
 
     def __init__(self) -> None:
+        self.exceptions = pytest.importorskip("ray.exceptions")
         self.errors: list[Exception] = []
         self.started, self.killed = list[Any](), list[Any]()
 
@@ -114,6 +115,30 @@ def test_what_a_killed_run_left_hides_the_folder_from_no_worker(models: Path, tm
     (_, finished), (_, idle) = crew.wait()
     assert isinstance(finished, Finished) and not finished.files and isinstance(idle, Idle)
     assert parts.all() == [(0, 2)]
+
+
+@pytest.mark.parametrize(("kind", "said", "why"), [
+    ("ActorDiedError", "The actor died.\nIts node too.", "The actor died."), ("OutOfMemoryError", "Memory", "Memory"),
+    ("NodeDiedError", "A node", "A node"), ("WorkerCrashedError", "", "WorkerCrashedError"),
+    ("OwnerDiedError", " \n", "OwnerDiedError"),
+])
+def test_a_loss_of_any_kind_is_told_and_another_worker_started(models: Path, tmp_path: Path, no_ray: NoRay, kind: str,
+                                                               said: str, why: str) -> None:
+    class LossError(getattr(no_ray.exceptions, kind)):  # type: ignore[misc]  # each has other arguments of its own
+        def __init__(self) -> None:
+            pass
+
+        def __str__(self) -> str:
+            return said
+
+    LossError.__name__ = kind
+    crew = RayCrew(job(tmp_path), 1, "ray")
+    crew.start()
+    no_ray.errors.append(LossError())
+    assert crew.wait() == [(0, Lost(why))]
+    crew.replace(0)
+    assert no_ray.killed == no_ray.started[:1]
+    assert isinstance(crew.wait()[0][1], Ready)
 
 
 def test_a_worker_says_what_went_wrong(models: Path, tmp_path: Path) -> None:
