@@ -11,7 +11,7 @@ import pytest
 from quick_runs import ASKED, HEART, StoppedError, after, lasting, quicken, record, run, stamps
 
 from DiffusionSiblingsLib.batch import maker, making, resuming
-from DiffusionSiblingsLib.batch.job import Lost, Ready
+from DiffusionSiblingsLib.batch.job import Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.lock import locked
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
 from DiffusionSiblingsLib.export.streamed import write_json
@@ -190,6 +190,54 @@ def test_workers_that_die_again_and_again_end_the_run(models: Path, tmp_path: Pa
         run(tmp_path / "run", jobs=2)
     assert crew.started <= 3 * 2
     assert not record(tmp_path / "run")["complete"]
+
+
+class Moody:
+    """Worker 0 makes everything; what the others say is told first."""
+
+    size, scheduler = 4, "moods"
+
+    def __init__(self, job: Job, said: str) -> None:
+        self.maker = maker.Maker(job)
+        self.said = [(0, self.maker.ready)]
+        self.said += [(int(word[0]), Lost("gone") if word[1] == "-" else self.maker.ready) for word in said.split()]
+        self.given: dict[int, Task] = {}
+
+    def start(self) -> None:
+        pass
+
+    def replace(self, worker: int) -> None:
+        self.given.pop(worker, None)
+
+    def give(self, worker: int, task: Task) -> None:
+        self.given[worker] = task
+
+    def wait(self) -> list[tuple[int, Any]]:
+        if self.said:
+            return [self.said.pop(0)]
+        worker, task = self.given.popitem()
+        return [(worker, finished) for finished in self.maker.make(task, lambda _: None)] + [(worker, Idle())]
+
+    def close(self, *, at_once: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("said", "lost"), [
+    ("1- 2- 3-", 3),  # each once at its start
+    ("1+ 1- 1+ 1- 1+ 1-", 3),  # while there was nothing for it to do
+    ("1- 1- 1+ 1- 1- 1-", 5),  # it was ready between them, and once idle
+    ("1- 1- 1+ 1- 1- 1- 1-", 0),
+    ("1- 2- 1- 2- 1-", 0),
+])
+def test_only_losses_in_a_row_before_a_worker_is_ready_end_the_run(models: Path, tmp_path: Path, said: str, lost: int,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "_crew", lambda job, *_: Moody(job, said))
+    if lost:
+        made = run(tmp_path, [Request("generate")])
+        assert (made.complete, made.lost) == (True, lost)
+        return
+    with pytest.raises(DeviceError, match="lost 3 times in a row before it was ready"):
+        run(tmp_path, [Request("generate")])
 
 
 def test_lists_written_item_by_item_give_the_same_file_as_json(tmp_path: Path) -> None:
