@@ -68,12 +68,17 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
         "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
-        "segments": [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments],
+        "segments": segment_entries(labelmap),
         "features": {k: round(v, 6) for k, v in measured.features.items()},
         "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
         "checks": {key: report.to_json() for key, report in measured.checks.items()},
         **({"bias": measured.bias.to_json()} if measured.bias is not None else {}),
     }
+
+
+def segment_entries(labelmap: LabelMap) -> list[dict[str, Any]]:
+    """What the values of a label map mean, as the record has it."""
+    return [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments]
 
 
 def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -42,6 +42,9 @@ class QuickEngine:
     def open(cls, *_: Any, **__: Any) -> QuickEngine:
         return cls()
 
+    def encode(self, labels: np.ndarray) -> None:
+        """Siblings of this engine do not depend on the twin."""
+
     def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
         for k in range(request.first, request.first + request.count):
             rng = np.random.default_rng([request.seed, k])
@@ -60,7 +63,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_folder, "overview", lambda path, *_, **__: path.write_bytes(b"a picture"))
 
 
-def run(out: Path, requests: list[Request] = ASKED, twin: LabelMap | None = None, **settings: Any) -> Any:
+def run(out: Path, requests: list[Request] = ASKED, twin: Path | LabelMap | None = None, **settings: Any) -> Any:
     return make(requests, twin, out, model="small", device="cpu", **settings)
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_runs import ASKED, HEART, StoppedError, after, lasting, quicken, record, run, stamps
+from quick_runs import ANATOMY, ASKED, HEART, StoppedError, after, lasting, quicken, record, run, stamps
 
 from DiffusionSiblingsLib.batch import maker, making, resuming
 from DiffusionSiblingsLib.batch.job import Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.lock import locked
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
 from DiffusionSiblingsLib.export.streamed import write_json
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.record import read_record
 from DiffusionSiblingsLib.request import Request
 
@@ -98,12 +99,43 @@ def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, mo
     ({"requests": [ASKED[0]]}, "number of requests"),
     ({"twin": HEART}, "twin"),
     ({"gate": "components"}, "gate"),
+    ({"format": "mha"}, "format"),
 ])
 def test_another_run_is_not_gone_on_with(whole: Path, changes: dict[str, Any], words: str) -> None:
     before = record(whole)
     with pytest.raises(InputError, match=f"another {words}"):
         run(whole, resume=True, **changes)
     assert record(whole) == before
+
+
+def test_a_twin_whose_labels_mean_something_else_is_another(models: Path, tmp_path: Path) -> None:
+    twin, out = write_labelmap(HEART, tmp_path / "heart.mha", "mha"), tmp_path / "run"
+    numbers = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    swapped = {**numbers, "LA": numbers["RA"], "RA": numbers["LA"]}
+    run(out, twin=twin, labels=numbers)
+    with pytest.raises(InputError, match=r"another meaning of the twin's labels.*= LA, . = RA"):
+        run(out, twin=twin, labels=swapped, resume=True)
+    assert run(out, twin=twin, labels=numbers, resume=True).made == 0
+    before = record(out)
+    del before["twin"]["segments"]  # as of a program that did not record them
+    (out / "record.json").write_text(json.dumps(before))
+    assert run(out, twin=twin, labels=swapped, resume=True).made == 0
+
+
+def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
+    def stop(done: float, asked: int, words: str) -> None:
+        raise StoppedError
+
+    more = [Request("generate", count=5, seed=3), ASKED[1]]
+    with pytest.raises(StoppedError):
+        run(whole, more, resume=True, progress=stop)
+    values = record(whole)
+    assert (whole / ".parts").exists() and not values["complete"]
+    values["runs"][0]["siblings"] = values["runs"][1]["siblings"] = []  # as it stands some time after a kill
+    (whole / "record.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match="another format"):
+        run(whole, more, resume=True, format="nrrd")
+    assert run(whole, more, resume=True, format="nii.gz").made == 1
 
 
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
