@@ -303,4 +303,5 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> Made | None:
         return None
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     rows = list(resuming.rows_of(out / METRICS_NAME).values())[: TOLD + 1]
-    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, gate=plan.gate)
+    told = tuple(f"{entry['file'].split('.')[0]}: {words}" for entry in entries for words in resuming.told_of(entry))
+    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, told=told, gate=plan.gate)

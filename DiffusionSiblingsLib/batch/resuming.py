@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..control import Achieved
 from ..errors import InputError
 from ..export.parts import Part, Parts
 from ..export.run_folder import METRICS_NAME
+from ..export.targets import looked_at, twin_columns
 from ..files import ending, move_over
 from ..record import RECORD_NAME, Record, read_record
 from .draws import Draws
@@ -95,8 +97,17 @@ def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[s
     rejected, file = entry.pop("rejected", None), entry.pop("file") or ""
     row = rows.get(file.split(".")[0]) or {"map": "", "seed": request["seed"], "k": entry["k"], **entry["features"]}
     suffix = ending(file).lstrip(".") or "nii.gz"
-    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, rejected=None if rejected is None
-                else tuple(rejected))
+    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)), told_of(entry),
+                None if rejected is None else tuple(rejected))
+
+
+def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What a person should look at in a sibling of a record."""
+    return looked_at(_guidance(entry), entry.get("guidance_notes", ()))
+
+
+def _guidance(entry: dict[str, Any]) -> list[Achieved]:
+    return [Achieved.from_json(values) for values in entry.get("guidance", ())]
 
 
 def rows_of(path: Path) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import Any
 from ..control import Achieved, Control, Measurement, columns
 from ..control.report import cell_text
 from ..control.terms import Value
-from ..result import Sibling
 
 NOTES = "guidance notes"
 
@@ -36,9 +35,9 @@ def missed_words(guidance: Sequence[Achieved]) -> list[str]:
             f"{_error_words(item)}" for item in guidance if not item.reached]
 
 
-def looked_at(sibling: Sibling) -> list[str]:
+def looked_at(guidance: Sequence[Achieved], notes: Iterable[str]) -> tuple[str, ...]:
     """What a person should look at: every target that was missed, and the remarks."""
-    return [*missed_words(sibling.guidance), *sibling.guidance_notes]
+    return (*missed_words(guidance), *notes)
 
 
 def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: object) -> list[dict[str, object]]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_runs import ANATOMY, ASKED, HEART, StoppedError, after, lasting, quicken, record, run, stamps
+from quick_runs import ANATOMY, ASKED, HEART, QuickEngine, StoppedError, after, lasting, quicken, record, run, stamps
 
 from DiffusionSiblingsLib.batch import maker, making, resuming
 from DiffusionSiblingsLib.batch.job import Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.lock import locked
+from DiffusionSiblingsLib.control import Achieved
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
 from DiffusionSiblingsLib.export.streamed import write_json
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.record import read_record
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.result import Sibling
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +88,28 @@ def test_a_run_grows_when_more_is_asked_for(whole: Path, tmp_path: Path) -> None
     assert lasting(record(tmp_path / "run")) == lasting(record(whole))
     with pytest.raises(InputError, match="more siblings"):
         run(tmp_path / "run", small, resume=True)
+
+
+class AimingEngine(QuickEngine):
+    """One whose siblings miss a target, each request's in another chamber."""
+
+    def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
+        aimed = Achieved("RV" if request.seed == 3 else "LV", "mass", "ml", 100.0, 120.0, 110.0, 0.08, 0.01, False)
+        for sibling in super().run(request, twin, progress):
+            yield replace(sibling, guidance=(aimed,), guidance_notes=("out of reach",))
+
+
+def test_what_was_missed_is_told_again_by_a_run_that_goes_on(models: Path, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "Engine", AimingEngine)
+    whole = run(tmp_path / "whole", twin=HEART)
+    assert {words.split(": ")[1] for words in whole.told} == {
+        "RV mass 110 ml, asked 120 ml (8.0 % off)", "LV mass 110 ml, asked 120 ml (8.0 % off)", "out of reach"}
+    run(tmp_path / "run", [Request("generate", count=3, seed=3), ASKED[1]], twin=HEART)
+    grown = run(tmp_path / "run", twin=HEART, resume=True)
+    assert (grown.made, sorted(grown.told)) == (1, sorted(whole.told))
+    assert (tmp_path / "run" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+    assert run(tmp_path / "run", twin=HEART, resume=True).told == whole.told
 
 
 def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
