@@ -1,7 +1,8 @@
 """A crew of Ray actors: on this machine, or on all machines and GPUs of a Ray cluster.
 
 A worker that sees the run's folder writes its siblings there. One on a machine without that disk sends them back. Each
-task is one call, so that a worker that is lost takes no more with it than it had not written.
+task is one call: a worker that is lost takes with it what it had not written there, or not sent, which is all of its
+task.
 """
 
 from __future__ import annotations
