@@ -197,9 +197,16 @@ def test_parts_without_their_record_are_not_taken_for_a_new_runs(whole: Path, tm
     shutil.copytree(whole, tmp_path / "run")
     resuming.restore(tmp_path / "run", read_record(tmp_path / "run" / "record.json"))
     (tmp_path / "run" / "record.json").unlink()
+    stopped: list[float] = []
+
+    def stop(done: float, asked: int, words: str) -> None:
+        if done >= 1 and not stopped:
+            stopped.append(done)
+            raise StoppedError
+
     with pytest.raises(StoppedError):
-        run(tmp_path / "run", [Request("generate", count=6, seed=9)], progress=after(0, tmp_path / "run"))
-    assert not record(tmp_path / "run")["runs"][0]["siblings"]
+        run(tmp_path / "run", [Request("generate", count=6, seed=9)], progress=stop)
+    assert [entry["k"] for entry in record(tmp_path / "run")["runs"][0]["siblings"]] == [0]
 
 
 @pytest.mark.parametrize("settings", [{"jobs": 0}, {"jobs": -2}, {"limit": 0}, {"gate": "beauty"},
