@@ -96,7 +96,8 @@ class Made:
     False for a run that was stopped.
     lost: workers that were lost on the way. seconds: of this call. rows: of metrics.csv, the twin first, at most 41.
     told: what a person should look at, a line each. gate: its checks, "" without one. doubts: how many siblings are
-    beyond the training hearts or suspiciously near to one, a line each.
+    beyond the training hearts or suspiciously near to one, a line each. unplaced: siblings of a stopped run beyond the
+    drawn ones: finished, and kept until those before them are decided.
     """
 
     out: Path
@@ -111,6 +112,7 @@ class Made:
     told: tuple[str, ...] = ()
     gate: str = ""
     doubts: tuple[str, ...] = ()
+    unplaced: int = 0
 
     @property
     def short(self) -> int:

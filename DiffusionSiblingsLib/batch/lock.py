@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
+from ..export.parts import LOCK
 from ..files import output_error
-
-NAME = "lock"
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / NAME).open("a")
+        file = (folder / LOCK).open("a")
     except OSError as error:
         raise output_error(folder, error) from error
     with file:

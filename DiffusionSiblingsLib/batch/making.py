@@ -16,12 +16,15 @@ from ..anatomy import Anatomy, load_anatomy
 from ..bias import BiasMeter, Doubtful, twin_words
 from ..compose import edit_scope
 from ..errors import InputError
-from ..export.entries import run_entry
+from ..export.entries import run_entry, segment_entries
 from ..export.parts import Parts
 from ..export.run_folder import METRICS_NAME, TOLD, RunFolder, check_folder, clear_folder
+from ..finish import canonical_labelmap
 from ..gate import Gate
+from ..geometry import CanonicalFrame
 from ..guided import Guided, plan_guidance
 from ..labelmap import LabelMap
+from ..labelmap_io import suffix_for
 from ..modelcard import ModelCard
 from ..record import Record, hash_labelmap
 from ..registry import DEFAULT_MODEL, find_model
@@ -92,12 +95,20 @@ class Plan:
             for run, request in zip(record.runs, self.requests, strict=True):
                 run["gate"] = {"checks": self.gate, "most": self.most(request)}
         if self.twin is not None:
-            record.twin = {"labels_sha256": hash_labelmap(self.twin.labelmap)}  # in full when the folder is begun
+            labelmap = self.twin.labelmap  # in full when the folder is begun
+            record.twin = {"labels_sha256": hash_labelmap(labelmap), "segments": segment_entries(labelmap)}
         return record
 
     def most(self, request: Request) -> int | None:
         """Siblings of a request that may be drawn; None without a gate."""
         return request.count * self.setting.limit if self.gate else None
+
+    def suffixes(self) -> list[str]:
+        """Endings of the siblings' files, request by request. Raises InputError for a format that there is not."""
+        grid = np.zeros(CanonicalFrame.of(self.anatomy).shape, dtype=np.uint8)
+        own = suffix_for(canonical_labelmap(grid, self.anatomy), self.setting.format)
+        twins = suffix_for(self.twin.labelmap, self.setting.format) if self.twin is not None else own
+        return [twins if request.needs_twin else own for request in self.requests]
 
     def draws(self) -> list[Draws]:
         """What is to be drawn, request by request."""
@@ -138,6 +149,7 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
     old = resuming.recorded(out) if resume else None
     if old is not None:
         resuming.require_same(old, plan.record({}), out)
+        resuming.require_format(old, plan.suffixes(), out)
         if done := _nothing_left(plan, old, out):
             if report is not None:
                 report(done)
@@ -150,7 +162,6 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
 
     def close(folder: RunFolder, complete: bool) -> Made:
         work.gather()
-        work.close_gate()
         folder.finish(complete=complete, region=plan.region, title=title or _title(plan.twin),
                       notes=notes_of(plan, folder, complete))
         made = work.made(plan.requests, time.monotonic() - began, complete=complete, gate=plan.gate)
@@ -166,13 +177,15 @@ def _carry_out(plan: Plan, old: Record | None, out: Path, crew: Crew, work: Work
     """The work in the folder, from the first worker that is ready to the closing record. Nothing is written before."""
     with ExitStack() as held:
         held.callback(crew.close, at_once=True)
-        if old is not None:
+        begun = old is not None or Parts(out).folder.exists()  # another run may be at work in it
+        if begun:
             held.enter_context(locked(Parts(out).folder))
         crew.start()
         compute = work.ready(crew)
+        if not begun:
+            held.enter_context(locked(Parts(out).folder))
         if old is None:
             clear_folder(out, replace=replace)
-            held.enter_context(locked(Parts(out).folder))
         folder = _open(plan, old, out, crew, compute)
         work.begin(folder, resumed=old is not None)  # stopped in here, all parts stay as they are
         complete = False
@@ -293,5 +306,6 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> Made | None:
     doubtful = Doubtful()
     for entry in entries:
         doubtful.add(entry)
-    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, gate=plan.gate,
+    told = tuple(f"{entry['file'].split('.')[0]}: {words}" for entry in entries for words in resuming.told_of(entry))
+    return Made(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows, told=told, gate=plan.gate,
                 doubts=doubtful.words())

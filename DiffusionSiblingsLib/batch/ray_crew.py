@@ -1,7 +1,8 @@
 """A crew of Ray actors: on this machine, or on all machines and GPUs of a Ray cluster.
 
 A worker that sees the run's folder writes its siblings there. One on a machine without that disk sends them back. Each
-task is one call, so that a worker that is lost takes no more with it than it had not written.
+task is one call: a worker that is lost takes with it what it had not written there, or not sent, which is all of its
+task.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError, SiblingsError
 from ..export.parts import Parts
+from ..files import atomic_path
 from .job import Failed, Idle, Job, Lost, Message, Task
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ LOCAL = "ray"
 SILENCE_S = 5.0
 PATIENCE_S = 10.0  # with a cluster's head that does not answer
 MOST_THREADS = 4  # of a worker in a cluster; more gain little
+LOSSES = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedError", "ObjectLostError")
 TOKEN = "token"  # file that tells whether a worker sees the same folder
 
 
@@ -43,7 +46,7 @@ class RayCrew:
         self._own = not self._ray.is_initialized()
         self._actors: list[Any] = []
         self._calls: dict[Any, int] = {}  # reference to what is to come -> worker
-        self._token = secrets.token_hex(16)
+        self._token, self._shown = secrets.token_hex(16), False
 
     def start(self) -> None:
         """Joins or starts Ray, and asks for the workers; they come as there is room for them."""
@@ -81,9 +84,10 @@ class RayCrew:
 
     def give(self, worker: int, task: Task) -> None:
         """Calls the worker."""
-        token = Parts(self._job.out).folder / TOKEN
-        if not token.exists():
-            token.write_text(self._token, encoding="ascii")
+        if not self._shown:  # a run that was killed may have left its own token there
+            with atomic_path(Parts(self._job.out).folder / TOKEN) as temporary:
+                temporary.write_text(self._token, encoding="ascii")
+            self._shown = True
         self._calls[self._actors[worker].make.remote(task, self._token)] = worker
 
     def wait(self) -> list[tuple[int, Message]]:
@@ -96,12 +100,14 @@ class RayCrew:
             worker = self._calls.pop(call)
             try:
                 found += [(worker, message) for message in self._ray.get(call)]
-            except self._ray.exceptions.RayActorError as error:
-                found.append((worker, Lost(str(error).strip().splitlines()[0])))
+            except tuple(getattr(self._ray.exceptions, name) for name in LOSSES) as error:
+                found.append((worker, Lost(_reason(error))))
         return found
 
     def replace(self, worker: int) -> None:
         """Asks for another worker; it says Ready when there is room for it and its model is loaded."""
+        if self._actors[worker] is not None:
+            self._ray.kill(self._actors[worker])  # it may live, and only what it said be lost
         self._actors[worker] = self._worker.remote()
         self._calls[self._actors[worker].begin.remote(self._told)] = worker
 
@@ -160,6 +166,11 @@ def _sees(out: Path, token: str) -> bool:
         return (Parts(out).folder / TOKEN).read_text(encoding="ascii") == token
     except OSError:
         return False
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what Ray says, its error's name where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _failed(error: Exception) -> Failed:

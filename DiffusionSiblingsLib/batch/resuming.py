@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..control import Achieved
 from ..errors import InputError
 from ..export.parts import Part, Parts
 from ..export.run_folder import METRICS_NAME
+from ..export.targets import looked_at, twin_columns
 from ..files import ending, move_over
 from ..record import RECORD_NAME, Record, read_record
 from .draws import Draws
@@ -31,20 +33,43 @@ def require_same(old: Record, new: Record, out: Path) -> None:
         raise _another(out, "model", f"{old.model['id']} {old.model['version']}")
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
         raise _another(out, "twin", (old.twin or {}).get("file") or "none")
+    was, now = _meanings(old), _meanings(new)
+    if other := sorted(value for value in was.keys() & now.keys() if was[value] != now[value]):
+        told = ", ".join(f"{value} = {was[value] or 'no tissue'}" for value in other)
+        raise _another(out, "meaning of the twin's labels", told)
     if len(old.runs) > len(new.runs):
         raise _another(out, "number of requests", len(old.runs))
-    for before, now in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
-        was, want = dict(before["request"]), dict(now["request"])
-        had, wanted = was.pop("count"), want.pop("count")
-        if was != want:
-            names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
-            told = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
-            raise _another(out, ", ".join(names), told)
-        if had > wanted:
-            raise InputError("The run in the folder is of more siblings", value=f"{had} in {out}",
-                             rule=f"at most the {wanted} asked for", hint="ask for as many, or choose another --out")
-        if (was_gate := _checks(before)) != _checks(now):
-            raise _another(out, "gate", was_gate or "none")
+    for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
+        _require_same_request(before, after, out)
+
+
+def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Path) -> None:
+    was, want = dict(before["request"]), dict(after["request"])
+    had, wanted = was.pop("count"), want.pop("count")
+    if was != want:
+        names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
+        told = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
+        raise _another(out, ", ".join(names), told)
+    if had > wanted:
+        raise InputError("The run in the folder is of more siblings", value=f"{had} in {out}",
+                         rule=f"at most the {wanted} asked for", hint="ask for as many, or choose another --out")
+    if (was_gate := _checks(before)) != _checks(after):
+        raise _another(out, "gate", was_gate or "none")
+
+
+def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
+    """Raises InputError where siblings of a request lie in a folder with other endings than they would have now."""
+    for number, (verdicts, suffix) in enumerate(zip(verdicts_of(Parts(out), len(suffixes)), suffixes, strict=True)):
+        entries = old.runs[number]["siblings"] if number < len(old.runs) else ()
+        had = {ending(entry["file"]).lstrip(".") for entry in entries}
+        had |= {suffix for good, suffix in verdicts.values() if good}
+        if other := sorted(had - {suffix}):
+            raise _another(out, "format", ", ".join(other))
+
+
+def _meanings(record: Record) -> dict[int, str | None]:
+    """The tissue of every value of the twin; empty without a twin."""
+    return {segment["value"]: segment["tissue"] for segment in (record.twin or {}).get("segments", ())}
 
 
 def _checks(run: dict[str, Any]) -> str:
@@ -72,8 +97,17 @@ def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[s
     rejected, file = entry.pop("rejected", None), entry.pop("file") or ""
     row = rows.get(file.split(".")[0]) or {"map": "", "seed": request["seed"], "k": entry["k"], **entry["features"]}
     suffix = ending(file).lstrip(".") or "nii.gz"
-    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, rejected=None if rejected is None
-                else tuple(rejected))
+    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)), told_of(entry),
+                None if rejected is None else tuple(rejected))
+
+
+def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What a person should look at in a sibling of a record."""
+    return looked_at(_guidance(entry), entry.get("guidance_notes", ()))
+
+
+def _guidance(entry: dict[str, Any]) -> list[Achieved]:
+    return [Achieved.from_json(values) for values in entry.get("guidance", ())]
 
 
 def rows_of(path: Path) -> dict[str, dict[str, Any]]:

@@ -15,8 +15,7 @@ from .job import Failed, Finished, Idle, Lost, Made, Message, Ready, Stepped, Ta
 from .resuming import verdicts_of
 
 Progress = Callable[[float, int, str], None]  # (siblings done, asked for, what is being made)
-DEATHS = 3  # of workers at one sibling, or before any of them was ready
-GATE_ROUNDED = 4
+DEATHS = 3  # of workers at one sibling, or of one in a row before it was ready
 
 
 class Work:
@@ -29,7 +28,8 @@ class Work:
         self.tasks: dict[int, Task] = {}  # worker -> what it is at
         self.shares: dict[int, float] = {}  # worker -> how many siblings' worth of that is done and not yet here
         self.idle: set[int] = set()
-        self.deaths: Counter[tuple[int, int]] = Counter()
+        self.deaths: Counter[tuple[int, int]] = Counter()  # (request, k) -> workers lost at it
+        self.false_starts: Counter[int] = Counter()  # worker -> losses in a row before it was ready
         self.made_here, self.lost, self.compute = 0, 0, dict[str, object]()
         self.shown: dict[tuple[int, int], Sibling] = {}  # the latest, in this process, until it has its number
 
@@ -79,19 +79,10 @@ class Work:
         """What it came to."""
         folder = self.folder
         assert folder is not None
-        drawn = sum(len(draws.verdicts) for draws in self.draws)
+        drawn = len(folder.placed) + sum(map(len, folder.rejected.values()))
         return Made(folder.out, sum(request.count for request in requests), len(folder.placed), self.made_here, drawn,
                     complete, self.lost, seconds, list(folder.rows)[: TOLD + 1], tuple(folder.told),
-                    gate, folder.doubtful.words())
-
-    def close_gate(self) -> None:
-        """Writes what the gate let through into the record's entries of the requests."""
-        for run, draws in enumerate(self.draws):
-            gate = self.folder.record.runs[run].get("gate") if self.folder is not None else None
-            if gate is not None:
-                drawn, accepted = len(draws.verdicts), draws.accepted
-                gate |= {"drawn": drawn, "accepted": accepted,
-                         "acceptance": round(accepted / drawn, GATE_ROUNDED) if drawn else None}
+                    gate, folder.doubtful.words(), 0 if complete else folder.unplaced())
 
     def step_here(self, share: float) -> None:
         """The worker in this process has done so much of its task."""
@@ -135,6 +126,7 @@ class Work:
                               rule="one floating type for all, or siblings would depend on who made them",
                               hint="name one --device for all")
         self.idle.add(worker)
+        del self.false_starts[worker]
 
     def _take(self, worker: int, finished: Finished) -> None:
         """A sibling has come."""
@@ -148,7 +140,6 @@ class Work:
             self._settle(run)
         else:
             folder.set_aside(folder.parts.read(run, k))
-        self.close_gate()
         folder.checkpoint()
         self._tell()
 
@@ -162,27 +153,30 @@ class Work:
                 folder.picture(number, sibling)
 
     def _lose(self, crew: Crew, worker: int, message: Lost) -> None:
-        """A worker is gone: what it wrote is kept, the rest is for others."""
+        """A worker is gone: what it wrote is kept, the rest is for others. Raises DeviceError for one loss too many."""
         self.lost += 1
+        starting = worker not in self.idle and worker not in self.tasks
         self.idle.discard(worker)
         self.shares.pop(worker, None)
         task = self.tasks.pop(worker, None)
-        at = (-1, -1)  # at its start
-        if task is not None and self.folder is not None:
-            draws, parts = self.draws[task.run], self.folder.parts
-            missing = [k for k in task.ks if k in draws.out]
-            for k in [k for k in missing if parts.file_of(task.run, k).exists()]:
-                self._take(worker, Finished(task.run, k, parts.read(task.run, k).rejected is None))
-                missing.remove(k)
-            draws.put_back(missing)
-            at = (task.run, missing[0]) if missing else at
-        self.deaths[at] += at != (-1, -1) or task is None
-        if self.deaths[at] >= DEATHS:
-            where = "before it was ready" if at == (-1, -1) else f"at sibling {at[1]} of request {at[0] + 1}"
-            raise DeviceError(f"A worker was lost {DEATHS} times {where}", value=message.why,
-                              rule="a worker lives through its siblings",
-                              hint="most often memory ran out: give fewer --jobs; what is finished can be resumed")
+        if starting:
+            self.false_starts[worker] += 1
+            _bear(self.false_starts[worker], "in a row before it was ready", message)
+        elif task is not None and (missing := self._save(worker, task)):
+            self.deaths[task.run, missing[0]] += 1
+            _bear(self.deaths[task.run, missing[0]], f"at sibling {missing[0]} of request {task.run + 1}", message)
         crew.replace(worker)
+
+    def _save(self, worker: int, task: Task) -> list[int]:
+        """Takes what a lost worker wrote of its task -> what is to be made again."""
+        assert self.folder is not None
+        draws, parts = self.draws[task.run], self.folder.parts
+        missing = [k for k in task.ks if k in draws.out]
+        for k in [k for k in missing if parts.file_of(task.run, k).exists()]:
+            self._take(worker, Finished(task.run, k, parts.read(task.run, k).rejected is None))
+            missing.remove(k)
+        draws.put_back(missing)
+        return missing
 
     def _step(self, worker: int, share: float) -> None:
         task = self.tasks.get(worker)
@@ -197,3 +191,11 @@ class Work:
             done = sum(draws.accepted for draws in self.draws) + sum(self.shares.values())
             lost = f"{self.lost} workers lost" if self.lost else ""
             self.progress(min(done, asked), asked, lost)
+
+
+def _bear(losses: int, where: str, message: Lost) -> None:
+    """Raises DeviceError where workers were lost once too often."""
+    if losses >= DEATHS:
+        raise DeviceError(f"A worker was lost {DEATHS} times {where}", value=message.why,
+                          rule="a worker lives through its siblings",
+                          hint="most often memory ran out: give fewer --jobs; what is finished can be resumed")

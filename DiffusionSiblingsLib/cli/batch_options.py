@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..gate import gate_help
+
 LIMIT = 10
 
 
@@ -17,8 +19,10 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
                        "diffusion-siblings[cluster]): ray for this machine, ray://head:10001 to join a cluster")
     batch.add_argument("--resume", action="store_true", help="go on with the run that DIR holds, if it holds one: "
                        "nothing is made twice; a larger --count adds to it")
+    checks = "; ".join(f"{name}: {words}" for name, words in gate_help().items()).replace("%", "%%")
     batch.add_argument("--gate", default="", metavar="CHECKS", help="set aside siblings that fail one of these checks, "
-                       "such as components,contacts,thin-walls:2, and draw others until --count have passed")
+                       "such as components,contacts,thin-walls:2, and draw others until --count have passed. Checks: "
+                       f"{checks}")
     batch.add_argument("--gate-limit", type=int, default=LIMIT, metavar="N", help="with --gate, draw at most N times "
                        f"--count (default {LIMIT}); exit code 3 where that was too few")
 

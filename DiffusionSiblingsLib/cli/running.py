@@ -77,6 +77,8 @@ def _report(made: Made, as_json: bool) -> None:
               "other settings or a higher --gate-limit with --resume brings more.")
     if made.lost:
         print(f"\n{made.lost} workers were lost on the way; others made what they had begun.")
+    if made.unplaced:
+        print(f"\n{made.unplaced} more are finished and get their number when the gate has judged those before them.")
     if not made.complete:
         print("\nStopped early; the siblings above are finished and recorded. The same command with --resume goes on.")
     elif not made.made:

@@ -34,6 +34,11 @@ class Achieved:
     tolerance: float
     reached: bool
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Achieved:
+        """What `to_json` gave."""
+        return cls(**{**values, **{name: _tuples(values[name]) for name in ("before", "asked", "achieved")}})
+
     @property
     def label(self) -> str:
         """Domain and quantity: "RV mass"."""
@@ -44,6 +49,10 @@ class Achieved:
         return {"domain": self.domain, "quantity": self.quantity, "unit": self.unit, "before": plain(self.before),
                 "asked": plain(self.asked), "achieved": plain(self.achieved), "error": self.error,
                 "tolerance": self.tolerance, "reached": self.reached}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def achieved_of(asked: Sequence[Asked], measured: Mapping[str, Measurement]) -> tuple[Achieved, ...]:

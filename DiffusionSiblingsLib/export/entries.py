@@ -20,6 +20,8 @@ from ..result import Sibling
 from ..twin import Twin
 from .targets import target_columns
 
+GATE_ROUNDED = 4
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -66,7 +68,7 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
         "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
-        "segments": [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments],
+        "segments": segment_entries(labelmap),
         "features": {k: round(v, 6) for k, v in measured.features.items()},
         "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
         "checks": {key: report.to_json() for key, report in measured.checks.items()},
@@ -74,10 +76,22 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
     }
 
 
+def segment_entries(labelmap: LabelMap) -> list[dict[str, Any]]:
+    """What the values of a label map mean, as the record has it."""
+    return [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments]
+
+
 def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
     """A request's entry in the record, without siblings yet. warnings: what was said of its targets beforehand."""
     entry: dict[str, Any] = {"request": request.to_json(), "siblings": []}
     return {**entry, "warnings": list(warnings)} if warnings else entry
+
+
+def gate_entry(gate: dict[str, Any], accepted: int, rejected: int) -> dict[str, Any]:
+    """What a gate let through so far, in the record's entry of a request. gate: its checks and limit."""
+    drawn = accepted + rejected
+    return {**gate, "drawn": drawn, "accepted": accepted,
+            "acceptance": round(accepted / drawn, GATE_ROUNDED) if drawn else None}
 
 
 def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:

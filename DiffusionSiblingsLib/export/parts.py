@@ -23,6 +23,7 @@ from .entries import sibling_entry, sibling_row
 from .targets import looked_at, twin_columns
 
 PARTS = ".parts"
+LOCK = "lock"  # file among the parts that the run at work holds
 _NAME = re.compile(r"(\d+)-(\d+)\.json")
 
 
@@ -51,7 +52,7 @@ class Part:
         if verdict is not None:
             entry["gate"] = verdict.to_json()
         return cls(run, sibling.k, suffix_for(sibling.labelmap, format), entry, sibling_row("", sibling),
-                   twin_columns(sibling.guidance), tuple(looked_at(sibling)),
+                   twin_columns(sibling.guidance), looked_at(sibling.guidance, sibling.guidance_notes),
                    tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None)
 
 
@@ -110,6 +111,14 @@ class Parts:
     def forget(self, run: int, k: int) -> None:
         """Takes a part away, so that its sibling is made again."""
         self.file_of(run, k).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Takes all parts away for a new run, which holds the lock already. Raises OSError."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def remove(self) -> None:
         """Takes all parts away, when record and table hold what they hold."""

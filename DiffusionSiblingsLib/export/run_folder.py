@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -25,8 +26,8 @@ from ..record import RECORD_NAME, Record
 from ..request import Request
 from ..result import Sibling
 from ..twin import Twin
-from .entries import Measured, describe_twin, run_entry, twin_row
-from .parts import PARTS, Part, Parts
+from .entries import Measured, describe_twin, gate_entry, run_entry, twin_row
+from .parts import Part, Parts
 from .picture import Panel, overview
 from .streamed import write_json
 from .tables import write_metrics_csv
@@ -156,7 +157,10 @@ class RunFolder:
 
     def finish(self, *, complete: bool, region: npt.NDArray[np.bool_] | None = None, title: str = "",
                notes: tuple[str, ...] = ()) -> None:
-        """Writes the metrics, the overview and the closing record; also after a run that was stopped early."""
+        """Writes the metrics, the overview and the closing record; also after a run that was stopped early.
+
+        The parts go, unless siblings of a run that can be gone on with wait among them for their number.
+        """
         write_metrics_csv(self.out / METRICS_NAME, self.rows)
         if len(self.placed) > PICTURED:
             notes = (*notes, f"The first {PICTURED} of {len(self.placed)} siblings")
@@ -166,13 +170,23 @@ class RunFolder:
         self.record.complete = complete
         self._write_record()
         self._kept = list(islice(self.rows, TOLD + 1))
-        self.parts.remove()
+        if complete or not self.unplaced():
+            self.parts.remove()
+
+    def unplaced(self) -> int:
+        """Siblings that are finished and have no number yet; the record has none of them."""
+        taken = {(at.run, at.k) for at in self.placed.values()}
+        taken |= {(run, k) for run, ks in self.rejected.items() for k in ks}
+        return sum(at not in taken for at in self.parts.all())
 
     def _write_record(self) -> None:
         """The record with the entries of its siblings, which are read from their parts one by one."""
         values, lists = self.record.to_json(), dict[str, Iterator[dict[str, Any]]]()
         values["runs"] = [dict(run) for run in values["runs"]]
+        accepted = Counter(at.run for at in self.placed.values())
         for number, run in enumerate(values["runs"]):
+            if "gate" in run:
+                run["gate"] = gate_entry(run["gate"], accepted[number], len(self.rejected.get(number, ())))
             run["siblings"] = f"\0 siblings of {number}"  # NUL: no text of a user's can hold it
             lists[run["siblings"]] = self._entries(number)
             if number in self.rejected:
@@ -252,6 +266,9 @@ def clear_folder(out: Path, *, replace: bool) -> None:
     check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        parts = Parts(out)
+        unrecorded = bool(parts.all())  # of a run that was killed: siblings may be there that its record has not yet
+        parts.clear()
         if not record.exists():
             return
         try:
@@ -259,9 +276,8 @@ def clear_folder(out: Path, *, replace: bool) -> None:
             names = [Path(s["file"]).name for run in runs for s in run["siblings"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             names = []
-        if (out / PARTS).exists():  # a run that was killed: siblings may be there that its record does not have yet
+        if unrecorded:
             names += [path.name for path in out.iterdir() if _OWN.fullmatch(path.name)]
-        Parts(out).remove()
         for name in [*dict.fromkeys(names), METRICS_NAME, OVERVIEW_NAME, RECORD_NAME]:
             (out / name).unlink(missing_ok=True)
     except OSError as error:

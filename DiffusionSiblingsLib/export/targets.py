@@ -10,7 +10,6 @@ from ..control import Achieved, Control, Measurement, columns
 from ..control.report import cell_text
 from ..control.terms import Value
 from ..metrics.fidelity import betti_accuracy, mean_l1
-from ..result import Sibling
 
 NOTES = "guidance notes"
 ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degrees"}  # pure numbers of the others
@@ -39,9 +38,9 @@ def missed_words(guidance: Sequence[Achieved]) -> list[str]:
             f"{_error_words(item)}" for item in guidance if not item.reached]
 
 
-def looked_at(sibling: Sibling) -> list[str]:
+def looked_at(guidance: Sequence[Achieved], notes: Iterable[str]) -> tuple[str, ...]:
     """What a person should look at: every target that was missed, and the remarks."""
-    return [*missed_words(sibling.guidance), *sibling.guidance_notes]
+    return (*missed_words(guidance), *notes)
 
 
 def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

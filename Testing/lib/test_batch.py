@@ -1,132 +1,33 @@
-"""Batches in one process: going on, growing, gates and redraws; and who draws which sibling, in any order."""
+"""Batches in one process: going on, growing, replacing, and workers that are lost."""
 
 from __future__ import annotations
 
-import csv
 import json
-import random
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hearts import ellipsoid_heart
+from quick_runs import ANATOMY, ASKED, HEART, QuickEngine, StoppedError, after, lasting, quicken, record, run, stamps
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.batch import make, maker, making
-from DiffusionSiblingsLib.batch.draws import Draws
-from DiffusionSiblingsLib.batch.job import Lost, Ready
+from DiffusionSiblingsLib.batch import maker, making, resuming
+from DiffusionSiblingsLib.batch.job import Idle, Job, Lost, Ready, Task
 from DiffusionSiblingsLib.batch.lock import locked
-from DiffusionSiblingsLib.bias import Bias
 from DiffusionSiblingsLib.cli import main
-from DiffusionSiblingsLib.compute import find_compute
+from DiffusionSiblingsLib.control import Achieved
 from DiffusionSiblingsLib.errors import DeviceError, InputError, OutputError, SiblingsError
-from DiffusionSiblingsLib.export import run_folder
 from DiffusionSiblingsLib.export.streamed import write_json
-from DiffusionSiblingsLib.gate import Verdict
-from DiffusionSiblingsLib.labelmap import LabelMap
-from DiffusionSiblingsLib.metrics.topology import check_both
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.record import read_record
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.result import Sibling
-
-ANATOMY = load_anatomy("heart")
-HEART = ellipsoid_heart((40, 36, 44), 3.4)
-CHECKS = check_both(HEART.labels, ANATOMY)
-CANONICAL = np.zeros((128, 128, 128), np.uint8)
-ASKED = [Request("generate", count=4, seed=3), Request("generate", count=2, seed=5)]
-VOLATILE = ("created", "timings_s", "compute", "count")
-
-
-class StoppedError(Exception):
-    """Raised by a test in the middle of a run."""
-
-
-class QuickEngine:
-    """An engine whose siblings are one heart with a few voxels of their own."""
-
-    def __init__(self) -> None:
-        self.compute, self.anatomy = find_compute("cpu"), ANATOMY
-
-    @classmethod
-    def open(cls, *_: Any, **__: Any) -> QuickEngine:
-        return cls()
-
-    def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
-        for k in range(request.first, request.first + request.count):
-            rng = np.random.default_rng([request.seed, k])
-            labels = HEART.labels.copy()
-            labels[0, 0, :3] = rng.integers(0, 7, 3)
-            volumes = {tissue: float(rng.uniform(50, 150)) for tissue in ANATOMY.ids}
-            features = {f"{tissue} volume [ml]": value for tissue, value in volumes.items()}
-            progress(1, 2)
-            yield Sibling(request, k, HEART.with_labels(labels), labels, CANONICAL, 80.0, features, features, volumes,
-                          CHECKS, CHECKS, None,
-                          bias=Bias({}, ("LV volume [ml]",) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No networks and no pictures: what is tested is who makes what, and what is left in the folder."""
-    monkeypatch.setattr(maker, "Engine", QuickEngine)
-    monkeypatch.setattr(run_folder, "overview", lambda path, *_, **__: path.write_bytes(b"a picture"))
-
-
-class SomeGate:
-    """A gate that keeps out about a third of all maps, by their voxels."""
-
-    @classmethod
-    def parse(cls, text: str) -> SomeGate:
-        return cls()
-
-    def check(self, labels: np.ndarray, affine: np.ndarray, anatomy: Any) -> Verdict:
-        return Verdict(True) if int(labels.astype(np.int64).sum()) % 3 else Verdict(False, ("a third",), ("some",))
-
-
-class NoGate(SomeGate):
-    """A gate that nothing passes."""
-
-    def check(self, labels: np.ndarray, affine: np.ndarray, anatomy: Any) -> Verdict:
-        return Verdict(False, ("none",), ("none",))
-
-
-class NanGate(SomeGate):
-    """A gate that all pass, one of whose figures is no number."""
-
-    def check(self, labels: np.ndarray, affine: np.ndarray, anatomy: Any) -> Verdict:
-        return Verdict(True, figures={"thickness [mm]": float("nan"), "share": np.float32("inf"), "pieces": 1.0})
-
-
-@pytest.fixture
-def some_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", SomeGate)
-
-
-def run(out: Path, requests: list[Request] = ASKED, twin: LabelMap | None = None, **settings: Any) -> Any:
-    return make(requests, twin, out, model="small", device="cpu", **settings)
-
-
-def after(siblings: int, out: Path) -> Any:
-    """A progress callback that stops a run when so many are there."""
-    def show(done: float, asked: int, words: str) -> None:
-        if len(stamps(out)) >= siblings:
-            raise StoppedError
-    return show
-
-
-def record(out: Path) -> dict[str, Any]:
-    return json.loads((out / "record.json").read_text(encoding="utf-8"))
-
-
-def lasting(values: Any) -> Any:
-    """A record without what differs between two runs of the same."""
-    if isinstance(values, dict):
-        return {key: lasting(value) for key, value in values.items() if key not in VOLATILE}
-    return [lasting(value) for value in values] if isinstance(values, list) else values
-
-
-def stamps(out: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in out.glob("sibling_*")}
+    quicken(monkeypatch)
 
 
 @pytest.fixture
@@ -190,6 +91,28 @@ def test_a_run_grows_when_more_is_asked_for(whole: Path, tmp_path: Path) -> None
         run(tmp_path / "run", small, resume=True)
 
 
+class AimingEngine(QuickEngine):
+    """One whose siblings miss a target, each request's in another chamber."""
+
+    def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
+        aimed = Achieved("RV" if request.seed == 3 else "LV", "mass", "ml", 100.0, 120.0, 110.0, 0.08, 0.01, False)
+        for sibling in super().run(request, twin, progress):
+            yield replace(sibling, guidance=(aimed,), guidance_notes=("out of reach",))
+
+
+def test_what_was_missed_is_told_again_by_a_run_that_goes_on(models: Path, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "Engine", AimingEngine)
+    whole = run(tmp_path / "whole", twin=HEART)
+    assert {words.split(": ")[1] for words in whole.told} == {
+        "RV mass 110 ml, asked 120 ml (8.0 % off)", "LV mass 110 ml, asked 120 ml (8.0 % off)", "out of reach"}
+    run(tmp_path / "run", [Request("generate", count=3, seed=3), ASKED[1]], twin=HEART)
+    grown = run(tmp_path / "run", twin=HEART, resume=True)
+    assert (grown.made, sorted(grown.told)) == (1, sorted(whole.told))
+    assert (tmp_path / "run" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+    assert run(tmp_path / "run", twin=HEART, resume=True).told == whole.told
+
+
 def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.iterdir()}
     monkeypatch.setattr(maker, "Maker", None)
@@ -203,12 +126,43 @@ def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, mo
     ({"requests": [ASKED[0]]}, "number of requests"),
     ({"twin": HEART}, "twin"),
     ({"gate": "components"}, "gate"),
+    ({"format": "mha"}, "format"),
 ])
 def test_another_run_is_not_gone_on_with(whole: Path, changes: dict[str, Any], words: str) -> None:
     before = record(whole)
     with pytest.raises(InputError, match=f"another {words}"):
         run(whole, resume=True, **changes)
     assert record(whole) == before
+
+
+def test_a_twin_whose_labels_mean_something_else_is_another(models: Path, tmp_path: Path) -> None:
+    twin, out = write_labelmap(HEART, tmp_path / "heart.mha", "mha"), tmp_path / "run"
+    numbers = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    swapped = {**numbers, "LA": numbers["RA"], "RA": numbers["LA"]}
+    run(out, twin=twin, labels=numbers)
+    with pytest.raises(InputError, match=r"another meaning of the twin's labels.*= LA, . = RA"):
+        run(out, twin=twin, labels=swapped, resume=True)
+    assert run(out, twin=twin, labels=numbers, resume=True).made == 0
+    before = record(out)
+    del before["twin"]["segments"]  # as of a program that did not record them
+    (out / "record.json").write_text(json.dumps(before))
+    assert run(out, twin=twin, labels=swapped, resume=True).made == 0
+
+
+def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
+    def stop(done: float, asked: int, words: str) -> None:
+        raise StoppedError
+
+    more = [Request("generate", count=5, seed=3), ASKED[1]]
+    with pytest.raises(StoppedError):
+        run(whole, more, resume=True, progress=stop)
+    values = record(whole)
+    assert (whole / ".parts").exists() and not values["complete"]
+    values["runs"][0]["siblings"] = values["runs"][1]["siblings"] = []  # as it stands some time after a kill
+    (whole / "record.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match="another format"):
+        run(whole, more, resume=True, format="nrrd")
+    assert run(whole, more, resume=True, format="nii.gz").made == 1
 
 
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
@@ -218,8 +172,42 @@ def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Pat
         run(whole, resume=True, replace=True)
     with pytest.raises(StoppedError):
         run(tmp_path / "run", progress=after(1, tmp_path / "run"))
-    with locked(tmp_path / "run" / ".parts"), pytest.raises(InputError, match="at work"):
-        run(tmp_path / "run", resume=True)
+    before = record(tmp_path / "run")
+    for way in ({"resume": True}, {"replace": True}):
+        with locked(tmp_path / "run" / ".parts"), pytest.raises(InputError, match="at work"):
+            run(tmp_path / "run", **way)
+        assert record(tmp_path / "run") == before and stamps(tmp_path / "run")
+
+
+def test_a_run_that_replaces_another_holds_its_lock(whole: Path) -> None:
+    (whole / ".parts").mkdir()
+    (whole / ".parts" / "0000-000003.json").write_text("{}")  # of a run that was killed
+    refused: list[str] = []
+
+    def second(done: float, asked: int, words: str) -> None:
+        if not refused:
+            with pytest.raises(InputError, match="at work"):
+                run(whole, replace=True)
+            refused.append(words)
+
+    made = run(whole, replace=True, progress=second)
+    assert refused and (made.made, made.accepted) == (6, 6)
+
+
+def test_parts_without_their_record_are_not_taken_for_a_new_runs(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    resuming.restore(tmp_path / "run", read_record(tmp_path / "run" / "record.json"))
+    (tmp_path / "run" / "record.json").unlink()
+    stopped: list[float] = []
+
+    def stop(done: float, asked: int, words: str) -> None:
+        if done >= 1 and not stopped:
+            stopped.append(done)
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(tmp_path / "run", [Request("generate", count=6, seed=9)], progress=stop)
+    assert [entry["k"] for entry in record(tmp_path / "run")["runs"][0]["siblings"]] == [0]
 
 
 @pytest.mark.parametrize("settings", [{"jobs": 0}, {"jobs": -2}, {"limit": 0}, {"gate": "beauty"},
@@ -230,82 +218,6 @@ def test_bad_settings_are_refused_before_anything_is_written(models: Path, tmp_p
     with pytest.raises(SiblingsError):
         run(tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_gate_sets_aside_with_reasons_and_others_are_drawn(models: Path, tmp_path: Path, some_gate: None) -> None:
-    asked = [Request("generate", count=15), Request("generate", count=4, seed=1)]
-    made = run(tmp_path / "run", asked, gate="contacts", limit=10)
-    assert made.complete and made.accepted == 19 and not made.short
-    found = record(tmp_path / "run")
-    for number, entry in enumerate(found["runs"]):
-        kept, out = [s["k"] for s in entry["siblings"]], [s["k"] for s in entry.get("rejected", [])]
-        assert sorted([*kept, *out]) == list(range(len(kept) + len(out)))  # no k left out, none beyond the last needed
-        assert max(kept) > max(out, default=-1)
-        assert len(kept) == asked[number].count
-        for entry_aside in entry.get("rejected", []):
-            assert entry_aside["rejected"] == ["a third"] and entry_aside["file"] is None and entry_aside["features"]
-        gate = entry["gate"]
-        assert (gate["checks"], gate["accepted"], gate["drawn"]) == ("contacts", len(kept), len(kept) + len(out))
-        assert gate["acceptance"] == pytest.approx(len(kept) / gate["drawn"], abs=1e-4)
-    assert made.drawn > made.accepted
-    assert [s["file"] for entry in found["runs"] for s in entry["siblings"]] == sorted(stamps(tmp_path / "run"))
-    assert [row["map"] for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open())] == [
-        name.split(".")[0] for name in sorted(stamps(tmp_path / "run"))]
-
-
-def test_a_gated_run_that_was_stopped_draws_the_same(models: Path, tmp_path: Path, some_gate: None) -> None:
-    asked = [Request("generate", count=9)]
-    run(tmp_path / "whole", asked, gate="contacts")
-    with pytest.raises(StoppedError):
-        run(tmp_path / "stopped", asked, gate="contacts", progress=after(3, tmp_path / "stopped"))
-    run(tmp_path / "stopped", asked, gate="contacts", resume=True)
-    assert lasting(record(tmp_path / "stopped")) == lasting(record(tmp_path / "whole"))
-
-
-def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", NanGate)
-    asked = [Request("generate", count=2)]
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(run_folder.RunFolder, "finish", lambda *_, **__: None)
-        run(tmp_path, asked, gate="contacts", progress=after(1, tmp_path))
-    part = next((tmp_path / ".parts").glob("*.json"))
-    part.write_text(part.read_text().replace('"thickness [mm]": null', '"thickness [mm]": NaN'))  # as of earlier runs
-    assert run(tmp_path, asked, gate="contacts", resume=True).complete
-    figures = [entry["gate"]["figures"] for entry in record(tmp_path)["runs"][0]["siblings"]]
-    assert figures == [{"thickness [mm]": None, "share": None, "pieces": 1.0}] * 2
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_the_closing_words_count_siblings_that_are_to_be_doubted(models: Path, tmp_path: Path, again: bool,
-                                                                 capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["generate", "--count", "4", "--model", "small", "--device", "cpu", "--out", str(tmp_path / "run")]
-    for arguments in (words, [*words, "--resume"])[: 1 + again]:
-        capsys.readouterr()
-        assert main(arguments) == 0
-    said = capsys.readouterr().out
-    assert "\n1 of 4 siblings: beyond every training heart in a measurement\n" in said
-    assert "\n2 of 4 siblings: suspiciously near to a training heart" in said
-    assert ("complete already" in said) == again
-    assert run(tmp_path / "one", [Request("generate", count=1)]).doubts == ()
-
-
-def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,
-                                                      monkeypatch: pytest.MonkeyPatch,
-                                                      capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(maker, "Gate", NoGate)
-    arguments = ["generate", "--count", "1", "--steps", "2", "--model", "small", "--device", "cpu",
-                 "--gate", "components", "--gate-limit", "2", "--out", str(tmp_path / "run")]
-    assert main(arguments) == 3
-    shown = capsys.readouterr().out
-    assert "0 of 2 siblings through" in shown and "1 of 1 siblings are missing" in shown
-    found = record(tmp_path / "run")["runs"][0]
-    assert (len(found["siblings"]), len(found["rejected"]), found["gate"]["drawn"]) == (0, 2, 2)
-    assert found["rejected"][0]["rejected"] == ["none"]
-    assert main([*arguments, "--resume"]) == 3
-    assert "complete already" in capsys.readouterr().out
-    assert main([*arguments, "--resume", "--gate-limit", "3"]) == 3
-    assert record(tmp_path / "run")["runs"][0]["gate"]["drawn"] == 3
 
 
 class Doomed:
@@ -346,29 +258,52 @@ def test_workers_that_die_again_and_again_end_the_run(models: Path, tmp_path: Pa
     assert not record(tmp_path / "run")["complete"]
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_the_same_siblings_are_drawn_in_whatever_order_they_come(seed: int) -> None:
-    rng = random.Random(seed)
-    count, batch, workers = rng.randint(1, 12), rng.choice([1, 1, 4]), rng.randint(1, 5)
-    good = [rng.random() < 0.6 for _ in range(200)]
-    draws, numbers, under_way = Draws(10, count, 100, 8 * count), dict[int, int](), list[int]()
-    while not draws.done:
-        while draws.waiting and len(under_way) < workers * batch:
-            under_way += draws.take(batch)
-        k = under_way.pop(rng.randrange(len(under_way)))
-        if rng.random() < 0.2:
-            draws.put_back([k])  # its worker was killed
-            continue
-        draws.decide(k, good[k - 10])
-        numbers |= dict(draws.settled())
-        if rng.random() < 0.1:  # the run was stopped and goes on
-            draws, verdicts, under_way = Draws(10, count, 100, 8 * count), draws.verdicts, []
-            draws.known(verdicts)
-            assert {k: n for k, n in dict(draws.settled()).items() if k in numbers} == numbers
-    wanted = [10 + n for n in range(8 * count) if good[n]][:count]
-    assert numbers == {k: 100 + n for n, k in enumerate(wanted)}
-    last = wanted[-1] if len(wanted) == count else 10 + 8 * count - 1
-    assert sorted(draws.verdicts) == list(range(10, last + 1))
+class Moody:
+    """Worker 0 makes everything; what the others say is told first."""
+
+    size, scheduler = 4, "moods"
+
+    def __init__(self, job: Job, said: str) -> None:
+        self.maker = maker.Maker(job)
+        self.said = [(0, self.maker.ready)]
+        self.said += [(int(word[0]), Lost("gone") if word[1] == "-" else self.maker.ready) for word in said.split()]
+        self.given: dict[int, Task] = {}
+
+    def start(self) -> None:
+        pass
+
+    def replace(self, worker: int) -> None:
+        self.given.pop(worker, None)
+
+    def give(self, worker: int, task: Task) -> None:
+        self.given[worker] = task
+
+    def wait(self) -> list[tuple[int, Any]]:
+        if self.said:
+            return [self.said.pop(0)]
+        worker, task = self.given.popitem()
+        return [(worker, finished) for finished in self.maker.make(task, lambda _: None)] + [(worker, Idle())]
+
+    def close(self, *, at_once: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("said", "lost"), [
+    ("1- 2- 3-", 3),  # each once at its start
+    ("1+ 1- 1+ 1- 1+ 1-", 3),  # while there was nothing for it to do
+    ("1- 1- 1+ 1- 1- 1-", 5),  # it was ready between them, and once idle
+    ("1- 1- 1+ 1- 1- 1- 1-", 0),
+    ("1- 2- 1- 2- 1-", 0),
+])
+def test_only_losses_in_a_row_before_a_worker_is_ready_end_the_run(models: Path, tmp_path: Path, said: str, lost: int,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "_crew", lambda job, *_: Moody(job, said))
+    if lost:
+        made = run(tmp_path, [Request("generate")])
+        assert (made.complete, made.lost) == (True, lost)
+        return
+    with pytest.raises(DeviceError, match="lost 3 times in a row before it was ready"):
+        run(tmp_path, [Request("generate")])
 
 
 def test_lists_written_item_by_item_give_the_same_file_as_json(tmp_path: Path) -> None:
@@ -378,3 +313,17 @@ def test_lists_written_item_by_item_give_the_same_file_as_json(tmp_path: Path) -
     items = [{"k": 0, "deep": {"list": [1, 2.5], "text": "two\nlines"}}, {"k": 1}]
     write_json(tmp_path / "a.json", value("\0 0", "\0 1"), {"\0 0": iter(items), "\0 1": iter([])})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == json.dumps(value(items, []), indent=1) + "\n"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_closing_words_count_siblings_that_are_to_be_doubted(models: Path, tmp_path: Path, again: bool,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", "--count", "4", "--model", "small", "--device", "cpu", "--out", str(tmp_path / "run")]
+    for arguments in (words, [*words, "--resume"])[: 1 + again]:
+        capsys.readouterr()
+        assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "\n1 of 4 siblings: beyond every training heart in a measurement\n" in said
+    assert "\n2 of 4 siblings: suspiciously near to a training heart" in said
+    assert ("complete already" in said) == again
+    assert run(tmp_path / "one", [Request("generate", count=1)]).doubts == ()

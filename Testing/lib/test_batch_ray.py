@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from DiffusionSiblingsLib.batch import make, ray_crew
-from DiffusionSiblingsLib.batch.job import Failed, Finished, Idle, Job, Ready, Task
-from DiffusionSiblingsLib.batch.ray_crew import Hand
+from DiffusionSiblingsLib.batch.job import Failed, Finished, Idle, Job, Lost, Ready, Task
+from DiffusionSiblingsLib.batch.ray_crew import Hand, RayCrew
 from DiffusionSiblingsLib.errors import DeviceError, InputError
 from DiffusionSiblingsLib.export import run_folder
 from DiffusionSiblingsLib.export.parts import Parts
@@ -52,6 +54,91 @@ def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, 
     written = Parts(tmp_path / "there")
     assert written.all() == [(0, 3)]
     assert written.map_of(0, 3, "nrrd").read_bytes() == parts.map_of(0, 3, "nrrd").read_bytes()
+
+
+class NoRay:
+    """Ray's functions without Ray: an actor is a Hand here, a call is done when it is made."""
+
+    def __init__(self) -> None:
+        self.exceptions = pytest.importorskip("ray.exceptions")
+        self.errors: list[Exception] = []
+        self.started, self.killed = list[Any](), list[Any]()
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2}
+
+    def remote(self, kind: type[Hand]) -> Any:
+        def start() -> Any:
+            hand = kind()
+            self.started.append(SimpleNamespace(begin=SimpleNamespace(remote=partial(self.call, hand.begin)),
+                                                make=SimpleNamespace(remote=partial(self.call, hand.make))))
+            return self.started[-1]
+
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=start))
+
+    def call(self, method: Any, *given: Any) -> Any:
+        return partial(method, *given)
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def wait(self, calls: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+        return calls[:1], calls[1:]
+
+    def get(self, call: Any) -> Any:
+        if self.errors:
+            raise self.errors.pop()
+        return call()
+
+    def kill(self, actor: Any) -> None:
+        self.killed.append(actor)
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> NoRay:
+    ray = NoRay()
+    monkeypatch.setattr(ray_crew, "_ray", lambda: ray)
+    return ray
+
+
+def test_what_a_killed_run_left_hides_the_folder_from_no_worker(models: Path, tmp_path: Path, no_ray: NoRay) -> None:
+    parts = Parts(tmp_path)
+    parts.folder.mkdir()
+    (parts.folder / ray_crew.TOKEN).write_text("of the run that was killed")
+    crew = RayCrew(job(tmp_path), 1, "ray")
+    crew.start()
+    assert isinstance(crew.wait()[0][1], Ready)
+    crew.give(0, Task(0, (2,)))
+    (_, finished), (_, idle) = crew.wait()
+    assert isinstance(finished, Finished) and not finished.files and isinstance(idle, Idle)
+    assert parts.all() == [(0, 2)]
+
+
+@pytest.mark.parametrize(("kind", "said", "why"), [
+    ("ActorDiedError", "The actor died.\nIts node too.", "The actor died."), ("OutOfMemoryError", "Memory", "Memory"),
+    ("NodeDiedError", "A node", "A node"), ("WorkerCrashedError", "", "WorkerCrashedError"),
+    ("OwnerDiedError", " \n", "OwnerDiedError"),
+])
+def test_a_loss_of_any_kind_is_told_and_another_worker_started(models: Path, tmp_path: Path, no_ray: NoRay, kind: str,
+                                                               said: str, why: str) -> None:
+    class LossError(getattr(no_ray.exceptions, kind)):  # type: ignore[misc]  # each has other arguments of its own
+        def __init__(self) -> None:
+            pass
+
+        def __str__(self) -> str:
+            return said
+
+    LossError.__name__ = kind
+    crew = RayCrew(job(tmp_path), 1, "ray")
+    crew.start()
+    no_ray.errors.append(LossError())
+    assert crew.wait() == [(0, Lost(why))]
+    crew.replace(0)
+    assert no_ray.killed == no_ray.started[:1]
+    assert isinstance(crew.wait()[0][1], Ready)
 
 
 def test_a_worker_says_what_went_wrong(models: Path, tmp_path: Path) -> None:

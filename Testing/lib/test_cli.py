@@ -17,6 +17,7 @@ from hearts import ellipsoid_heart, small_model
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.cli import main
+from DiffusionSiblingsLib.gate import gate_help
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 
 COMMANDS = ("generate", "perturb", "inpaint", "guide", "reconstruct", "measure", "replay", "models", "prepare", "train",
@@ -45,6 +46,14 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         main([command, "--help"])
     assert stop.value.code == 0
     assert f"siblings {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["generate", "perturb", "guide"])
+def test_the_checks_of_a_gate_are_explained(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = "".join(capsys.readouterr().out.split())  # lines break anywhere
+    assert all(f"{name}:{''.join(words.split())}" in shown for name, words in gate_help().items())
 
 
 def test_help_and_bad_input_do_not_load_torch() -> None:

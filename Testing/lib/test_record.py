@@ -53,6 +53,8 @@ def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
     assert missed_words((reached, missed, absent)) == [
         "LV position 0.5 0 0 mm, asked 2 0 0 mm (1.5 mm off)", "LA+RA betti not there, asked 2 - 0"]
     assert target_columns(()) == {}
+    for item in (reached, missed, absent):
+        assert Achieved.from_json(json.loads(json.dumps(item.to_json()))) == item
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\x00\xff"])
