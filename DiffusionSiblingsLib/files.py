@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import math
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import OutputError
 
@@ -21,6 +23,17 @@ def ending(path: Path | str) -> str:
         if name.endswith(known):
             return known
     return Path(name).suffix
+
+
+def json_values(value: Any) -> Any:
+    """Plain values as JSON knows them: tuples as lists, None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {str(key): json_values(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_values(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 @contextmanager

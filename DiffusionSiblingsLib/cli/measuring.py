@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..anatomy import load_anatomy
-from ..cohorts.members import Member, find_members, is_cohort
+from ..cohorts.members import Member, find_members, is_cohort, named_by_record, read_member
 from ..cohorts.pool import jobs_of
 from ..cohorts.streaming import in_order
 from ..control import read_control, write_control
@@ -19,7 +19,7 @@ from ..export.streamed_table import StreamedTable
 from ..export.tables import Row, columns_of, short_table
 from ..export.targets import domain_rows
 from ..ground import Ground
-from ..labelmap_io import known_labels, parse_labels, read_labelmap
+from ..labelmap_io import known_labels, parse_labels
 from ..registry import find_model
 from ..twin import open_twin
 from ..wishes import Wishes, control_of, names_of, own_values
@@ -69,9 +69,15 @@ def _maps(arguments: argparse.Namespace) -> tuple[list[Member | None], list[str]
     anatomy = load_anatomy(arguments.anatomy)
     maps: list[Member | None] = []
     failed = []
+    runs: dict[Path, dict[str, Member]] = {}  # files of a run are most often given together
     for path in arguments.files:
         try:
-            maps += find_members(path, anatomy=anatomy) if is_cohort(path, anatomy) else [Member(path.name, path)]
+            if is_cohort(path, anatomy):
+                maps += find_members(path, anatomy=anatomy)
+                continue
+            if path.parent not in runs:
+                runs[path.parent] = named_by_record(path.parent, anatomy)
+            maps.append(runs[path.parent].get(path.name) or Member(path.name, path))
         except InputError as error:
             failed.append(f"siblings: {path}: {error}")
     return maps, failed
@@ -111,10 +117,9 @@ def _whole(arguments: argparse.Namespace) -> Measure:
     labels = parse_labels(arguments.labels) if arguments.labels else None
 
     def measured(member: Member | None) -> Rows:
-        path = member.path if member is not None else Path()
-        # A sibling that has lost a tissue is measured: that is a finding. A segmentation that lacks one is a mistake.
-        labelmap = read_labelmap(path, anatomy, labels, whole=member is None or member.entry is None)
-        row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(path))
+        assert member is not None  # only a control can be measured without a map
+        labelmap = read_member(member, anatomy, labels)
+        row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
         return [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}]
 
     return measured
@@ -129,8 +134,8 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
     chosen = read_control(arguments.control, anatomy) if arguments.control else None
 
     def measured(member: Member | None) -> Rows:
-        path = None if member is None else member.path
-        twin = open_twin(path, anatomy, reference, labels=labels) if path is not None else None
+        labelmap = None if member is None else read_member(member, anatomy, labels, whole=True)
+        twin = open_twin(labelmap, anatomy, reference) if labelmap is not None else None
         ground = Ground.of(twin, anatomy, reference)
         control = control_of(chosen, ground, wishes)
         if control is None:
@@ -138,7 +143,7 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
         found = ground.measured(control)
         if arguments.write:
             write_control(arguments.write, own_values(control, found))
-        return domain_rows(control, found, map=str(path or "mean heart"))
+        return domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
 
     return measured
 

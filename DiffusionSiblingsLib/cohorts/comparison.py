@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import InputError
+from ..files import json_values
 
 SCHEMA = "siblings-comparison/1"
 
@@ -87,7 +87,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; undefined numbers become null."""
-        values: dict[str, Any] = _plain({"schema": SCHEMA, **asdict(self)})
+        values: dict[str, Any] = json_values({"schema": SCHEMA, **asdict(self)})
         return values
 
     @classmethod
@@ -104,16 +104,6 @@ class Comparison:
                        int(values["draws"]), tuple(values["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise InputError("This is no comparison of cohorts", value=repr(problem), rule=SCHEMA) from problem
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _number(value: float | None) -> float:

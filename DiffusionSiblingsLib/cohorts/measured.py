@@ -15,13 +15,13 @@ from ..errors import InputError, SiblingsError
 from ..export.entries import Measured
 from ..geometry import CanonicalFrame, Reference, canonicalise, resample_to_canonical
 from ..labelmap import LabelMap
-from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io import known_labels
 from ..labelmap_io.tissues import check_tissues
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
 from ..pack import encode
 from .cache import Cache
-from .members import Member, find_members
+from .members import Member, find_members, read_member
 from .pool import each
 from .store import Store, joined
 
@@ -121,7 +121,8 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
 
     source: what `find_members` takes, or members. jobs: processes, 0 for one a core. cache: a folder where every
     member's measurement is kept as soon as it is there, so that a run that was stopped goes on and a second one only
-    reads; without one the packed voxels stay in memory (12 kB a heart). labels: tissue id -> value in the files.
+    reads; without one the packed voxels stay in memory (12 kB a heart). labels: tissue id -> value in the files; by
+    default what names, or the record of a run, say.
     progress: called after every member. Maps that cannot be measured are left out and named in `skipped`.
     Raises InputError where none can be measured.
     """
@@ -156,7 +157,7 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     (`geometry.canonicalise`). The same map under the same name gives the same points, on any machine and in any order.
     Raises InputError for a map that cannot be used.
     """
-    labelmap = read_labelmap(member.path, anatomy, labels, unknown=False, whole=False)
+    labelmap = read_member(member, anatomy, labels, unknown=False, whole=False)
     if member.entry is None and not _is_canonical(labelmap, anatomy):
         check_tissues(labelmap, anatomy, member.path)  # only what a model drew may lack a tissue: that is a finding
     known = known_labels(labelmap, anatomy)

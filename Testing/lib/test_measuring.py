@@ -20,6 +20,7 @@ from DiffusionSiblingsLib.export.streamed_table import StreamedTable
 from DiffusionSiblingsLib.export.tables import write_metrics_csv
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.record import Record
 
 ANATOMY = load_anatomy()
 
@@ -104,6 +105,23 @@ def test_a_stopped_run_keeps_its_rows(folder: Path, tmp_path: Path, monkeypatch:
 def test_a_control_is_of_one_map(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(folder), "--preset", "enlarge-rv", "--write", "control.json"]) == 2
     assert "A control is of one heart" in capsys.readouterr().err
+
+
+def test_siblings_are_measured_by_their_record_also_one_by_one(tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    heart, swap = blocks(0), np.arange(8, dtype=np.uint8)
+    left, right = ANATOMY.label_of("LV"), ANATOMY.label_of("RV")
+    swap[[left, right]] = right, left
+    for n in range(2):
+        write_labelmap(LabelMap(swap[heart.labels], heart.affine), tmp_path / f"sibling_000{n}.nii.gz")
+    twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
+        {"value": int(swap[tissue.label]), "name": "", "tissue": tissue.id} for tissue in ANATOMY.tissues]}
+    files = [{"file": f"sibling_000{n}.nii.gz"} for n in range(2)]
+    Record({}, {}, "", twin, [{"request": {}, "siblings": files}]).write(tmp_path / "record.json")
+    expected = np.count_nonzero(heart.labels == left) * 0.008
+    for words in ([str(tmp_path)], [str(tmp_path / file["file"]) for file in files]):
+        assert main(["measure", *words, "--json"]) == 0
+        assert [row["LV volume [ml]"] for row in json.loads(capsys.readouterr().out)] == pytest.approx([expected] * 2)
 
 
 # The table
