@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..anatomy import load_anatomy
 from ..cohorts.members import Member, find_members, is_cohort, named_by_record, read_member
-from ..cohorts.pool import jobs_of
-from ..cohorts.streaming import in_order
+from ..cohorts.pool import in_order, jobs_of, or_reason
 from ..control import read_control, write_control
 from ..errors import InputError
 from ..export.entries import Measured
 from ..export.streamed_table import StreamedTable
-from ..export.tables import Row, columns_of, short_table
 from ..export.targets import domain_rows
 from ..ground import Ground
 from ..labelmap_io import known_labels, parse_labels
 from ..registry import find_model
 from ..twin import open_twin
 from ..wishes import Wishes, control_of, names_of, own_values
+from .measured_rows import MeasuredRows
 
 Rows = list[dict[str, object]]
 Measure = Callable[[Member | None], Rows]
-SHOWN = 100  # rows in the terminal; of more only their spread, as nobody reads them there
 
 
 def measure(arguments: argparse.Namespace) -> int:
@@ -34,17 +31,18 @@ def measure(arguments: argparse.Namespace) -> int:
     by_domain = bool(arguments.control or arguments.preset)
     _check(arguments)
     maps, failed = _maps(arguments)
-    rows: Rows = []
-    with StreamedTable(arguments.out / "metrics.csv" if arguments.out is not None else None) as table:
-        for path, found in _each(maps, arguments):
-            if isinstance(found, str):
-                failed.append(f"siblings: {path or 'mean heart'}: {found}")
-                continue
-            table.add(found)
-            rows += found
-    if by_domain and len(maps) < 2:  # one heart needs no name in every row
-        rows = [{key: value for key, value in row.items() if key != "map"} for row in rows]
-    print(json.dumps(rows, indent=1) if arguments.json else _shown(rows, 120 if by_domain else 100, table.path))
+    table = StreamedTable(arguments.out / "metrics.csv" if arguments.out is not None else None)
+    with MeasuredRows(arguments.json) as rows:
+        with table:
+            for path, found in _each(maps, arguments):
+                if isinstance(found, str):
+                    failed.append(f"siblings: {path or 'mean heart'}: {found}")
+                    continue
+                table.add(found)
+                # One heart needs no name in every row.
+                rows.add([{key: value for key, value in row.items() if key != "map"} for row in found]
+                         if by_domain and len(maps) < 2 else found)
+        rows.show(120 if by_domain else 100, table.path)
     for message in failed:
         print(message, file=sys.stderr)
     return InputError.exit_code if failed else 0
@@ -105,10 +103,7 @@ def _begin(arguments: argparse.Namespace) -> None:
 
 
 def _work(member: Member | None) -> Rows | str:
-    try:
-        return _measure[0](member)
-    except InputError as error:
-        return error.message()
+    return or_reason(_measure[0], member)
 
 
 def _whole(arguments: argparse.Namespace) -> Measure:
@@ -146,28 +141,3 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
         return domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
 
     return measured
-
-
-def _shown(rows: Rows, width: int, table: Path | None) -> str:
-    """All rows; of many the spread of every column, and where the rows are."""
-    if len(rows) <= SHOWN:
-        return short_table(rows, width=width)
-    where = f"all rows are in {table}" if table is not None else "give --out DIR for all rows"
-    return f"{short_table(_spread(rows), width=width)}\n\n{len(rows)} maps; {where}"
-
-
-def _spread(rows: Rows) -> list[Row]:
-    """One row for each column of numbers: mean, deviation and percentiles."""
-    import numpy as np
-
-    found: list[Row] = []
-    for column in columns_of(rows):
-        values = [row[column] for row in rows if isinstance(row.get(column), (int, float))]
-        if len(values) < len(rows) / 2:
-            continue
-        numbers = np.array(values, dtype=np.float64)
-        low, middle, high = np.percentile(numbers, (5, 50, 95))
-        found.append({"measurement": column, "mean": float(numbers.mean()), "sd": float(numbers.std(ddof=1)),
-                      "least": float(numbers.min()), "5 %": float(low), "50 %": float(middle), "95 %": float(high),
-                      "most": float(numbers.max())})
-    return found

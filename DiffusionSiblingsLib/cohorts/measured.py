@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy
-from ..errors import InputError, SiblingsError
+from ..errors import InputError
 from ..export.entries import Measured
 from ..geometry import CanonicalFrame, Reference, canonicalise, resample_to_canonical
 from ..labelmap import LabelMap
@@ -22,7 +22,7 @@ from ..metrics.topology import check
 from ..pack import encode
 from .cache import Cache
 from .members import Member, find_members, read_member
-from .pool import each
+from .pool import each, or_reason
 from .store import Store, joined
 
 SEED = 20240  # of the random points of every surface; with the member's name it decides them
@@ -238,13 +238,9 @@ def _each(members: Sequence[Member], settings: Settings, jobs: int) -> Iterator[
 def _measured(member: Member) -> MeasuredMember | str:
     """A member's measurement, kept in the cache; the reason in words where there can be none."""
     settings = _settings[0]
-    try:
-        found = measure_member(member, settings.anatomy, settings.reference, labels=settings.labels)
-    except SiblingsError as problem:
-        return problem.message()
-    except (MemoryError, OSError, ValueError) as problem:
-        return f"{type(problem).__name__}: {problem}"
-    if settings.cache is not None:
+    found = or_reason(lambda one: measure_member(one, settings.anatomy, settings.reference, labels=settings.labels),
+                      member)
+    if settings.cache is not None and not isinstance(found, str):
         settings.cache.write(member, found)
     return found
 

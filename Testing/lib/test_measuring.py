@@ -6,15 +6,16 @@ import csv
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.cli import main, measuring
-from DiffusionSiblingsLib.cohorts.pool import Workers, each, jobs_of
-from DiffusionSiblingsLib.cohorts.streaming import in_order
+from DiffusionSiblingsLib.cli import main, measured_rows, measuring
+from DiffusionSiblingsLib.cohorts import Member, pool
+from DiffusionSiblingsLib.cohorts.pool import Workers, each, in_order, jobs_of
 from DiffusionSiblingsLib.errors import InputError, OutputError
 from DiffusionSiblingsLib.export.streamed_table import StreamedTable
 from DiffusionSiblingsLib.export.tables import write_metrics_csv
@@ -77,9 +78,40 @@ def test_bad_maps_and_empty_folders_are_named_and_the_rest_is_measured(
     assert "holds no label maps" in shown.err
 
 
+def test_one_file_ends_nothing_whatever_is_wrong_with_it(
+        folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = measuring.read_member
+
+    def failing(member: Member, *rest: object) -> LabelMap:
+        if member.name == "map1":
+            raise ValueError("no such place")
+        return real(member, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(measuring, "read_member", failing)
+    assert main(["measure", str(folder), "--json", "--jobs", "1"]) == 2
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)) == 3 and "map1.seg.nrrd: ValueError: no such place" in shown.err
+
+
+def test_rows_of_any_number_of_maps_are_printed_and_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    some = [{"map": f"é\n{n}", "x": n / 3, "y": None if n % 2 else float("nan")} for n in range(300)]
+    for count in (0, 1, 300):
+        with measured_rows.MeasuredRows(as_json=True) as kept:
+            for row in some[:count]:
+                kept.add([row])
+            kept.show(100, None)
+        assert not kept._first and not kept._numbers
+        expected = [{**row, "y": None} for row in some[:count]]
+        assert capsys.readouterr().out == json.dumps(expected, indent=1) + "\n"
+    with measured_rows.MeasuredRows(as_json=False) as kept:
+        kept.add(some)
+        kept.show(100, None)
+    assert len(kept._first) == measured_rows.SHOWN and "300 maps" in capsys.readouterr().out
+
+
 def test_of_many_maps_the_spread_is_shown(folder: Path, capsys: pytest.CaptureFixture[str],
                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SHOWN", 3)
+    monkeypatch.setattr(measured_rows, "SHOWN", 3)
     assert main(["measure", str(folder)]) == 0
     shown = capsys.readouterr().out
     assert "LV volume [ml]" in shown
@@ -154,6 +186,18 @@ def test_a_table_without_a_place_or_without_rows_writes_nothing(tmp_path: Path) 
 
 def slow_square(number: int) -> int:
     return number * number
+
+
+def late_first(number: int) -> float:
+    if number == 0:
+        time.sleep(1.0)
+    return time.monotonic()
+
+
+def test_what_waits_for_a_slow_one_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAITING", 3)
+    times = [when for _, when in pool.in_order(late_first, range(20), 2)]
+    assert sum(when < times[0] for when in times) == 5, "six are handed out, the slow one among them"
 
 
 def die(number: int) -> int:
