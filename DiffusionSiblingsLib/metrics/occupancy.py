@@ -58,13 +58,6 @@ class Occupancy:
         for index, tissue in enumerate(self.anatomy.tissues):
             self.counts[(index, *box)] += inside == tissue.label
 
-    def merge(self, other: Occupancy) -> None:
-        """Takes in what another process has counted."""
-        if other.counts.shape != self.counts.shape or other.anatomy.id != self.anatomy.id:
-            raise InputError("Two occupancies do not fit together", value=f"{self.counts.shape}, {other.counts.shape}")
-        self.counts += other.counts
-        self.maps += other.maps
-
     def probability(self, tissue: str | None = None) -> Field:
         """(D, H, W) float32, 0..1: share of the maps with this tissue in each voxel; None: with any tissue.
 
