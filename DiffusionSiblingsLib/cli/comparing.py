@@ -59,7 +59,11 @@ def report(arguments: argparse.Namespace) -> int:
 
 def _shared_labels(source: Path, arguments: argparse.Namespace) -> str | None:
     """--labels, which is of both cohorts, where a cohort is no run: a run's record says its own numbering."""
-    return None if (source / RECORD_NAME).is_file() else arguments.labels
+    labels: str | None = arguments.labels
+    if not labels or not (source / RECORD_NAME).is_file():
+        return labels
+    print(f"siblings: note: {source} is read as its record says, not by --labels", file=sys.stderr)
+    return None
 
 
 def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, labels: str | None,

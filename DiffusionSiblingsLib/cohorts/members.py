@@ -17,6 +17,7 @@ from ..labelmap_io.folder import mask_files, stem_of
 from ..record import RECORD_NAME, Record, read_record
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
+CODED = (".seg.nrrd", ".nrrd", ".mha")  # formats that keep terminology codes of segments
 Rows = tuple[tuple[float, ...], ...]
 Values = tuple[tuple[int, str], ...]  # label value, tissue id
 
@@ -112,13 +113,15 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 def _of_run(folder: Path, anatomy: Anatomy) -> list[Member]:
     record = read_record(folder / RECORD_NAME)
     place = _place(record, folder)
-    found = []
+    found, numbers = [], dict[str, _Numbers]()  # by format
     try:
         for run in record.runs:
             for entry in run["siblings"]:
                 path = folder / Path(str(entry["file"])).name
-                numbers = _numbers(record, path, anatomy)
-                found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place, *numbers))
+                kind = ending(path)
+                if kind not in numbers:
+                    numbers[kind] = _numbers(record, path, anatomy)
+                found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place, *numbers[kind]))
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError("The record cannot be read", value=f"{folder / RECORD_NAME}: {problem!r}",
                          rule="runs with a request and siblings") from problem
@@ -151,7 +154,7 @@ class _Numbers(NamedTuple):
 
 
 def _numbers(record: Record, path: Path, anatomy: Anatomy) -> _Numbers:
-    """What the values in a sibling's file mean: those of its twin, as the record has them.
+    """What the values in a sibling's file, and others of its format, mean: those of its twin, as the record has them.
 
     A folder of masks names its tissues, as does a .seg.nrrd file, also where the twin's had no names.
     """
@@ -163,9 +166,20 @@ def _numbers(record: Record, path: Path, anatomy: Anatomy) -> _Numbers:
     values = tuple((int(s["value"]), str(s["tissue"])) for s in segments if s["tissue"])
     if any(names):
         said = anatomy.identify_all([(name, {}) for name in names])
-        return _Numbers() if said == tissues else _Numbers(values, True)
+        return _Numbers() if said == tissues or _coded(path, anatomy, values) else _Numbers(values, True)
     own = {(tissue.label, tissue.id) for tissue in anatomy.tissues}
     return _Numbers(values, set(values) != own or len(segments) > len(own))
+
+
+def _coded(path: Path, anatomy: Anatomy, values: Values) -> bool:
+    """Whether a file has codes that say what its names do not. The record keeps names alone."""
+    if ending(path) not in CODED or not path.is_file():
+        return False
+    try:
+        segments = read_labelmap(path, anatomy, whole=False).segments
+    except InputError:  # is said when the member is read
+        return False
+    return {(segment.value, segment.tissue) for segment in segments if segment.tissue} == set(values)
 
 
 def _of_folder(folder: Path, anatomy: Anatomy) -> list[Member]:

@@ -18,7 +18,7 @@ from DiffusionSiblingsLib.cohorts.members import (
     read_member,
 )
 from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
 
 PLACE = [[1.0, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]
@@ -156,6 +156,22 @@ def test_siblings_have_the_numbering_that_the_record_has_of_their_twin(tmp_path:
         segment["name"] = {"LV": "Right ventricle", "RV": "Left ventricle"}.get(segment["tissue"], segment["name"])
     run_folder(tmp_path, files[:3], other)
     assert numbering(tmp_path) == [(by_tissue, True)] * 3, "the user said otherwise than the names"
+
+
+def test_codes_in_a_file_say_what_its_names_do_not(tmp_path: Path) -> None:
+    heart, labels = load_anatomy("heart"), np.zeros((16, 16, 16), np.uint8)
+    for value in SWAPPED.values():
+        labels[2 * value : 2 * value + 2, 2:14, 2:14] = value
+    twin = twin_of(SWAPPED)
+    for segment in twin["segments"]:  # type: ignore[attr-defined]
+        segment["name"] = f"Segment_{segment['value']}"
+    run_folder(tmp_path, ["a.seg.nrrd"], twin)
+    own = {tissue.id: tissue.label for tissue in heart.tissues}
+    for coded, expected in ((SWAPPED, (None, False)), (own, ({v: t for t, v in SWAPPED.items()}, True))):
+        segments = tuple(Segment(v, f"Segment_{v}", t, tags=heart.tissue(t).tags) for t, v in coded.items())
+        write_labelmap(LabelMap(labels, np.eye(4), segments), tmp_path / "a.seg.nrrd")
+        assert numbering(tmp_path) == [expected]
+        assert read_member(find_members(tmp_path)[0], heart).tissues == {t: (v,) for t, v in SWAPPED.items()}
 
 
 def test_a_file_of_a_run_is_found_by_its_record_alone(tmp_path: Path) -> None:
