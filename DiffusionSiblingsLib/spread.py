@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .anatomy import Anatomy
-from .cohorts.members import Member
+from .cohorts.members import Member, read_member
 from .errors import InputError
 from .labelmap import Affine, LabelMap
-from .labelmap_io import known_labels, read_labelmap
+from .labelmap_io import known_labels
 from .metrics.morphology import by_column, features, tissue_volumes
 from .metrics.runs import foreground_box
 from .metrics.walls import surface_area
@@ -131,17 +131,17 @@ def spread_of(members: Sequence[Member], anatomy: Anatomy, *, labels: dict[str, 
               twin: Mapping[str, float] | None = None, support: Support | None = None) -> Spread:
     """The spread of replicates, read one after the other.
 
-    labels: tissue -> value in the files, where names do not say. twin: measurements of their twin, to stand beside
-    theirs. support: the training cohort, whose spread theirs is set against. Raises InputError for fewer than two, or
-    maps that do not lie on one grid.
+    labels: tissue -> value in the files, where neither names nor a record say. twin: measurements of their twin, to
+    stand beside theirs. support: the training cohort, whose spread theirs is set against. A sibling of a record may
+    have lost a tissue. Raises InputError for fewer than two, or maps that do not lie on one grid.
     """
     if len(members) < LEAST:
         raise InputError("There is no spread to measure", value=f"{len(members)} siblings of this request",
                          rule=f"at least {LEAST} siblings of one request", hint="make more: --count 20")
-    first, measured = read_labelmap(members[0].path, anatomy, labels), list[dict[str, float]]()
+    first, measured = read_member(members[0], anatomy, labels), list[dict[str, float]]()
     counts = Counts(first.labels.shape, [tissue.label for tissue in anatomy.tissues])
     for member in members:
-        labelmap = read_labelmap(member.path, anatomy, labels)
+        labelmap = read_member(member, anatomy, labels)
         known = known_labels(labelmap, anatomy)
         _same_grid(first, labelmap, member)
         counts.add(known)

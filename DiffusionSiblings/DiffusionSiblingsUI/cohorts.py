@@ -162,11 +162,6 @@ def file_away(node: Any) -> None:
     tree.CreateItem(item, node)
 
 
-def close_cohort(cohort: FolderCohort) -> None:
-    """Takes an opened folder out of the scene; what lies on disk stays."""
-    remove_nodes([cohort.node])
-
-
 def remove_nodes(nodes: Sequence[Any]) -> None:
     """Removes nodes with what only they use, and the folder of cohorts when it is empty."""
     tree = runs.hierarchy()
@@ -180,6 +175,16 @@ def measurements(rows: Sequence[Row]) -> list[str]:
     """Columns that can be drawn against each other: those with a unit, and other numbers that differ."""
     first = [column for column in tables.columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
     return [column for column in first if _varies(row.get(column) for row in rows)]
+
+
+def sorted_order(values: Sequence[Any], *, descending: bool = False) -> list[int]:
+    """Positions of the values of a column in order: numbers before words, and the other way round where descending;
+    what is missing (None, no text, not a number) last in either.
+    """
+    known = {at: (0, float(value), "") if isinstance(value, (int, float)) else (1, 0.0, str(value))
+             for at, value in enumerate(values) if value not in (None, "") and value == value}
+    missing = [at for at in range(len(values)) if at not in known]
+    return [*sorted(known, key=known.__getitem__, reverse=descending), *missing]
 
 
 def _varies(values: Iterable[Any]) -> bool:

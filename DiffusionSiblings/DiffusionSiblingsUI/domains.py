@@ -26,7 +26,6 @@ SCHEMA = 1
 SPACING_MM = {"box": 3.0, "plane": 1.5, "curve": 1.5, "line": 0.7, "point": 0.7}  # of points, as the builders have it
 DIMENSIONS = {"box": 3, "plane": 2, "line": 1}
 FEWEST, MOST = 2, 256  # points along an axis
-MOST_PARTS = 64  # planes of a curve, lines of a point
 
 
 @dataclass(frozen=True)

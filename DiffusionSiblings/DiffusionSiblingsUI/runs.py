@@ -126,11 +126,6 @@ def find_run(run_id: str, scene: Any = None) -> Run | None:
     return next((run for run in find_runs(scene) if run.id == run_id), None)
 
 
-def run_of(node: Any) -> Run | None:
-    """The run that a sibling belongs to, or None."""
-    return next((run for run in find_runs() if any(node is sibling for sibling in run.siblings)), None)
-
-
 def add_run(results: Sequence[Any], **settings: Any) -> Run:
     """`building`, all at once."""
     run: Run = bridge.exhaust(building(results, **settings))

@@ -16,7 +16,7 @@ from ..anatomy import Anatomy, load_anatomy
 from ..bias import BiasMeter, Doubtful, twin_words
 from ..compose import edit_scope
 from ..errors import InputError
-from ..export.entries import run_entry, segment_entries
+from ..export.entries import run_entry, segment_rows
 from ..export.parts import Parts
 from ..export.run_folder import METRICS_NAME, TOLD, RunFolder, check_folder, clear_folder
 from ..finish import canonical_labelmap
@@ -96,7 +96,7 @@ class Plan:
                 run["gate"] = {"checks": self.gate, "most": self.most(request)}
         if self.twin is not None:
             labelmap = self.twin.labelmap  # in full when the folder is begun
-            record.twin = {"labels_sha256": hash_labelmap(labelmap), "segments": segment_entries(labelmap)}
+            record.twin = {"labels_sha256": hash_labelmap(labelmap), "segments": segment_rows(labelmap.segments)}
         return record
 
     def most(self, request: Request) -> int | None:

@@ -11,6 +11,7 @@ from ..anatomy import load_anatomy
 from ..cohorts import MeasuredCohort, compare_cohorts, measure_cohort
 from ..labelmap_io import parse_labels
 from ..modelcard import ModelCard
+from ..record import RECORD_NAME
 from ..registry import DEFAULT_MODEL, find_model
 
 CACHE = ".measured"
@@ -23,8 +24,10 @@ def compare(arguments: argparse.Namespace) -> int:
     from ..export.tables import short_table
 
     card = find_model(arguments.model or DEFAULT_MODEL)
-    real = _measured(arguments.real, card, arguments, arguments.real_name)
-    synthetic = _measured(arguments.synthetic, card, arguments, arguments.synthetic_name)
+    real, synthetic = (_measured(source, card, arguments, labels or _shared_labels(source, arguments), name)
+                       for source, labels, name in (
+                           (arguments.real, arguments.real_labels, arguments.real_name),
+                           (arguments.synthetic, arguments.synthetic_labels, arguments.synthetic_name)))
     with Bar("comparing") as bar:
         comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
                                      emd_members=arguments.emd_members, jobs=arguments.jobs, cache=_cache(arguments),
@@ -44,7 +47,7 @@ def report(arguments: argparse.Namespace) -> int:
     from ..export.cohort_report import cohort_report, model_of
 
     card = find_model(arguments.model) if arguments.model else model_of(arguments.cohort)
-    cohort = _measured(arguments.cohort, card, arguments)
+    cohort = _measured(arguments.cohort, card, arguments, arguments.labels)
     page = cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use,
                                occupancy=not arguments.no_occupancy)
     if arguments.json:
@@ -54,13 +57,22 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, name: str = "") -> MeasuredCohort:
+def _shared_labels(source: Path, arguments: argparse.Namespace) -> str | None:
+    """--labels, which is of both cohorts, where a cohort is no run: a run's record says its own numbering."""
+    labels: str | None = arguments.labels
+    if not labels or not (source / RECORD_NAME).is_file():
+        return labels
+    print(f"siblings: note: {source} is read as its record says, not by --labels", file=sys.stderr)
+    return None
+
+
+def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, labels: str | None,
+              name: str = "") -> MeasuredCohort:
     """A measured cohort; maps that cannot be measured are said."""
-    labels = parse_labels(arguments.labels) if arguments.labels else None
     with Bar(f"measuring {source.name or source}") as bar:
         cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=arguments.jobs,
-                                cache=_cache(arguments), labels=labels, progress=bar.show,
-                                name=name or None)
+                                cache=_cache(arguments), labels=parse_labels(labels) if labels else None,
+                                progress=bar.show, name=name or None)
     for member, why in cohort.skipped.items():
         print(f"siblings: note: {member} is left out: {why}", file=sys.stderr)
     return cohort

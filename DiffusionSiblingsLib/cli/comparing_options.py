@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..registry import DEFAULT_MODEL
 from . import comparing
-from .parsers import add_command, json_option, labels_option
+from .parsers import LABELS, add_command, json_option, labels_option
 
 
 def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +27,10 @@ def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
                          help="what the page calls it (default: its folder)")
     compare.add_argument("--synthetic-name", default="", metavar="WORDS", help="the same of the other cohort")
     _common(compare)
+    labels_option(compare, "of both cohorts, but not of a run, whose record says it: ")
+    for side in ("real", "synthetic"):
+        compare.add_argument(f"--{side}-labels", metavar=LABELS, help="the same of that cohort alone, whatever names, "
+                             "--labels or a record say")
     report = add_command(commands_of, "report", comparing.report, "one page on a cohort: question, how it was made, "
                          "checks, bias, what was rejected, limits, pictures",
                          "siblings report out/new --question \"Does the ring fit small roots?\" --out out/report")
@@ -34,6 +38,7 @@ def add_comparing(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     report.add_argument("--use", default="", metavar="TEXT", help="context of use: who decides what with it, and what "
                         "happens if it is wrong")
     _common(report)
+    labels_option(report)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -46,5 +51,4 @@ def _common(parser: argparse.ArgumentParser) -> None:
                         "REPORT/.measured), so that a stopped run goes on and a second one is quick")
     parser.add_argument("--model", default="", metavar="NAME", help="whose canonical frame and training hearts count "
                         f"(default: of a report the model that made the cohort, else {DEFAULT_MODEL})")
-    labels_option(parser)
     json_option(parser, "words")

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..anatomy import load_anatomy
-from ..cohorts.members import Member, find_members, is_cohort
-from ..cohorts.pool import jobs_of
-from ..cohorts.streaming import in_order
+from ..cohorts.members import Member, find_members, is_cohort, named_by_record, read_member
+from ..cohorts.pool import in_order, jobs_of, or_reason
 from ..control import read_control, write_control
 from ..errors import InputError
 from ..export.entries import Measured
 from ..export.streamed_table import StreamedTable
-from ..export.tables import Row, columns_of, short_table
 from ..export.targets import domain_rows
 from ..ground import Ground
-from ..labelmap_io import known_labels, parse_labels, read_labelmap
+from ..labelmap_io import known_labels, parse_labels
 from ..registry import find_model
 from ..twin import open_twin
 from ..wishes import Wishes, control_of, names_of, own_values
+from .measured_rows import MeasuredRows
 
 Rows = list[dict[str, object]]
 Measure = Callable[[Member | None], Rows]
-SHOWN = 100  # rows in the terminal; of more only their spread, as nobody reads them there
 
 
 def measure(arguments: argparse.Namespace) -> int:
@@ -34,17 +31,18 @@ def measure(arguments: argparse.Namespace) -> int:
     by_domain = bool(arguments.control or arguments.preset)
     _check(arguments)
     maps, failed = _maps(arguments)
-    rows: Rows = []
-    with StreamedTable(arguments.out / "metrics.csv" if arguments.out is not None else None) as table:
-        for path, found in _each(maps, arguments):
-            if isinstance(found, str):
-                failed.append(f"siblings: {path or 'mean heart'}: {found}")
-                continue
-            table.add(found)
-            rows += found
-    if by_domain and len(maps) < 2:  # one heart needs no name in every row
-        rows = [{key: value for key, value in row.items() if key != "map"} for row in rows]
-    print(json.dumps(rows, indent=1) if arguments.json else _shown(rows, 120 if by_domain else 100, table.path))
+    table = StreamedTable(arguments.out / "metrics.csv" if arguments.out is not None else None)
+    with MeasuredRows(arguments.json) as rows:
+        with table:
+            for path, found in _each(maps, arguments):
+                if isinstance(found, str):
+                    failed.append(f"siblings: {path or 'mean heart'}: {found}")
+                    continue
+                table.add(found)
+                # One heart needs no name in every row.
+                rows.add([{key: value for key, value in row.items() if key != "map"} for row in found]
+                         if by_domain and len(maps) < 2 else found)
+        rows.show(120 if by_domain else 100, table.path)
     for message in failed:
         print(message, file=sys.stderr)
     return InputError.exit_code if failed else 0
@@ -69,9 +67,15 @@ def _maps(arguments: argparse.Namespace) -> tuple[list[Member | None], list[str]
     anatomy = load_anatomy(arguments.anatomy)
     maps: list[Member | None] = []
     failed = []
+    runs: dict[Path, dict[str, Member]] = {}  # files of a run are most often given together
     for path in arguments.files:
         try:
-            maps += find_members(path, anatomy=anatomy) if is_cohort(path, anatomy) else [Member(path.name, path)]
+            if is_cohort(path, anatomy):
+                maps += find_members(path, anatomy=anatomy)
+                continue
+            if path.parent not in runs:
+                runs[path.parent] = named_by_record(path.parent, anatomy)
+            maps.append(runs[path.parent].get(path.name) or Member(path.name, path))
         except InputError as error:
             failed.append(f"siblings: {path}: {error}")
     return maps, failed
@@ -99,10 +103,7 @@ def _begin(arguments: argparse.Namespace) -> None:
 
 
 def _work(member: Member | None) -> Rows | str:
-    try:
-        return _measure[0](member)
-    except InputError as error:
-        return error.message()
+    return or_reason(_measure[0], member)
 
 
 def _whole(arguments: argparse.Namespace) -> Measure:
@@ -111,10 +112,9 @@ def _whole(arguments: argparse.Namespace) -> Measure:
     labels = parse_labels(arguments.labels) if arguments.labels else None
 
     def measured(member: Member | None) -> Rows:
-        path = member.path if member is not None else Path()
-        # A sibling that has lost a tissue is measured: that is a finding. A segmentation that lacks one is a mistake.
-        labelmap = read_labelmap(path, anatomy, labels, whole=member is None or member.entry is None)
-        row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(path))
+        assert member is not None  # only a control can be measured without a map
+        labelmap = read_member(member, anatomy, labels)
+        row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
         return [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}]
 
     return measured
@@ -129,8 +129,8 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
     chosen = read_control(arguments.control, anatomy) if arguments.control else None
 
     def measured(member: Member | None) -> Rows:
-        path = None if member is None else member.path
-        twin = open_twin(path, anatomy, reference, labels=labels) if path is not None else None
+        labelmap = None if member is None else read_member(member, anatomy, labels, whole=True)
+        twin = open_twin(labelmap, anatomy, reference) if labelmap is not None else None
         ground = Ground.of(twin, anatomy, reference)
         control = control_of(chosen, ground, wishes)
         if control is None:
@@ -138,31 +138,6 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
         found = ground.measured(control)
         if arguments.write:
             write_control(arguments.write, own_values(control, found))
-        return domain_rows(control, found, map=str(path or "mean heart"))
+        return domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
 
     return measured
-
-
-def _shown(rows: Rows, width: int, table: Path | None) -> str:
-    """All rows; of many the spread of every column, and where the rows are."""
-    if len(rows) <= SHOWN:
-        return short_table(rows, width=width)
-    where = f"all rows are in {table}" if table is not None else "give --out DIR for all rows"
-    return f"{short_table(_spread(rows), width=width)}\n\n{len(rows)} maps; {where}"
-
-
-def _spread(rows: Rows) -> list[Row]:
-    """One row for each column of numbers: mean, deviation and percentiles."""
-    import numpy as np
-
-    found: list[Row] = []
-    for column in columns_of(rows):
-        values = [row[column] for row in rows if isinstance(row.get(column), (int, float))]
-        if len(values) < len(rows) / 2:
-            continue
-        numbers = np.array(values, dtype=np.float64)
-        low, middle, high = np.percentile(numbers, (5, 50, 95))
-        found.append({"measurement": column, "mean": float(numbers.mean()), "sd": float(numbers.std(ddof=1)),
-                      "least": float(numbers.min()), "5 %": float(low), "50 %": float(middle), "95 %": float(high),
-                      "most": float(numbers.max())})
-    return found

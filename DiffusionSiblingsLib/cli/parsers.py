@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+LABELS = '"LV=3,RV=4,..."'  # how --labels is written
 FORMATS = ("same", "nii.gz", "nrrd", "seg.nrrd", "mha")
 Commands = argparse._SubParsersAction  # of argparse.ArgumentParser
 
@@ -22,10 +23,9 @@ def add_command(commands_of: Commands[argparse.ArgumentParser], name: str, funct
     return parser
 
 
-def labels_option(parser: argparse.ArgumentParser) -> None:
-    """--labels."""
-    parser.add_argument("--labels", metavar='"LV=3,RV=4,..."',
-                        help="which value is which tissue, where names do not say")
+def labels_option(parser: argparse.ArgumentParser, of: str = "") -> None:
+    """--labels. of: the maps that it is of, where those are not all."""
+    parser.add_argument("--labels", metavar=LABELS, help=f"{of}which value is which tissue, where names do not say")
 
 
 def device_option(parser: argparse.ArgumentParser) -> None:

@@ -67,4 +67,5 @@ def _stored(path: Path, sibling: Sibling, engine: Engine) -> LabelMap | None:
     """The recorded sibling as its file has it, None where there is no file any more."""
     if not path.exists():
         return None
-    return read_labelmap(path, engine.anatomy, {t: values[0] for t, values in sibling.labelmap.tissues.items()})
+    recorded = {s.value: s.tissue for s in sibling.labelmap.segments if s.tissue}
+    return read_labelmap(path, engine.anatomy, whole=False, recorded=recorded)

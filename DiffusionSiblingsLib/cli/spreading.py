@@ -13,6 +13,7 @@ from ..errors import ModelError
 from ..export.report_files import open_report, write_pictures
 from ..export.spread_figure import spread_picture
 from ..export.tables import short_table, write_metrics_csv
+from ..files import json_values
 from ..finish import canonical_labelmap
 from ..labelmap_io import parse_labels, write_labelmap
 from ..labelmap_io.scalars import write_scalars
@@ -32,7 +33,7 @@ def spread(arguments: argparse.Namespace) -> int:
     anatomy = load_anatomy(arguments.anatomy)
     source: Path = arguments.source
     record = read_record(source / RECORD_NAME) if (source / RECORD_NAME).is_file() else None
-    labels = parse_labels(arguments.labels) if arguments.labels else _labels(record)
+    labels = parse_labels(arguments.labels) if arguments.labels else None
     groups = replicates(find_members(source, anatomy=anatomy))
     several = [group for group in groups if len(group) >= LEAST] or groups[:1]  # spread_of says what one alone lacks
     out: Path = arguments.out or source / "spread"
@@ -43,7 +44,7 @@ def spread(arguments: argparse.Namespace) -> int:
         result = spread_of(group, anatomy, labels=labels, twin=_twin(record), support=_support(record, anatomy))
         _write(folder, result, group[0], name, anatomy)
         found.append((name, folder, result))
-    print(json.dumps([_plain(*one) for one in found], indent=1) if arguments.json else _told(found))
+    print(json.dumps(json_values([_plain(*one) for one in found]), indent=1) if arguments.json else _told(found))
     return 0
 
 
@@ -81,13 +82,6 @@ def _volume(result: Spread, tissue: str) -> dict[str, object]:
 def _plain(name: str, folder: Path, result: Spread) -> dict[str, Any]:
     return {"request": result.request, "name": name, "siblings": result.maps, "folder": str(folder),
             "surfaces_mm": result.surfaces, "measurements": list(result.rows)}
-
-
-def _labels(record: Record | None) -> dict[str, int] | None:
-    """The values of the twin's tissues, which its siblings share, whatever their files can say."""
-    if record is None or record.twin is None:
-        return None
-    return {segment["tissue"]: segment["value"] for segment in record.twin["segments"] if segment["tissue"]}
 
 
 def _twin(record: Record | None) -> dict[str, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .compare import Comparison, Figure, compare_cohorts
 from .measured import MeasuredCohort, MeasuredMember, measure_cohort, measure_member
-from .members import Member, find_members
+from .members import Member, find_members, read_member
 
 __all__ = [
     "Comparison",
@@ -16,4 +16,5 @@ __all__ = [
     "find_members",
     "measure_cohort",
     "measure_member",
+    "read_member",
 ]

@@ -38,9 +38,10 @@ class Cache:
         return cls(Path(folder), _digest([VERSION, __version__, asdict(anatomy), labels, pose]))
 
     def key(self, member: Member) -> str:
-        """What the measurement of a member depends on: its name, file, size, time, and the settings."""
-        return _digest([self.settings, member.name, str(member.path.resolve()), signature(member.path),
-                        member.canonical_to_ras])
+        """What the measurement of a member depends on: its name, file, size, time, place, numbering, the settings."""
+        parts = [self.settings, member.name, str(member.path.resolve()), signature(member.path),
+                 member.canonical_to_ras]
+        return _digest([*parts, member.values] if member.renumbered else parts)
 
     def path(self, member: Member) -> Path:
         """The file of a member's measurement; another one for every state of its map."""

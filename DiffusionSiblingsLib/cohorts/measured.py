@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy
-from ..errors import InputError, SiblingsError
+from ..errors import InputError
 from ..export.entries import Measured
 from ..geometry import CanonicalFrame, Reference, canonicalise, resample_to_canonical
 from ..labelmap import LabelMap
-from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io import known_labels
 from ..labelmap_io.tissues import check_tissues
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
 from ..pack import encode
 from .cache import Cache
-from .members import Member, find_members
-from .pool import each
+from .members import Member, find_members, read_member
+from .pool import each, or_reason
 from .store import Store, joined
 
 SEED = 20240  # of the random points of every surface; with the member's name it decides them
@@ -121,7 +121,8 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
 
     source: what `find_members` takes, or members. jobs: processes, 0 for one a core. cache: a folder where every
     member's measurement is kept as soon as it is there, so that a run that was stopped goes on and a second one only
-    reads; without one the packed voxels stay in memory (12 kB a heart). labels: tissue id -> value in the files.
+    reads; without one the packed voxels stay in memory (12 kB a heart). labels: tissue id -> value in the files; by
+    default what names, or the record of a run, say.
     progress: called after every member. Maps that cannot be measured are left out and named in `skipped`.
     Raises InputError where none can be measured.
     """
@@ -156,7 +157,7 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     (`geometry.canonicalise`). The same map under the same name gives the same points, on any machine and in any order.
     Raises InputError for a map that cannot be used.
     """
-    labelmap = read_labelmap(member.path, anatomy, labels, unknown=False, whole=False)
+    labelmap = read_member(member, anatomy, labels, unknown=False, whole=False)
     if member.entry is None and not _is_canonical(labelmap, anatomy):
         check_tissues(labelmap, anatomy, member.path)  # only what a model drew may lack a tissue: that is a finding
     known = known_labels(labelmap, anatomy)
@@ -237,13 +238,9 @@ def _each(members: Sequence[Member], settings: Settings, jobs: int) -> Iterator[
 def _measured(member: Member) -> MeasuredMember | str:
     """A member's measurement, kept in the cache; the reason in words where there can be none."""
     settings = _settings[0]
-    try:
-        found = measure_member(member, settings.anatomy, settings.reference, labels=settings.labels)
-    except SiblingsError as problem:
-        return problem.message()
-    except (MemoryError, OSError, ValueError) as problem:
-        return f"{type(problem).__name__}: {problem}"
-    if settings.cache is not None:
+    found = or_reason(lambda one: measure_member(one, settings.anatomy, settings.reference, labels=settings.labels),
+                      member)
+    if settings.cache is not None and not isinstance(found, str):
         settings.cache.write(member, found)
     return found
 

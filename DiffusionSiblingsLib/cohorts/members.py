@@ -6,17 +6,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..anatomy import Anatomy, load_anatomy
 from ..errors import InputError
 from ..files import ending
-from ..labelmap_io import FORMATS
+from ..labelmap import LabelMap
+from ..labelmap_io import FORMATS, read_labelmap
 from ..labelmap_io.folder import mask_files, stem_of
 from ..record import RECORD_NAME, Record, read_record
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
+CODED = (".seg.nrrd", ".nrrd", ".mha")  # formats that keep terminology codes of segments
 Rows = tuple[tuple[float, ...], ...]
+Values = tuple[tuple[int, str], ...]  # label value, tissue id
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Member:
 
     entry: the sibling's entry in the record of its run, None for any other map. request: that of its run.
     canonical_to_ras: (4, 4), the place of the sibling's twin as the record has it; None where there is no twin.
+    values: which value is which tissue in the sibling's file, as the record has it of its twin; None where the names in
+    the file say so. renumbered: whether the file alone would be read otherwise.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Member:
     entry: dict[str, Any] | None = field(default=None, compare=False)
     request: dict[str, Any] | None = field(default=None, compare=False)
     canonical_to_ras: Rows | None = None
+    values: Values | None = None
+    renumbered: bool = False
 
 
 def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy | None = None) -> list[Member]:
@@ -54,7 +61,7 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
     if not path.is_dir():
         return [Member(stem_of(path), path)]
     try:
-        found = _of_run(path) if (path / RECORD_NAME).is_file() else _of_folder(path, anatomy)
+        found = _of_run(path, anatomy) if (path / RECORD_NAME).is_file() else _of_folder(path, anatomy)
     except OSError as problem:
         raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
     return _with_unique_names(found)
@@ -71,21 +78,50 @@ def is_folder_of_masks(path: Path, anatomy: Anatomy) -> bool:
     return len(found) >= 2
 
 
+def find_member(path: Path, anatomy: Anatomy) -> Member:
+    """The member that one label map is: of the run in whose folder it lies, where that names it; else of none."""
+    return named_by_record(path.parent, anatomy).get(path.name) or Member(stem_of(path), path)
+
+
+def named_by_record(folder: Path, anatomy: Anatomy) -> dict[str, Member]:
+    """File name -> member of the run in a folder; nothing where it is no run's, or its record cannot be read."""
+    try:
+        members = _of_run(folder, anatomy) if (folder / RECORD_NAME).is_file() else []
+    except InputError:  # a record of something else, beside maps that are none of a run
+        return {}
+    return {member.path.name: member for member in members}
+
+
+def read_member(member: Member, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
+                whole: bool | None = None) -> LabelMap:
+    """The label map of a member, its values read as its record has them. Raises InputError.
+
+    labels: tissue id -> value, as the user says; wins over the record. unknown, whole: of `read_labelmap`; a sibling of
+    a record need not be whole: that it has lost a tissue is a finding.
+    """
+    return read_labelmap(member.path, anatomy, labels, unknown=unknown,
+                         whole=member.entry is None if whole is None else whole,
+                         recorded=dict(member.values) if member.values is not None else None)
+
+
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorting key by which "map 2" comes before "map 10"."""
     parts = re.findall(r"\d+|\D+", name.lower())
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
-def _of_run(folder: Path) -> list[Member]:
+def _of_run(folder: Path, anatomy: Anatomy) -> list[Member]:
     record = read_record(folder / RECORD_NAME)
     place = _place(record, folder)
-    found = []
+    found, numbers = [], dict[str, _Numbers]()  # by format
     try:
         for run in record.runs:
             for entry in run["siblings"]:
                 path = folder / Path(str(entry["file"])).name
-                found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place))
+                kind = ending(path)
+                if kind not in numbers:
+                    numbers[kind] = _numbers(record, path, anatomy)
+                found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place, *numbers[kind]))
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError("The record cannot be read", value=f"{folder / RECORD_NAME}: {problem!r}",
                          rule="runs with a request and siblings") from problem
@@ -108,6 +144,42 @@ def _place(record: Record, folder: Path) -> Rows | None:
         raise InputError("The record does not say where its twin lies", value=folder / RECORD_NAME,
                          rule="canonical_to_ras_mm, four rows of four numbers")
     return rows
+
+
+class _Numbers(NamedTuple):
+    """`values` and `renumbered` of a member."""
+
+    values: Values | None = None
+    renumbered: bool = False
+
+
+def _numbers(record: Record, path: Path, anatomy: Anatomy) -> _Numbers:
+    """What the values in a sibling's file, and others of its format, mean: those of its twin, as the record has them.
+
+    A folder of masks names its tissues, as does a .seg.nrrd file, also where the twin's had no names.
+    """
+    segments = record.twin.get("segments", ()) if record.twin is not None else ()
+    names, kind = [str(segment["name"] or "") for segment in segments], ending(path)
+    if not segments or kind == ".masks" or (kind == ".seg.nrrd" and not any(names)):
+        return _Numbers()
+    tissues = [segment["tissue"] for segment in segments]
+    values = tuple((int(s["value"]), str(s["tissue"])) for s in segments if s["tissue"])
+    if any(names):
+        said = anatomy.identify_all([(name, {}) for name in names])
+        return _Numbers() if said == tissues or _coded(path, anatomy, values) else _Numbers(values, True)
+    own = {(tissue.label, tissue.id) for tissue in anatomy.tissues}
+    return _Numbers(values, set(values) != own or len(segments) > len(own))
+
+
+def _coded(path: Path, anatomy: Anatomy, values: Values) -> bool:
+    """Whether a file has codes that say what its names do not. The record keeps names alone."""
+    if ending(path) not in CODED or not path.is_file():
+        return False
+    try:
+        segments = read_labelmap(path, anatomy, whole=False).segments
+    except InputError:  # is said when the member is read
+        return False
+    return {(segment.value, segment.tissue) for segment in segments if segment.tissue} == set(values)
 
 
 def _of_folder(folder: Path, anatomy: Anatomy) -> list[Member]:

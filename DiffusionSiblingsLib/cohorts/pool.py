@@ -11,11 +11,12 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, SiblingsError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 3  # items handed out per process, so that none waits and results do not pile up
+WAITING = 32  # the same where results come in order: how far the others go on while one is slow
 FEW = 4  # items that are not worth starting processes for
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -50,9 +51,10 @@ class Workers:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
             self._pool = None
 
-    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
-        """(index, result) of every item, in the order in which they are ready. work: a function of a module, that a
-        new process can import. Raises what `work` raises; OutputError where a process was killed.
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item], *,
+             ordered: bool = False) -> Iterator[tuple[int, Result]]:
+        """(index, result) of every item as they are ready, or ordered: in the order of the items. work: a function of a
+        module, that a new process can import. Raises what `work` raises; OutputError where a process was killed.
         """
         if self._jobs == 1 or (len(items) < FEW and self._pool is None):
             if self._start is not None and not self._begun_here:
@@ -66,7 +68,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(min(self._jobs, len(items)), mp_context=get_context("spawn"),
                                              initializer=self._start, initargs=self._given)
         try:
-            yield from _streamed(self._pool, work, items, self._jobs * AHEAD)
+            yield from _streamed(self._pool, work, items, self._jobs * (WAITING if ordered else AHEAD), ordered)
         except BrokenProcessPool as problem:
             raise OutputError("A process of the measurement ended before its time", value=f"{self._jobs} processes",
                               rule="what was measured before is kept where there is a cache",
@@ -81,9 +83,31 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, *,
         yield from workers.each(work, items)
 
 
-def _streamed(pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item],
-              ahead: int) -> Iterator[tuple[int, Result]]:
-    """Never more than `ahead` items under way."""
+def in_order(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, *,
+             start: Callable[..., None] | None = None, given: tuple[Any, ...] = ()) -> Iterator[tuple[int, Result]]:
+    """The same in the order of the items: a result that is ready early waits, WAITING of them a process at most."""
+    with Workers(jobs, start, given) as workers:
+        yield from workers.each(work, items, ordered=True)
+
+
+def or_reason(work: Callable[[Item], Result], item: Item) -> Result | str:
+    """What `work` makes of one item of many, or in words why it cannot: one bad map does not end the work on thousands.
+
+    Raises OutputError: what cannot be written ends it.
+    """
+    try:
+        return work(item)
+    except OutputError:
+        raise
+    except SiblingsError as problem:
+        return problem.message()
+    except (MemoryError, OSError, ValueError) as problem:
+        return f"{type(problem).__name__}: {problem}"
+
+
+def _streamed(pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item], ahead: int,
+              ordered: bool) -> Iterator[tuple[int, Result]]:
+    """Never more than `ahead` items handed out whose result was not taken yet."""
     under_way: dict[Future[Result], int] = {}
     following = iter(range(len(items)))
     while True:
@@ -92,7 +116,7 @@ def _streamed(pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: 
                 under_way[pool.submit(work, items[index])] = index
         if not under_way:
             return
-        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        done = {next(iter(under_way))} if ordered else wait(under_way, return_when=FIRST_COMPLETED).done
         for future in sorted(done, key=under_way.__getitem__):
             yield under_way.pop(future), future.result()
 

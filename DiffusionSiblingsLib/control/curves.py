@@ -21,7 +21,6 @@ from .checks import FloatArray
 from .places import Labels, Mask, Place, place_of, surface_points
 
 STEP_MM = 2.0  # between level sets
-FINE_MM = 0.5
 TRUNK_SHARE = 0.4
 PIECE_SHARE = 0.2  # of the largest piece: what is smaller is no tube but a crumb
 END_SHARE = 0.5  # of the radius: depth of the layers at both ends that are held at 0 and 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ..anatomy import Anatomy
 from ..bias import Bias, BiasMeter, bias_columns
-from ..labelmap import LabelMap
+from ..labelmap import LabelMap, Segment
 from ..metrics.morphology import by_column, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
 from ..record import hash_file, hash_labelmap
@@ -68,7 +69,7 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
         "affine_ijk_to_ras_mm": labelmap.affine.tolist(),
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
-        "segments": segment_entries(labelmap),
+        "segments": segment_rows(labelmap.segments),
         "features": {k: round(v, 6) for k, v in measured.features.items()},
         "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
         "checks": {key: report.to_json() for key, report in measured.checks.items()},
@@ -76,9 +77,9 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
     }
 
 
-def segment_entries(labelmap: LabelMap) -> list[dict[str, Any]]:
-    """What the values of a label map mean, as the record has it."""
-    return [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in labelmap.segments]
+def segment_rows(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Segments in the record's entry of a twin."""
+    return [{"value": int(s.value), "name": s.name, "tissue": s.tissue} for s in segments]
 
 
 def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any]:

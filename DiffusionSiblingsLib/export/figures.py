@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from .plotting import (
@@ -286,8 +285,3 @@ def _light(data: bytes, format: Format) -> bytes:
 def failures(checks: Sequence[str], failed: Sequence[Sequence[str]]) -> tuple[list[int], int]:
     """How many maps fail each check, and how many maps there are. failed: of every map, the names of failed checks."""
     return [sum(check in names for names in failed) for check in checks], len(failed)
-
-
-def group_of(name: str, features: npt.ArrayLike, names: Sequence[str]) -> Group:
-    """A group from any table of numbers."""
-    return Group(name, np.asarray(features, dtype=np.float64), tuple(names))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..geometry import CanonicalFrame
 from ..labelmap_io.scalars import write_scalars
-from .occupancy_slices import Probabilities
+from ..metrics.occupancy import Probabilities, difference
 
 if TYPE_CHECKING:
     from ..anatomy import Anatomy
@@ -25,7 +25,7 @@ def write_differences(out: Path, reference: Probabilities, cohort: Probabilities
     for tissue in (None, *anatomy.ids):
         name = f"{STEM}.nii.gz" if tissue is None else f"{STEM}-{tissue}.nii.gz"
         words = "any tissue" if tissue is None else anatomy.tissue(tissue).name
-        write_scalars(cohort.probability(tissue) - reference.probability(tissue), affine, out / name,
+        write_scalars(difference(reference, cohort, tissue), affine, out / name,
                       description=f"occupancy difference, {words}", shown=SHOWN)
         files[name] = f"difference of occupancy as a volume: {words}"
     return files

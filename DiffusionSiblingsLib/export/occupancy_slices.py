@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .plotting import COHORT, INK, REFERENCE, Format, Picture, drawn
-from .views import View, fitted, four_chamber, frame, short_axis
+from ..metrics.occupancy import Field, Probabilities
+from .plotting import COHORT, INK, REFERENCE, Format, Picture, bare_slice, drawn, scale_bar
+from .views import View, alike, fitted, three_planes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,24 +19,11 @@ if TYPE_CHECKING:
 
     from ..anatomy import Anatomy
 
-Field = npt.NDArray[np.float32]
 HALF = 0.5  # where a tissue's outline is drawn: half of the cohort has it there
 SCALE = 2.0  # pixels of a slice per voxel
 WIDTH, TOP_ROW, TISSUE_ROW = 900, 340, 170
 NOWHERE = "#F1F2F4"  # where neither cohort has tissue: not the white of no difference
 NEVER = 0.004  # less is the blur of a mean, or one map in several hundred
-BAR_MM = 20
-
-
-class Probabilities(Protocol):
-    """What is drawn of a cohort: `metrics.occupancy.Occupancy`, or anything with the same two members."""
-
-    @property
-    def maps(self) -> int:
-        """How many maps were counted."""
-
-    def probability(self, tissue: str | None = None) -> Field:
-        """(D, H, W) float32, 0..1: share of the maps that have this tissue (None: any tissue) in each voxel."""
 
 
 def occupancy_slices(reference: Probabilities, cohort: Probabilities, anatomy: Anatomy, *,
@@ -47,9 +34,9 @@ def occupancy_slices(reference: Probabilities, cohort: Probabilities, anatomy: A
     has the tissue. One colour scale for all, symmetrical about 0, which is white.
     """
     majority = _majority(reference, anatomy)
-    planes = _planes(majority, anatomy)
+    planes = three_planes(majority, anatomy, slab=2.0, margin=7.0)
     whole = [_on_plane(reference, cohort, None, view) for view in planes]
-    own_planes = _alike([_through(majority == tissue.label, planes[0]) for tissue in anatomy.tissues])
+    own_planes = alike([_through(majority == tissue.label, planes[0]) for tissue in anatomy.tissues])
     parts = [_on_plane(reference, cohort, tissue, view) for tissue, view in zip(anatomy.ids, own_planes, strict=True)]
     most = _bound([difference for difference, _ in [*whole, *parts]])
     titles = ("Any tissue, through the chambers", "Any tissue, across the long axis", "Any tissue, along the long axis")
@@ -64,7 +51,7 @@ def occupancy_slices(reference: Probabilities, cohort: Probabilities, anatomy: A
             image = _slice(axes, difference, outline, most)
             axes.set_title(title, fontsize=9, pad=4)
         for axes in (axes_of[0], axes_of[3]):
-            _scale_bar(axes, anatomy.spacing_mm)
+            scale_bar(axes, SCALE / anatomy.spacing_mm)
         bar = figure.colorbar(image, ax=axes_of, location="bottom", shrink=0.62, aspect=42, pad=0.02)
         bar.set_label("difference of occupancy: blue, the reference has tissue more often; orange, the cohort")
         bar.outline.set_visible(False)
@@ -95,29 +82,12 @@ def _majority(cohort: Probabilities, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def _planes(labels: npt.NDArray[np.uint8], anatomy: Anatomy) -> list[View]:
-    """Through the chambers, across the long axis, and along it at a right angle to the first."""
-    chambers = four_chamber(labels, anatomy)
-    across = short_axis(labels, anatomy, chambers)
-    along = frame(chambers.centre, chambers.toward, chambers.up)
-    return _alike([fitted(view, [labels], slab=2.0, margin=7.0) for view in (chambers, across, along)])
-
-
 def _through(mask: npt.NDArray[np.bool_], view: View) -> View:
     """The plane parallel to `view` through the middle of a tissue, as wide as the tissue is there."""
     points = np.argwhere(mask)[:, ::-1]  # xyz
     if not len(points):
         return view
     return fitted(replace(view, centre=points.mean(axis=0)), [mask.view(np.uint8)], slab=2.0, margin=7.0)
-
-
-def _alike(views: Sequence[View]) -> list[View]:
-    """The views with extents of one size, each about the middle of its own: pictures at one scale, in line."""
-    extents = np.array([view.extent for view in views])  # left, right, down, up
-    middles = np.stack([extents[:, :2].mean(axis=1), extents[:, 2:].mean(axis=1)], axis=1)
-    half = np.array([np.ptp(extents[:, :2], axis=1).max(), np.ptp(extents[:, 2:], axis=1).max()]) / 2
-    return [replace(view, extent=(float(x - half[0]), float(x + half[0]), float(y - half[1]), float(y + half[1])))
-            for view, (x, y) in zip(views, middles, strict=True)]
 
 
 def _on_plane(reference: Probabilities, cohort: Probabilities, tissue: str | None, view: View) -> tuple[Any, Field]:
@@ -143,16 +113,5 @@ def _slice(axes: Axes, difference: Any, outline: Field, most: float) -> Any:
     image = axes.imshow(difference, cmap=colors, vmin=-most, vmax=most, interpolation="bilinear")
     if outline.min() < HALF < outline.max():
         axes.contour(outline, levels=[HALF], colors=[INK], linewidths=0.9)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    bare_slice(axes)
     return image
-
-
-def _scale_bar(axes: Axes, spacing_mm: float) -> None:
-    """A bar in the lower left corner; the slices of a row have one scale."""
-    rows = axes.get_ylim()[0]
-    length = BAR_MM / spacing_mm * SCALE
-    axes.plot([6, 6 + length], [rows - 8, rows - 8], color=INK, linewidth=2.0, solid_capstyle="butt")
-    axes.text(6, rows - 13, f"{BAR_MM} mm", fontsize=7.5, va="bottom")

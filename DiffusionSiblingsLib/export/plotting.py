@@ -22,6 +22,7 @@ SERIES = (COHORT, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 MARKERS = ("^", "s", "D", "v", "P", "X")
 INK, MUTED, FAINT = "#21242B", "#5F646E", "#D5D8DE"
 DPI = 96  # CSS pixels of an inch
+BAR_MM = 20  # of a slice's scale bar
 SHARP = 2  # image pixels of a CSS pixel: sharp on paper and on fine screens
 RULES: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9.0, "text.color": INK, "text.parse_math": False,
@@ -70,6 +71,22 @@ def drawn(width: int, height: int, paint: Callable[[Figure], None], format: Form
         stream = io.BytesIO()
         figure.savefig(stream, format=format, metadata={"Date": None} if format == "svg" else {"Software": None})
         return stream.getvalue()
+
+
+def bare_slice(axes: Axes) -> None:
+    """Axes of a slice: nothing around it."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def scale_bar(axes: Axes, pixels_per_mm: float, color: str = INK) -> None:
+    """A bar in the lower left corner of a slice; the slices of a row have one scale."""
+    rows = axes.get_ylim()[0]
+    axes.plot([6, 6 + BAR_MM * pixels_per_mm], [rows - 8, rows - 8], color=color, linewidth=2.0,
+              solid_capstyle="butt")
+    axes.text(6, rows - 13, f"{BAR_MM} mm", fontsize=7.5, va="bottom")
 
 
 def small_png(data: bytes) -> bytes:

@@ -15,8 +15,8 @@ from scipy import ndimage
 from ..errors import SiblingsError
 from ..geometry import CanonicalFrame, Reference, resample_to_canonical
 from ..labelmap_io import known_labels, read_labelmap
+from ..metrics.occupancy import Field, Probabilities
 from ..record import hash_labelmap
-from .occupancy_slices import Field, Probabilities
 
 if TYPE_CHECKING:
     from ..anatomy import Anatomy

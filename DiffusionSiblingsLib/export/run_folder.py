@@ -219,8 +219,8 @@ class RunFolder:
         """(128, 128, 128) uint8 of a sibling's file, whose values mean what they mean in the twin."""
         empty = np.zeros(CanonicalFrame.of(self.anatomy).shape, dtype=np.uint8)
         template = self.twin.labelmap if self.twin is not None else canonical_labelmap(empty, self.anatomy)
-        named = {tissue: values[0] for tissue, values in template.tissues.items()}
-        voxels = read_labelmap(path, self.anatomy, named).labels
+        recorded = {segment.value: segment.tissue for segment in template.segments if segment.tissue}
+        voxels = read_labelmap(path, self.anatomy, whole=False, recorded=recorded).labels
         known = known_labels(template.with_labels(voxels), self.anatomy)
         if self.twin is None:
             return known

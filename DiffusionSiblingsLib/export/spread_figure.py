@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from scipy import ndimage
 
 from ..geometry import CanonicalFrame
 from .palette import tissue_colors
-from .plotting import FAINT, INK, MUTED, Format, Picture, drawn
-from .views import View, fitted, four_chamber, frame, short_axis
+from .plotting import FAINT, INK, MUTED, Format, Picture, bare_slice, drawn, scale_bar
+from .views import View, three_planes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 SCALE = 2.5  # pixels of a slice per voxel
 WIDTH, HEIGHT = 900, 560
 MOST = 0.5  # end of the colour scale: half of the siblings have something else; and where outlines are drawn
-BAR_MM = 20
 SMOOTHING = 0.8  # voxels
 TITLES = ("Through the chambers", "Across the long axis", "Along the long axis")
 Matrix = npt.NDArray[np.float64]
@@ -40,9 +38,7 @@ def spread_picture(spread: Spread, anatomy: Anatomy, *, place: npt.ArrayLike | N
     grid = _grid(spread, anatomy, place)
     labels = _on(spread.consensus, grid, anatomy, order=0)
     differing = _on(spread.differing, grid, anatomy, order=1)
-    chambers = four_chamber(labels, anatomy)
-    planes = (chambers, short_axis(labels, anatomy, chambers), frame(chambers.centre, chambers.toward, chambers.up))
-    views = _alike([fitted(view, [labels], slab=None, margin=6.0) for view in planes])
+    views = three_planes(labels, anatomy, slab=None, margin=6.0)
     outlines = {label: ndimage.gaussian_filter((labels == label).astype(np.float32), SMOOTHING)
                 for label in tissue_colors(anatomy)}
 
@@ -53,7 +49,7 @@ def spread_picture(spread: Spread, anatomy: Anatomy, *, place: npt.ArrayLike | N
         for axes, view, title in zip(slices, views, TITLES, strict=True):
             image = _slice(axes, differing, outlines, view, anatomy)
             axes.set_title(title, pad=4)
-        _scale_bar(slices[0], anatomy.spacing_mm)
+        scale_bar(slices[0], SCALE / anatomy.spacing_mm, MUTED)
         bar = figure.colorbar(image, ax=slices, location="right", shrink=0.8, aspect=30, pad=0.01, extend="max")
         bar.set_label("siblings that differ from the majority")
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -90,15 +86,6 @@ def _on(values: npt.NDArray[Any], grid: Matrix, anatomy: Anatomy, *, order: int)
     return found
 
 
-def _alike(views: list[View]) -> list[View]:
-    """The views with extents of one size: pictures at one scale, in line."""
-    extents = np.array([view.extent for view in views])  # left, right, down, up
-    wide, tall = np.ptp(extents[:, :2], axis=1).max() / 2, np.ptp(extents[:, 2:], axis=1).max() / 2
-    middles = (extents[:, ::2] + extents[:, 1::2]) / 2
-    return [replace(view, extent=(float(x - wide), float(x + wide), float(y - tall), float(y + tall)))
-            for view, (x, y) in zip(views, middles, strict=True)]
-
-
 def _slice(axes: Axes, differing: npt.NDArray[Any], outlines: dict[int, npt.NDArray[Any]], view: View,
            anatomy: Anatomy) -> Any:
     """One plane. outlines: label -> (D, H, W) share, slightly smoothed: a majority has steps of a voxel."""
@@ -109,10 +96,7 @@ def _slice(axes: Axes, differing: npt.NDArray[Any], outlines: dict[int, npt.NDAr
         mask = ndimage.map_coordinates(outlines[label], points, order=1)
         if mask.min() < MOST < mask.max():
             axes.contour(mask, levels=[MOST], colors=[color], linewidths=1.5)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    bare_slice(axes)
     return image
 
 
@@ -130,10 +114,3 @@ def _bars(axes: Axes, spread: Spread, anatomy: Anatomy) -> None:
     axes.set_ylim(0, max([*known, 0.1]) * 1.25)
     axes.set_ylabel("surface, sd [mm]")
     axes.grid(axis="y", color=FAINT)
-
-
-def _scale_bar(axes: Axes, spacing_mm: float) -> None:
-    rows = axes.get_ylim()[0]
-    axes.plot([6, 6 + BAR_MM / spacing_mm * SCALE], [rows - 8, rows - 8], color=MUTED, linewidth=2.0,
-              solid_capstyle="butt")
-    axes.text(6, rows - 13, f"{BAR_MM} mm", fontsize=7.5, va="bottom")

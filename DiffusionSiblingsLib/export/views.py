@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,23 @@ def short_axis(labels: Labels, anatomy: Anatomy, long: View) -> View:
     centre = tissue_centre(labels) if np.isnan(points).any() or not len(points) else points.mean(axis=0)
     centre = long.centre + long.up * ((centre - long.centre) @ long.up)
     return frame(centre, long.right, long.toward)
+
+
+def three_planes(labels: Labels, anatomy: Anatomy, *, slab: float | None, margin: float) -> list[View]:
+    """Through the chambers, across the long axis, and along it at a right angle to the first; fitted, of one size."""
+    chambers = four_chamber(labels, anatomy)
+    across = short_axis(labels, anatomy, chambers)
+    along = frame(chambers.centre, chambers.toward, chambers.up)
+    return alike([fitted(view, [labels], slab=slab, margin=margin) for view in (chambers, across, along)])
+
+
+def alike(views: Sequence[View]) -> list[View]:
+    """The views with extents of one size, each about the middle of its own: pictures at one scale, in line."""
+    extents = np.array([view.extent for view in views])  # left, right, down, up
+    middles = (extents[:, ::2] + extents[:, 1::2]) / 2
+    wide, tall = np.ptp(extents[:, :2], axis=1).max() / 2, np.ptp(extents[:, 2:], axis=1).max() / 2
+    return [replace(view, extent=(float(x - wide), float(x + wide), float(y - tall), float(y + tall)))
+            for view, (x, y) in zip(views, middles, strict=True)]
 
 
 def fitted(view: View, maps: Sequence[Labels], *, slab: float | None, margin: float = 3.0) -> View:

@@ -38,11 +38,6 @@ class Canonical:
     outside_ml: dict[str, float] = field(default_factory=dict)
     agreement: float = float("nan")
 
-    @property
-    def total_outside_ml(self) -> float:
-        """Tissue volume outside the field of view in ml, all tissues together."""
-        return sum(self.outside_ml.values())
-
 
 def canonicalise(
     labels: npt.NDArray[Any],

@@ -41,10 +41,6 @@ class Pairs:
         """(n,) float64, descending."""
         return self.birth_value - self.death_value
 
-    def alive_at(self, level: float) -> int:
-        """How many of them the superlevel set field >= level has."""
-        return int(np.count_nonzero((self.birth_value >= level) & (self.death_value < level)))
-
 
 def persistence(
     field: np.ndarray, dimensions: Sequence[int] = (0, 1, 2), engine: str = "auto", floor: float | None = None

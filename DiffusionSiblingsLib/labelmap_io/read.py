@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
 
 def read_labelmap(
     path: Path | str, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
-    whole: bool = True,
+    whole: bool = True, recorded: Mapping[int, str] | None = None,
 ) -> LabelMap:
     """The label map of a file or of a folder of masks, with its tissues found.
 
@@ -33,14 +34,15 @@ def read_labelmap(
     names whose values are the anatomy's own is taken in the anatomy's numbering: header["assumed_numbering"] is True.
     Labels of no tissue stay as segments with tissue None. unknown=False leaves other masks of a folder unread.
     whole=False takes a map that lacks tissues, or has too little of them: a sibling that came out without its aorta is
-    a finding about its cohort, not an error of the file.
+    a finding about its cohort, not an error of the file. recorded: value -> tissue id, as the record of a run says it
+    of its siblings; wins over names, not over `labels`, and a value without a voxel is no error in it.
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
     volume = _read(path, anatomy, unknown)
     check_grid(volume.array.shape[:3], volume.affine, path)
     values, segments = flatten(volume, path)
-    segments, assumed = find_tissues(segments, values, anatomy, labels, path, whole=whole)
+    segments, assumed = find_tissues(segments, values, anatomy, labels, path, whole=whole, recorded=recorded)
     header = {**volume.header, "anatomy": anatomy, "assumed_numbering": assumed}
     labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header)
     if whole:

@@ -51,11 +51,14 @@ def unknown_mask(labelmap: LabelMap) -> npt.NDArray[np.bool_]:
 
 def find_tissues(
     segments: tuple[Segment, ...], values: Labels, anatomy: Anatomy, labels: Mapping[str, int] | None, path: Path,
-    *, whole: bool = True,
+    *, whole: bool = True, recorded: Mapping[int, str] | None = None,
 ) -> tuple[tuple[Segment, ...], bool]:
-    """The segments with their tissues, and whether the anatomy's own numbering was assumed (not whole: of a part)."""
-    if labels:
-        chosen = _explicit(labels, segments, anatomy, path)
+    """The segments with their tissues, and whether the anatomy's own numbering was assumed (not whole: of a part).
+
+    labels: tissue -> value, as the user says. recorded: value -> tissue id, where a record says so.
+    """
+    chosen = _explicit(labels, segments, anatomy, path) if labels else recorded
+    if chosen:
         taken = set(chosen.values())
         found = [None if tissue in taken else tissue for tissue in _identified(segments, anatomy)]
         pairs = zip(segments, found, strict=True)

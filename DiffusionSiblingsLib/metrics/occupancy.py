@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,17 @@ from ..errors import InputError
 from .runs import LabelArray, foreground_box, require_labels
 
 Field = npt.NDArray[np.float32]
+
+
+class Probabilities(Protocol):
+    """What is compared of a cohort: `Occupancy`, or anything with the same two members."""
+
+    @property
+    def maps(self) -> int:
+        """How many maps were counted."""
+
+    def probability(self, tissue: str | None = None) -> Field:
+        """(D, H, W) float32, 0..1: share of the maps that have this tissue (None: any tissue) in each voxel."""
 
 
 @dataclass
@@ -58,13 +70,6 @@ class Occupancy:
         for index, tissue in enumerate(self.anatomy.tissues):
             self.counts[(index, *box)] += inside == tissue.label
 
-    def merge(self, other: Occupancy) -> None:
-        """Takes in what another process has counted."""
-        if other.counts.shape != self.counts.shape or other.anatomy.id != self.anatomy.id:
-            raise InputError("Two occupancies do not fit together", value=f"{self.counts.shape}, {other.counts.shape}")
-        self.counts += other.counts
-        self.maps += other.maps
-
     def probability(self, tissue: str | None = None) -> Field:
         """(D, H, W) float32, 0..1: share of the maps with this tissue in each voxel; None: with any tissue.
 
@@ -83,7 +88,7 @@ class Occupancy:
         return self.maps
 
 
-def difference(real: Occupancy, synthetic: Occupancy, tissue: str | None = None) -> Field:
+def difference(real: Probabilities, synthetic: Probabilities, tissue: str | None = None) -> Field:
     """P_diff: (D, H, W) float32, -1..1, occupancy of the synthetic cohort minus that of the real one.
 
     Above 0 where synthetic maps have the tissue more often. 0 where the cohorts agree AND where neither has it:

@@ -17,14 +17,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..anatomy import Anatomy
-from ..cohorts import Member
+from ..cohorts import Member, read_member
 from ..cohorts.wanted import Wanted
 from ..control import Control, measure
 from ..errors import InputError
 from ..geometry import Reference
 from ..ground import Ground
 from ..guided import make_guided
-from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io import known_labels
 from ..metrics.bootstrap import wilson
 from ..metrics.morphology import by_column
 from ..request import Request
@@ -251,7 +251,7 @@ class Augmenter:
             entry = member.entry or {}
             values: Values = by_column(entry["features"], entry["volumes_ml"])
             if self.task.wanted.domains:
-                labelmap = read_labelmap(member.path, self.anatomy, self.labels)
+                labelmap = read_member(member, self.anatomy)
                 values |= self.in_domains(known_labels(labelmap, self.anatomy), labelmap.affine, self.ground(start))
             found.append(Candidate(member, seed, values, self.task.wanted.missed(values),
                                    busy_seconds(entry) * arm.threads))

@@ -94,7 +94,7 @@ def target_cohort(studio: Studio) -> MeasuredCohort:
     """The cohort that the target cohort is taken from."""
     if studio.settings.seeds is None:
         return studio.real
-    return studio.measured(studio.settings.seeds, studio.settings.seeds.name)
+    return studio.measured(studio.settings.seeds, studio.settings.seeds.name, studio.settings.labels)
 
 
 def columns_of_cohort(cohort: MeasuredCohort) -> dict[str, np.ndarray]:

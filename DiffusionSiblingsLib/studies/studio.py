@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
-from ..cohorts import Comparison, MeasuredCohort, Member, compare_cohorts, find_members, measure_cohort
+from ..cohorts import Comparison, MeasuredCohort, Member, compare_cohorts, find_members, measure_cohort, read_member
 from ..cohorts.measured import SAME_GRID_MM
 from ..errors import InputError
 from ..geometry import CanonicalFrame, Reference, resample_to_canonical
 from ..ground import Ground
 from ..guided import make_guided
-from ..labelmap_io import known_labels, read_labelmap
+from ..labelmap_io import known_labels
 from ..modelcard import ModelCard
 from ..registry import find_model
 from ..request import Request
@@ -94,15 +94,19 @@ class Studio:
         ground = Ground.of(opened, self.anatomy, self.reference)
         return make_guided(request, ground, Wishes(hold=("all",)), self.support).request
 
-    def measured(self, source: Arm | Sequence[Member] | Path, name: str) -> MeasuredCohort:
-        """A cohort's measurements, from the cache where they are there."""
+    def measured(self, source: Arm | Sequence[Member] | Path, name: str,
+                 labels: dict[str, int] | None = None) -> MeasuredCohort:
+        """A cohort's measurements, from the cache where they are there.
+
+        labels: which value is which tissue in its files, where neither names nor the record of an arm say so.
+        """
         members = list(source.members) if isinstance(source, Arm) else source
         return measure_cohort(members, self.anatomy, self.reference, jobs=self.settings.jobs, name=name,
-                              cache=self.settings.out / "measured", labels=self.settings.labels)
+                              cache=self.settings.out / "measured", labels=labels)
 
     def canonical(self, member: Member) -> npt.NDArray[np.uint8]:
         """(D, H, W) uint8, a sibling's canonical labels: where its twin lies, as its record has it."""
-        labelmap = read_labelmap(member.path, self.anatomy, unknown=False)
+        labelmap = read_member(member, self.anatomy, unknown=False)
         known, frame = known_labels(labelmap, self.anatomy), CanonicalFrame.of(self.anatomy)
         if known.shape == frame.shape and np.allclose(labelmap.affine, frame.affine, rtol=0, atol=SAME_GRID_MM):
             return known
@@ -129,7 +133,7 @@ class Studio:
         if not members:
             raise InputError("No real heart is left", value=self.settings.real,
                              rule=f"files that {self.settings.names} lists as {self.settings.split}")
-        return self.measured(members, "real hearts")
+        return self.measured(members, "real hearts", self.settings.labels)
 
     @property
     def reference_words(self) -> list[str]:

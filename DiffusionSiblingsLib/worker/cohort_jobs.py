@@ -101,8 +101,10 @@ def _row_of_entry(name: str, entry: Row, request: Row, meter: BiasMeter | None) 
 
 def read_member(command: Row, task: Any, course: Course) -> Row:
     """One label map `file` as an exchange under the stem `out`, with the anatomy's names, colours and codes."""
+    from ..cohorts.members import find_member, read_member
+
     anatomy = load_anatomy(command.get("anatomy", "heart"))
-    labelmap = described(read_labelmap(Path(command["file"]), anatomy), anatomy)
+    labelmap = described(read_member(find_member(Path(command["file"]), anatomy), anatomy), anatomy)
     return {"stem": str(write_exchange(labelmap, command["out"]))}
 
 

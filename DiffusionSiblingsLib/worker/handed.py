@@ -10,6 +10,7 @@ from typing import Any
 from ..anatomy import Anatomy
 from ..errors import SiblingsError
 from ..exchange import has_exchange, read_exchange
+from ..export.entries import segment_rows
 from ..files import atomic_path
 from ..labelmap import LabelMap, Segment
 from ..labelmap_io import known_labels, read_labelmap, write_labelmap
@@ -42,7 +43,8 @@ def cohort_source(source: dict[str, Any], anatomy: Anatomy, folder: Path) -> Pat
     """Where the members of a cohort lie: {"folder": PATH}, or {"maps": [STEM, ...], "record": {...}} handed over.
 
     Maps handed over are written into `folder` as files in the anatomy's numbering, so that what the user corrected of
-    their tissues stays. record: of the run that made all of them, which says where their twin lies; None for others.
+    their tissues stays. record: of the run that made all of them, which says where their twin lies; None for others. In
+    the folder's record the twin has the values of these files.
     """
     if source.get("folder"):
         return Path(source["folder"])
@@ -58,8 +60,9 @@ def cohort_source(source: dict[str, Any], anatomy: Anatomy, folder: Path) -> Pat
         runs = [{**run, "siblings": [{**entry, "file": f"{Path(entry['file']).name.split('.')[0]}.nrrd"}
                                      for entry in run["siblings"]]} for run in record["runs"]]
         runs = [{**run, "siblings": [entry for entry in run["siblings"] if entry["file"] in names]} for run in runs]
+        twin = record["twin"] and {**record["twin"], "segments": segment_rows(segments)}
         with atomic_path(folder / RECORD_NAME) as temporary:
-            temporary.write_text(json.dumps({**record, "runs": runs}), encoding="utf-8")
+            temporary.write_text(json.dumps({**record, "twin": twin, "runs": runs}), encoding="utf-8")
     return folder
 
 

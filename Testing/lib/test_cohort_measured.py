@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from scipy.spatial.distance import cdist
 from small_cohorts import PARTS, coarse_anatomy, small_heart
 
 from DiffusionSiblingsLib.cohorts import Member, find_members, measure_cohort, measure_member, measured
+from DiffusionSiblingsLib.cohorts.cache import Cache, signature
 from DiffusionSiblingsLib.cohorts.measured import check_names, join
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.export.entries import Measured
@@ -19,6 +21,7 @@ from DiffusionSiblingsLib.geometry import CanonicalFrame, canonicalise, starting
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.metrics.overlap import dice
+from DiffusionSiblingsLib.record import Record
 
 ANATOMY = coarse_anatomy(44)
 FRAME = CanonicalFrame.of(ANATOMY)
@@ -140,6 +143,33 @@ def test_a_sibling_that_has_lost_a_tissue_is_a_finding(tmp_path: Path, named: bo
     found = measure_member(Member("sibling", path, {}), ANATOMY, REFERENCE)
     assert found.features["RA volume [ml]"] == 0
     assert {"RA one component", "RV-RA contact"} <= set(found.failed_half)
+
+
+def test_a_sibling_of_a_renumbered_twin_is_measured_by_its_record(tmp_path: Path) -> None:
+    swapped = heart(3).copy()
+    for tissue, other in (("LV", "RV"), ("RV", "LV")):
+        swapped[heart(3) == VALUES[tissue]] = VALUES[other]
+    numbers = {**VALUES, "LV": VALUES["RV"], "RV": VALUES["LV"]}
+    segments = [{"value": value, "name": "", "tissue": tissue} for tissue, value in numbers.items()]
+    record = Record({}, {}, "", {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": segments},
+                    [{"request": {}, "siblings": [{"file": "sibling.nii.gz", "k": 0}]}])
+    record.write(tmp_path / "record.json")
+    write(tmp_path / "sibling.nii.gz", swapped, named=False)
+    found = measure_cohort(tmp_path, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "cache")
+    expected = Measured.of(LabelMap(heart(3), FRAME.affine), heart(3), ANATOMY)
+    assert dict(zip(found.feature_names, found.features[0], strict=True)) == pytest.approx(expected.features)
+    assert np.array_equal(found.labels(0), heart(3))
+    told = measure_cohort(tmp_path, ANATOMY, REFERENCE, jobs=1, labels=VALUES)
+    assert told.column("LV volume [ml]")[0] == pytest.approx(found.column("RV volume [ml]")[0]), "the user's word wins"
+
+
+def test_keys_of_the_cache_are_those_of_before_but_for_renumbered_members(folder: Path, tmp_path: Path) -> None:
+    cache, member = Cache.of(tmp_path, ANATOMY, REFERENCE), find_members(folder)[0]
+    before = [cache.settings, member.name, str(member.path.resolve()), signature(member.path), None]
+    key = hashlib.sha256(json.dumps(before, sort_keys=True, default=str).encode()).hexdigest()
+    values = tuple((value, tissue) for tissue, value in VALUES.items())
+    assert cache.key(member) == key == cache.key(replace(member, values=values))
+    assert cache.key(replace(member, values=values, renumbered=True)) != key
 
 
 def test_parts_of_a_cohort_and_several_together(folder: Path) -> None:

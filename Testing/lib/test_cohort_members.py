@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.cohorts.members import Member, find_members, is_cohort, natural
+from DiffusionSiblingsLib.cohorts.members import (
+    Member,
+    find_member,
+    find_members,
+    is_cohort,
+    natural,
+    read_member,
+)
 from DiffusionSiblingsLib.errors import InputError
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
 
 PLACE = [[1.0, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]
 
@@ -113,3 +123,76 @@ def test_what_holds_no_maps_is_refused(tmp_path: Path) -> None:
         find_members([])
     with pytest.raises(InputError, match="no siblings"):
         find_members(run_folder(tmp_path, []))
+
+
+# Numbering
+
+SWAPPED = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 5, "RA": 6}  # both ventricles otherwise than in the anatomy
+
+
+def twin_of(numbers: dict[str, int], named: bool = False) -> dict[str, object]:
+    heart = load_anatomy("heart")
+    return {"canonical_to_ras_mm": PLACE, "segments": [
+        {"value": value, "name": heart.tissue(tissue).name if named else "", "tissue": tissue}
+        for tissue, value in numbers.items()]}
+
+
+def numbering(run: Path) -> list[tuple[object, bool]]:
+    return [(member.values and dict(member.values), member.renumbered) for member in find_members(run)]
+
+
+def test_siblings_have_the_numbering_that_the_record_has_of_their_twin(tmp_path: Path) -> None:
+    files, by_tissue = ["a.nii.gz", "b.nrrd", "c.seg.nrrd", "d.masks"], {v: t for t, v in SWAPPED.items()}
+    run_folder(tmp_path, files, twin_of(SWAPPED))
+    # A .seg.nrrd file and a folder of masks name their tissues, whatever the twin's file did.
+    assert numbering(tmp_path) == [(by_tissue, True), (by_tissue, True), (None, False), (None, False)]
+    run_folder(tmp_path, files, twin_of(SWAPPED, named=True))
+    assert numbering(tmp_path) == [(None, False)] * 4, "names are in the file"
+    own = {tissue.id: tissue.label for tissue in load_anatomy("heart").tissues}
+    run_folder(tmp_path, files[:1], twin_of(own))
+    assert numbering(tmp_path) == [({v: t for t, v in own.items()}, False)]
+    other = twin_of(SWAPPED, named=True)
+    for segment in other["segments"]:  # type: ignore[attr-defined]
+        segment["name"] = {"LV": "Right ventricle", "RV": "Left ventricle"}.get(segment["tissue"], segment["name"])
+    run_folder(tmp_path, files[:3], other)
+    assert numbering(tmp_path) == [(by_tissue, True)] * 3, "the user said otherwise than the names"
+
+
+def test_codes_in_a_file_say_what_its_names_do_not(tmp_path: Path) -> None:
+    heart, labels = load_anatomy("heart"), np.zeros((16, 16, 16), np.uint8)
+    for value in SWAPPED.values():
+        labels[2 * value : 2 * value + 2, 2:14, 2:14] = value
+    twin = twin_of(SWAPPED)
+    for segment in twin["segments"]:  # type: ignore[attr-defined]
+        segment["name"] = f"Segment_{segment['value']}"
+    run_folder(tmp_path, ["a.seg.nrrd"], twin)
+    own = {tissue.id: tissue.label for tissue in heart.tissues}
+    for coded, expected in ((SWAPPED, (None, False)), (own, ({v: t for t, v in SWAPPED.items()}, True))):
+        segments = tuple(Segment(v, f"Segment_{v}", t, tags=heart.tissue(t).tags) for t, v in coded.items())
+        write_labelmap(LabelMap(labels, np.eye(4), segments), tmp_path / "a.seg.nrrd")
+        assert numbering(tmp_path) == [expected]
+        assert read_member(find_members(tmp_path)[0], heart).tissues == {t: (v,) for t, v in SWAPPED.items()}
+
+
+def test_a_file_of_a_run_is_found_by_its_record_alone(tmp_path: Path) -> None:
+    heart = load_anatomy("heart")
+    run_folder(tmp_path, ["a.nii.gz"], twin_of(SWAPPED))
+    assert find_member(tmp_path / "a.nii.gz", heart) == find_members(tmp_path)[0]
+    assert find_member(tmp_path / "stray.nii.gz", heart) == Member("stray", tmp_path / "stray.nii.gz")
+    (tmp_path / "record.json").write_text('{"schema": "of something else"}')
+    assert find_member(tmp_path / "a.nii.gz", heart).entry is None
+
+
+def test_a_sibling_is_read_as_its_record_says_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    heart = load_anatomy("heart")
+    run_folder(tmp_path, ["a.nii.gz"], twin_of(SWAPPED))
+    labels = np.zeros((16, 16, 16), np.uint8)
+    for tissue, value in SWAPPED.items():
+        labels[2 * value : 2 * value + 2, 2:14, 2:14] = value if tissue != "Ao" else 0
+    write_labelmap(LabelMap(labels, np.eye(4)), tmp_path / "a.nii.gz")
+    member = find_members(tmp_path)[0]
+    found = read_member(member, heart)
+    assert found.tissues == {tissue: (value,) for tissue, value in SWAPPED.items() if tissue != "Ao"}
+    with pytest.raises(InputError, match="lacks Ao"):
+        read_member(member, heart, whole=True)
+    assert read_member(member, heart, {"LV": 3}).tissues == {"LV": (3,)}

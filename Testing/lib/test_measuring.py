@@ -6,20 +6,22 @@ import csv
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.cli import main, measuring
-from DiffusionSiblingsLib.cohorts.pool import Workers, each, jobs_of
-from DiffusionSiblingsLib.cohorts.streaming import in_order
+from DiffusionSiblingsLib.cli import main, measured_rows, measuring
+from DiffusionSiblingsLib.cohorts import Member, pool
+from DiffusionSiblingsLib.cohorts.pool import Workers, each, in_order, jobs_of
 from DiffusionSiblingsLib.errors import InputError, OutputError
 from DiffusionSiblingsLib.export.streamed_table import StreamedTable
 from DiffusionSiblingsLib.export.tables import write_metrics_csv
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.record import Record
 
 ANATOMY = load_anatomy()
 
@@ -76,9 +78,40 @@ def test_bad_maps_and_empty_folders_are_named_and_the_rest_is_measured(
     assert "holds no label maps" in shown.err
 
 
+def test_one_file_ends_nothing_whatever_is_wrong_with_it(
+        folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = measuring.read_member
+
+    def failing(member: Member, *rest: object) -> LabelMap:
+        if member.name == "map1":
+            raise ValueError("no such place")
+        return real(member, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(measuring, "read_member", failing)
+    assert main(["measure", str(folder), "--json", "--jobs", "1"]) == 2
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)) == 3 and "map1.seg.nrrd: ValueError: no such place" in shown.err
+
+
+def test_rows_of_any_number_of_maps_are_printed_and_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    some = [{"map": f"é\n{n}", "x": n / 3, "y": None if n % 2 else float("nan")} for n in range(300)]
+    for count in (0, 1, 300):
+        with measured_rows.MeasuredRows(as_json=True) as kept:
+            for row in some[:count]:
+                kept.add([row])
+            kept.show(100, None)
+        assert not kept._first and not kept._numbers
+        expected = [{**row, "y": None} for row in some[:count]]
+        assert capsys.readouterr().out == json.dumps(expected, indent=1) + "\n"
+    with measured_rows.MeasuredRows(as_json=False) as kept:
+        kept.add(some)
+        kept.show(100, None)
+    assert len(kept._first) == measured_rows.SHOWN and "300 maps" in capsys.readouterr().out
+
+
 def test_of_many_maps_the_spread_is_shown(folder: Path, capsys: pytest.CaptureFixture[str],
                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SHOWN", 3)
+    monkeypatch.setattr(measured_rows, "SHOWN", 3)
     assert main(["measure", str(folder)]) == 0
     shown = capsys.readouterr().out
     assert "LV volume [ml]" in shown
@@ -104,6 +137,23 @@ def test_a_stopped_run_keeps_its_rows(folder: Path, tmp_path: Path, monkeypatch:
 def test_a_control_is_of_one_map(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(folder), "--preset", "enlarge-rv", "--write", "control.json"]) == 2
     assert "A control is of one heart" in capsys.readouterr().err
+
+
+def test_siblings_are_measured_by_their_record_also_one_by_one(tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    heart, swap = blocks(0), np.arange(8, dtype=np.uint8)
+    left, right = ANATOMY.label_of("LV"), ANATOMY.label_of("RV")
+    swap[[left, right]] = right, left
+    for n in range(2):
+        write_labelmap(LabelMap(swap[heart.labels], heart.affine), tmp_path / f"sibling_000{n}.nii.gz")
+    twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
+        {"value": int(swap[tissue.label]), "name": "", "tissue": tissue.id} for tissue in ANATOMY.tissues]}
+    files = [{"file": f"sibling_000{n}.nii.gz"} for n in range(2)]
+    Record({}, {}, "", twin, [{"request": {}, "siblings": files}]).write(tmp_path / "record.json")
+    expected = np.count_nonzero(heart.labels == left) * 0.008
+    for words in ([str(tmp_path)], [str(tmp_path / file["file"]) for file in files]):
+        assert main(["measure", *words, "--json"]) == 0
+        assert [row["LV volume [ml]"] for row in json.loads(capsys.readouterr().out)] == pytest.approx([expected] * 2)
 
 
 # The table
@@ -136,6 +186,18 @@ def test_a_table_without_a_place_or_without_rows_writes_nothing(tmp_path: Path) 
 
 def slow_square(number: int) -> int:
     return number * number
+
+
+def late_first(number: int) -> float:
+    if number == 0:
+        time.sleep(1.0)
+    return time.monotonic()
+
+
+def test_what_waits_for_a_slow_one_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAITING", 3)
+    times = [when for _, when in pool.in_order(late_first, range(20), 2)]
+    assert sum(when < times[0] for when in times) == 5, "six are handed out, the slow one among them"
 
 
 def die(number: int) -> int:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hearts import ellipsoid_heart, small_model
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.cli.replaying import _stored
 from DiffusionSiblingsLib.control import Achieved, preset
 from DiffusionSiblingsLib.errors import InputError, ModelError
 from DiffusionSiblingsLib.export.card import page, update_card
 from DiffusionSiblingsLib.export.entries import run_entry
+from DiffusionSiblingsLib.export.run_folder import RunFolder
 from DiffusionSiblingsLib.export.targets import missed_words, target_columns, twin_columns
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 from DiffusionSiblingsLib.modelcard import read_card
 from DiffusionSiblingsLib.record import Record, hash_labelmap, read_record, software
 from DiffusionSiblingsLib.registry import find_model, installed_models
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.twin import open_twin
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -109,3 +114,18 @@ def test_figures_go_into_both_forms_of_the_card(tmp_path: Path) -> None:
     assert "| RV | 150.2 | -1.5 |" in shown
     assert "ratio 0 equals reconstruct: yes" in shown
     assert "9 steps, 1 min" in shown
+
+
+def test_a_sibling_without_a_tissue_is_read_again_for_the_overview_and_for_a_replay(tmp_path: Path) -> None:
+    heart, anatomy = ellipsoid_heart(), load_anatomy("heart")
+    values = np.array([0, *(7 - tissue.label for tissue in anatomy.tissues)], np.uint8)
+    renumbered = LabelMap(values[heart.labels], heart.affine, tuple(Segment(int(values[t.label]), "", t.id)
+                                                                    for t in anatomy.tissues))
+    twin = open_twin(renumbered, anatomy, find_model("heart-compact").reference())
+    lost = renumbered.with_labels(np.where(heart.labels == anatomy.label_of("RA"), 0, renumbered.labels))
+    path = write_labelmap(lost, tmp_path / "sibling_0000.nii.gz")
+    folder = RunFolder(tmp_path / "run", Record.new({}, {}), anatomy, twin=twin)
+    seen = folder._read_canonical(path)
+    assert set(np.unique(seen)) == {0, *(t.label for t in anatomy.tissues if t.id != "RA")}
+    stored = _stored(path, SimpleNamespace(labelmap=lost), SimpleNamespace(anatomy=anatomy))
+    assert np.array_equal(stored.labels, lost.labels) and stored.tissues["LV"] == (7 - anatomy.label_of("LV"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from small_cohorts import PARTS, coarse_anatomy, small_cohort, small_heart
 from DiffusionSiblingsLib.anatomy import load_anatomy
 from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.cohorts import Comparison, Figure, compare_cohorts
+from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.export import sheet
 from DiffusionSiblingsLib.export.bias_parts import bias_parts
 from DiffusionSiblingsLib.export.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
@@ -279,6 +281,30 @@ def test_compare_writes_its_report_from_the_command_line(folders, tmp_path, caps
     assert "broken is left out" in said.err
     text = text_of(tmp_path / "out" / "report.html")
     assert "Made ones against hearts" in text and "broken" in text
+
+
+def test_compare_reads_each_cohort_with_its_own_numbering(folders, tmp_path, capsys, monkeypatch):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "record.json").write_text("{}")
+    asked = {}
+
+    def stopped(source, *_, labels, **__):
+        asked[source] = labels
+        if len(asked) == 2:
+            raise InputError("enough")
+        return SimpleNamespace(skipped={})
+
+    monkeypatch.setattr("DiffusionSiblingsLib.cli.comparing.measure_cohort", stopped)
+    for words, real, synthetic in (
+            (["--labels", "LV=3"], {"LV": 3}, None),  # a run's record says its own
+            (["--labels", "LV=3", "--real-labels", "LV=4"], {"LV": 4}, None),
+            (["--labels", "LV=3", "--synthetic-labels", "LV=5"], {"LV": 3}, {"LV": 5})):
+        asked.clear()
+        assert main(["compare", "--real", str(folders[0]), "--synthetic", str(run), "--out", str(tmp_path / "out"),
+                     *words]) == 2
+        assert asked == {folders[0]: real, run: synthetic}
+        assert ("is read as its record says" in capsys.readouterr().err) == (synthetic is None)
 
 
 def test_report_prints_what_its_file_holds(folders, tmp_path, capsys, monkeypatch):

@@ -17,7 +17,7 @@ from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.export.entries import Measured
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
-from DiffusionSiblingsLib.record import Record
+from DiffusionSiblingsLib.record import Record, read_record
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.spread import Counts, feature_rows, replicates, spread_of
 
@@ -137,6 +137,24 @@ def test_the_command_writes_volumes_a_table_and_a_picture(run: Path, capsys: pyt
     assert {"LV volume [ml]", "LV surface, spread [mm]"} <= {row["measurement"] for row in rows}
     assert rows[0]["twin"] and rows[0]["standard deviation"]
     assert main(["spread", str(run)]) == 0 and "spread.png are in" in capsys.readouterr().out
+
+
+def test_siblings_are_read_as_their_record_says_and_a_lost_tissue_is_no_error(
+        run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record, heart = read_record(run / "record.json"), ellipsoid_heart()
+    left, right, gone = (HEART.label_of(tissue) for tissue in ("LV", "RV", "RA"))
+    swap = np.arange(10, dtype=np.uint8)
+    swap[[left, right, gone]] = right, left, 0
+    for n in range(2):
+        write_labelmap(LabelMap(swap[np.roll(heart.labels, n, axis=2)], heart.affine), run / f"sibling_000{n}.nii.gz")
+    for segment in record.twin["segments"]:
+        segment["value"] = {left: right, right: left}.get(segment["value"], segment["value"])
+    record.write(run / "record.json")
+    assert main(["spread", str(run), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    rows = {row["measurement"]: row for row in told[0]["measurements"]}
+    assert rows["LV volume [ml]"]["mean"] == pytest.approx(rows["LV volume [ml]"]["twin"], rel=0.01)
+    assert rows["RA volume [ml]"]["mean"] == 0 and told[0]["surfaces_mm"]["RA"] is None
 
 
 def test_a_folder_without_maps_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

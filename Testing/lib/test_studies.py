@@ -11,14 +11,14 @@ import pytest
 from fake_arms import canonical_heart, make_fake
 from hearts import ANATOMY
 
-from DiffusionSiblingsLib.cohorts import MeasuredCohort, measure_cohort
+from DiffusionSiblingsLib.cohorts import MeasuredCohort, Member, measure_cohort
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.ground import Ground
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies import settings as sizes
-from DiffusionSiblingsLib.studies.arms import Arms
+from DiffusionSiblingsLib.studies.arms import Arm, Arms
 from DiffusionSiblingsLib.studies.augment import Augmenter, Start
 from DiffusionSiblingsLib.studies.papers import findings, paper_table, paper_tables
 from DiffusionSiblingsLib.studies.run import run_studies
@@ -178,3 +178,15 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
 def test_an_interval_stands_in_the_cell_of_its_figure() -> None:
     text = markdown([{"recall": 0.853, "recall 95 %": "0.8 to 0.9"}, {"recall": 0.74, "recall 95 %": ""}])
     assert text.splitlines() == ["| recall |", "|---|", "| 0.853 (0.8 to 0.9) |", "| 0.74 |"]
+
+
+def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_makes(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("DiffusionSiblingsLib.studies.studio.measure_cohort",
+                        lambda members, *_, labels, **__: asked.append((members[0].path.name, labels)))
+    (tmp_path / "heart.nii.gz").write_bytes(b"is not read here")
+    studio = Studio(Settings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
+    studio.real  # noqa: B018 (is measured when it is asked for)
+    studio.measured(Arm(Request("generate"), tmp_path, (Member("made", tmp_path / "made.nii.gz", {}),), 1), "made")
+    assert asked == [("heart.nii.gz", {"LV": 4}), ("made.nii.gz", None)]

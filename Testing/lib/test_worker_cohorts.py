@@ -19,6 +19,7 @@ from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
 from DiffusionSiblingsLib.geometry import CanonicalFrame
 from DiffusionSiblingsLib.labelmap import LabelMap
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.record import Record
 from DiffusionSiblingsLib.worker import cohort_jobs
 from DiffusionSiblingsLib.worker.handed import cohort_source, described
 from DiffusionSiblingsLib.worker.progress import Costs, Course
@@ -105,7 +106,34 @@ def test_maps_that_were_handed_over_become_a_folder_in_the_anatomys_numbering(tm
     back = read_labelmap(found / "sibling_0001.nrrd", ANATOMY)
     assert set(back.tissues) == set(HEART.tissues)
     record = json.loads((found / "record.json").read_text(encoding="utf-8"))
+    assert record["twin"] is None
     assert [entry["file"] for entry in record["runs"][0]["siblings"]] == ["sibling_0000.nrrd", "sibling_0001.nrrd"]
+
+
+def test_maps_that_were_handed_over_are_read_by_their_own_values_and_not_by_those_of_the_scene(tmp_path: Path) -> None:
+    stem = str(write_exchange(HEART, tmp_path / "sibling_0000"))
+    twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
+        {"value": 7 - tissue.label, "name": "thing", "tissue": tissue.id} for tissue in ANATOMY.tissues]}
+    run = {"request": {}, "siblings": [{"file": "sibling_0000"}]}
+    record = {"schema": 1, "model": {}, "compute": {}, "created": "", "complete": True, "runs": [run], "twin": twin}
+    found = cohort_source({"maps": [stem], "record": record}, ANATOMY, tmp_path / "made")
+    member = cohorts.find_members(found)[0]
+    assert cohorts.read_member(member, ANATOMY).tissues == {t.id: (t.label,) for t in ANATOMY.tissues}
+
+
+def test_a_sibling_is_shown_as_its_record_says_also_without_a_tissue(tmp_path: Path) -> None:
+    numbers = {tissue.id: 7 - tissue.label for tissue in ANATOMY.tissues}
+    table = np.array([0, *(numbers[tissue.id] for tissue in ANATOMY.tissues), 0, 0, 0], np.uint8)
+    table[ANATOMY.label_of("Ao")] = 0
+    write_labelmap(LabelMap(table[HEART.labels], HEART.affine), tmp_path / "sibling_0000.nii.gz")
+    twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
+        {"value": value, "name": "", "tissue": tissue} for tissue, value in numbers.items()]}
+    run = {"request": {}, "siblings": [{"file": "sibling_0000.nii.gz"}]}
+    Record({}, {}, "", twin, [run]).write(tmp_path / "record.json")
+    stem = cohort_jobs.read_member({"file": str(tmp_path / "sibling_0000.nii.gz"), "out": str(tmp_path / "member")},
+                                   Listener(), course())["stem"]
+    shown = read_exchange(stem)
+    assert shown.tissues == {tissue: (value,) for tissue, value in numbers.items() if tissue != "Ao"}
 
 
 def test_differences_lie_over_the_twin_where_all_have_one(tmp_path: Path) -> None:

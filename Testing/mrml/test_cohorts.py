@@ -104,7 +104,7 @@ def test_an_opened_folder_is_saved_with_the_scene_and_closed_without_a_trace(log
     (cohort,) = cohorts.find_cohorts()
     assert [row["file"] for row in cohort.rows()] == [row["file"] for row in rows] and cohort.folder == folder
     assert [row[LV] for row in cohort.rows()] == pytest.approx([row[LV] for row in rows], rel=1e-4)
-    cohorts.close_cohort(cohort)
+    cohorts.remove_nodes([cohort.node])
     tree = runs.hierarchy()
     assert count("vtkMRMLTableNode") == before and not tree.GetItemChildWithName(tree.GetSceneItemID(), cohorts.ITEM)
 
@@ -296,3 +296,9 @@ def test_points_of_a_chart_are_in_the_order_of_the_rows() -> None:
     nodes = plots.scatter_chart(ROWS, ["a", "b", "a", "b"], plots.looks_of("ab"), (LV, RV), "t", "t")
     column = nodes[0].GetTable().GetColumnByName("map")
     assert [column.GetValue(n) for n in range(4)] == [row["map"] for row in ROWS]
+
+
+def test_a_column_is_sorted_with_what_is_missing_last_either_way() -> None:
+    column = [3.0, None, "b", 1, float("nan"), "", "a", 3.0]
+    assert cohorts.sorted_order(column) == [3, 0, 7, 6, 2, 1, 4, 5]
+    assert cohorts.sorted_order(column, descending=True) == [2, 6, 0, 7, 3, 1, 4, 5]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from DiffusionSiblingsUI import cohorts
 from DiffusionSiblingsUI.operation import Operation
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.result_table import Cell
@@ -40,8 +41,8 @@ class MemberTable:
     def sort(self, column: int) -> None:
         """Sorts by a column: upwards, a second time downwards."""
         self._sorted = (column, self._sorted == (column, False))
-        keys = [_key(self._value(row, column)) for row in self._rows]
-        self._order = sorted(range(len(self._rows)), key=keys.__getitem__, reverse=self._sorted[1])
+        values = [self._value(row, column) for row in self._rows]
+        self._order = cohorts.sorted_order(values, descending=self._sorted[1])
         self._show()
 
     def choose(self, number: int) -> None:
@@ -102,10 +103,3 @@ class _Cells(Sequence[Any]):
 
 def _listed(value: Any) -> list[str]:
     return [part for part in str(value or "").split("; ") if part]
-
-
-def _key(value: Any) -> tuple[int, float, str]:
-    """Numbers before words, what is missing last."""
-    if isinstance(value, (int, float)):
-        return 0, float(value), ""
-    return (1, 0.0, str(value)) if value else (2, 0.0, "")
