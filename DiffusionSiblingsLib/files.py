@@ -6,8 +6,9 @@ import errno
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .errors import OutputError
 
@@ -21,6 +22,16 @@ def ending(path: Path | str) -> str:
         if name.endswith(known):
             return known
     return Path(name).suffix
+
+
+def signature(path: Path) -> list[list[Any]]:
+    """Name, size and time of a map's files: what must be unchanged for a measurement to hold. [] where it is gone."""
+    found: list[list[Any]] = []
+    with suppress(OSError):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            status = file.stat()
+            found.append([file.name, status.st_size, status.st_mtime_ns])
+    return found
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import slicer
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
-from DiffusionSiblingsUI import bridge, cohorts, runs, surfaces, tables
+from DiffusionSiblingsUI import bridge, cohort_members, cohorts, runs, surfaces, tables
 from DiffusionSiblingsUI.cohort_results import Results, keep_results
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.edits import job_steps
@@ -76,6 +76,8 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
     if real.id == synthetic.id:
         raise InputError("A cohort cannot be compared with itself", value=real.title, rule="two cohorts",
                          hint="choose another one as reference")
+    cohort_members.forget_folders()
+    members = (yield from cohort_members.fingerprinting(real)), (yield from cohort_members.fingerprinting(synthetic))
     folder, kept = session.new_folder(), False
     try:
         command = {"command": "compare", "out": str(out or folder / "report"), "maps": str(folder), "emd": emd,
@@ -83,7 +85,7 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
         for name, cohort, low, high in (("real", real, 0.0, HANDED / 2), ("synthetic", synthetic, HANDED / 2, HANDED)):
             command[name] = yield from part(_handed_over(cohort, folder / f"{name} maps"), low, high, "Handing over")
         result = yield from part(job_steps(session, command), HANDED, 1.0)
-        made = keep_results(real, synthetic, result)
+        made = keep_results(real, synthetic, result, members)
         kept = True
         return made
     finally:

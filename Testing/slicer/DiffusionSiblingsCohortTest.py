@@ -5,6 +5,7 @@ Run by slicer_add_python_unittest in Slicer, with the module's other test cases,
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -182,6 +183,15 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.turn()
         self.assertEqual(results.volume.GetAttribute("DiffusionSiblings.Tissue"), "LV")
         self.form.differenceButton.click()
+        self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (False, "Compare"))
+        from DiffusionSiblingsUI import cohort_members
+
+        os.utime(self.folder / "cohort" / "heart 2.seg.nrrd", (1.0, 1.0))  # somebody has written it again
+        cohort_members.forget_folders()
+        self.part.refresh()
+        self.assertIn("of 4 against 5 hearts, which have changed", self.form.outdatedLabel.text)
+        self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (True, "Compare again"))
+        self.assertEqual(self.form.figureTable.visible, True)
 
     def test_siblings_of_the_scene_are_a_cohort_and_a_row_chooses_the_sibling(self) -> None:
         self.ui.countBox.setValue(2)

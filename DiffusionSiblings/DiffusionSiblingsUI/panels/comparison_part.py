@@ -9,7 +9,7 @@ from typing import Any
 import qt
 
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import cohort_results
+from DiffusionSiblingsUI import cohort_members, cohort_results
 from DiffusionSiblingsUI.cohort_results import Results
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort
 from DiffusionSiblingsUI.panels import result_table
@@ -39,6 +39,12 @@ class ComparisonPart:
         there = real is not None and synthetic is not None
         return cohort_results.find_results(real, synthetic) if there else None
 
+    @property
+    def outdated(self) -> str:
+        """Why those results are not those of now, "" where they are or there are none."""
+        results = self.results
+        return results.outdated(self.panel.reference, self.panel.cohort) if results is not None else ""
+
     def refresh(self) -> None:
         """Figures and tissues of the comparison, if there is one, and what can be done now."""
         ui, there, both = self.ui, self.panel.cohort is not None, self.panel.reference is not None
@@ -47,6 +53,9 @@ class ComparisonPart:
             widget.visible = there
         for widget in (ui.figureTable, ui.differenceLabel, ui.tissueCombo, ui.differenceButton):
             widget.visible = results is not None
+        ui.outdatedLabel.text = outdated = self.outdated
+        ui.outdatedLabel.visible = bool(outdated)
+        ui.compareButton.text = "Compare again" if outdated else "Compare"
         ui.compareButton.enabled = ui.emdCheck.enabled = both and not busy
         ui.reportButton.enabled = there and not busy
         self._suggest_folder()
@@ -77,9 +86,10 @@ class ComparisonPart:
             real, synthetic, out, emd=emd, model=context.parameters.model, on_finished=finished), done)
 
     def open_report(self) -> None:
-        """Opens the report; it is written first if it is not there."""
+        """Opens the report; it is written first if it is not there or outdated."""
         results, context, cohort = self.results, self.panel.context, self.panel.cohort
-        if results is not None and results.report.is_file():
+        cohort_members.forget_folders()
+        if results is not None and results.report.is_file() and not self.outdated:
             self.open_page(results.report)
         elif self.panel.reference is not None:
             self.compare(then_open=True)
