@@ -50,7 +50,7 @@ class Results:
     def described(self) -> dict[str, Any]:
         """report: its page. tissues: ID or "any" -> file of the difference. affine: of the differences.
 
-        members: fingerprints of the two cohorts as they were compared, the real one first.
+        members: fingerprints of the two cohorts as they were compared, the real one first. question: of the report.
         """
         return dict(json.loads(self.node.GetAttribute(MARK)))
 
@@ -75,11 +75,11 @@ class Results:
         ids = (self.node.GetAttribute(REAL), self.node.GetAttribute(SYNTHETIC))
         return real is not None and synthetic is not None and ids == (real.id, synthetic.id)
 
-    def outdated(self, real: Any, synthetic: Any) -> str:
+    def outdated(self, real: Any, synthetic: Any, question: str) -> str:
         """In a sentence why it is not what comparing the two would give now; "" where it is."""
-        before = self.described.get("members")
+        before, asked = self.described.get("members"), self.described.get("question", "")
         if before == [cohort_members.fingerprint(cohort) for cohort in (real, synthetic)]:
-            return ""
+            return "" if asked == question else "The report is for another question. Compare again to write this one."
         sizes = " against ".join(f"{self.comparison[side]['size']}" for side in ("synthetic", "real"))
         changed = "which have changed since" if before else "which may have changed since"  # of an earlier version
         return f"Outdated: this is of {sizes} hearts, {changed}. Compare again for those of now."
@@ -92,10 +92,11 @@ def find_results(real: Any, synthetic: Any) -> Results | None:
     return next((results for results in reversed(found) if results.is_of(real, synthetic)), None)
 
 
-def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: Sequence[str]) -> Results:
+def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: Sequence[str],
+                 question: str = "") -> Results:
     """Puts what the worker has found into the scene, in place of an earlier comparison of the same two.
 
-    members: fingerprints of the two as they were compared.
+    members: fingerprints of the two as they were compared. question: what the report says that it answers.
     """
     while (before := find_results(real, synthetic)) is not None:
         volume = before.volume
@@ -106,7 +107,7 @@ def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: S
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(found["comparison"], indent=1))
     described = {key: found[key] for key in ("report", "tissues", "affine")}
-    node.SetAttribute(MARK, json.dumps({**described, "members": list(members)}))
+    node.SetAttribute(MARK, json.dumps({**described, "members": list(members), "question": question}))
     node.SetAttribute(REAL, real.id)
     node.SetAttribute(SYNTHETIC, synthetic.id)
     cohorts.file_away(node)

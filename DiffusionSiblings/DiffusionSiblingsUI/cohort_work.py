@@ -66,10 +66,11 @@ def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
 
 
 def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
-              model: str = DEFAULT_MODEL) -> Steps[Results]:
+              question: str = "", model: str = DEFAULT_MODEL) -> Steps[Results]:
     """Compares two cohorts -> what was found, which is in the scene then; the report lies in the folder `out`.
 
     real, synthetic: as `cohort_steps` takes them. out: None or "" for a folder of the session, gone when Slicer ends.
+    question: what the comparison is to answer, for the report.
     """
     real = yield from cohort_steps(session, real)
     synthetic = yield from cohort_steps(session, synthetic)
@@ -81,11 +82,11 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
     folder, kept = session.new_folder(), False
     try:
         command = {"command": "compare", "out": str(out or folder / "report"), "maps": str(folder), "emd": emd,
-                   "model": model, "cache": str(session.folder / CACHE)}
+                   "question": question, "model": model, "cache": str(session.folder / CACHE)}
         for name, cohort, low, high in (("real", real, 0.0, HANDED / 2), ("synthetic", synthetic, HANDED / 2, HANDED)):
             command[name] = yield from part(_handed_over(cohort, folder / f"{name} maps"), low, high, "Handing over")
         result = yield from part(job_steps(session, command), HANDED, 1.0)
-        made = keep_results(real, synthetic, result, members)
+        made = keep_results(real, synthetic, result, members, question)
         kept = True
         return made
     finally:
@@ -93,15 +94,18 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
             session.remove(folder)
 
 
-def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
+def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
               model: str = DEFAULT_MODEL) -> Steps[Path]:
-    """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page."""
+    """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page.
+
+    question: what the cohort is to answer. use: the context of use.
+    """
     cohort = yield from cohort_steps(session, cohort)
     folder = session.new_folder()
     try:
         source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, "Handing the cohort over")
         command = {"command": "report", "source": source, "out": str(out), "maps": str(folder), "question": question,
-                   "model": model, "cache": str(session.folder / CACHE)}
+                   "use": use, "model": model, "cache": str(session.folder / CACHE)}
         result = yield from part(job_steps(session, command), HANDED, 1.0)
         return Path(result["report"])
     finally:

@@ -109,8 +109,9 @@ def read_member(command: Row, task: Any, course: Course) -> Row:
 def compare(command: Row, task: Any, course: Course) -> Row:
     """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
 
-    real, synthetic: as `handed.cohort_source` takes them. cache: a folder that keeps what was measured. `affine` of the
-    answer places the differences: over the twin where the synthetic cohort has one, else in the canonical frame.
+    real, synthetic: as `handed.cohort_source` takes them. question: that the report answers. cache: a folder that keeps
+    what was measured. `affine` of the answer places the differences: over the twin where the synthetic cohort has one,
+    else in the canonical frame.
     """
     from ..cohorts import compare_cohorts, find_members
     from ..export.comparison import write_comparison
@@ -132,14 +133,18 @@ def compare(command: Row, task: Any, course: Course) -> Row:
                Occupancy.of(_watched(synthetic, len(real), task, course), anatomy))
     tissues = _differences(counted, maps)
     course.start("report", "Writing the report", 1)
-    write_comparison(Path(command["out"]), found, real, synthetic, counted=counted)
+    write_comparison(Path(command["out"]), found, real, synthetic, question=command.get("question", ""),
+                     counted=counted)
     course.finish()
     return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
             "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
 
 
 def report(command: Row, task: Any, course: Course) -> Row:
-    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`."""
+    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`.
+
+    question: what the cohort is to answer. use: the context of use. Both may be left away.
+    """
     from ..cohorts import find_members
     from ..export.cohort_report import cohort_report
 
@@ -150,7 +155,7 @@ def report(command: Row, task: Any, course: Course) -> Row:
     course.plan("report", 1)
     cohort = _measured(command["source"], members, command, card, task, course)
     course.start("report", "Writing the report", 1)
-    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""))
+    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""), use=command.get("use", ""))
     course.finish()
     return {"report": str(Path(command["out"]) / PAGE)}
 

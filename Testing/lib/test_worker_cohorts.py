@@ -128,13 +128,14 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
         monkeypatch.setattr(cohorts, name, functools.partial(getattr(cohorts, name), **settings))
     written: list[Any] = []
     monkeypatch.setattr("DiffusionSiblingsLib.export.comparison.write_comparison",
-                        lambda out, comparison, real, synthetic, counted: written.append(
-                            (out, real.name, synthetic.name, [occupancy.maps for occupancy in counted])))
+                        lambda out, comparison, real, synthetic, question, counted: written.append(
+                            (out, real.name, synthetic.name, question, [occupancy.maps for occupancy in counted])))
     (tmp_path / "maps").mkdir()
     command = {"real": {"folder": str(tmp_path / "real"), "name": "theirs"}, "maps": str(tmp_path / "maps"),
-               "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out")}
+               "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out"),
+               "question": "Are they as large?"}
     found = cohort_jobs.compare(command, Listener(), course())
-    assert written == [(tmp_path / "out", "theirs", "cohort", [4, 4])]
+    assert written == [(tmp_path / "out", "theirs", "cohort", "Are they as large?", [4, 4])]
     assert {figure["name"] for figure in found["comparison"]["figures"]} >= {"precision", "FMD", "1-NNA-CD"}
     assert list(found["tissues"]) == ["any", *ANATOMY.ids] and found["report"].endswith("report.html")
     whole = np.load(found["tissues"]["any"])
@@ -143,3 +144,18 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
     json.dumps(found, allow_nan=False)
     with pytest.raises(Cancelled):
         cohort_jobs.compare(command, Listener(patience=2), course())
+
+
+def test_a_report_is_told_the_question_and_the_context_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    told: list[Any] = []
+    folder = tmp_path / "small"
+    write_labelmap(scaled(0.75), folder / "heart.nrrd")
+    monkeypatch.setattr(cohorts, "measure_cohort", functools.partial(cohorts.measure_cohort, jobs=1))
+    monkeypatch.setattr("DiffusionSiblingsLib.export.cohort_report.cohort_report",
+                        lambda out, cohort, card, **words: told.append((out, len(cohort), words)))
+    command = {"source": {"folder": str(folder)}, "maps": str(folder), "out": str(folder / "out")}
+    for words in ({"question": "Does the ring fit?", "use": "sizes of a prototype"}, {}):
+        cohort_jobs.report({**command, **words}, Listener(), course())
+    assert told == [(folder / "out", 1, {"question": "Does the ring fit?", "use": "sizes of a prototype"}),
+                    (folder / "out", 1, {"question": "", "use": ""})]

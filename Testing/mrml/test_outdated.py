@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import run_cases
 import slicer
-from DiffusionSiblingsUI import bridge, cohort_members, cohort_results, cohorts, runs, surfaces, tables
+from DiffusionSiblingsUI import bridge, cohort_members, cohort_results, cohort_work, cohorts, runs, surfaces, tables
 from hearts import ellipsoid_heart
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -58,7 +58,7 @@ def compared(real: Any, synthetic: Any, tmp_path: Path) -> cohort_results.Result
 def outdated(real: Any, synthetic: Any) -> str:
     """What is said of the comparison of two cohorts as they are now."""
     cohort_members.forget_folders()
-    return cohort_results.find_results(real, synthetic).outdated(real, synthetic)
+    return cohort_results.find_results(real, synthetic).outdated(real, synthetic, "")
 
 
 def test_all_siblings_of_the_scene_are_others_when_a_run_comes_and_the_same_when_it_goes(real: Any, run: Any,
@@ -142,3 +142,37 @@ def test_a_comparison_of_an_earlier_version_says_that_it_may_not_be_of_now(real:
     results = compared(real, cohorts.cohort_of(run), tmp_path)
     results.node.SetAttribute(cohort_results.MARK, '{"report": "", "tissues": {}, "affine": []}')
     assert "which may have changed" in outdated(real, cohorts.cohort_of(run))
+
+
+def test_a_report_for_another_question_is_said_to_be_one(real: Any, run: Any, tmp_path: Path) -> None:
+    results = compared(real, cohorts.cohort_of(run), tmp_path)
+    assert "another question" in results.outdated(real, cohorts.cohort_of(run), "Does the ring fit?")
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+    """Commands that the worker would have got; it answers at once."""
+    commands: list[dict[str, Any]] = []
+
+    def job(session: Any, command: dict[str, Any], *_: Any) -> Any:
+        commands.append(command)
+        Path(command["out"]).mkdir(exist_ok=True)
+        page = Path(command["out"]) / "report.html"
+        page.write_text("page")
+        yield None
+        sides = {side: {"size": 3} for side in ("real", "synthetic")}
+        return {"report": str(page), "comparison": {"figures": [], **sides}, "tissues": {}, "affine": []}
+
+    monkeypatch.setattr(cohort_work, "job_steps", job)
+    return commands
+
+
+def test_question_and_context_of_use_reach_the_worker(logic: Any, real: Any, run: Any, tmp_path: Path,
+                                                      heard: list[dict[str, Any]]) -> None:
+    results = logic.compareCohorts(real, run, tmp_path / "out", question="Does the ring fit?")
+    assert results.outdated(real, cohorts.cohort_of(run), "Does the ring fit?") == ""
+    logic.reportCohort(real, tmp_path / "out", question="Does the ring fit?", use="sizes of a prototype")
+    logic.reportCohort(real, tmp_path / "out")
+    assert [(command["command"], command["question"], command.get("use")) for command in heard] == [
+        ("compare", "Does the ring fit?", None), ("report", "Does the ring fit?", "sizes of a prototype"),
+        ("report", "", "")]
