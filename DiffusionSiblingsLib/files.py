@@ -25,7 +25,7 @@ def ending(path: Path | str) -> str:
 
 
 def signature(path: Path) -> list[list[Any]]:
-    """Name, size and time of a map's files: what must be unchanged for a measurement to hold. [] where it is gone."""
+    """Name, size and time of a file, or of each in a folder: equal as long as nothing changed. [] where it is gone."""
     found: list[list[Any]] = []
     with suppress(OSError):
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:

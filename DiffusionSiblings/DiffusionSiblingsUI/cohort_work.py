@@ -9,6 +9,7 @@ import slicer
 
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
+from DiffusionSiblingsLib.files import signature
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI import bridge, cohort_members, cohorts, runs, surfaces, tables
 from DiffusionSiblingsUI.cohort_results import Results, keep_results
@@ -19,6 +20,7 @@ from DiffusionSiblingsUI.scene_edits import recorded_tissues
 
 CACHE = "cohorts"  # folder of the session that keeps what was measured: a second comparison is quick
 OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are handed over
+_written: dict[Path, tuple[Path, list[Any]]] = {}  # folder -> the page of the report, what it is of and its file then
 
 
 def opening(session: Any, folder: Path | str) -> Steps[FolderCohort]:
@@ -101,15 +103,29 @@ def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
     question: what the cohort is to answer. use: the context of use.
     """
     cohort = yield from cohort_steps(session, cohort)
+    cohort_members.forget_folders()
+    state = [cohort.id, (yield from cohort_members.fingerprinting(cohort)), question, use, model]
     folder = session.new_folder()
     try:
         source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, "Handing the cohort over")
         command = {"command": "report", "source": source, "out": str(out), "maps": str(folder), "question": question,
                    "use": use, "model": model, "cache": str(session.folder / CACHE)}
         result = yield from part(job_steps(session, command), HANDED, 1.0)
-        return Path(result["report"])
+        page = Path(result["report"])
+        _written[Path(out)] = page, [*state, signature(page)]
+        return page
     finally:
         session.remove(folder)
+
+
+def written_report(cohort: Cohort, out: Path | str, *, question: str = "", use: str = "",
+                   model: str = DEFAULT_MODEL) -> Path | None:
+    """The page that `reporting` wrote in this session for these words and the same hearts, if it is still there."""
+    page, state = _written.get(Path(out), (None, []))
+    if page is None or not page.is_file():
+        return None
+    now = [cohort.id, cohort_members.fingerprint(cohort), question, use, model, signature(page)]
+    return page if state == now else None
 
 
 def cohort_steps(session: Any, given: Any) -> Steps[Cohort]:

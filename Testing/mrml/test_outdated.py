@@ -167,6 +167,26 @@ def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
     return commands
 
 
+def test_a_report_is_written_again_only_if_its_cohort_its_words_or_its_folder_are_others(
+        logic: Any, real: Any, run: Any, folder: Path, tmp_path: Path, heard: list[dict[str, Any]]) -> None:
+    out, words = tmp_path / "out", {"question": "Does the ring fit?"}
+    assert cohort_work.written_report(real, out, **words) is None
+    page = logic.reportCohort(real, out, **words)
+    assert cohort_work.written_report(real, str(out), **words) == page
+    others = ((cohorts.cohort_of(run), out, words), (real, tmp_path, words), (real, out, {"use": "sizes", **words}),
+              (real, out, {}), (real, out, {"model": "another", **words}))
+    assert [cohort_work.written_report(cohort, place, **said) for cohort, place, said in others] == [None] * 5
+    (folder / "heart 5.nrrd").write_text("one more")
+    cohort_members.forget_folders()
+    assert cohort_work.written_report(real, out, **words) is None
+    assert logic.reportCohort(real, out, **words) == page
+    assert cohort_work.written_report(real, out, **words) == page and len(heard) == 2
+    page.write_text("of a comparison, or by somebody else")
+    assert cohort_work.written_report(real, out, **words) is None
+    page.unlink()
+    assert cohort_work.written_report(real, out, **words) is None
+
+
 def test_question_and_context_of_use_reach_the_worker(logic: Any, real: Any, run: Any, tmp_path: Path,
                                                       heard: list[dict[str, Any]]) -> None:
     results = logic.compareCohorts(real, run, tmp_path / "out", question="Does the ring fit?")

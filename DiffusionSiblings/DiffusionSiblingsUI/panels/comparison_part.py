@@ -11,6 +11,7 @@ import qt
 from DiffusionSiblingsLib.errors import SiblingsError
 from DiffusionSiblingsUI import cohort_members, cohort_results
 from DiffusionSiblingsUI.cohort_results import Results
+from DiffusionSiblingsUI.cohort_work import written_report
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.figure_rows import FIGURE_HEADS, figure_cells
@@ -96,7 +97,7 @@ class ComparisonPart:
 
     def open_report(self) -> None:
         """Opens the report; it is written first if it is not there or outdated."""
-        results, context, cohort = self.results, self.panel.context, self.panel.cohort
+        results, cohort = self.results, self.panel.cohort
         cohort_members.forget_folders()
         self._write_words()
         if results is not None and results.report.is_file() and not self.outdated:
@@ -104,10 +105,18 @@ class ComparisonPart:
         elif self.panel.reference is not None:
             self.compare(then_open=True)
         elif cohort is not None:
-            out, parameters = str(self.ui.outPath.currentPath), context.parameters
-            self.panel.begin(lambda finished: context.logic.report_operation(
-                cohort, out, question=parameters.question, use=parameters.use, model=parameters.model,
-                on_finished=finished), self.open_page)
+            self._open_report_of(cohort)
+
+    def _open_report_of(self, cohort: Cohort) -> None:
+        """The report of a cohort alone."""
+        context, out = self.panel.context, str(self.ui.outPath.currentPath)
+        words = {name: str(getattr(context.parameters, name)) for name in ("question", "use", "model")}
+        page = written_report(cohort, out, **words)
+        if page is not None:
+            self.open_page(page)
+            return
+        self.panel.begin(lambda finished: context.logic.report_operation(cohort, out, **words, on_finished=finished),
+                         self.open_page)
 
     def open_page(self, path: Path) -> None:
         """Shows a page in the user's browser."""
