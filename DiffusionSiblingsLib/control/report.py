@@ -11,7 +11,7 @@ import numpy as np
 
 from .asked import Asked
 from .measure import Measurement
-from .terms import Quantity, Value, plain, quantity_unit
+from .terms import Quantity, Value, plain, quantity_unit, unplain
 
 REACHED = "targets reached"
 
@@ -44,6 +44,12 @@ class Achieved:
         return {"domain": self.domain, "quantity": self.quantity, "unit": self.unit, "before": plain(self.before),
                 "asked": plain(self.asked), "achieved": plain(self.achieved), "error": self.error,
                 "tolerance": self.tolerance, "reached": self.reached}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Achieved:
+        """What `to_json` wrote; KeyError or TypeError where it did not."""
+        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__}
+        return cls(**found)
 
 
 def achieved_of(asked: Sequence[Asked], measured: Mapping[str, Measurement]) -> tuple[Achieved, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
-from ..bias import Bias, BiasMeter, bias_columns
+from ..bias import BiasMeter
 from ..errors import InputError, SiblingsError
 from ..exchange import write_exchange
-from ..export.entries import Measured
+from ..export.entries import Measured, sibling_row
 from ..geometry import CanonicalFrame
 from ..labelmap_io import known_labels, read_labelmap
-from ..metrics.morphology import by_column
 from ..registry import DEFAULT_MODEL, find_model
-from ..request import Request
+from ..result import RecordedSibling
 from ..support import read_cohort
 from .handed import cohort_source, described
 from .progress import Course
@@ -79,24 +79,13 @@ def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None)
         labelmap = read_labelmap(member.path, anatomy)
         return dict(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
     try:
-        return _row_of_entry(member.name, member.entry, member.request or {}, meter)
+        sibling = RecordedSibling.from_json(member.request or {}, member.entry)
+        if sibling.bias is None and meter is not None:
+            sibling = replace(sibling, bias=meter.bias(sibling.features, sibling.volumes))
+        return dict(sibling_row(member.name, sibling))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("An entry of the record cannot be read", value=f"{member.name}: {error!r}",
                          rule="features, volumes and checks of a sibling") from error
-
-
-def _row_of_entry(name: str, entry: Row, request: Row, meter: BiasMeter | None) -> Row:
-    asked = Request.from_json({key: value for key, value in request.items() if key in Request.__dataclass_fields__})
-    half, full, dice = entry["checks"]["half"], entry["checks"]["full"], entry.get("dice_to_twin") or {}
-    row = {"map": name, "edit": asked.describe(), "ratio": asked.psi, "seed": asked.seed, "k": entry["k"],
-           **by_column(entry["features"], entry["volumes_ml"]),
-           "violations [%]": half["violation_percent"], "violations full resolution [%]": full["violation_percent"],
-           "failed checks": "; ".join(half["failed"])}
-    if entry.get("bias"):
-        row |= bias_columns(Bias.from_json(entry["bias"]))
-    elif meter is not None:
-        row |= bias_columns(meter.bias(entry["features"], entry["volumes_ml"]))
-    return {**row, "mean Dice to twin": float(np.mean(list(dice.values())))} if dice else row
 
 
 def read_member(command: Row, task: Any, course: Course) -> Row:
