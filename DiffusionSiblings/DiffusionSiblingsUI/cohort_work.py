@@ -18,15 +18,19 @@ from DiffusionSiblingsUI.edits import job_steps
 from DiffusionSiblingsUI.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene_edits import recorded_tissues
 
-CACHE = "cohorts"  # folder of the session that keeps what was measured: a second comparison is quick
+CACHE = "cohorts"  # folder of the session that keeps what was measured: no heart is measured twice
 OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are handed over
 _written: dict[Path, tuple[Path, list[Any]]] = {}  # folder -> the page of the report, what it is of and its file then
 
 
-def opening(session: Any, folder: Path | str) -> Steps[FolderCohort]:
-    """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError."""
+def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
+    """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError.
+
+    model: to whose training hearts and in whose frame its hearts are measured.
+    """
     rows: list[dict[str, Any]] = []
-    command = {"command": "cohort", "folder": str(Path(folder).absolute())}
+    command = {"command": "cohort", "folder": str(Path(folder).absolute()), "model": model,
+               "cache": str(session.folder / CACHE)}
     job = job_steps(session, command, "members", lambda event: rows.extend(event["rows"]))
     result = yield from part(job, 0.0, OPENED, "Opening the cohort")
     yield Status(OPENED, "Making the table")
@@ -74,8 +78,8 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
     real, synthetic: as `cohort_steps` takes them. out: None or "" for a folder of the session, gone when Slicer ends.
     question: what the comparison is to answer, for the report.
     """
-    real = yield from cohort_steps(session, real)
-    synthetic = yield from cohort_steps(session, synthetic)
+    real = yield from cohort_steps(session, real, model)
+    synthetic = yield from cohort_steps(session, synthetic, model)
     if real.id == synthetic.id:
         raise InputError("A cohort cannot be compared with itself", value=real.title, rule="two cohorts",
                          hint="choose another one as reference")
@@ -102,7 +106,7 @@ def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
 
     question: what the cohort is to answer. use: the context of use.
     """
-    cohort = yield from cohort_steps(session, cohort)
+    cohort = yield from cohort_steps(session, cohort, model)
     cohort_members.forget_folders()
     state = [cohort.id, (yield from cohort_members.fingerprinting(cohort)), question, use, model]
     folder = session.new_folder()
@@ -128,10 +132,10 @@ def written_report(cohort: Cohort, out: Path | str, *, question: str = "", use: 
     return page if state == now else None
 
 
-def cohort_steps(session: Any, given: Any) -> Steps[Cohort]:
+def cohort_steps(session: Any, given: Any, model: str) -> Steps[Cohort]:
     """A cohort as a script names it: itself, a run, a folder, or None for all siblings of the scene."""
     if isinstance(given, str | Path):
-        return (yield from opening(session, given))
+        return (yield from opening(session, given, model=model))
     return cohorts.cohort_of(given)
 
 

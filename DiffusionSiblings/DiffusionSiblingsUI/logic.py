@@ -122,9 +122,9 @@ class SiblingsLogic:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
         return self.replay_operation(run, device=device).wait()
 
-    def openCohort(self, folder: Any) -> Any:  # noqa: N802
+    def openCohort(self, folder: Any, *, model: str = DEFAULT_MODEL) -> Any:  # noqa: N802
         """A folder of label maps, or of a run, as a cohort of the scene: a table of measurements of all of them."""
-        return self.cohort_operation(folder).wait()
+        return self.cohort_operation(folder, model=model).wait()
 
     def compareCohorts(self, real: Any, synthetic: Any = None, out: Any = None, *, emd: bool = False,  # noqa: N802
                        question: str = "", model: str = DEFAULT_MODEL) -> Any:
@@ -186,14 +186,14 @@ class SiblingsLogic:
         return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
                          on_finished=on_finished)
 
-    def cohort_operation(self, folder: Any, *, on_update: Listener | None = None,
+    def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`openCohort`, not yet begun."""
         from DiffusionSiblingsUI.cohort_work import opening
         from DiffusionSiblingsUI.operation import Operation
 
-        return Operation(opening(self._worker(), folder), title="Opening the cohort", on_update=on_update,
-                         on_finished=on_finished)
+        return Operation(opening(self._worker(), folder, model=model), title="Opening the cohort",
+                         on_update=on_update, on_finished=on_finished)
 
     def member_operation(self, cohort: Any, number: int, *, in_3d: bool = False,
                          on_finished: Listener | None = None) -> Operation:

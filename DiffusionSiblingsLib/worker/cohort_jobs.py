@@ -21,6 +21,7 @@ from ..exchange import write_exchange
 from ..export.entries import Measured, sibling_row
 from ..geometry import CanonicalFrame
 from ..labelmap_io import known_labels, read_labelmap
+from ..metrics.topology import TopologyReport
 from ..registry import DEFAULT_MODEL, find_model
 from ..result import RecordedSibling
 from ..support import read_cohort
@@ -43,9 +44,11 @@ Row = dict[str, Any]
 
 
 def open_cohort(command: Row, task: Any, course: Course) -> Row:
-    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" as they come.
+    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" in their order.
 
-    Members with an entry in a record are not measured again. Those that cannot be read are told in `failed`.
+    Members with an entry in a record are not measured again. The others are measured as for a comparison, which then
+    finds them in `cache`, a folder that keeps what was measured; one that cannot be compared, as it does not fit the
+    canonical frame, is measured by itself to be looked at. Those that cannot be read are told in `failed`.
     """
     from ..cohorts import find_members
 
@@ -53,13 +56,17 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
     anatomy = load_anatomy(card.anatomy)
     members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
     meter, failed = BiasMeter.of(read_cohort(card.folder), anatomy), []
-    course.plan("member", float(sum(member.entry is None for member in members)))
-    for number, member in enumerate(members):
+    fresh = [member for member in members if member.entry is None]
+    measured = _measured_rows(fresh, command, card, meter, task, course)
+    alone = {member.name for member in fresh} - set(measured)
+    course.plan("member", len(alone))
+    for member in members:
         task.check()
-        if member.entry is None:
-            course.start("member", f"Measuring {member.name} ({number + 1} of {len(members)})", 1)
+        if member.name in alone:
+            course.start("member", f"Measuring {member.name}", 1)
         try:
-            told.add({**member_row(member, anatomy, meter), "file": str(member.path.resolve())})
+            row = measured.get(member.name) or member_row(member, anatomy, meter)
+            told.add({**row, "file": str(member.path.resolve())})
         except SiblingsError as error:
             failed.append(f"{member.name}: {error}")
     told.flush()
@@ -68,6 +75,31 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
         raise InputError("No member of the cohort can be read", value=failed[0] if failed else command["folder"],
                          rule="label maps of a heart", hint="check the folder")
     return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
+
+
+def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: BiasMeter | None, task: Any,
+                   course: Course) -> dict[str, Row]:
+    """Name -> row of those members that can be measured as for a comparison."""
+    if not members:
+        return {}
+    course.plan("cohort", len(members))
+    try:
+        cohort = _measured({"name": Path(command["folder"]).name}, members, command, card, task, course)
+    except InputError:  # none of them can
+        return {}
+    finally:
+        course.finish()
+    return {name: _row_of(cohort, index, meter) for index, name in enumerate(cohort.members)}
+
+
+def _row_of(cohort: MeasuredCohort, index: int, meter: BiasMeter | None) -> Row:
+    """The row of metrics.csv of a member of a measured cohort."""
+    measures = dict(zip(cohort.feature_names, cohort.features[index].tolist(), strict=True))
+    volumes = dict(zip(cohort.anatomy.ids, cohort.volumes[index].tolist(), strict=True))
+    failed = {"half": cohort.failed_half[index], "full": cohort.failed_full[index]}
+    checks = {at: TopologyReport({name: name not in names for name in cohort.checks}) for at, names in failed.items()}
+    bias = meter.bias(measures, volumes) if meter is not None else None
+    return dict(Measured(measures, volumes, checks, bias).row(cohort.members[index]))
 
 
 def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None) -> Row:

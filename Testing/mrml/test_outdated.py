@@ -196,3 +196,22 @@ def test_question_and_context_of_use_reach_the_worker(logic: Any, real: Any, run
     assert [(command["command"], command["question"], command.get("use")) for command in heard] == [
         ("compare", "Does the ring fit?", None), ("report", "Does the ring fit?", "sizes of a prototype"),
         ("report", "", "")]
+
+
+def test_opening_and_comparing_keep_what_they_measure_in_one_place_of_the_session(
+        logic: Any, run: Any, folder: Path, tmp_path: Path, heard: list[dict[str, Any]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = cohort_work.job_steps
+
+    def opens(session: Any, command: dict[str, Any], *more: Any) -> Any:
+        result = yield from answer(session, {"out": str(tmp_path / "out"), **command}, *more)
+        if command["command"] == "cohort":
+            more[1]({"rows": [{"map": "heart 1", "file": str(folder / "heart 1.nrrd")}]})
+        return {**result, "folder": str(folder), "failed": []}
+
+    monkeypatch.setattr(cohort_work, "job_steps", opens)
+    logic.compareCohorts(folder, run, tmp_path / "out", model="another")
+    first, second = heard
+    assert (first["command"], second["command"]) == ("cohort", "compare")
+    assert Path(first["cache"]).is_relative_to(logic.session.folder)
+    assert all(first[name] == second[name] for name in ("cache", "model"))
