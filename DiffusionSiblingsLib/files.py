@@ -6,7 +6,7 @@ import errno
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,16 @@ def json_values(value: Any) -> Any:
     if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         return None
     return value
+
+
+def signature(path: Path) -> list[list[Any]]:
+    """Name, size and time of a file, or of each in a folder: equal as long as nothing changed. [] where it is gone."""
+    found: list[list[Any]] = []
+    with suppress(OSError):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            status = file.stat()
+            found.append([file.name, status.st_size, status.st_mtime_ns])
+    return found
 
 
 @contextmanager

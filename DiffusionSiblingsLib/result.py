@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,11 @@ class Sibling:
     bias: Bias | None = None
 
     @property
+    def voxels_repaired(self) -> int:
+        """Voxels that the repair changed."""
+        return self.repair.changed_voxels if self.repair is not None else 0
+
+    @property
     def violation_percent(self) -> float:
         """Failed topological checks after repair in percent, as the papers count them (half resolution)."""
         return self.checks["half"].violation_percent
@@ -84,6 +90,48 @@ class Sibling:
         if self.bias is not None:
             entry["bias"] = self.bias.to_json()
         return entry
+
+
+@dataclass(frozen=True)
+class RecordedSibling:
+    """A sibling as the record of its run tells it: what a `Sibling` has, under the same names, without its voxels.
+
+    voxels_repaired: that the repair changed. raw_checks: {} in an entry that does not tell them.
+    """
+
+    request: Request
+    k: int
+    features: dict[str, float]
+    volumes: dict[str, float]
+    checks: Checks
+    raw_checks: Checks
+    voxels_repaired: int
+    changes: dict[str, int] | None
+    conflicts: dict[str, int]
+    dice_to_twin: dict[str, float]
+    guidance: tuple[Achieved, ...]
+    guidance_notes: tuple[str, ...]
+    bias: Bias | None
+
+    @classmethod
+    def from_json(cls, request: Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
+        """What `Request.to_json` and `Sibling.to_json` wrote; settings of a request that are not known are left out.
+
+        KeyError, TypeError, ValueError or AttributeError where they did not write it, InputError for the request's.
+        """
+        from .control import Achieved
+
+        asked = {name: value for name, value in request.items() if name in Request.__dataclass_fields__}
+        return cls(Request.from_json(asked), entry["k"], dict(entry["features"]), dict(entry["volumes_ml"]),
+                   _checks(entry["checks"]), _checks(entry.get("raw_checks") or {}),
+                   int((entry.get("repair") or {}).get("changed_voxels", 0)), entry.get("voxels_changed"),
+                   dict(entry.get("conflicts") or {}), dict(entry.get("dice_to_twin") or {}),
+                   tuple(Achieved.from_json(item) for item in entry.get("guidance", ())),
+                   tuple(entry.get("guidance_notes", ())), Bias.from_json(entry["bias"]) if entry.get("bias") else None)
+
+
+def _checks(values: Mapping[str, Any]) -> Checks:
+    return {at: TopologyReport.from_json(report) for at, report in values.items()}
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -1,14 +1,15 @@
 """What comparing two cohorts has found, in the scene: figures, where the report lies, and the occupancy differences.
 
-The differences are a volume with a diverging colour map, over the slices of what is shown. It holds one tissue's at a
-time; the others lie in files of the session and are gone when Slicer ends, the comparison and the volume are not.
+It stays when a cohort gains, loses or changes hearts, and is outdated then. The differences are a volume with a
+diverging colour map, over the slices of what is shown. It holds one tissue's at a time; the others lie in files of the
+session and are gone when Slicer ends, the comparison and the volume are not.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import slicer
 import vtk
 
 from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsUI import cohorts
+from DiffusionSiblingsUI import cohort_members, cohorts
 from DiffusionSiblingsUI import grid as grids
 
 MARK = "DiffusionSiblings.Comparison"  # attribute of the text node: what was compared
@@ -47,7 +48,10 @@ class Results:
 
     @property
     def described(self) -> dict[str, Any]:
-        """report: its page. tissues: ID or "any" -> file of the difference. affine: of the differences."""
+        """report: its page. tissues: ID or "any" -> file of the difference. affine: of the differences.
+
+        members: fingerprints of the two cohorts as they were compared, the real one first. question: of the report.
+        """
         return dict(json.loads(self.node.GetAttribute(MARK)))
 
     @property
@@ -71,6 +75,15 @@ class Results:
         ids = (self.node.GetAttribute(REAL), self.node.GetAttribute(SYNTHETIC))
         return real is not None and synthetic is not None and ids == (real.id, synthetic.id)
 
+    def outdated(self, real: Any, synthetic: Any, question: str) -> str:
+        """In a sentence why it is not what comparing the two would give now; "" where it is."""
+        before, asked = self.described.get("members"), self.described.get("question", "")
+        if before == [cohort_members.fingerprint(cohort) for cohort in (real, synthetic)]:
+            return "" if asked == question else "The report is for another question. Compare again to write this one."
+        sizes = " against ".join(f"{self.comparison[side]['size']}" for side in ("synthetic", "real"))
+        changed = "which have changed since" if before else "which may have changed since"  # of an earlier version
+        return f"Outdated: this is of {sizes} hearts, {changed}. Compare again for those of now."
+
 
 def find_results(real: Any, synthetic: Any) -> Results | None:
     """The latest comparison of two cohorts in the scene, or None."""
@@ -79,8 +92,12 @@ def find_results(real: Any, synthetic: Any) -> Results | None:
     return next((results for results in reversed(found) if results.is_of(real, synthetic)), None)
 
 
-def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any]) -> Results:
-    """Puts what the worker has found into the scene, in place of an earlier comparison of the same two."""
+def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: Sequence[str],
+                 question: str = "") -> Results:
+    """Puts what the worker has found into the scene, in place of an earlier comparison of the same two.
+
+    members: fingerprints of the two as they were compared. question: what the report says that it answers.
+    """
     while (before := find_results(real, synthetic)) is not None:
         volume = before.volume
         colors = volume.GetNodeReference(COLORS) if volume is not None else None
@@ -89,7 +106,8 @@ def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any]) -> Results
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(found["comparison"], indent=1))
-    node.SetAttribute(MARK, json.dumps({key: found[key] for key in ("report", "tissues", "affine")}))
+    described = {key: found[key] for key in ("report", "tissues", "affine")}
+    node.SetAttribute(MARK, json.dumps({**described, "members": list(members), "question": question}))
     node.SetAttribute(REAL, real.id)
     node.SetAttribute(SYNTHETIC, synthetic.id)
     cohorts.file_away(node)

@@ -9,22 +9,28 @@ import slicer
 
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
+from DiffusionSiblingsLib.files import signature
 from DiffusionSiblingsLib.registry import DEFAULT_MODEL
-from DiffusionSiblingsUI import bridge, cohorts, runs, surfaces, tables
+from DiffusionSiblingsUI import bridge, cohort_members, cohorts, runs, surfaces, tables
 from DiffusionSiblingsUI.cohort_results import Results, keep_results
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.edits import job_steps
 from DiffusionSiblingsUI.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene_edits import recorded_tissues
 
-CACHE = "cohorts"  # folder of the session that keeps what was measured: a second comparison is quick
+CACHE = "cohorts"  # folder of the session that keeps what was measured: no heart is measured twice
 OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are handed over
+_written: dict[Path, tuple[Path, list[Any]]] = {}  # folder -> the page of the report, what it is of and its file then
 
 
-def opening(session: Any, folder: Path | str) -> Steps[FolderCohort]:
-    """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError."""
+def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
+    """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError.
+
+    model: to whose training hearts and in whose frame its hearts are measured.
+    """
     rows: list[dict[str, Any]] = []
-    command = {"command": "cohort", "folder": str(Path(folder).absolute())}
+    command = {"command": "cohort", "folder": str(Path(folder).absolute()), "model": model,
+               "cache": str(session.folder / CACHE)}
     job = job_steps(session, command, "members", lambda event: rows.extend(event["rows"]))
     result = yield from part(job, 0.0, OPENED, "Opening the cohort")
     yield Status(OPENED, "Making the table")
@@ -66,24 +72,27 @@ def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
 
 
 def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
-              model: str = DEFAULT_MODEL) -> Steps[Results]:
+              question: str = "", model: str = DEFAULT_MODEL) -> Steps[Results]:
     """Compares two cohorts -> what was found, which is in the scene then; the report lies in the folder `out`.
 
     real, synthetic: as `cohort_steps` takes them. out: None or "" for a folder of the session, gone when Slicer ends.
+    question: what the comparison is to answer, for the report.
     """
-    real = yield from cohort_steps(session, real)
-    synthetic = yield from cohort_steps(session, synthetic)
+    real = yield from cohort_steps(session, real, model)
+    synthetic = yield from cohort_steps(session, synthetic, model)
     if real.id == synthetic.id:
         raise InputError("A cohort cannot be compared with itself", value=real.title, rule="two cohorts",
                          hint="choose another one as reference")
+    cohort_members.forget_folders()
+    members = (yield from cohort_members.fingerprinting(real)), (yield from cohort_members.fingerprinting(synthetic))
     folder, kept = session.new_folder(), False
     try:
         command = {"command": "compare", "out": str(out or folder / "report"), "maps": str(folder), "emd": emd,
-                   "model": model, "cache": str(session.folder / CACHE)}
+                   "question": question, "model": model, "cache": str(session.folder / CACHE)}
         for name, cohort, low, high in (("real", real, 0.0, HANDED / 2), ("synthetic", synthetic, HANDED / 2, HANDED)):
             command[name] = yield from part(_handed_over(cohort, folder / f"{name} maps"), low, high, "Handing over")
         result = yield from part(job_steps(session, command), HANDED, 1.0)
-        made = keep_results(real, synthetic, result)
+        made = keep_results(real, synthetic, result, members, question)
         kept = True
         return made
     finally:
@@ -91,25 +100,42 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
             session.remove(folder)
 
 
-def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
+def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
               model: str = DEFAULT_MODEL) -> Steps[Path]:
-    """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page."""
-    cohort = yield from cohort_steps(session, cohort)
+    """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page.
+
+    question: what the cohort is to answer. use: the context of use.
+    """
+    cohort = yield from cohort_steps(session, cohort, model)
+    cohort_members.forget_folders()
+    state = [cohort.id, (yield from cohort_members.fingerprinting(cohort)), question, use, model]
     folder = session.new_folder()
     try:
         source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, "Handing the cohort over")
         command = {"command": "report", "source": source, "out": str(out), "maps": str(folder), "question": question,
-                   "model": model, "cache": str(session.folder / CACHE)}
+                   "use": use, "model": model, "cache": str(session.folder / CACHE)}
         result = yield from part(job_steps(session, command), HANDED, 1.0)
-        return Path(result["report"])
+        page = Path(result["report"])
+        _written[Path(out)] = page, [*state, signature(page)]
+        return page
     finally:
         session.remove(folder)
 
 
-def cohort_steps(session: Any, given: Any) -> Steps[Cohort]:
+def written_report(cohort: Cohort, out: Path | str, *, question: str = "", use: str = "",
+                   model: str = DEFAULT_MODEL) -> Path | None:
+    """The page that `reporting` wrote in this session for these words and the same hearts, if it is still there."""
+    page, state = _written.get(Path(out), (None, []))
+    if page is None or not page.is_file():
+        return None
+    now = [cohort.id, cohort_members.fingerprint(cohort), question, use, model, signature(page)]
+    return page if state == now else None
+
+
+def cohort_steps(session: Any, given: Any, model: str) -> Steps[Cohort]:
     """A cohort as a script names it: itself, a run, a folder, or None for all siblings of the scene."""
     if isinstance(given, str | Path):
-        return (yield from opening(session, given))
+        return (yield from opening(session, given, model=model))
     return cohorts.cohort_of(given)
 
 

@@ -122,23 +122,27 @@ class SiblingsLogic:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
         return self.replay_operation(run, device=device).wait()
 
-    def openCohort(self, folder: Any) -> Any:  # noqa: N802
+    def openCohort(self, folder: Any, *, model: str = DEFAULT_MODEL) -> Any:  # noqa: N802
         """A folder of label maps, or of a run, as a cohort of the scene: a table of measurements of all of them."""
-        return self.cohort_operation(folder).wait()
+        return self.cohort_operation(folder, model=model).wait()
 
     def compareCohorts(self, real: Any, synthetic: Any = None, out: Any = None, *, emd: bool = False,  # noqa: N802
-                       model: str = DEFAULT_MODEL) -> Any:
+                       question: str = "", model: str = DEFAULT_MODEL) -> Any:
         """A synthetic cohort against a real one -> Results: figures, occupancy differences, report in the folder `out`.
 
         real, synthetic: folders, cohorts that were opened, or runs; synthetic None: all siblings of the scene. emd:
         with the exact earth mover's distance, which takes minutes. out: "" or None writes no report that stays.
+        question: what the comparison is to answer; it stands in the report.
         """
-        return self.compare_operation(real, synthetic, out, emd=emd, model=model).wait()
+        return self.compare_operation(real, synthetic, out, emd=emd, question=question, model=model).wait()
 
-    def reportCohort(self, cohort: Any, out: Any, *, question: str = "",  # noqa: N802
+    def reportCohort(self, cohort: Any, out: Any, *, question: str = "", use: str = "",  # noqa: N802
                      model: str = DEFAULT_MODEL) -> Any:
-        """The report of one cohort, in the folder `out` -> the path of its page."""
-        return self.report_operation(cohort, out, question=question, model=model).wait()
+        """The report of one cohort, in the folder `out` -> the path of its page.
+
+        question: what the cohort is to answer. use: who decides what with it. Both stand in the report.
+        """
+        return self.report_operation(cohort, out, question=question, use=use, model=model).wait()
 
     def start(self, task: Task, *, title: str = "", on_update: Listener | None = None,
               on_finished: Listener | None = None) -> Operation:
@@ -182,14 +186,14 @@ class SiblingsLogic:
         return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
                          on_finished=on_finished)
 
-    def cohort_operation(self, folder: Any, *, on_update: Listener | None = None,
+    def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`openCohort`, not yet begun."""
         from DiffusionSiblingsUI.cohort_work import opening
         from DiffusionSiblingsUI.operation import Operation
 
-        return Operation(opening(self._worker(), folder), title="Opening the cohort", on_update=on_update,
-                         on_finished=on_finished)
+        return Operation(opening(self._worker(), folder, model=model), title="Opening the cohort",
+                         on_update=on_update, on_finished=on_finished)
 
     def member_operation(self, cohort: Any, number: int, *, in_3d: bool = False,
                          on_finished: Listener | None = None) -> Operation:
@@ -200,22 +204,22 @@ class SiblingsLogic:
         return Operation(showing(self._worker(), cohort, number, in_3d), title="Reading the heart",
                          on_finished=on_finished)
 
-    def compare_operation(self, real: Any, synthetic: Any, out: Any, *, emd: bool = False, model: str = DEFAULT_MODEL,
-                          on_finished: Listener | None = None) -> Operation:
+    def compare_operation(self, real: Any, synthetic: Any, out: Any, *, emd: bool = False, question: str = "",
+                          model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
         """`compareCohorts`, not yet begun."""
         from DiffusionSiblingsUI.cohort_work import comparing
         from DiffusionSiblingsUI.operation import Operation
 
-        return Operation(comparing(self._worker(), real, synthetic, out, emd=emd, model=model),
-                         title="Comparing cohorts", on_finished=on_finished)
+        steps = comparing(self._worker(), real, synthetic, out, emd=emd, question=question, model=model)
+        return Operation(steps, title="Comparing cohorts", on_finished=on_finished)
 
-    def report_operation(self, cohort: Any, out: Any, *, question: str = "", model: str = DEFAULT_MODEL,
-                         on_finished: Listener | None = None) -> Operation:
+    def report_operation(self, cohort: Any, out: Any, *, question: str = "", use: str = "",
+                         model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
         """`reportCohort`, not yet begun."""
         from DiffusionSiblingsUI.cohort_work import reporting
         from DiffusionSiblingsUI.operation import Operation
 
-        return Operation(reporting(self._worker(), cohort, out, question=question, model=model),
+        return Operation(reporting(self._worker(), cohort, out, question=question, use=use, model=model),
                          title="Writing the report", on_finished=on_finished)
 
     def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,

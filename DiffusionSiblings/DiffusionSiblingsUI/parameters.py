@@ -16,7 +16,7 @@ class SiblingsParameters:
     guide: whether the targets of the domains and `hold` guide the edit. hold: tissue IDs with commas, or "all". amount:
     of presets, in percent.
     run: ID of the run that is shown; sibling: its number within the run. cohort, reference: IDs of cohorts, "" for no
-    reference; across, up: the measurements of their plot.
+    reference; across, up: the measurements of their plot; question, use: what reports are to answer, and for whom.
     """
 
     twin: slicer.vtkMRMLSegmentationNode
@@ -47,3 +47,5 @@ class SiblingsParameters:
     reference: str = ""
     across: str = "LV volume [ml]"
     up: str = "RV volume [ml]"
+    question: str = ""
+    use: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from .. import __version__
 from ..anatomy import Anatomy
-from ..files import atomic_path
+from ..files import atomic_path, signature
 from ..geometry import Reference
 
 if TYPE_CHECKING:
@@ -72,16 +71,6 @@ class Cache:
         with atomic_path(self.path(member)) as temporary, temporary.open("wb") as file:
             np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), cloud=measured.cloud,
                      second_cloud=measured.second_cloud, packed=np.frombuffer(measured.packed, dtype=np.uint8))
-
-
-def signature(path: Path) -> list[list[Any]]:
-    """Name, size and time of a map's files: what must be unchanged for a measurement to hold. [] where it is gone."""
-    found: list[list[Any]] = []
-    with suppress(OSError):
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            status = file.stat()
-            found.append([file.name, status.st_size, status.st_mtime_ns])
-    return found
 
 
 def _digest(value: object) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .asked import Asked
 from .measure import Measurement
-from .terms import Quantity, Value, plain, quantity_unit
+from .terms import Quantity, Value, plain, quantity_unit, unplain
 
 REACHED = "targets reached"
 
@@ -34,11 +34,6 @@ class Achieved:
     tolerance: float
     reached: bool
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Achieved:
-        """What `to_json` gave."""
-        return cls(**{**values, **{name: _tuples(values[name]) for name in ("before", "asked", "achieved")}})
-
     @property
     def label(self) -> str:
         """Domain and quantity: "RV mass"."""
@@ -50,9 +45,11 @@ class Achieved:
                 "asked": plain(self.asked), "achieved": plain(self.achieved), "error": self.error,
                 "tolerance": self.tolerance, "reached": self.reached}
 
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Achieved:
+        """What `to_json` wrote; KeyError or TypeError where it did not."""
+        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__}
+        return cls(**found)
 
 
 def achieved_of(asked: Sequence[Asked], measured: Mapping[str, Measurement]) -> tuple[Achieved, ...]:

@@ -180,6 +180,11 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
+def unplain(value: Any) -> Any:
+    """Lists of JSON as the tuples that `plain` was given."""
+    return tuple(unplain(item) for item in value) if isinstance(value, list) else value
+
+
 def _checked_target(term: Term) -> Target:
     """The term's target with its value in the quantity's own form."""
     target, quantity, of = term.target, term.quantity, f"The target of {term.label} cannot be used"

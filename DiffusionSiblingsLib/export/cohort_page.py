@@ -123,12 +123,13 @@ def _purpose(report: Mapping[str, Any]) -> Iterator[Html]:
         yield paragraph(tag("strong", "Question. "), report["question"])
     else:
         yield note("No question was given.", "A cohort is fit for a question, never in itself: the same hearts may do "
-                   "for a ring's sizes and fail for its fatigue. Say it with --question.", kind="warning")
+                   "for a ring's sizes and fail for its fatigue. Say it with --question, in Slicer under Question.",
+                   kind="warning")
     if report["context_of_use"]:
         yield paragraph(tag("strong", "Context of use. "), report["context_of_use"])
     else:
-        yield paragraph("No context of use was given (--use): who decides what with these hearts, what other evidence "
-                        "there is, and what happens if they mislead.", kind="small")
+        yield paragraph("No context of use was given (--use, in Slicer Context of use): who decides what with these "
+                        "hearts, what other evidence there is, and what happens if they mislead.", kind="small")
 
 
 def _making(known: CohortFacts) -> Iterator[Html]:

@@ -17,7 +17,7 @@ from ..metrics.topology import TopologyReport, check_both
 from ..record import hash_file, hash_labelmap
 from ..record import now as now  # for whoever dates what it writes
 from ..request import Request
-from ..result import Sibling
+from ..result import RecordedSibling, Sibling
 from ..twin import Twin
 from .targets import target_columns
 
@@ -100,13 +100,13 @@ def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:
     return {"file": file, "labels_sha256": hash_labelmap(sibling.labelmap), **sibling.to_json()}
 
 
-def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
+def sibling_row(name: str, sibling: Sibling | RecordedSibling) -> dict[str, object]:
     """A sibling's row in metrics.csv."""
     request, changes = sibling.request, sibling.changes or {}
     row: dict[str, object] = {"map": name, "edit": request.describe(), "ratio": request.psi, "seed": request.seed,
                               "k": sibling.k, **by_column(sibling.features, sibling.volumes),
                               **_check_columns(sibling.checks, sibling.raw_checks), **bias_columns(sibling.bias)}
-    row["voxels repaired"] = sibling.repair.changed_voxels if sibling.repair else 0
+    row["voxels repaired"] = sibling.voxels_repaired
     row["voxels changed inside region"] = changes.get("inside", "")
     row["voxels changed outside region"] = changes.get("outside", "")
     row["voxels in conflict with unknown tissue"] = sum(sibling.conflicts.values())
@@ -116,6 +116,7 @@ def sibling_row(name: str, sibling: Sibling) -> dict[str, object]:
 
 
 def _check_columns(checks: dict[str, TopologyReport], raw: dict[str, TopologyReport]) -> dict[str, object]:
-    return {"violations [%]": checks["half"].violation_percent, "violations raw [%]": raw["half"].violation_percent,
+    return {"violations [%]": checks["half"].violation_percent,
+            "violations raw [%]": raw["half"].violation_percent if raw else "",
             "violations full resolution [%]": checks["full"].violation_percent,
             "failed checks": "; ".join(checks["half"].failed)}

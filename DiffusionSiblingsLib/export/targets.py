@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control import Achieved, Control, Measurement, columns
 from ..control.report import cell_text
-from ..control.terms import Value
+from ..control.terms import Value, unplain
 from ..metrics.fidelity import betti_accuracy, mean_l1
 
 NOTES = "guidance notes"
@@ -102,7 +102,7 @@ def _error_text(quantity: str, error: float) -> str:
 
 def _asked_words(values: Sequence[Any], unit: str) -> str:
     """What was asked of many siblings: one value, or the range of different numbers."""
-    different = list(dict.fromkeys(_with_unit(_tupled(value), unit) for value in values))
+    different = list(dict.fromkeys(_with_unit(unplain(value), unit) for value in values))
     if len(different) == 1:
         return different[0]
     if all(isinstance(value, (int, float)) for value in values):
@@ -121,8 +121,3 @@ def _fidelity_words(quantity: str, items: Sequence[Mapping[str, Any]], unit: str
     if quantity == "orientation" or all(value is None for value in achieved):
         return ""
     return f"L1 {mean_l1(asked, achieved):.3g} {unit}".rstrip()
-
-
-def _tupled(value: Any) -> Any:
-    """A recorded value as a target has it."""
-    return tuple(map(_tupled, value)) if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, cast
@@ -55,6 +56,12 @@ class TopologyReport:
             "checks": dict(self.checks),
             "components": dict(self.components),
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TopologyReport:
+        """What `to_json` wrote; KeyError or TypeError where it did not."""
+        return cls(dict(values["checks"]), dict(values["components"]), int(values["subsample"]),
+                   int(values["tissue_connectivity"]), int(values["contact_connectivity"]))
 
 
 def check(

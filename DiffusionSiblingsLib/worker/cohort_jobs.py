@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
-from ..bias import Bias, BiasMeter, bias_columns
+from ..bias import BiasMeter
 from ..errors import InputError, SiblingsError
 from ..exchange import write_exchange
-from ..export.entries import Measured
+from ..export.entries import Measured, sibling_row
 from ..geometry import CanonicalFrame
 from ..labelmap_io import known_labels, read_labelmap
-from ..metrics.morphology import by_column
+from ..metrics.topology import TopologyReport
 from ..registry import DEFAULT_MODEL, find_model
-from ..request import Request
+from ..result import RecordedSibling
 from ..support import read_cohort
 from .handed import cohort_source, described
 from .progress import Course
@@ -43,9 +44,11 @@ Row = dict[str, Any]
 
 
 def open_cohort(command: Row, task: Any, course: Course) -> Row:
-    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" as they come.
+    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" in their order.
 
-    Members with an entry in a record are not measured again. Those that cannot be read are told in `failed`.
+    Members with an entry in a record are not measured again. The others are measured as for a comparison, which then
+    finds them in `cache`, a folder that keeps what was measured; one that cannot be compared, as it does not fit the
+    canonical frame, is measured by itself to be looked at. Those that cannot be read are told in `failed`.
     """
     from ..cohorts import find_members
 
@@ -53,13 +56,17 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
     anatomy = load_anatomy(card.anatomy)
     members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
     meter, failed = BiasMeter.of(read_cohort(card.folder), anatomy), []
-    course.plan("member", float(sum(member.entry is None for member in members)))
-    for number, member in enumerate(members):
+    fresh = [member for member in members if member.entry is None]
+    measured = _measured_rows(fresh, command, card, meter, task, course)
+    alone = {member.name for member in fresh} - set(measured)
+    course.plan("member", len(alone))
+    for member in members:
         task.check()
-        if member.entry is None:
-            course.start("member", f"Measuring {member.name} ({number + 1} of {len(members)})", 1)
+        if member.name in alone:
+            course.start("member", f"Measuring {member.name}", 1)
         try:
-            told.add({**member_row(member, anatomy, meter), "file": str(member.path.resolve())})
+            row = measured.get(member.name) or member_row(member, anatomy, meter)
+            told.add({**row, "file": str(member.path.resolve())})
         except SiblingsError as error:
             failed.append(f"{member.name}: {error}")
     told.flush()
@@ -68,6 +75,31 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
         raise InputError("No member of the cohort can be read", value=failed[0] if failed else command["folder"],
                          rule="label maps of a heart", hint="check the folder")
     return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
+
+
+def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: BiasMeter | None, task: Any,
+                   course: Course) -> dict[str, Row]:
+    """Name -> row of those members that can be measured as for a comparison."""
+    if not members:
+        return {}
+    course.plan("cohort", len(members))
+    try:
+        cohort = _measured({"name": Path(command["folder"]).name}, members, command, card, task, course)
+    except InputError:  # none of them can
+        return {}
+    finally:
+        course.finish()
+    return {name: _row_of(cohort, index, meter) for index, name in enumerate(cohort.members)}
+
+
+def _row_of(cohort: MeasuredCohort, index: int, meter: BiasMeter | None) -> Row:
+    """The row of metrics.csv of a member of a measured cohort."""
+    measures = dict(zip(cohort.feature_names, cohort.features[index].tolist(), strict=True))
+    volumes = dict(zip(cohort.anatomy.ids, cohort.volumes[index].tolist(), strict=True))
+    failed = {"half": cohort.failed_half[index], "full": cohort.failed_full[index]}
+    checks = {at: TopologyReport({name: name not in names for name in cohort.checks}) for at, names in failed.items()}
+    bias = meter.bias(measures, volumes) if meter is not None else None
+    return dict(Measured(measures, volumes, checks, bias).row(cohort.members[index]))
 
 
 def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None) -> Row:
@@ -79,24 +111,13 @@ def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None)
         labelmap = read_labelmap(member.path, anatomy)
         return dict(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
     try:
-        return _row_of_entry(member.name, member.entry, member.request or {}, meter)
+        sibling = RecordedSibling.from_json(member.request or {}, member.entry)
+        if sibling.bias is None and meter is not None:
+            sibling = replace(sibling, bias=meter.bias(sibling.features, sibling.volumes))
+        return dict(sibling_row(member.name, sibling))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("An entry of the record cannot be read", value=f"{member.name}: {error!r}",
                          rule="features, volumes and checks of a sibling") from error
-
-
-def _row_of_entry(name: str, entry: Row, request: Row, meter: BiasMeter | None) -> Row:
-    asked = Request.from_json({key: value for key, value in request.items() if key in Request.__dataclass_fields__})
-    half, full, dice = entry["checks"]["half"], entry["checks"]["full"], entry.get("dice_to_twin") or {}
-    row = {"map": name, "edit": asked.describe(), "ratio": asked.psi, "seed": asked.seed, "k": entry["k"],
-           **by_column(entry["features"], entry["volumes_ml"]),
-           "violations [%]": half["violation_percent"], "violations full resolution [%]": full["violation_percent"],
-           "failed checks": "; ".join(half["failed"])}
-    if entry.get("bias"):
-        row |= bias_columns(Bias.from_json(entry["bias"]))
-    elif meter is not None:
-        row |= bias_columns(meter.bias(entry["features"], entry["volumes_ml"]))
-    return {**row, "mean Dice to twin": float(np.mean(list(dice.values())))} if dice else row
 
 
 def read_member(command: Row, task: Any, course: Course) -> Row:
@@ -111,8 +132,9 @@ def read_member(command: Row, task: Any, course: Course) -> Row:
 def compare(command: Row, task: Any, course: Course) -> Row:
     """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
 
-    real, synthetic: as `handed.cohort_source` takes them. cache: a folder that keeps what was measured. `affine` of the
-    answer places the differences: over the twin where the synthetic cohort has one, else in the canonical frame.
+    real, synthetic: as `handed.cohort_source` takes them. question: that the report answers. cache: a folder that keeps
+    what was measured. `affine` of the answer places the differences: over the twin where the synthetic cohort has one,
+    else in the canonical frame.
     """
     from ..cohorts import compare_cohorts, find_members
     from ..export.comparison import write_comparison
@@ -134,14 +156,18 @@ def compare(command: Row, task: Any, course: Course) -> Row:
                Occupancy.of(_watched(synthetic, len(real), task, course), anatomy))
     tissues = _differences(counted, maps)
     course.start("report", "Writing the report", 1)
-    write_comparison(Path(command["out"]), found, real, synthetic, counted=counted)
+    write_comparison(Path(command["out"]), found, real, synthetic, question=command.get("question", ""),
+                     counted=counted)
     course.finish()
     return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
             "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
 
 
 def report(command: Row, task: Any, course: Course) -> Row:
-    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`."""
+    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`.
+
+    question: what the cohort is to answer. use: the context of use. Both may be left away.
+    """
     from ..cohorts import find_members
     from ..export.cohort_report import cohort_report
 
@@ -152,7 +178,7 @@ def report(command: Row, task: Any, course: Course) -> Row:
     course.plan("report", 1)
     cohort = _measured(command["source"], members, command, card, task, course)
     course.start("report", "Writing the report", 1)
-    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""))
+    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""), use=command.get("use", ""))
     course.finish()
     return {"report": str(Path(command["out"]) / PAGE)}
 

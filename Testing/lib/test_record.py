@@ -12,19 +12,23 @@ import pytest
 from hearts import ellipsoid_heart, small_model
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.bias import Bias
 from DiffusionSiblingsLib.cli.replaying import _stored
 from DiffusionSiblingsLib.control import Achieved, preset
 from DiffusionSiblingsLib.errors import InputError, ModelError
 from DiffusionSiblingsLib.export.card import page, update_card
-from DiffusionSiblingsLib.export.entries import run_entry
+from DiffusionSiblingsLib.export.entries import Measured, run_entry, sibling_entry, sibling_row
 from DiffusionSiblingsLib.export.run_folder import RunFolder
 from DiffusionSiblingsLib.export.targets import missed_words, target_columns, twin_columns
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.metrics.topology import check_both
 from DiffusionSiblingsLib.modelcard import read_card
 from DiffusionSiblingsLib.record import Record, hash_labelmap, read_record, software
 from DiffusionSiblingsLib.registry import find_model, installed_models
+from DiffusionSiblingsLib.repair import Repair
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.result import RecordedSibling, Sibling
 from DiffusionSiblingsLib.twin import open_twin
 
 
@@ -60,6 +64,32 @@ def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
     assert target_columns(()) == {}
     for item in (reached, missed, absent):
         assert Achieved.from_json(json.loads(json.dumps(item.to_json()))) == item
+
+
+def test_the_row_of_a_recorded_sibling_is_that_of_the_sibling() -> None:
+    heart, anatomy = ellipsoid_heart((32, 28, 32), 4.2), load_anatomy("heart")
+    measured = Measured.of(heart, heart.labels, anatomy)
+    raw = check_both(np.zeros_like(heart.labels), anatomy)
+    reached = Achieved("RV", "mass", "ml", 100.0, 120.0, 120.4, 0.003, 0.01, True)
+    missed = Achieved("LV", "position", "mm", (0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.5, 0.5, False)
+    turned = Achieved("LV", "orientation", "", None, ((1.0, 0.0), (0.0, 1.0)), None, None, 5.0, False)
+    sibling = Sibling(
+        Request("inpaint", 3, 7, tissues=("LV", "RV")), 2, heart, heart.labels, heart.labels, 80.0, measured.features,
+        measured.features, measured.volumes, measured.checks, raw, Repair(heart.labels, changed_voxels=11),
+        {"inside": 5, "outside": 1}, {"LA": 2, "RA": 3}, 4, {"LV": 0.9, "RV": 0.8}, 1, {}, (reached, missed, turned),
+        ("a step was skipped",), Bias({"LV volume [ml]": 12.0}, ("LV volume [ml]",), 0.4, 30.0, False, {}, 0.5))
+    entry = json.loads(json.dumps(sibling_entry("a.nii.gz", sibling)))
+    request = json.loads(json.dumps(run_entry(sibling.request)["request"]))
+    row, again = sibling_row("a", sibling), sibling_row("a", RecordedSibling.from_json(request, entry))
+    assert list(again) == list(row) and again == pytest.approx(row, abs=1e-6)
+    assert (row["violations raw [%]"], row["voxels repaired"], row["targets reached"]) == (
+        pytest.approx(1000 / 12), 11, "1 of 3")
+    assert again["LV orientation asked"] == row["LV orientation asked"] != ""
+    plain = dataclasses.replace(sibling, repair=None, changes=None, conflicts={}, dice_to_twin={}, guidance=(),
+                                guidance_notes=(), bias=None)
+    entry = json.loads(json.dumps(sibling_entry("a.nii.gz", plain)))
+    recorded = RecordedSibling.from_json({**request, "of a later version": 1}, entry)
+    assert sibling_row("a", recorded) == pytest.approx(sibling_row("a", plain), abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\x00\xff"])

@@ -14,12 +14,16 @@ from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib import cohorts
 from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.bias import BiasMeter
+from DiffusionSiblingsLib.cohorts import measured
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.exchange import read_exchange, write_exchange
 from DiffusionSiblingsLib.geometry import CanonicalFrame
 from DiffusionSiblingsLib.labelmap import LabelMap
 from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
 from DiffusionSiblingsLib.record import Record
+from DiffusionSiblingsLib.registry import find_model
+from DiffusionSiblingsLib.support import read_cohort
 from DiffusionSiblingsLib.worker import cohort_jobs
 from DiffusionSiblingsLib.worker.handed import cohort_source, described
 from DiffusionSiblingsLib.worker.progress import Costs, Course
@@ -156,13 +160,14 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
         monkeypatch.setattr(cohorts, name, functools.partial(getattr(cohorts, name), **settings))
     written: list[Any] = []
     monkeypatch.setattr("DiffusionSiblingsLib.export.comparison.write_comparison",
-                        lambda out, comparison, real, synthetic, counted: written.append(
-                            (out, real.name, synthetic.name, [occupancy.maps for occupancy in counted])))
+                        lambda out, comparison, real, synthetic, question, counted: written.append(
+                            (out, real.name, synthetic.name, question, [occupancy.maps for occupancy in counted])))
     (tmp_path / "maps").mkdir()
     command = {"real": {"folder": str(tmp_path / "real"), "name": "theirs"}, "maps": str(tmp_path / "maps"),
-               "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out")}
+               "synthetic": {"folder": str(tmp_path / "synthetic")}, "out": str(tmp_path / "out"),
+               "question": "Are they as large?"}
     found = cohort_jobs.compare(command, Listener(), course())
-    assert written == [(tmp_path / "out", "theirs", "cohort", [4, 4])]
+    assert written == [(tmp_path / "out", "theirs", "cohort", "Are they as large?", [4, 4])]
     assert {figure["name"] for figure in found["comparison"]["figures"]} >= {"precision", "FMD", "1-NNA-CD"}
     assert list(found["tissues"]) == ["any", *ANATOMY.ids] and found["report"].endswith("report.html")
     whole = np.load(found["tissues"]["any"])
@@ -171,3 +176,44 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
     json.dumps(found, allow_nan=False)
     with pytest.raises(Cancelled):
         cohort_jobs.compare(command, Listener(patience=2), course())
+
+
+def test_a_report_is_told_the_question_and_the_context_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    told: list[Any] = []
+    folder = tmp_path / "small"
+    write_labelmap(scaled(0.75), folder / "heart.nrrd")
+    monkeypatch.setattr(cohorts, "measure_cohort", functools.partial(cohorts.measure_cohort, jobs=1))
+    monkeypatch.setattr("DiffusionSiblingsLib.export.cohort_report.cohort_report",
+                        lambda out, cohort, card, **words: told.append((out, len(cohort), words)))
+    command = {"source": {"folder": str(folder)}, "maps": str(folder), "out": str(folder / "out")}
+    for words in ({"question": "Does the ring fit?", "use": "sizes of a prototype"}, {}):
+        cohort_jobs.report({**command, **words}, Listener(), course())
+    assert told == [(folder / "out", 1, {"question": "Does the ring fit?", "use": "sizes of a prototype"}),
+                    (folder / "out", 1, {"question": "", "use": ""})]
+
+
+def test_hearts_that_were_measured_to_be_listed_are_not_measured_again(tmp_path: Path,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    monkeypatch.setattr(cohorts, "measure_cohort", functools.partial(cohorts.measure_cohort, jobs=1))
+    for number, scale in enumerate((0.7, 0.75, 1.1)):  # the last one does not fit the canonical frame
+        write_labelmap(scaled(scale), tmp_path / "hearts" / f"heart_{number}.nrrd")
+    command = {"folder": str(tmp_path / "hearts"), "cache": str(tmp_path / "cache")}
+    heard = Listener()
+    assert cohort_jobs.open_cohort(command, heard, course())["failed"] == []
+    rows = [row for event in heard.events for row in event["rows"]]
+    for row, member in zip(rows, cohorts.find_members(tmp_path / "hearts"), strict=True):
+        by_itself = cohort_jobs.member_row(member, ANATOMY, BiasMeter.of(read_cohort(find_model().folder), ANATOMY))
+        assert row == pytest.approx({**by_itself, "file": str(member.path)})
+    read: list[str] = []
+
+    def refuse(member: cohorts.Member, *_: Any, **__: Any) -> None:
+        read.append(member.name)
+        raise InputError("It is not to be measured")
+
+    monkeypatch.setattr(measured, "measure_member", refuse)
+    monkeypatch.setattr("DiffusionSiblingsLib.export.cohort_report.cohort_report", lambda *_, **__: None)
+    cohort_jobs.report({"source": {"folder": command["folder"]}, "maps": str(tmp_path), "out": str(tmp_path),
+                        "cache": command["cache"]}, Listener(), course())
+    assert read == ["heart_2"]  # a comparison leaves it out and says so

@@ -233,7 +233,7 @@ def two() -> tuple[Any, Any]:
 
 def test_the_difference_lies_in_place_in_colours_that_are_symmetrical_about_nothing(found: dict[str, Any],
                                                                                     two: Any) -> None:
-    results = cohort_results.keep_results(*two, found)
+    results = cohort_results.keep_results(*two, found, ("real hearts", "pool hearts"))
     assert results.tissues() == ["any", "LV"] and cohort_results.find_results(*two).node is results.node
     assert cohort_results.find_results(two[1], two[0]) is None
     volume = cohort_results.difference_volume(results)
@@ -261,10 +261,10 @@ def _matrix(volume: Any) -> Any:
 
 def test_a_later_comparison_replaces_an_earlier_one_and_files_that_are_gone_are_said(found: dict[str, Any],
                                                                                      two: Any) -> None:
-    first = cohort_results.keep_results(*two, found)
+    first = cohort_results.keep_results(*two, found, ("real hearts", "pool hearts"))
     volume = cohort_results.difference_volume(first)
     colors = volume.GetDisplayNode().GetColorNode()
-    second = cohort_results.keep_results(*two, found)
+    second = cohort_results.keep_results(*two, found, ("real hearts", "pool hearts"))
     assert first.node.GetScene() is None and volume.GetScene() is None and second.volume is None
     assert colors.GetScene() is None
     cohort_results.difference_volume(second)
@@ -280,7 +280,7 @@ def test_slice_views_get_back_what_they_showed(found: dict[str, Any], two: Any) 
     shown = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "image")
     composite.SetForegroundVolumeID(shown.GetID())
     composite.SetForegroundOpacity(0.3)
-    volume = cohort_results.difference_volume(cohort_results.keep_results(*two, found))
+    volume = cohort_results.difference_volume(cohort_results.keep_results(*two, found, ("real hearts", "pool hearts")))
     before = cohort_results.lay_over(volume)
     assert composite.GetForegroundVolumeID() == volume.GetID()
     cohort_results.take_away(before)

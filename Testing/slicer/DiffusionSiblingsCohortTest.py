@@ -5,6 +5,7 @@ Run by slicer_add_python_unittest in Slicer, with the module's other test cases,
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -110,6 +111,26 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.look_at(1)
         self.assertIsNotNone(second.GetScene())
 
+    def test_the_report_of_a_cohort_answers_a_question_and_is_not_written_twice(self) -> None:
+        self.open("cohort")
+        self.form.outPath.setCurrentPath(str(self.folder / "report"))
+        self.assertEqual((self.form.questionEdit.visible, self.form.useEdit.visible), (True, True))
+        self.form.questionEdit.setText("Does the ring fit?")
+        self.form.useEdit.setText("sizes of a prototype")
+        opened: list[Path] = []
+        self.part.comparison.open_page = opened.append  # in place of the user's browser
+        for times in (1, 2):
+            self.form.reportButton.click()
+            self.turn(lambda times=times: len(opened) == times)
+        written = opened[0].stat().st_mtime_ns
+        for words in ("Does the ring fit?", "sizes of a prototype"):
+            self.assertIn(words, opened[0].read_text(encoding="utf-8"))
+        self.form.useEdit.setText("")
+        self.form.reportButton.click()
+        self.turn(lambda: len(opened) == 3)
+        self.assertEqual(opened, opened[:1] * 3)
+        self.assertGreater(opened[0].stat().st_mtime_ns, written)
+
     def test_a_column_is_sorted_and_other_measurements_are_chosen(self) -> None:
         self.open("cohort")
         self.part.table.sort(1)
@@ -160,6 +181,7 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         timer.setInterval(10)
         timer.connect("timeout()", tick)
         timer.start()
+        self.form.questionEdit.setText("Does the ring fit?")  # and no Enter: the button takes it
         self.form.compareButton.click()
         operation = self.context.operation
         self.turn(lambda: operation.finished)
@@ -172,7 +194,9 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.assertIn("1-NNA-CD [%]", names)
         self.form.reportButton.click()
         self.assertEqual([path.parent for path in opened], [self.folder / "report"])
-        self.assertTrue(opened[0].is_file())
+        self.assertIn("Does the ring fit?", opened[0].read_text(encoding="utf-8"))
+        self.assertEqual(self.context.parameters.question, "Does the ring fit?")
+        self.assertEqual(self.form.useEdit.visible, False)
         self.form.differenceButton.click()
         self.turn()
         results = self.part.comparison.results
@@ -182,6 +206,15 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.turn()
         self.assertEqual(results.volume.GetAttribute("DiffusionSiblings.Tissue"), "LV")
         self.form.differenceButton.click()
+        self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (False, "Compare"))
+        from DiffusionSiblingsUI import cohort_members
+
+        os.utime(self.folder / "cohort" / "heart 2.seg.nrrd", (1.0, 1.0))  # somebody has written it again
+        cohort_members.forget_folders()
+        self.part.refresh()
+        self.assertIn("of 4 against 5 hearts, which have changed", self.form.outdatedLabel.text)
+        self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (True, "Compare again"))
+        self.assertEqual(self.form.figureTable.visible, True)
 
     def test_siblings_of_the_scene_are_a_cohort_and_a_row_chooses_the_sibling(self) -> None:
         self.ui.countBox.setValue(2)

@@ -40,6 +40,7 @@ def cohort(panel: Any, run: Any, folder: Path) -> None:
     assert part.plot.sizes == (4, 6)
     with tempfile.TemporaryDirectory() as place:
         part.ui.outPath.setCurrentPath(place)
+        part.ui.questionEdit.setText("Do siblings of one heart differ as hearts do?")
         part.ui.compareButton.click()
         operation = context.operation
         wait(lambda: operation.finished)

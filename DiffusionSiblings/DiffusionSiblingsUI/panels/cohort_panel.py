@@ -98,7 +98,8 @@ class CohortPanel:
         """Asks for a folder and opens it as cohort or reference."""
         folder = self._ask_folder("Open a cohort" if side == "cohort" else "Open the reference")
         if folder:
-            self.begin(lambda finished: self.context.logic.cohort_operation(folder, on_finished=finished),
+            model = self.context.parameters.model
+            self.begin(lambda finished: self.context.logic.cohort_operation(folder, model=model, on_finished=finished),
                        lambda cohort: self._opened(side, cohort))
 
     def show_member(self, side: str, number: int) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import qt
 
 from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import cohort_results
+from DiffusionSiblingsUI import cohort_members, cohort_results
 from DiffusionSiblingsUI.cohort_results import Results
+from DiffusionSiblingsUI.cohort_work import written_report
 from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.figure_rows import FIGURE_HEADS, figure_cells
@@ -29,6 +30,8 @@ class ComparisonPart:
         ui = self.ui
         ui.compareButton.connect("clicked()", self.compare)
         ui.reportButton.connect("clicked()", self.open_report)
+        ui.questionEdit.connect("editingFinished()", self._write_words)
+        ui.useEdit.connect("editingFinished()", self._write_words)
         ui.tissueCombo.connect("currentIndexChanged(int)", self._on_tissue)
         ui.differenceButton.connect("toggled(bool)", self.show_difference)
 
@@ -39,17 +42,31 @@ class ComparisonPart:
         there = real is not None and synthetic is not None
         return cohort_results.find_results(real, synthetic) if there else None
 
+    @property
+    def outdated(self) -> str:
+        """Why those results are not those of now, "" where they are or there are none."""
+        results = self.results
+        if results is None or self.panel.context.parameters is None:
+            return ""
+        return results.outdated(self.panel.reference, self.panel.cohort, self.panel.context.parameters.question)
+
     def refresh(self) -> None:
         """Figures and tissues of the comparison, if there is one, and what can be done now."""
         ui, there, both = self.ui, self.panel.cohort is not None, self.panel.reference is not None
         busy, results = self.panel.context.busy, self.results
-        for widget in (ui.outLabel, ui.outPath, ui.compareButton, ui.emdCheck, ui.reportButton):
+        for widget in (ui.questionLabel, ui.questionEdit, ui.outLabel, ui.outPath, ui.compareButton, ui.emdCheck,
+                       ui.reportButton):
             widget.visible = there
+        ui.useLabel.visible = ui.useEdit.visible = there and not both  # a comparison's report has none
         for widget in (ui.figureTable, ui.differenceLabel, ui.tissueCombo, ui.differenceButton):
             widget.visible = results is not None
+        ui.outdatedLabel.text = outdated = self.outdated
+        ui.outdatedLabel.visible = bool(outdated)
+        ui.compareButton.text = "Compare again" if outdated else "Compare"
         ui.compareButton.enabled = ui.emdCheck.enabled = both and not busy
         ui.reportButton.enabled = there and not busy
         self._suggest_folder()
+        self._read_words()
         state = (results.node.GetID(), results.node.GetMTime(), results.tissues()) if results is not None else None
         if state != self._listed:
             self._listed = state
@@ -64,6 +81,7 @@ class ComparisonPart:
         real, synthetic = self.panel.reference, self.panel.cohort
         if real is None or synthetic is None:
             return
+        self._write_words()
         out, emd = str(self.ui.outPath.currentPath), bool(self.ui.emdCheck.checked)
         context = self.panel.context
         self.ui.differenceButton.checked = False
@@ -74,19 +92,31 @@ class ComparisonPart:
                 self.open_page(results.report)
 
         self.panel.begin(lambda finished: context.logic.compare_operation(
-            real, synthetic, out, emd=emd, model=context.parameters.model, on_finished=finished), done)
+            real, synthetic, out, emd=emd, question=context.parameters.question, model=context.parameters.model,
+            on_finished=finished), done)
 
     def open_report(self) -> None:
-        """Opens the report; it is written first if it is not there."""
-        results, context, cohort = self.results, self.panel.context, self.panel.cohort
-        if results is not None and results.report.is_file():
+        """Opens the report; it is written first if it is not there or outdated."""
+        results, cohort = self.results, self.panel.cohort
+        cohort_members.forget_folders()
+        self._write_words()
+        if results is not None and results.report.is_file() and not self.outdated:
             self.open_page(results.report)
         elif self.panel.reference is not None:
             self.compare(then_open=True)
         elif cohort is not None:
-            out = str(self.ui.outPath.currentPath)
-            self.panel.begin(lambda finished: context.logic.report_operation(
-                cohort, out, model=context.parameters.model, on_finished=finished), self.open_page)
+            self._open_report_of(cohort)
+
+    def _open_report_of(self, cohort: Cohort) -> None:
+        """The report of a cohort alone."""
+        context, out = self.panel.context, str(self.ui.outPath.currentPath)
+        words = {name: str(getattr(context.parameters, name)) for name in ("question", "use", "model")}
+        page = written_report(cohort, out, **words)
+        if page is not None:
+            self.open_page(page)
+            return
+        self.panel.begin(lambda finished: context.logic.report_operation(cohort, out, **words, on_finished=finished),
+                         self.open_page)
 
     def open_page(self, path: Path) -> None:
         """Shows a page in the user's browser."""
@@ -109,6 +139,28 @@ class ComparisonPart:
     def _on_tissue(self, _index: int) -> None:
         if not self.panel.filling and self.ui.differenceButton.checked:
             self.show_difference(True)
+
+    def _write_words(self) -> None:
+        """Keeps question and context of use; also before a button acts, which takes no focus on a Mac."""
+        parameters, words = self.panel.context.parameters, [self._words(edit) for edit in self._edits()]
+        if parameters is not None and words != [parameters.question, parameters.use]:
+            parameters.question, parameters.use = words
+            self.panel.context.changed()
+
+    def _read_words(self) -> None:
+        """Shows question and context of use, but not over what the user is writing."""
+        parameters = self.panel.context.parameters
+        words = (parameters.question, parameters.use) if parameters is not None else ("", "")
+        for edit, text in zip(self._edits(), words, strict=True):
+            if self._words(edit) != text and not edit.hasFocus():
+                edit.setText(text)
+
+    def _edits(self) -> tuple[Any, Any]:
+        return self.ui.questionEdit, self.ui.useEdit
+
+    @staticmethod
+    def _words(edit: Any) -> str:
+        return str(edit.text).strip()
 
     def _list(self, results: Results | None) -> None:
         ui = self.ui
