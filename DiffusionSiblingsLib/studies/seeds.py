@@ -36,7 +36,7 @@ class Seed:
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {"seed": self.name, "title": self.title, "member": self.member, "path": str(self.path),
+        return {"seed": self.name, "title": self.title, "member": self.member, "file": self.path.name,
                 "z of LV and RV volume": [round(value, 2) for value in self.z], "violations [%]": self.violations,
                 LV: round(self.features[LV], 1), RV: round(self.features[RV], 1)}
 
