@@ -36,8 +36,8 @@ class Panel:
 
 
 def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: Sequence[str], name: str) -> Picture:
-    """Each figure over each kind of setting. rows: {"varied", "value", figure..., "<figure> 95 %": (low, high)}.
-    kinds: what was varied -> its axis title.
+    """Each figure over each kind of setting. rows: {"varied", "value", figure..., "<figure> band": (low, high),
+    "<figure> floor"}; the last two where they are known. kinds: what was varied -> its axis title.
     """
     def paint(figure: Figure) -> None:
         grid = figure.subplots(len(kinds), len(figures), squeeze=False)
@@ -50,6 +50,8 @@ def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: 
                 if chosen and all(band is not None for band in bands):
                     low, high = zip(*bands, strict=True)  # type: ignore[arg-type]
                     axes.fill_between(x, low, high, color=SERIES[0], alpha=0.18, linewidth=0)
+                if all(f"{what} floor" in entry for entry in chosen):
+                    axes.plot(x, [entry[f"{what} floor"] for entry in chosen], "--", color=REFERENCE, linewidth=1.2)
                 axes.set_xscale("log")
                 axes.set_xticks(x, [str(value) for value in x])
                 axes.minorticks_off()
@@ -58,7 +60,8 @@ def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: 
                 axes.grid(True)
 
     width, height = 230 * len(figures), 210 * len(kinds)
-    alt = f"Lines: {', '.join(figures)} over {' and over '.join(kinds.values())}."
+    alt = (f"Lines: {', '.join(figures)} over {' and over '.join(kinds.values())}. Dashed: as many samples of the "
+           "reference's own kind.")
     return Picture(name, small_png(drawn(width, height, paint)), width, height, alt)
 
 
