@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDE, COLOURS = 1200, 128  # of a picture: pixels and palette
+WIDE, COLOURS = 1200, 256  # of a picture: pixels and palette
 STUDIES = ("unconditional", "sensitivity", "perturb", "local", "augment")
 
 
