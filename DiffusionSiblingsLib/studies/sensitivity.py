@@ -20,11 +20,12 @@ def sensitivity(studio: Studio) -> Result:
     plan, real = studio.plan, studio.real.features
     names = studio.real.feature_names
     rows: list[Row] = []
+    floors = floors_of(real, plan.step_size)
     requests = [studio.request("generate", plan.step_size, steps=steps) for steps in plan.step_counts]
     for steps, arm in zip(plan.step_counts, studio.arms.get("sensitivity-steps", requests), strict=True):
         seconds = float(np.median([entry["timings_s"]["sample"] for entry in arm.entries]))
         rows.append({"varied": "steps", "value": steps, "members": len(arm), "draws": 1,
-                     **figures_of(real, features(arm, names), raw_violations(arm)), **floors_of(real, len(arm)),
+                     **figures_of(real, features(arm, names), raw_violations(arm)), **floors,
                      "sampling [s a sibling]": seconds})
     pool = studio.generated(plan.pool)
     everyone, violations = features(pool, names), raw_violations(pool)

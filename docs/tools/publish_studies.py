@@ -7,6 +7,7 @@ STUDIES: the folder that the studies were run into (--out). Arms, measurements a
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from DiffusionSiblingsLib.export.plotting import small_png
+
 ROOT = Path(__file__).resolve().parents[2]
-WIDE, COLOURS = 1200, 256  # of a picture: pixels and palette
+WIDE = 1200  # pixels of a picture
 STUDIES = ("unconditional", "sensitivity", "perturb", "local", "augment")
 
 
@@ -28,9 +31,10 @@ def publish(study: Path, out: Path) -> None:
         shutil.copyfile(study / name, out / name)
     for picture in sorted(study.glob("*.png")):
         with Image.open(picture) as image:
-            small = image.convert("RGB")
-            small.thumbnail((WIDE, WIDE), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS, dither=Image.Dither.NONE).save(out / picture.name, optimize=True)
+            shrunk, stream = image.convert("RGB"), io.BytesIO()
+        shrunk.thumbnail((WIDE, WIDE), Image.Resampling.LANCZOS)
+        shrunk.save(stream, format="PNG")
+        (out / picture.name).write_bytes(small_png(stream.getvalue()))
 
 
 def main(arguments: list[str]) -> None:
