@@ -94,6 +94,7 @@ class Request:
         if self.edit == "inpaint":
             where = [*self.tissues, *(["box"] if self.box else []), *([Path(self.region).name] if self.region else [])]
             words = f"edit {' + '.join(where)}" + (f", ratio {self.ratio:g}" if self.ratio < 1 else "")
+            words += ", guidance form" if self.method == "guidance" else ""
         else:
             words = f"ratio {self.ratio:g}" if self.edit == "perturb" else self.edit
         return ", ".join(part for part in (words, self.describe_guidance()) if part)

@@ -17,18 +17,18 @@ REFERENCE_SEED = 1  # of the generated hearts that stand in where no real ones a
 @dataclass(frozen=True)
 class Plan:
     """Sizes. steps: of the sampler. count: siblings an edited arm. held: of the arm with held volumes. guidance_form:
-    of inpainting by guidance, for each seed; it takes three times the time. unconditional: samples of tables 1 and 2;
-    pool: samples that are filtered; reference: generated hearts that stand in for real ones; reconstructed: real hearts
-    put through the autoencoder. step_counts, step_size: the arms of the sensitivity to steps and their size; sizes: of
-    cohorts, each drawn `draws` times from the pool. accepted, most: stop rule of each augmentation. percentile: of the
-    target, where 115 ml is not rare. emd: members of either cohort that the exact earth mover's distance is taken of, 0
-    for none. minutes: of the VAE baseline's training.
+    of inpainting by guidance. unconditional: samples of tables 1 and 2; pool: samples that are filtered; reference:
+    generated hearts that stand in for real ones; reconstructed: real hearts put through the autoencoder. step_counts,
+    step_size: the arms of the sensitivity to steps and their size; sizes: of cohorts, each drawn `draws` times from the
+    pool. accepted, most: stop rule of each augmentation. percentile: of the target, where 115 ml is not rare. emd:
+    members of either cohort that the exact earth mover's distance is taken of, 0 for none. minutes: of the VAE
+    baseline's training.
     """
 
     steps: int = 50
     count: int = 40
     held: int = 40
-    guidance_form: int = 10
+    guidance_form: int = 40
     unconditional: int = 360
     pool: int = 600
     reference: int = 120

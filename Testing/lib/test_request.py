@@ -55,6 +55,16 @@ def test_a_guided_request_is_told_in_brief(terms: tuple[Term, ...], words: str) 
     assert Request("perturb", ratio=0.6, control=control(*terms)).describe() == f"ratio 0.6, guided: {words}"
 
 
+@pytest.mark.parametrize(("request_", "words"), [
+    (Request("perturb", ratio=0.6), "ratio 0.6"),
+    (Request("inpaint", tissues=("RV", "RA"), ratio=0.5), "edit RV + RA, ratio 0.5"),
+    (Request("inpaint", tissues=("RV",), ratio=1.0), "edit RV"),
+    (Request("inpaint", tissues=("RV",), ratio=1.0, method="guidance"), "edit RV, guidance form"),
+])
+def test_a_request_is_told_in_one_line_that_tells_methods_apart(request_: Request, words: str) -> None:
+    assert request_.describe() == words
+
+
 @pytest.mark.parametrize(("values", "words"), [
     ({"edit": "reconstruct", "control": control()}, "draws nothing"),
     ({"edit": "perturb", "ratio": 0.0, "control": control()}, "draws nothing"),
