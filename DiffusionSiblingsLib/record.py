@@ -70,6 +70,14 @@ def read_record(path: Path) -> Record:
                          rule="a record.json written by this program", hint="name the record.json of a run") from error
 
 
+def has_record(folder: Path) -> bool:
+    """Whether a folder is a run's. Raises InputError where it cannot be looked into."""
+    try:
+        return (folder / RECORD_NAME).is_file()
+    except OSError as problem:
+        raise InputError("A folder cannot be read", value=problem, hint="check its permissions") from problem
+
+
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

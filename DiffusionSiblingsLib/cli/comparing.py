@@ -11,7 +11,7 @@ from ..anatomy import load_anatomy
 from ..cohorts import MeasuredCohort, compare_cohorts, measure_cohort
 from ..labelmap_io import parse_labels
 from ..modelcard import ModelCard
-from ..record import RECORD_NAME
+from ..record import has_record
 from ..registry import DEFAULT_MODEL, find_model
 
 CACHE = ".measured"
@@ -60,7 +60,7 @@ def report(arguments: argparse.Namespace) -> int:
 def _shared_labels(source: Path, arguments: argparse.Namespace) -> str | None:
     """--labels, which is of both cohorts, where a cohort is no run: a run's record says its own numbering."""
     labels: str | None = arguments.labels
-    if not labels or not (source / RECORD_NAME).is_file():
+    if not labels or not has_record(source):
         return labels
     print(f"siblings: note: {source} is read as its record says, not by --labels", file=sys.stderr)
     return None

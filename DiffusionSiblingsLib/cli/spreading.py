@@ -18,7 +18,7 @@ from ..finish import canonical_labelmap
 from ..labelmap_io import parse_labels, write_labelmap
 from ..labelmap_io.scalars import write_scalars
 from ..metrics.morphology import by_column
-from ..record import RECORD_NAME, Record, read_record
+from ..record import RECORD_NAME, Record, has_record, read_record
 from ..registry import find_model
 from ..request import Request
 from ..spread import LEAST, OF_TRAINING, Spread, replicates, spread_of
@@ -32,7 +32,7 @@ def spread(arguments: argparse.Namespace) -> int:
     """siblings spread DIR: a set of files for every request that has at least two siblings."""
     anatomy = load_anatomy(arguments.anatomy)
     source: Path = arguments.source
-    record = read_record(source / RECORD_NAME) if (source / RECORD_NAME).is_file() else None
+    record = read_record(source / RECORD_NAME) if has_record(source) else None
     labels = parse_labels(arguments.labels) if arguments.labels else None
     groups = replicates(find_members(source, anatomy=anatomy))
     several = [group for group in groups if len(group) >= LEAST] or groups[:1]  # spread_of says what one alone lacks

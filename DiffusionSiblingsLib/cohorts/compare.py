@@ -73,7 +73,7 @@ def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
 def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,
                 draws: int) -> Iterator[Figure]:
     """Precision, recall, FMD with intervals, and the floor of each at these very sizes."""
-    scored, other = cohort.standardise(real.features, synthetic.features)
+    scored, other = cohort.standardise(real.features, synthetic.features, real.feature_names)
     sizes = (len(scored), len(other))
     halves = bootstrap.halves(sizes, rng, draws=draws, fewest=cohort.NEIGHBOURS + 1)
     floors = cohort.sampling_floor(scored, sizes, rng, draws=FLOOR_DRAWS)
@@ -162,7 +162,7 @@ def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[
 
     for name in real.feature_names:
         ours, theirs = real.column(name), synthetic.column(name)
-        spread = float(ours.std(ddof=1))
+        spread = 0.0 if cohort.constant(ours) else float(ours.std(ddof=1))
         row: dict[str, object] = {"feature": name}
         for side, values in (("real", ours), ("synthetic", theirs)):
             row |= {f"{side} mean": float(values.mean()), f"{side} sd": float(values.std(ddof=1))}

@@ -14,7 +14,7 @@ from ..files import ending
 from ..labelmap import LabelMap
 from ..labelmap_io import FORMATS, read_labelmap
 from ..labelmap_io.folder import mask_files, stem_of
-from ..record import RECORD_NAME, Record, read_record
+from ..record import RECORD_NAME, Record, has_record, read_record
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
 CODED = (".seg.nrrd", ".nrrd", ".mha")  # formats that keep terminology codes of segments
@@ -61,7 +61,7 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
     if not path.is_dir():
         return [Member(stem_of(path), path)]
     try:
-        found = _of_run(path, anatomy) if (path / RECORD_NAME).is_file() else _of_folder(path, anatomy)
+        found = _of_run(path, anatomy) if has_record(path) else _of_folder(path, anatomy)
     except OSError as problem:
         raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
     return _with_unique_names(found)
@@ -69,11 +69,11 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
 
 def is_cohort(path: Path, anatomy: Anatomy) -> bool:
     """True for a folder whose maps are to be measured one by one: a run, or anything that is not a folder of masks."""
-    return path.is_dir() and ((path / RECORD_NAME).is_file() or not is_folder_of_masks(path, anatomy))
+    return path.is_dir() and (has_record(path) or not is_folder_of_masks(path, anatomy))
 
 
 def is_folder_of_masks(path: Path, anatomy: Anatomy) -> bool:
-    """True where the names of the files in a folder mean at least two different tissues."""
+    """True where the names of the files in a folder mean at least two different tissues. Raises InputError."""
     found = {anatomy.identify(stem_of(file)) for file in mask_files(path)} - {None}
     return len(found) >= 2
 
@@ -86,8 +86,8 @@ def find_member(path: Path, anatomy: Anatomy) -> Member:
 def named_by_record(folder: Path, anatomy: Anatomy) -> dict[str, Member]:
     """File name -> member of the run in a folder; nothing where it is no run's, or its record cannot be read."""
     try:
-        members = _of_run(folder, anatomy) if (folder / RECORD_NAME).is_file() else []
-    except InputError:  # a record of something else, beside maps that are none of a run
+        members = _of_run(folder, anatomy) if has_record(folder) else []
+    except InputError:  # a record of something else, beside maps that are none of a run, or one not to be seen
         return {}
     return {member.path.name: member for member in members}
 

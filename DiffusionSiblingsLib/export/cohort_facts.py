@@ -105,10 +105,8 @@ class CohortFacts:
 
     @property
     def drawn(self) -> int:
-        """Hearts that the run drew, measured here or not; the members where there is no record."""
-        if self.record is None:
-            return len(self.cohort)
-        return sum(len(run["siblings"]) for run in self.record.runs) + len(self.rejected)
+        """Hearts that the run drew, measured here or not; none are known without a record."""
+        return sum(len(run["siblings"]) for run in (self.record.runs if self.record else ())) + len(self.rejected)
 
     def reasons(self) -> list[tuple[str, int]]:
         """Why members were rejected, by the gate's check, the most frequent first."""
@@ -118,7 +116,9 @@ class CohortFacts:
         return counted.most_common()
 
     def acceptance(self) -> tuple[float, float, float]:
-        """Accepted of all that were drawn, 0..1, and the 95 % interval of that rate."""
+        """Accepted of all that the run drew, 0..1, and the 95 % interval of that rate; (nan, 0, 1) without a record."""
+        if self.record is None:
+            return share_of(0, 0)
         return share_of(self.drawn - len(self.rejected), self.drawn)
 
     def repaired(self) -> tuple[int, int] | None:

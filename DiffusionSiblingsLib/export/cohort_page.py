@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.cohort import constant
 from .bias_parts import LISTED, bias_parts
 from .cohort_facts import CohortFacts, share_of
 from .html import (
@@ -18,6 +19,7 @@ from .html import (
     Page,
     Section,
     bullets,
+    code,
     facts,
     joined,
     note,
@@ -71,7 +73,7 @@ def cohort_page(facts_of: CohortFacts, shown: Shown, report: Mapping[str, Any]) 
         against = "the twin" if shown.against_twin else "the training hearts"
         where = [Section(f"Where tissue differs from {against}", (picture(replace(shown.where, caption=words)),))]
     command, twin = report["command"], facts_of.twin is not None
-    made = paragraph("Made with ", tag("code", command), kind="small") if command else EMPTY
+    made = paragraph("Made with ", code(command), kind="small") if command else EMPTY
     title = f"{facts_of.kind.capitalize()}: {cohort.name}"
     return Page(title, "Report on a cohort", paragraph(answer(facts_of), kind="lead"), (
         Section("Question and context of use", tuple(_purpose(report))),
@@ -135,18 +137,18 @@ def _purpose(report: Mapping[str, Any]) -> Iterator[Html]:
 def _making(known: CohortFacts) -> Iterator[Html]:
     cohort, record = known.cohort, known.record
     where = list(dict.fromkeys(str(path.resolve().parent) for path in cohort.paths))
-    values: dict[str, Content] = {"Folder": joined(*(tag("code", folder) for folder in where[:3]), between=", ")}
+    values: dict[str, Content] = {"Folder": joined(*(code(folder) for folder in where[:3]), between=", ")}
     if record is None:
         yield paragraph("These label maps come without a record of this program: how they were made is not known here.")
     else:
         compute, software = record.compute, record.compute.get("software", {})
         values |= {"Made": record.created, "Complete": "yes" if record.complete else "no: stopped, or still going on",
                    "Model": f"{record.model.get('id')} {record.model.get('version')}",
-                   "Weights, SHA-256": tag("code", str(record.model.get("sha256", ""))[:16] + "…"),
+                   "Weights, SHA-256": code(str(record.model.get("sha256", ""))[:16] + "…"),
                    "Computed on": f"{compute.get('name', compute.get('device'))}, {compute.get('dtype')}, PyTorch "
                                   f"{software.get('torch', '?')}"}
         if known.twin is not None:
-            values["Twin"] = tag("code", str(known.twin.get("file")))
+            values["Twin"] = code(str(known.twin.get("file")))
             values["Said of the twin"] = "; ".join(known.twin.get("warnings", ()))
         yield table(known.edits, "Member k of a request depends on (seed, k) alone: siblings replay makes it again.")
     yield facts(values)
@@ -192,6 +194,10 @@ def _checks(known: CohortFacts, chart: Picture) -> Iterator[Html]:
 
 
 def _rejected(known: CohortFacts) -> Iterator[Html]:
+    if known.record is None:
+        yield paragraph("Not known: these maps come without a record of this program. Whoever chose them may have left "
+                        "others out, and conclusions then hold for what was chosen alone.")
+        return
     if not known.gated:
         yield paragraph("Nothing: no gate was used, and every heart that was drawn is in the cohort, those that fail a "
                         "check among them (see Checks).")
@@ -213,7 +219,7 @@ def _rejected_measurements(known: CohortFacts) -> list[dict[str, Content]]:
     for name in cohort.feature_names:
         values = [float(entry["features"][name]) for entry in known.rejected if name in entry.get("features", {})]
         accepted = cohort.column(name)
-        if len(values) >= 2 and accepted.std() > 0:
+        if len(values) >= 2 and not constant(accepted):
             difference = (float(np.mean(values)) - float(accepted.mean())) / float(accepted.std())
             rows.append({"Measurement": name, "Accepted, mean": float(accepted.mean()),
                          "Rejected, mean": float(np.mean(values)), "Difference [sd]": difference})
@@ -238,8 +244,12 @@ def limits(known: CohortFacts) -> Iterator[str]:
     if len(known.cohort) < SMALL:
         yield (f"{len(known.cohort)} members: shares and medians are uncertain, and rare shapes are not to be expected "
                "among them.")
-    yield ("The members are variants that a model finds likely, not patients: their frequencies are the model's and "
-           "not those of a population, so shares of failing devices are not risks.")
+    if known.record is None:
+        yield ("Nothing is known of how the members were made or chosen: whether their frequencies are those of a "
+               "population, of a model or of a filter, this page cannot tell.")
+    else:
+        yield ("The members are variants that a model finds likely, not patients: their frequencies are the model's "
+               "and not those of a population, so shares of failing devices are not risks.")
     yield ("Volumes and axes stand for shape here: two hearts can agree in all of them and differ where a device sits.")
     yield ("Passing the checks means that chambers are whole and touch what they should; it does not mean that a map "
            "can be meshed or simulated.")

@@ -15,6 +15,7 @@ from .html import (
     Page,
     Section,
     bullets,
+    code,
     facts,
     joined,
     note,
@@ -70,7 +71,7 @@ def comparison_page(comparison: Comparison, real: MeasuredCohort, synthetic: Mea
     title = f"{comparison.synthetic.name} against {comparison.real.name}"
     where = [Section("Where tissue differs", (picture(drawn.occupancy),))] if drawn.occupancy is not None else []
     command = report["command"]
-    made = paragraph("Made with ", tag("code", command), kind="small") if command else Html()
+    made = paragraph("Made with ", code(command), kind="small") if command else Html()
     small = min(comparison.real.size, comparison.synthetic.size)
     few = note("Few hearts.", f"With {small} in the smaller cohort the intervals are wide: differences smaller than "
                "they are say nothing.", kind="warning") if small < SMALL else EMPTY
@@ -124,7 +125,7 @@ def _sides(report: Mapping[str, Any]) -> Html:
     for side in ("real", "synthetic"):
         cohort = report[side]
         lines: list[Content] = [f"{cohort['name']}: {cohort['members']} hearts"]
-        lines += [tag("code", folder) for folder in cohort["folders"][:3]]
+        lines += [code(folder) for folder in cohort["folders"][:3]]
         lines += cohort["made"][:3]
         rows[side.capitalize()] = joined(*lines, between=Html("<br>"))
         skipped = [f"{name} ({why})" for name, why in list(cohort["skipped"].items())[:LISTED]]

@@ -35,6 +35,11 @@ MANY = 200  # points
 SHARES = (0.9, 0.5)  # of the reference cohort inside its contours
 
 
+def legible(label: str) -> str:
+    """A label that a legend shows: matplotlib takes one that begins with "_" for hidden."""
+    return f"\u200b{label}" if label.startswith("_") else label
+
+
 @dataclass(frozen=True)
 class Group:
     """A cohort in a figure. features: (n, f) float64. names: of the f columns, with units."""
@@ -63,8 +68,8 @@ class Group:
 
     @property
     def title(self) -> str:
-        """Name and size."""
-        return f"{self.name} ({len(self.features)})"
+        """Name and size, as a legend shows them."""
+        return legible(f"{self.name} ({len(self.features)})")
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,7 @@ def _distribution(axes: Axes, reference: Group | None, everyone: Sequence[tuple[
             axes.plot(middle, y, marker, color=color, markersize=4.5, markeredgecolor="white", markeredgewidth=0.5)
     for mark in marks:
         if name in mark.values:
-            axes.axvline(mark.values[name], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)), label=mark.name)
+            axes.axvline(mark.values[name], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)), label=legible(mark.name))
     axes.set_ylim(-top * (0.12 + 0.13 * len(everyone)), 1.08 * top)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -258,7 +263,7 @@ def checks_chart(checks: Sequence[str], failed: Mapping[str, tuple[Sequence[int]
         thick = 0.8 / max(len(failed), 1)
         for place, (cohort, (counts, maps)) in enumerate(failed.items()):
             y = np.arange(len(checks)) + (place - (len(failed) - 1) / 2) * thick
-            axes.barh(y, shares[cohort], height=thick * 0.88, color=colors[place], label=f"{cohort} ({maps})")
+            axes.barh(y, shares[cohort], height=thick * 0.88, color=colors[place], label=legible(f"{cohort} ({maps})"))
             for spot, count, share in zip(y, counts, shares[cohort], strict=True):
                 words = f"{count} of {maps}" if count else "0"
                 axes.text(share + 0.012 * max(most, 5.0), spot, words, va="center", fontsize=7.5,

@@ -48,6 +48,11 @@ def tag(name: str, *content: Content, **attributes: object) -> Html:
     return Html(f"<{name}{written}>{''.join(escaped(part) for part in content)}</{name}>")
 
 
+def code(words: object) -> Html:
+    """A path, a command or a checksum, to be copied as it stands."""
+    return Html(f"<code>{html.escape(str(words), quote=True)}</code>")
+
+
 def joined(*parts: Content, between: str = "") -> Html:
     """Parts one after the other."""
     return Html(escaped(between).join(escaped(part) for part in parts))
@@ -177,5 +182,6 @@ class Page:
     def write(self, path: Path) -> Path:
         """Writes the page, whole or not at all. Raises OutputError."""
         with atomic_path(path) as temporary:
-            temporary.write_text(self.text(), encoding="utf-8", newline="\n")
+            # File names need not be text: what is none is shown as its number.
+            temporary.write_text(self.text(), encoding="utf-8", errors="backslashreplace", newline="\n")
         return path

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..metrics.cohort import constant
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -111,7 +113,7 @@ def kernel_density(points: Values, at: Values) -> Values | None:
     if points.shape[1] < len(points) + 2 or not np.isfinite(points).all():
         return None
     spread = np.atleast_2d(np.cov(points))
-    if np.linalg.eigvalsh(spread)[0] <= 1e-9 * max(float(np.trace(spread)), 1e-300):
+    if constant(points.T).any() or np.linalg.eigvalsh(spread)[0] <= 1e-9 * float(np.trace(spread)):
         return None
     return np.asarray(gaussian_kde(points)(at), dtype=np.float64)
 

@@ -12,9 +12,9 @@ from typing import Any
 from .. import __version__
 from ..errors import SiblingsError
 from ..files import atomic_path, json_values, output_error
-from ..record import RECORD_NAME, Record, read_record
+from ..record import RECORD_NAME, Record, has_record, read_record
 from .entries import now
-from .html import Html, bullets, joined, tag
+from .html import Html, bullets, code, joined
 from .plotting import Picture
 
 SCHEMA = "siblings-report/1"
@@ -67,7 +67,7 @@ def command_line() -> str:
 def record_of(folder: Path) -> Record | None:
     """The record of a run folder; None for a folder without one, or with one that cannot be read."""
     try:
-        return read_record(folder / RECORD_NAME) if (folder / RECORD_NAME).is_file() else None
+        return read_record(folder / RECORD_NAME) if has_record(folder) else None
     except SiblingsError:
         return None
 
@@ -91,4 +91,4 @@ def run_words(record: Record) -> str:
 
 def file_list(files: Mapping[str, str]) -> Html:
     """What lies beside the page: name -> what it holds."""
-    return bullets([joined(tag("code", name), ": ", words) for name, words in files.items()])
+    return bullets([joined(code(name), ": ", words) for name, words in files.items()])

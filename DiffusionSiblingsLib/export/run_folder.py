@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ from .picture import Panel, overview
 from .streamed import write_json
 from .tables import write_metrics_csv
 
-METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
+TABLES = METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
 TOLD = 40  # rows that are kept to be shown when the folder is finished
 SHARE = 0.02  # of the time that goes into writing record and metrics anew while the run is under way
@@ -253,11 +254,21 @@ class _Rows(Sequence[dict[str, object]]):
 
 
 def check_folder(out: Path, *, replace: bool) -> None:
-    """Raises OutputError where a folder holds another run and that is not to be replaced."""
-    if (out / RECORD_NAME).exists() and not replace:
+    """Raises OutputError where a folder holds another run, or files of one, and these are not to be replaced."""
+    if replace:
+        return
+    try:
+        run, files = (out / RECORD_NAME).exists(), _files_of_a_run(out)
+    except OSError as error:
+        raise output_error(out, error) from error
+    if run:
         raise OutputError("The folder holds another run", value=out, rule="one folder for each run",
                           hint="choose another --out, give --replace to lose the run that is there, or go on with it "
                                "by --resume")
+    if files:
+        named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+        raise OutputError("The folder holds files that a run would write over", value=f"{out}: {named}",
+                          rule="one folder for each run", hint="choose another --out, or give --replace to lose them")
 
 
 def clear_folder(out: Path, *, replace: bool) -> None:
@@ -268,17 +279,27 @@ def clear_folder(out: Path, *, replace: bool) -> None:
         out.mkdir(parents=True, exist_ok=True)
         parts = Parts(out)
         unrecorded = bool(parts.all())  # of a run that was killed: siblings may be there that its record has not yet
-        parts.clear()
-        if not record.exists():
-            return
         try:
-            runs = json.loads(record.read_text(encoding="utf-8")).get("runs", [])
+            runs = json.loads(record.read_text(encoding="utf-8")).get("runs", []) if record.exists() else []
             names = [Path(s["file"]).name for run in runs for s in run["siblings"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             names = []
-        if unrecorded:
-            names += [path.name for path in out.iterdir() if _OWN.fullmatch(path.name)]
+        if unrecorded or not record.exists():
+            names += [name for name in _files_of_a_run(out) if name != parts.folder.name]
+        parts.clear()
         for name in [*dict.fromkeys(names), METRICS_NAME, OVERVIEW_NAME, RECORD_NAME]:
-            (out / name).unlink(missing_ok=True)
+            if (out / name).is_dir():  # of masks
+                shutil.rmtree(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise output_error(out, error) from error
+
+
+def _files_of_a_run(out: Path) -> list[str]:
+    """Names of what only a run writes, siblings, table, overview and parts, whether its record is there or not."""
+    if not out.is_dir():
+        return []
+    parts = Parts(out)
+    return sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name) or path.name in TABLES
+                  or (path == parts.folder and parts.all()))

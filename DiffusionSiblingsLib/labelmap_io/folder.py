@@ -31,8 +31,11 @@ def stem_of(path: Path) -> str:
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """The files in a folder that may be masks, by name."""
-    return sorted(p for p in folder.iterdir() if ending(p) in MASKS and not p.name.startswith(".") and p.is_file())
+    """The files in a folder that may be masks, by name. Raises InputError where it cannot be listed."""
+    try:
+        return sorted(p for p in folder.iterdir() if ending(p) in MASKS and not p.name.startswith(".") and p.is_file())
+    except OSError as problem:
+        raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
 
 
 def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = True) -> Volume:

@@ -17,6 +17,7 @@ from ..errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
+ROUNDING = 1e-9  # of a feature's size
 ROWS = 512  # of a distance matrix held at once
 
 
@@ -52,20 +53,34 @@ def feature_matrix(rows: Sequence[Mapping[str, float]]) -> tuple[FloatArray, tup
     return matrix.reshape(len(rows), len(names)), names
 
 
-def compare(real: npt.ArrayLike, generated: npt.ArrayLike, *, neighbours: int = NEIGHBOURS) -> CohortFigures:
+def compare(real: npt.ArrayLike, generated: npt.ArrayLike, *, neighbours: int = NEIGHBOURS,
+            names: Sequence[str] = ()) -> CohortFigures:
     """Precision, recall and Frechet morphological distance of a generated cohort, after z-scoring by the real one.
 
-    real: (m, f), generated: (n, f), the same features in the same order, for example those of `morphology.features`.
+    real: (m, f), generated: (n, f), the same features in the same order, for example those of `morphology.features`;
+    names: of these, for the error.
     InputError for cohorts too small for `neighbours`, undefined numbers, or a feature that is constant in `real`.
     """
-    scored_real, scored = standardise(real, generated)
+    scored_real, scored = standardise(real, generated, names)
     precision, recall = precision_recall(scored_real, scored, neighbours=neighbours)
     return CohortFigures(precision, recall, frechet_distance(scored_real, scored), len(scored_real), len(scored),
                          neighbours)
 
 
-def standardise(real: npt.ArrayLike, generated: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def constant(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """(n, ...) -> (...) bool: values that do not vary along the first axis but for rounding.
+
+    Trap: the deviation of equal numbers is most often not 0 but 1e-14 of them, as their mean is rounded.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.ptp(numbers, axis=0) <= ROUNDING * np.abs(numbers).max(axis=0))
+
+
+def standardise(real: npt.ArrayLike, generated: npt.ArrayLike,
+                names: Sequence[str] = ()) -> tuple[FloatArray, FloatArray]:
     """Both cohorts, minus the real cohort's mean, over its standard deviation (n - 1), feature by feature.
+
+    names: of the features, for the error of one that does not vary in the real cohort.
 
     Trap: scoring each cohort by its own mean and deviation, or by those of both together, hides exactly the shift and
     the loss of spread that the comparison is to find.
@@ -74,11 +89,12 @@ def standardise(real: npt.ArrayLike, generated: npt.ArrayLike) -> tuple[FloatArr
     if ours.shape[1] != theirs.shape[1]:
         raise InputError("Two cohorts do not have the same features", value=f"{ours.shape[1]} and {theirs.shape[1]}",
                          rule="the same features in the same order")
-    spread = ours.std(axis=0, ddof=1)
-    if not (spread > 0).all():
-        raise InputError("A feature does not vary in the real cohort", value=f"column {int(np.argmin(spread))}",
-                         rule="every feature varies, or it cannot be a ruler", hint="leave this feature out")
-    mean = ours.mean(axis=0)
+    if (still := constant(ours)).any():
+        told = [names[n] if n < len(names) else f"column {n}" for n in map(int, np.flatnonzero(still))]
+        raise InputError("The real cohort cannot be a ruler, as not all of its measurements vary",
+                         value=f"the same in all members: {', '.join(told)}", rule="every feature varies",
+                         hint="compare with a cohort in which it does, such as the hearts of other patients")
+    mean, spread = ours.mean(axis=0), ours.std(axis=0, ddof=1)
     return (ours - mean) / spread, (theirs - mean) / spread
 
 

@@ -179,6 +179,25 @@ def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Pat
         assert record(tmp_path / "run") == before and stamps(tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "overview.png", "sibling_0001.nii.gz", "sibling_0007.masks",
+                                  ".parts/0000-000000.json"])
+def test_files_without_a_record_are_lost_only_where_that_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True)
+    if path.suffix == ".masks":
+        path.mkdir()
+        path /= "LV.nii.gz"
+    path.write_bytes(b"somebody's own")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(OutputError, match=r"would write over.*--replace"):
+            run(tmp_path / "run", resume=resume)
+        assert path.read_bytes() == b"somebody's own"
+    assert run(tmp_path / "run", replace=True).made == 6
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "notes.txt", "record.json", "metrics.csv", "overview.png", *(f"sibling_{n:04d}.nii.gz" for n in range(6))}
+
+
 def test_a_run_that_replaces_another_holds_its_lock(whole: Path) -> None:
     (whole / ".parts").mkdir()
     (whole / ".parts" / "0000-000003.json").write_text("{}")  # of a run that was killed
@@ -206,7 +225,7 @@ def test_parts_without_their_record_are_not_taken_for_a_new_runs(whole: Path, tm
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        run(tmp_path / "run", [Request("generate", count=6, seed=9)], progress=stop)
+        run(tmp_path / "run", [Request("generate", count=6, seed=9)], replace=True, progress=stop)
     assert [entry["k"] for entry in record(tmp_path / "run")["runs"][0]["siblings"]] == [0]
 
 

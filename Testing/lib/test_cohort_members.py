@@ -196,3 +196,18 @@ def test_a_sibling_is_read_as_its_record_says_unless_the_user_says_otherwise(tmp
     with pytest.raises(InputError, match="lacks Ao"):
         read_member(member, heart, whole=True)
     assert read_member(member, heart, {"LV": 3}).tissues == {"LV": (3,)}
+
+
+@pytest.mark.parametrize("closed", ["is_file", "iterdir"])
+def test_a_folder_that_may_not_be_looked_into_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str,
+) -> None:
+    folder, heart = touch(tmp_path / "closed", "a.nii.gz"), load_anatomy()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, closed, refuse)
+    for look in (lambda path: find_members(path, anatomy=heart), lambda path: is_cohort(path, heart)):
+        with pytest.raises(InputError, match=r"Permission denied.*check its permissions"):
+            look(folder)

@@ -13,6 +13,7 @@ from scipy.linalg import sqrtm
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.metrics.cohort import (
     compare,
+    constant,
     feature_matrix,
     frechet_distance,
     precision_recall,
@@ -159,7 +160,7 @@ def test_the_matrix_keeps_the_first_members_order() -> None:
 @pytest.mark.parametrize(
     ("real", "generated", "message"),
     [
-        (np.ones((5, 2)), np.ones((5, 2)), "does not vary"),
+        (np.ones((5, 2)), np.ones((5, 2)), "column 0, column 1"),
         (np.eye(5), np.full((5, 5), np.nan), "generated cohort has undefined numbers: member 0"),
         (np.eye(5), np.ones((5, 4)), "the same features"),
         (np.eye(3), np.eye(3), "k = 3"),
@@ -170,6 +171,15 @@ def test_the_matrix_keeps_the_first_members_order() -> None:
 def test_cohorts_that_cannot_be_compared_are_refused(real: np.ndarray, generated: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         compare(real, generated)
+
+
+@pytest.mark.parametrize("members", [5, 6, 11, 12, 31])
+def test_a_feature_that_is_constant_but_for_rounding_is_no_ruler(members: int) -> None:
+    rng = np.random.default_rng(members)
+    real = np.stack([rng.normal(size=members), np.full(members, 58.002669), np.full(members, 113.395794)], axis=1)
+    with pytest.raises(InputError, match="the same in all members: LA volume, RA volume"):
+        compare(real, real, names=("RV volume", "LA volume", "RA volume"))
+    assert constant(real).tolist() == [False, True, True]
 
 
 def test_a_floor_of_too_few_members_is_refused() -> None:

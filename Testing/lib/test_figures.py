@@ -75,6 +75,24 @@ def test_density_regions_hold_their_share_of_a_gaussian():
     assert kernel_density(points[:, :3], points) is None
 
 
+@pytest.mark.parametrize("members", [3, 5, 6, 10, 12, 20, 31])
+def test_equal_numbers_have_no_density_however_their_mean_is_rounded(members):
+    values = np.full((1, members), 58.002669)
+    assert kernel_density(values, values) is None
+    varied = np.random.default_rng(0).normal(size=members)
+    assert kernel_density(np.stack([varied, values[0]]), np.zeros((2, 1))) is None
+    group = Group("edited", np.stack([varied, values[0]], axis=1), ("RV volume [ml]", "LA volume [ml]"))
+    assert distributions(None, [group]).data and scatter(group, [group], "RV volume [ml]", "LA volume [ml]").data
+
+
+def test_a_cohort_whose_name_begins_with_a_line_below_is_in_the_legend(recwarn):
+    group = Group("_plain", np.zeros((3, 1)), ("LV",))
+    assert not group.title.startswith("_") and group.title.endswith("_plain (3)")
+    assert distributions(None, [group]).data
+    assert checks_chart(["whole"], {"_a": ([1], 2), "_b": ([0], 2)}).data
+    assert not recwarn.list
+
+
 def test_failures_are_counted_by_check_and_drawn():
     checks = ["LV one component", "LV-RV no contact"]
     assert failures(checks, [(), (checks[1],), tuple(checks)]) == ([1, 2], 3)

@@ -14,6 +14,7 @@ from DiffusionSiblingsLib.export.html import (
     Page,
     Section,
     bullets,
+    code,
     facts,
     joined,
     note,
@@ -75,6 +76,13 @@ def test_columns_of_numbers_share_decimals_and_units_stay_with_their_numbers():
     assert text.count(">–<") == 2
     assert ">3<" in text and "12\u202f%" in text
     assert table([]) == ""
+
+
+def test_a_command_can_be_copied_and_a_name_that_is_no_text_is_shown(tmp_path):
+    shown = code("siblings report 'ring 5 mm & 20 %'")
+    assert shown == "<code>siblings report &#x27;ring 5 mm &amp; 20 %&#x27;</code>"
+    written = Page("A page", "", paragraph("lat\udce4in.nii.gz"), ()).write(tmp_path / "page.html")
+    assert "lat\\udce4in.nii.gz" in written.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("value", "decimals", "words"), [(0.5, None, "0.500"), (3, None, "3"), (1234.5, None, "1234"),

@@ -255,7 +255,15 @@ def test_a_folder_without_a_record_is_reported_as_what_it_is(tmp_path):
     assert (facts.kind, facts.gated, facts.repaired(), facts.edits) == ("label maps", False, None, [])
     assert len(bias_rows(facts)) == len(facts.meter.columns)
     other = CohortFacts.of(small_cohort("small", 4, anatomy=coarse_anatomy(24)), find_model())
-    assert other.acceptance()[0] == 1.0
+    assert np.isnan(other.acceptance()[0])
+
+
+def test_a_report_says_nothing_of_how_unknown_maps_were_made_or_chosen(tmp_path):
+    page = cohort_report(tmp_path / "out", small_cohort("found", 4, folder=tmp_path), find_model(), occupancy=False)
+    text = text_of(page)
+    assert "Nothing: no gate was used" not in text and "variants that a model finds likely" not in text
+    assert "Not known: these maps come without a record" in text and "made or chosen" in text
+    assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["gate"]["acceptance"] is None
 
 
 @pytest.fixture(scope="module")
