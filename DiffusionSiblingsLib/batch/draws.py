@@ -44,7 +44,9 @@ class Draws:
         return not self._waiting and not self.out
 
     def known(self, verdicts: dict[int, bool]) -> None:
-        """Takes over what an earlier run decided, before anything is drawn."""
+        """Takes over what an earlier run decided, before anything is drawn; also beyond a limit that is lower now."""
+        if self.gated:
+            self.most = max([self.most, *(k + 1 - self.first for k in verdicts)])
         bound = self.first + self.most
         self.verdicts = {k: good for k, good in verdicts.items() if self.first <= k < bound}
         wanted, k = self.count - self.accepted, self.first

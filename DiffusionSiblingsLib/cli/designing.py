@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..anatomy import Anatomy, load_anatomy
 from ..design import Design, Row, design_rows, effects, measured_names, parse_region
@@ -18,6 +19,9 @@ from ..registry import find_model
 from ..request import Request
 from ..twin import open_twin
 from ..wishes import Wishes, names_of
+
+if TYPE_CHECKING:
+    from ..batch import Made
 
 TABLE, EFFECTS, PLAN = "design.csv", "effects.csv", "design.json"
 
@@ -59,7 +63,14 @@ def _make(arguments: argparse.Namespace, requests: list[Request], labels: dict[s
         make(requests, arguments.twin, arguments.out, model=arguments.model, device=arguments.device, labels=labels,
              format=arguments.format, jobs=arguments.jobs, resume=arguments.resume, replace=arguments.replace,
              wishes=Wishes(hold=names_of(arguments.hold)), title=f"Paired design of {arguments.twin.name}",
-             progress=show, say=lambda words: print(f"siblings: note: {words}", file=sys.stderr))
+             progress=show, report=_stopped, say=lambda words: print(f"siblings: note: {words}", file=sys.stderr))
+
+
+def _stopped(made: Made) -> None:
+    """Says what is there of a run that was stopped: no table is written then."""
+    if not made.complete:
+        print(f"siblings: stopped early; {made.accepted} of {made.asked} siblings are finished and recorded in "
+              f"{made.out}. The same command with --resume goes on", file=sys.stderr)
 
 
 def _told(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> str:

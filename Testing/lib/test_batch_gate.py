@@ -168,6 +168,14 @@ def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Pa
     assert record(tmp_path / "run")["runs"][0]["gate"]["drawn"] == 3
 
 
+def test_a_lower_limit_takes_nothing_away_that_an_earlier_run_accepted() -> None:
+    draws = Draws(10, 3, 0, 4)
+    draws.known({10: True, 11: False, 12: False, 13: False, 14: False, 16: True})
+    assert draws.take(9) == (15,)  # below what was drawn already
+    draws.decide(15, False)
+    assert draws.done and draws.settled() == [(10, 0), (16, 1)]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_same_siblings_are_drawn_in_whatever_order_they_come(seed: int) -> None:
     rng = random.Random(seed)

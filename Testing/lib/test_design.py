@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.batch import Made
 from DiffusionSiblingsLib.cli import designing, main
 from DiffusionSiblingsLib.design import WHOLE, Cell, Design, design_rows, effects, measured_names, parse_region
 from DiffusionSiblingsLib.errors import InputError
@@ -116,6 +118,13 @@ def test_a_stopped_run_gives_the_pairs_that_are_there() -> None:
                                               "mean difference": 10.0}
     with pytest.raises(InputError, match="another design"):
         design_rows(Design((("LV",),), (0.2,)), record_of(design, {}))
+
+
+def test_a_stopped_design_says_what_is_there_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    designing._stopped(Made(Path("out"), 8, 3, 3, 3, complete=True))
+    assert not capsys.readouterr().err
+    designing._stopped(Made(Path("out"), 8, 3, 3, 3, complete=False))
+    assert re.search(r"3 of 8 siblings are finished and recorded in out\..*--resume", capsys.readouterr().err)
 
 
 def test_the_command_writes_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path,

@@ -62,11 +62,15 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.part._ask_folder = lambda _: str(self.folder / name)  # in place of the file dialog
         button = self.form.openButton if side == "cohort" else self.form.openReferenceButton
         button.click()
+        self.to_end()
+        return getattr(self.part, side)
+
+    def to_end(self) -> None:
+        """Waits for what a button has begun; it must end well."""
         operation = self.context.operation
         self.turn(lambda: operation.finished)
         self.assertEqual(operation.state, "done", getattr(operation.error, "message", str)())
         self.turn()
-        return getattr(self.part, side)
 
     def look_at(self, row: int) -> Any:
         """Chooses a row -> the segmentation that is shown then."""
@@ -215,6 +219,33 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.assertIn("of 4 against 5 hearts, which have changed", self.form.outdatedLabel.text)
         self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (True, "Compare again"))
         self.assertEqual(self.form.figureTable.visible, True)
+
+    def test_the_difference_of_one_comparison_is_never_shown_beside_another(self) -> None:
+        hearts = self.open("cohort").id, self.open("reference", "reference").id
+        for sides in (hearts, hearts[::-1]):
+            self.context.parameters.cohort, self.context.parameters.reference = sides
+            self.turn()
+            self.form.outPath.setCurrentPath(str(self.folder / f"report {sides[0]}"))
+            self.form.emdCheck.checked = False
+            self.form.compareButton.click()
+            self.to_end()
+        composite = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")  # a slice view's
+        before, second = composite.GetForegroundVolumeID(), self.part.comparison.results
+        self.form.differenceButton.click()
+        self.turn()
+        self.assertEqual(composite.GetForegroundVolumeID(), second.volume.GetID())
+        self.context.parameters.cohort, self.context.parameters.reference = hearts
+        self.turn()
+        first = self.part.comparison.results
+        self.assertNotEqual(first.node.GetID(), second.node.GetID())
+        self.assertFalse(self.form.differenceButton.checked)
+        self.assertEqual(composite.GetForegroundVolumeID(), before)
+        self.form.differenceButton.click()
+        self.form.tissueCombo.setCurrentIndex(self.form.tissueCombo.findText("Left ventricle"))
+        self.turn()
+        self.assertEqual(composite.GetForegroundVolumeID(), first.volume.GetID())
+        self.form.differenceButton.click()
+        slicer.mrmlScene.RemoveNode(composite)
 
     def test_siblings_of_the_scene_are_a_cohort_and_a_row_chooses_the_sibling(self) -> None:
         self.ui.countBox.setValue(2)

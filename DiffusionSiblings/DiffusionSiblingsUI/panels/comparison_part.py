@@ -25,7 +25,8 @@ class ComparisonPart:
     def __init__(self, panel: Any) -> None:
         self.panel, self.ui = panel, panel.ui
         self._suggested = ""
-        self._listed: Any = "nothing yet"
+        self._listed: Any = None
+        self._of = ""  # the results that are listed, by their node
         self._slices: dict[str, Any] = {}  # what the slice views showed before the difference
         ui = self.ui
         ui.compareButton.connect("clicked()", self.compare)
@@ -67,8 +68,11 @@ class ComparisonPart:
         ui.reportButton.enabled = there and not busy
         self._suggest_folder()
         self._read_words()
-        state = (results.node.GetID(), results.node.GetMTime(), results.tissues()) if results is not None else None
-        if state != self._listed:
+        of = results.node.GetID() if results is not None else ""
+        if of != self._of:
+            self._of = of
+            ui.differenceButton.checked = False  # the slices show that of the other results, or of none any more
+        if results is not None and (state := (of, results.node.GetMTime(), results.tissues())) != self._listed:
             self._listed = state
             self._list(results)
 
@@ -134,7 +138,8 @@ class ComparisonPart:
         except SiblingsError as error:
             self.panel.context.show_error(error)
             return
-        self._slices = self._slices or cohort_results.lay_over(volume)
+        before = cohort_results.lay_over(volume)
+        self._slices = self._slices or before
 
     def _on_tissue(self, _index: int) -> None:
         if not self.panel.filling and self.ui.differenceButton.checked:
@@ -162,11 +167,8 @@ class ComparisonPart:
     def _words(edit: Any) -> str:
         return str(edit.text).strip()
 
-    def _list(self, results: Results | None) -> None:
+    def _list(self, results: Results) -> None:
         ui = self.ui
-        if results is None:
-            ui.differenceButton.checked = False
-            return
         result_table.fill(ui.figureTable, FIGURE_HEADS, figure_cells(results.comparison), most=FIGURES)
         names = {tissue.id: tissue.name for tissue in self.panel.context.anatomy.tissues}
         tissues = [(names.get(tissue, "Any tissue"), tissue) for tissue in results.tissues()]
