@@ -59,7 +59,7 @@ def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, questio
     files = _tables(out, facts)
     twin = twin_heart(facts.twin, cohort.anatomy) if facts.twin is not None else None
     shown = _drawn(out, facts, twin, occupancy)
-    files |= dict.fromkeys(write_pictures(out, shown.charts), "a figure of this page")
+    files |= dict.fromkeys(write_pictures(out, shown.charts), "a figure")
     files[SHEET_NAME] = "the contact sheet"
     files[JSON_NAME] = "all numbers of this page, and where they come from"
     report = {**made_by(), "command": command_line(), "question": question, "context_of_use": use,

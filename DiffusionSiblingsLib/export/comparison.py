@@ -49,7 +49,7 @@ def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, sy
     if occupancy:
         drawn.occupancy, volumes = draw_occupancy(out, counted or count_occupancy(real, synthetic))
         files |= volumes
-    files |= dict.fromkeys(write_pictures(out, drawn.all), "a figure of this page")
+    files |= dict.fromkeys(write_pictures(out, drawn.all), "a figure")
     files[JSON_NAME] = "all numbers of this page, and where they come from"
     made = {**made_by(), "command": command_line(), "question": question or QUESTION}
     report = {**made, "real": described(real), "synthetic": described(synthetic), "comparison": comparison.to_json(),

@@ -118,7 +118,8 @@ def number(value: float | None, decimals: int | None = None) -> str:
         return DASH
     if decimals is None:
         decimals = 0 if value == int(value) else max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{0 if isinstance(value, int) else decimals}f}".replace("-", "−")
+    words = f"{value:.{0 if isinstance(value, int) else decimals}f}"
+    return (words if float(words) else words.lstrip("-")).replace("-", "−")
 
 
 def picture(shown: Picture, title: str = "") -> Html:

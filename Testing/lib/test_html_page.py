@@ -86,7 +86,7 @@ def test_a_command_can_be_copied_and_a_name_that_is_no_text_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize(("value", "decimals", "words"), [(0.5, None, "0.500"), (3, None, "3"), (1234.5, None, "1234"),
-                                                          (-1.26, 1, "−1.3"), (None, None, "–"),
+                                                          (-1.26, 1, "−1.3"), (None, None, "–"), (-0.04, 1, "0.0"),
                                                           (float("inf"), 1, "–")])
 def test_numbers_are_written_for_readers(value, decimals, words):
     assert number(value, decimals) == words
