@@ -8,10 +8,9 @@ siblings of `perturb`, each guided to values that are drawn from the hearts beyo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,6 +31,7 @@ from ..support import Support
 from ..twin import open_twin
 from ..wishes import Wishes, control_of
 from .arms import Arm, Arms, busy_seconds
+from .starts import Start
 from .targets import Tail, Values, control_for
 
 Strategy = Literal["guided", "perturb", "local", "generate"]
@@ -40,15 +40,6 @@ RATIOS = (0.5, 0.35)  # large and small perturbation: npj, "Virtual cohort augme
 TISSUES = ("LV", "RV")
 EXPECTED = {"guided": 0.9, "perturb": 0.7, "local": 0.6, "generate": 0.25}  # of the first round alone
 BLOCK = 40  # generated hearts between two looks at the stop rule
-
-
-@dataclass(frozen=True)
-class Start:
-    """A seed of an augmentation. path: label map. values: its measurements by column."""
-
-    name: str
-    path: Path
-    values: Values
 
 
 @dataclass(frozen=True)
@@ -147,7 +138,6 @@ class Augmenter:
     anatomy: Anatomy
     reference: Reference
     support: Support | None = None
-    labels: dict[str, int] | None = None
     grounds: dict[str, Ground] = field(default_factory=dict)
 
     def run(self) -> Augmented:
@@ -182,7 +172,7 @@ class Augmenter:
                 continue
             requests = self.requests(index, first, count)
             name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
-            for arm in self.arms.get(name, requests, start.path):
+            for arm in self.arms.get(name, requests, start.twin):
                 found += self._judged(arm, start.name, start)
         # Round by round, so that those taken first are of all seeds and not of the first ones alone.
         return sorted(found, key=lambda candidate: int((candidate.member.entry or {}).get("k", 0)))
@@ -224,11 +214,9 @@ class Augmenter:
 
     def ground(self, start: Start | None) -> Ground:
         """The heart that controls are placed on: the seed, or without one the model's mean heart."""
-        key = str(start.path) if start is not None else ""
+        key = start.name if start is not None else ""
         if key not in self.grounds:
-            twin = None
-            if start is not None:
-                twin = open_twin(start.path, self.anatomy, self.reference, labels=self.labels)
+            twin = open_twin(start.twin.read(), self.anatomy, self.reference) if start is not None else None
             self.grounds[key] = Ground.of(twin, self.anatomy, self.reference)
         return self.grounds[key]
 
@@ -270,17 +258,3 @@ class Augmenter:
                          "beyond the threshold were aimed at. Look at the shapes.")
         return tuple(notes)
 
-
-
-
-def starts(names: Sequence[str], paths: Sequence[Path], columns: Mapping[str, np.ndarray], wanted: Wanted,
-           most: int | None = None) -> tuple[tuple[Start, ...], bool]:
-    """The seeds of an augmentation: those that meet the target, all where none does (or it is of control domains).
-
-    Returns them and whether they meet it.
-    """
-    values = [{column: float(found[index]) for column, found in columns.items()} for index in range(len(names))]
-    everyone = [Start(n, p, v) for n, p, v in zip(names, paths, values, strict=True)]
-    plain = not wanted.domains
-    chosen = [start for start in everyone if plain and wanted.met_by(start.values)]
-    return tuple((chosen or everyone)[:most]), bool(chosen)

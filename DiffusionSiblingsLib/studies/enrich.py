@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
-from ..anatomy import load_anatomy
-from ..cohorts import measure_cohort
+from ..anatomy import Anatomy, load_anatomy
+from ..cohorts import find_members, measure_cohort
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..control import Control
 from ..errors import InputError
 from ..export.entries import now
 from ..export.tables import write_metrics_csv
 from ..files import atomic_path
+from ..geometry import Reference
 from ..ground import Ground
 from ..registry import find_model
 from ..request import Request
 from ..support import Support, read_cohort, unsupported
 from ..wishes import Wishes, control_of
 from .arms import Arms
-from .augment import Augmented, Augmenter, Candidate, Start, Strategy, Task, starts
+from .augment import Augmented, Augmenter, Candidate, Strategy, Task
 from .making import Maker
 from .settings import LEAST_GUIDED
+from .starts import Start, starts
+from .twins import TwinSource
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
 
@@ -69,27 +72,44 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
         raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
     columns = {name: support.column(name) for name in support.columns} if support is not None else {}
     seeds: tuple[Start, ...] = ()
+    notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
-        cohort = measure_cohort(order.seeds, anatomy, reference, jobs=order.jobs, labels=order.labels,
-                                cache=order.out / ".measured")
-        values = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
-        values |= {name: cohort.column(name) for name in cohort.feature_names}
-        wanted = wanted.resolved(columns or values)
-        seeds, meet = starts(cohort.members, cohort.paths, values, wanted)
-        say(f"{len(seeds)} of {len(cohort)} seeds meet {wanted}" if meet else
-            f"all {len(seeds)} seeds are edited: none is known to meet {wanted}")
+        measured, notes = _measured(order.seeds, order, anatomy, reference)
+        seen = columns or {column: [start.values[column] for start in measured] for column in measured[0].values}
+        wanted = wanted.resolved(seen)
+        found = starts(measured, wanted)
+        seeds, notes = found.seeds, (*notes, *found.left_out)
+        say(f"{len(seeds)} of {len(measured)} hearts are seeds and meet {wanted}" if found.meet else
+            f"{len(seeds)} of {len(measured)} hearts are seeds: none is known to meet {wanted}")
     wanted = wanted.resolved(columns)
+    for note in notes:
+        say(f"note: {note}")
     for warning in _warnings(wanted, support):
         say(f"note: {warning}")
     if order.strategy == "guided" and order.steps < LEAST_GUIDED:
         say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED} or more are sound")
     task = Task(wanted, order.strategy, seeds, order.count, order.most or 5 * order.count, order.control, order.presets,
                 order.hold, order.steps, order.seed)
-    make = Maker(order.model, order.device, order.jobs, order.labels)
+    make = Maker(order.model, order.device, order.jobs, say)
     arms = Arms(order.out / MADE, card.sha256, make, order.arms, say)
-    found = Augmenter(task, arms, anatomy, reference, support, order.labels).run()
-    _write(order, found, {"id": card.id, "version": card.version, "sha256": card.sha256})
-    return found
+    made = Augmenter(task, arms, anatomy, reference, support).run()
+    made = replace(made, notes=(*notes, *made.notes))
+    _write(order, made, {"id": card.id, "version": card.version, "sha256": card.sha256})
+    return made
+
+
+def _measured(source: Path, order: Order, anatomy: Anatomy,
+              reference: Reference) -> tuple[list[Start], tuple[str, ...]]:
+    """The hearts of a folder or a run that can be measured, and what to say of the others."""
+    members = find_members(source, anatomy=anatomy)
+    cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
+                            cache=order.out / ".measured")
+    twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
+    columns = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
+    columns |= {name: cohort.column(name) for name in cohort.feature_names}
+    found = [Start(name, twins[name], {column: float(values[i]) for column, values in columns.items()})
+             for i, name in enumerate(cohort.members)]
+    return found, tuple(f"{name} is no seed, it cannot be measured: {why}" for name, why in cohort.skipped.items())
 
 
 def _canonical(control: Control | None, mean: Ground) -> Control | None:

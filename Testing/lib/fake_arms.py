@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from hearts import ANATOMY, ellipsoid_heart
 
+from DiffusionSiblingsLib.batch.resuming import twin_entry
 from DiffusionSiblingsLib.export.entries import Measured
 from DiffusionSiblingsLib.finish import canonical_labelmap
 from DiffusionSiblingsLib.labelmap import LabelMap
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
-from DiffusionSiblingsLib.record import hash_file
 from DiffusionSiblingsLib.request import Request
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
@@ -28,7 +28,7 @@ def canonical_heart(scale: float) -> LabelMap:
     return canonical_labelmap(small.repeat(2, 0).repeat(2, 1).repeat(2, 2), ANATOMY)
 
 
-def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha256: str) -> None:
+def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, sha256: str) -> None:
     """What a batch leaves, as far as studies read it. Edited hearts are the ones of their number, twin or not."""
     out.mkdir(parents=True, exist_ok=True)
     runs = []
@@ -43,8 +43,7 @@ def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha2
         runs.append({"request": request.to_json(), "siblings": entries})
     described = None
     if twin is not None:
-        described = {"file": str(twin), "file_sha256": hash_file(twin), "canonical_to_ras_mm": np.eye(4).tolist(),
-                     "segments": []}
+        described = {"file": str(twin.source), **twin_entry(twin), "canonical_to_ras_mm": np.eye(4).tolist()}
     record = {"schema": 1, "program": {}, "created": "", "complete": True, "runs": runs, "twin": described,
               "model": {"id": "small", "version": "0", "sha256": sha256}, "compute": {"threads": 2}}
     (out / "record.json").write_text(json.dumps(record), encoding="utf-8")

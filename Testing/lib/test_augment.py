@@ -13,23 +13,44 @@ from hearts import ANATOMY, ellipsoid_heart
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from DiffusionSiblingsLib.cohorts import Member
 from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
 from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.geometry import Reference
 from DiffusionSiblingsLib.ground import Ground
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.labelmap_io.folder import stem_of
 from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies import enrich as enriching
-from DiffusionSiblingsLib.studies.arms import Arms
-from DiffusionSiblingsLib.studies.augment import Augmenter, Start, Task, starts
+from DiffusionSiblingsLib.studies.arms import Arms, matching
+from DiffusionSiblingsLib.studies.augment import Augmenter, Task
 from DiffusionSiblingsLib.studies.enrich import ACCEPTED, REPORT, TABLE, Order, enrich
+from DiffusionSiblingsLib.studies.making import Maker
+from DiffusionSiblingsLib.studies.starts import Start, starts
 from DiffusionSiblingsLib.studies.targets import Tail, control_for
+from DiffusionSiblingsLib.studies.twins import TwinSource
 from DiffusionSiblingsLib.twin import open_twin
 
 RV = "RV volume [ml]"
+
+
+def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> Path:
+    """A heart of ellipsoids in a file without names. value_of: tissue id -> value, by default the anatomy's."""
+    made, value_of = canonical_heart(scale), value_of or {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    table = np.zeros(256, dtype=np.uint8)
+    table[[tissue.label for tissue in ANATOMY.tissues]] = [value_of[tissue.id] for tissue in ANATOMY.tissues]
+    segments = tuple(Segment(value) for value in value_of.values())
+    write_labelmap(LabelMap(table[made.labels], made.affine, segments), path, path.name.split(".", 1)[1])
+    return path
+
+
+def start_of(path: Path, values: dict[str, float] | None = None, labels: dict[str, int] | None = None) -> Start:
+    """A seed of an augmentation; by default it meets RV > 1 ml."""
+    return Start(stem_of(path), TwinSource(Member(stem_of(path), path), ANATOMY, labels), values or {RV: 120.0})
 
 
 def test_wilsons_interval_is_the_textbook_one() -> None:
@@ -100,16 +121,27 @@ def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Gro
     assert found.frame == "world"
 
 
-def test_seeds_are_those_that_meet_the_target_or_all() -> None:
-    columns = {RV: np.array([100.0, 120.0, 140.0])}
-    paths = [Path(name) for name in "abc"]
+def test_seeds_are_those_that_meet_the_target_or_all(tmp_path: Path) -> None:
+    everyone = [start_of(heart(tmp_path / f"{name}.nii.gz", scale), {RV: value})
+                for name, scale, value in (("a", 0.97, 100.0), ("b", 1.0, 120.0), ("c", 1.03, 140.0))]
     for text, names, meet in (("RV>115", ["b", "c"], True), ("RV>300", ["a", "b", "c"], False)):
-        found, met = starts(["a", "b", "c"], paths, columns, parse_wanted(text, ANATOMY))
-        assert ([start.name for start in found], met) == (names, meet)
+        found = starts(everyone, parse_wanted(text, ANATOMY))
+        assert ([start.name for start in found.seeds], found.meet, found.left_out) == (names, meet, ())
+    assert [start.name for start in starts(everyone, parse_wanted("RV>1", ANATOMY), most=2).seeds] == ["a", "b"]
+
+
+def test_a_heart_that_is_there_twice_is_one_seed_and_a_broken_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "broken.nii.gz").write_bytes(b"no heart")
+    twice = [start_of(heart(tmp_path / name, 1.0)) for name in ("a.nii.gz", "b.nrrd")]
+    found = starts([start_of(tmp_path / "broken.nii.gz"), *twice], parse_wanted("RV>1", ANATOMY))
+    assert [start.name for start in found.seeds] == ["a"]
+    assert "broken is no seed" in found.left_out[0] and "b is no seed: it is the same heart as a" in found.left_out[1]
+    with pytest.raises(InputError, match="No heart can be edited"):
+        starts([start_of(tmp_path / "broken.nii.gz")], parse_wanted("RV>1", ANATOMY))
 
 
 def test_a_task_that_cannot_be_done_is_refused() -> None:
-    wanted, seed = parse_wanted("RV>1", ANATOMY), (Start("a", Path("a"), {}),)
+    wanted, seed = parse_wanted("RV>1", ANATOMY), (start_of(Path("a")),)
     with pytest.raises(InputError, match="no seeds"):
         Task(wanted, "perturb")
     with pytest.raises(InputError, match="stop rule"):
@@ -123,7 +155,7 @@ def fake_batches(monkeypatch: pytest.MonkeyPatch, models: Path) -> list[Path]:
     """The folders that a batch was asked to make; no model is at work."""
     sha256, folders = find_model("small").sha256, []
 
-    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+    def make(requests: list[Request], twin: LabelMap | None, out: Path) -> None:
         folders.append(out)
         make_fake(requests, twin, out, sha256=sha256)
 
@@ -158,11 +190,11 @@ def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batch
 def test_guided_siblings_have_a_target_each_beyond_the_threshold(fake_batches: list[Path], ground: Ground,
                                                                  tmp_path: Path) -> None:
     wanted = parse_wanted("RV>60", ANATOMY)
-    seed = Start("heart", tmp_path / "heart.nii.gz", {RV: 70.0})
+    seed = start_of(tmp_path / "heart.nii.gz", {RV: 70.0})
     reference = find_model("small").reference()
     arms = Arms(tmp_path, "", lambda *given: None)
     task = Task(wanted, "guided", (seed, seed), count=2, most=4, hold=("LV",))
-    work = Augmenter(task, arms, ANATOMY, reference, grounds={str(seed.path): ground})
+    work = Augmenter(task, arms, ANATOMY, reference, grounds={seed.name: ground})
     requests = work.requests(1, 3, 2)
     assert [(request.first, request.count, request.ratio) for request in requests] == [(3, 1, 0.35), (4, 1, 0.35)]
     values = [{t.domain: t.target for t in request.control.terms} for request in requests if request.control]
@@ -176,3 +208,37 @@ def test_what_never_meets_the_target_ends_at_the_most(fake_batches: list[Path], 
     found = enrich(order, lambda words: None)
     assert (len(found.candidates), len(found.accepted)) == (3, 0)
     assert "only 0 of 2" in found.notes[0] and found.candidates[0].missed[0].startswith("RV volume")
+
+
+def renumbered_run(folder: Path, value_of: dict[str, int]) -> Path:
+    """A run of two siblings of a heart that is numbered in its own way, as its record alone tells."""
+    twin = TwinSource(Member("heart", heart(folder / "twin.nii.gz", 1.0, value_of)), ANATOMY, value_of).read()
+    make_fake([Request("perturb", ratio=0.2, count=2)], twin, folder / "run", sha256="other")
+    for number, path in enumerate(sorted((folder / "run").glob("sibling_*"))):
+        heart(path, 0.97 + 0.06 * number, value_of)
+    return folder / "run"
+
+
+def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    twins: list[LabelMap] = []
+
+    def make(requests: list[Request], twin: LabelMap, out: Path) -> None:
+        twins.append(twin)
+        make_fake(requests, twin, out, sha256=find_model("small").sha256)
+
+    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
+    swapped = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 6, "RA": 5}
+    seeds = renumbered_run(tmp_path, swapped)
+    order = Order("RV>1", tmp_path / "out", "perturb", seeds, count=2, most=2, steps=2, jobs=1, model="small")
+    enrich(order, lambda words: None)
+    assert len(twins) == 2
+    assert all({tissue: values[0] for tissue, values in twin.tissues.items()} == swapped for twin in twins)
+
+
+def test_a_batch_takes_a_twin_as_it_was_read_and_its_warnings_are_said(models: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    twin = TwinSource(Member("heart", heart(tmp_path / "heart.nii.gz", 1.0)), ANATOMY)
+    Maker("small", "cpu", 1, said.append)([Request("perturb", ratio=0.5, steps=2)], twin.read(), tmp_path / "run")
+    assert matching(tmp_path / "run", Request("perturb", ratio=0.5, steps=2), twin, find_model("small").sha256)
+    assert "names no tissues" in said[0] and said[0].startswith("note: run: ")
