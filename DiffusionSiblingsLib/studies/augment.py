@@ -7,8 +7,9 @@ siblings of `perturb`, each guided to values that are drawn from the hearts beyo
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -144,9 +145,9 @@ class Augmenter:
         """Makes blocks of siblings until enough are accepted, or the most are made."""
         task = self.task
         made: list[Candidate] = []
+        counts = dict.fromkeys(range(len(task.seeds)), 0)
         while len(made) < task.most and sum(c.accepted for c in made) < task.count:
-            found = self._generated(len(made)) if task.strategy == "generate" else self._edited(made)
-            made += found
+            made += self._generated(len(made)) if task.strategy == "generate" else self._edited(made, counts)
             met = sum(c.accepted for c in made)
             self.arms.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
         return Augmented(task, tuple(made), self._notes(made))
@@ -158,22 +159,20 @@ class Augmenter:
         arm = self.arms.get(f"augment-generate-{done:05d}", [request])[0]
         return self._judged(arm, "", None)
 
-    def _edited(self, made: Sequence[Candidate]) -> list[Candidate]:
-        """The next siblings of every seed, the same number of each but for the last block."""
-        task, seeds = self.task, self.task.seeds
+    def _edited(self, made: Sequence[Candidate], counts: dict[int, int]) -> list[Candidate]:
+        """The next siblings of the seeds. counts: place of a seed -> siblings that it has; grows."""
+        task = self.task
         hits, done = sum(c.accepted for c in made), len(made)
         share = max(hits / done, 0.1) if done else EXPECTED[task.strategy]
         total = min(math.ceil((task.count - hits) / share), task.most - done)
-        first = -(-done // len(seeds))  # every seed has made so many, or one fewer
         found: list[Candidate] = []
-        for index, start in enumerate(seeds):
-            count = total // len(seeds) + (index < total % len(seeds))
-            if not count:
-                continue
+        for index, count in share_out(total, counts).items():
+            start, first = task.seeds[index], counts[index]
             requests = self.requests(index, first, count)
             name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
             for arm in self.arms.get(name, requests, start.twin):
                 found += self._judged(arm, start.name, start)
+            counts[index] += count
         # Round by round, so that those taken first are of all seeds and not of the first ones alone.
         return sorted(found, key=lambda candidate: int((candidate.member.entry or {}).get("k", 0)))
 
@@ -258,3 +257,17 @@ class Augmenter:
                          "beyond the threshold were aimed at. Look at the shapes.")
         return tuple(notes)
 
+
+def share_out(total: int, counts: Mapping[int, int]) -> dict[int, int]:
+    """How many of the next siblings each seed gets: those with the fewest first, the first of equals.
+
+    counts: place of a seed -> siblings that it has. Returns the same for those that get any, in the order of `counts`.
+    """
+    heap = [(count, index) for index, count in counts.items()]
+    heapq.heapify(heap)
+    more = dict.fromkeys(counts, 0)
+    for _ in range(total if heap else 0):
+        count, index = heap[0]
+        more[index] += 1
+        heapq.heapreplace(heap, (count + 1, index))
+    return {index: count for index, count in more.items() if count}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,8 @@ from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies import enrich as enriching
-from DiffusionSiblingsLib.studies.arms import Arms, matching
-from DiffusionSiblingsLib.studies.augment import Augmenter, Task
+from DiffusionSiblingsLib.studies.arms import Arm, Arms, matching
+from DiffusionSiblingsLib.studies.augment import Augmenter, Candidate, Task, share_out
 from DiffusionSiblingsLib.studies.enrich import ACCEPTED, REPORT, TABLE, Order, enrich
 from DiffusionSiblingsLib.studies.making import Maker
 from DiffusionSiblingsLib.studies.starts import Start, starts
@@ -148,6 +150,45 @@ def test_a_task_that_cannot_be_done_is_refused() -> None:
         Task(wanted, "perturb", seed, count=5, most=4)
     with pytest.raises(InputError, match="held"):
         Task(wanted, "perturb", seed, hold=("LV",))
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 7), st.integers(1, 40), st.integers(0, 60), st.floats(0, 1), st.integers(0, 1000))
+@example(10, 10, 10, 0.5, 0)
+def test_no_sibling_is_made_twice_and_seeds_take_turns(models: Path, seeds: int, count: int, more: int, share: float,
+                                                       luck: int) -> None:
+    """Whatever meets the target by chance: rounds of the tool, with siblings that are only numbered."""
+    rng = np.random.default_rng(luck)
+    task = Task(parse_wanted("RV>1", ANATOMY), "perturb", tuple(start_of(Path(f"{n}.nii.gz")) for n in range(seeds)),
+                count=count, most=count + more)
+    asked: list[tuple[Path, int]] = []
+
+    class Numbered(Arms):
+        def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Arm]:
+            assert twin is not None
+            asked.extend((twin.member.path, k) for r in requests for k in range(r.first, r.first + r.count))
+            members = tuple(Member("", twin.member.path, {"k": k}) for r in requests
+                            for k in range(r.first, r.first + r.count))
+            return [Arm(requests[0], Path(), members)]
+
+    def judged(arm: Arm, seed: str, start: Start | None) -> list[Candidate]:
+        return [Candidate(member, seed, {}, () if rng.random() < share else ("missed",), 1.0) for member in arm.members]
+
+    work = Augmenter(task, Numbered(Path(), "", lambda *given: None, say=lambda words: None), ANATOMY,
+                     find_model("small").reference())
+    work._judged = judged  # type: ignore[method-assign]
+    found = work.run()
+    assert len(set(asked)) == len(asked) == len(found.candidates) <= task.most
+    made = Counter(path for path, _ in asked)
+    assert max(made.values()) - min(made[start.twin.member.path] for start in task.seeds) <= 1
+    assert all(k < made[path] for path, k in asked), "a number was left out"
+    assert len(found.candidates) == task.most or found.met >= task.count
+
+
+def test_the_first_round_is_the_same_number_of_every_seed_and_the_rest_of_the_first_ones() -> None:
+    assert share_out(10, dict.fromkeys(range(4), 0)) == {0: 3, 1: 3, 2: 2, 3: 2}
+    assert share_out(3, {0: 3, 1: 3, 2: 2, 3: 2}) == {0: 1, 2: 1, 3: 1}
+    assert share_out(3, {}) == {}
 
 
 @pytest.fixture
