@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -140,16 +141,22 @@ class Augmenter:
     reference: Reference
     support: Support | None = None
     grounds: dict[str, Ground] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> Augmented:
-        """Makes blocks of siblings until enough are accepted, or the most are made."""
-        task = self.task
+        """Makes blocks of siblings until enough are accepted, or the most are made.
+
+        Raises InputError where the target cannot be asked of any seed.
+        """
+        task, edits = self.task, self.task.strategy != "generate"
         made: list[Candidate] = []
         counts = dict.fromkeys(range(len(task.seeds)), 0)
-        while len(made) < task.most and sum(c.accepted for c in made) < task.count:
-            made += self._generated(len(made)) if task.strategy == "generate" else self._edited(made, counts)
+        while len(made) < task.most and sum(c.accepted for c in made) < task.count and (counts or not edits):
+            made += self._edited(made, counts) if edits else self._generated(len(made))
             met = sum(c.accepted for c in made)
             self.arms.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
+        if not made:
+            raise InputError("The target cannot be asked of any seed", value=self.left_out[0], rule=str(task.wanted))
         return Augmented(task, tuple(made), self._notes(made))
 
     def _generated(self, done: int) -> list[Candidate]:
@@ -160,7 +167,9 @@ class Augmenter:
         return self._judged(arm, "", None)
 
     def _edited(self, made: Sequence[Candidate], counts: dict[int, int]) -> list[Candidate]:
-        """The next siblings of the seeds. counts: place of a seed -> siblings that it has; grows."""
+        """The next siblings of the seeds. counts: place of a seed -> siblings that it has; grows, and loses the seeds
+        that the target cannot be asked of.
+        """
         task = self.task
         hits, done = sum(c.accepted for c in made), len(made)
         share = max(hits / done, 0.1) if done else EXPECTED[task.strategy]
@@ -168,7 +177,13 @@ class Augmenter:
         found: list[Candidate] = []
         for index, count in share_out(total, counts).items():
             start, first = task.seeds[index], counts[index]
-            requests = self.requests(index, first, count)
+            try:
+                requests = self.requests(index, first, count)
+            except InputError as problem:
+                del counts[index]
+                self.left_out.append(f"{start.name} is left out, the target cannot be asked of it: {problem}")
+                self.arms.say(f"note: {self.left_out[-1]}")
+                continue
             name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
             for arm in self.arms.get(name, requests, start.twin):
                 found += self._judged(arm, start.name, start)
@@ -182,13 +197,13 @@ class Augmenter:
         """
         task, start = self.task, self.task.seeds[index]
         common = {"steps": task.steps, "seed": task.seed}
+        control = self.control(self.ground(start)) if task.strategy == "guided" or task.wanted.domains else None
         if task.strategy == "local":
             return [Request("inpaint", tissues=(TISSUES[index % 2],), ratio=1.0, first=first, count=count, **common)]
         plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, **common)
         if task.strategy == "perturb":
             return [plain]
         ground, found = self.ground(start), []
-        control = self.control(ground)
         for k in range(first, first + count):
             values = self.tail.draw(start.values, np.random.default_rng([task.seed, index, k]))
             asked = control_for(values, task.wanted, ground, control)
@@ -199,8 +214,10 @@ class Augmenter:
     @cached_property
     def tail(self) -> Tail:
         """Seeds and training hearts beyond the threshold."""
-        seeds = [{column: np.array([value]) for column, value in self.measured_seed(start).items()}
-                 for start in self.task.seeds]
+        seeds = []
+        for start in self.task.seeds:
+            with suppress(InputError):  # a seed that lacks the target's domain; it is said when its turn comes
+                seeds.append({column: np.array([value]) for column, value in self.measured_seed(start).items()})
         support = [{name: self.support.column(name) for name in self.support.columns}] if self.support else []
         return Tail.of(self.task.wanted, [*seeds, *support])
 
@@ -245,11 +262,11 @@ class Augmenter:
         return found
 
     def _notes(self, made: Sequence[Candidate]) -> tuple[str, ...]:
-        task, notes = self.task, []
+        task, notes = self.task, [*self.left_out]
         met = sum(c.accepted for c in made)
         if met < task.count:
-            notes.append(f"{task.strategy}: only {met} of {task.count} wanted hearts after {len(made)} samples, the "
-                         "most that were allowed.")
+            notes.append(f"{task.strategy}: only {met} of {task.count} wanted hearts after {len(made)} samples"
+                         f"{', the most that were allowed' if len(made) >= task.most else ''}.")
         if task.strategy == "guided":
             known = len(self.tail.rows)
             notes.append(f"guided: values were drawn from {known} seeds and training hearts that meet {task.wanted}."

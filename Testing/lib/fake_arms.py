@@ -12,11 +12,15 @@ import numpy as np
 from hearts import ANATOMY, ellipsoid_heart
 
 from DiffusionSiblingsLib.batch.resuming import twin_entry
+from DiffusionSiblingsLib.cohorts import Member
 from DiffusionSiblingsLib.export.entries import Measured
 from DiffusionSiblingsLib.finish import canonical_labelmap
-from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.labelmap_io.folder import stem_of
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.studies.starts import Start
+from DiffusionSiblingsLib.studies.twins import TwinSource
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
 
@@ -52,9 +56,25 @@ def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, 
 @lru_cache(maxsize=40)
 def entry_of(scale: float) -> dict[str, Any]:
     """A sibling's measurements as its entry has them."""
-    heart = canonical_heart(scale)
-    measured = Measured.of(heart, heart.labels, ANATOMY)
+    made = canonical_heart(scale)
+    measured = Measured.of(made, made.labels, ANATOMY)
     checks = {key: report.to_json() for key, report in measured.checks.items()}
     return {"features": measured.features, "volumes_ml": measured.volumes, "checks": checks, "raw_checks": checks,
             "timings_s": {"sample": 1.0, "decode": 0.5}, "dice_to_twin": {"LV": 0.9},
             "voxels_changed": {"inside": 1, "outside": 0}}
+
+
+def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> Path:
+    """A heart of ellipsoids in a file without names. value_of: tissue id -> value, by default the anatomy's."""
+    made, value_of = canonical_heart(scale), value_of or {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    table = np.zeros(256, dtype=np.uint8)
+    table[[tissue.label for tissue in ANATOMY.tissues]] = [value_of[tissue.id] for tissue in ANATOMY.tissues]
+    segments = tuple(Segment(value) for value in value_of.values())
+    write_labelmap(LabelMap(table[made.labels], made.affine, segments), path, path.name.split(".", 1)[1])
+    return path
+
+
+def start_of(path: Path, values: dict[str, float] | None = None) -> Start:
+    """A seed of an augmentation; by default it meets RV > 1 ml."""
+    twin = TwinSource(Member(stem_of(path), path), ANATOMY)
+    return Start(twin.member.name, twin, values or {"RV volume [ml]": 120.0})

@@ -1,16 +1,14 @@
-"""Augmentation: intervals, targets beyond the threshold, controls that ask for them, and the tool end to end."""
+"""Augmentation: intervals, targets beyond the threshold, controls that ask for them, and the turns of the seeds."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_arms import canonical_heart, make_fake
+from fake_arms import heart, start_of
 from hearts import ANATOMY, ellipsoid_heart
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,38 +19,17 @@ from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.geometry import Reference
 from DiffusionSiblingsLib.ground import Ground
-from DiffusionSiblingsLib.labelmap import LabelMap, Segment
-from DiffusionSiblingsLib.labelmap_io import write_labelmap
-from DiffusionSiblingsLib.labelmap_io.folder import stem_of
 from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.studies import enrich as enriching
-from DiffusionSiblingsLib.studies.arms import Arm, Arms, matching
+from DiffusionSiblingsLib.studies.arms import Arm, Arms
 from DiffusionSiblingsLib.studies.augment import Augmenter, Candidate, Task, share_out
-from DiffusionSiblingsLib.studies.enrich import ACCEPTED, REPORT, TABLE, Order, enrich
-from DiffusionSiblingsLib.studies.making import Maker
 from DiffusionSiblingsLib.studies.starts import Start, starts
 from DiffusionSiblingsLib.studies.targets import Tail, control_for
 from DiffusionSiblingsLib.studies.twins import TwinSource
 from DiffusionSiblingsLib.twin import open_twin
 
 RV = "RV volume [ml]"
-
-
-def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> Path:
-    """A heart of ellipsoids in a file without names. value_of: tissue id -> value, by default the anatomy's."""
-    made, value_of = canonical_heart(scale), value_of or {tissue.id: tissue.label for tissue in ANATOMY.tissues}
-    table = np.zeros(256, dtype=np.uint8)
-    table[[tissue.label for tissue in ANATOMY.tissues]] = [value_of[tissue.id] for tissue in ANATOMY.tissues]
-    segments = tuple(Segment(value) for value in value_of.values())
-    write_labelmap(LabelMap(table[made.labels], made.affine, segments), path, path.name.split(".", 1)[1])
-    return path
-
-
-def start_of(path: Path, values: dict[str, float] | None = None, labels: dict[str, int] | None = None) -> Start:
-    """A seed of an augmentation; by default it meets RV > 1 ml."""
-    return Start(stem_of(path), TwinSource(Member(stem_of(path), path), ANATOMY, labels), values or {RV: 120.0})
 
 
 def test_wilsons_interval_is_the_textbook_one() -> None:
@@ -108,8 +85,27 @@ def test_a_control_asks_for_a_volume_and_for_axes(ground: Ground) -> None:
     shares, size = asked["LV", "shape"], asked["LV", "size"]
     assert isinstance(size, float) and isinstance(shares, tuple)
     assert 2 * np.sqrt(5 * size * shares[0]) == pytest.approx(74.0)
-    with pytest.raises(InputError, match="axes round"):
-        control_for({"LV major axis [mm]": 10.0}, parse_wanted("LV major axis<12", ANATOMY), ground, None)
+
+
+@pytest.mark.parametrize(("text", "length"), [("LV major axis<12", 10.0), ("LV minor axis>60", 62.0)])
+def test_an_axis_takes_along_those_that_it_would_pass(ground: Ground, text: str, length: float) -> None:
+    wanted = parse_wanted(text, ANATOMY)
+    control = control_for({wanted.measures[0].column: length}, wanted, ground, None)
+    asked = {term.quantity: term.target.value for term in control.terms}
+    shares, size = asked["shape"], asked["size"]
+    assert isinstance(size, float) and isinstance(shares, tuple)
+    axes = 2 * np.sqrt(5 * size * np.array(shares))
+    assert axes[0 if "major" in text else 2] == pytest.approx(length) and (np.diff(axes) <= 1e-6).all()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000),
+       st.sampled_from(["LV major axis<62 and LV minor axis>58", "LV minor axis>40 and LV major axis>50"]))
+@example(0, "LV major axis<62 and LV minor axis>58")
+def test_a_minor_axis_is_never_drawn_longer_than_the_major_one(seed: int, text: str) -> None:
+    drawn = Tail.of(parse_wanted(text, ANATOMY), []).draw(None, np.random.default_rng(seed))
+    assert drawn["LV minor axis [mm]"] <= drawn["LV major axis [mm]"]
+    assert parse_wanted(text, ANATOMY).met_by(drawn)
 
 
 def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Ground) -> None:
@@ -191,45 +187,7 @@ def test_the_first_round_is_the_same_number_of_every_seed_and_the_rest_of_the_fi
     assert share_out(3, {}) == {}
 
 
-@pytest.fixture
-def fake_batches(monkeypatch: pytest.MonkeyPatch, models: Path) -> list[Path]:
-    """The folders that a batch was asked to make; no model is at work."""
-    sha256, folders = find_model("small").sha256, []
-
-    def make(requests: list[Request], twin: LabelMap | None, out: Path) -> None:
-        folders.append(out)
-        make_fake(requests, twin, out, sha256=sha256)
-
-    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
-    return folders
-
-
-def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batches: list[Path], tmp_path: Path) -> None:
-    seeds, out = tmp_path / "seeds", tmp_path / "out"
-    seeds.mkdir()
-    for index, scale in enumerate((0.97, 1.03)):
-        write_labelmap(canonical_heart(scale), seeds / f"heart{index}.nii.gz", "nii.gz")
-    said: list[str] = []
-    order = Order("RV>=0", out, "perturb", seeds, count=3, most=8, steps=2, jobs=1, model="small")
-    found = enrich(order, said.append)
-    assert len(found.accepted) == 3 == len(list((out / ACCEPTED).iterdir()))
-    assert found.yielded[0] == 1.0 and len(found.candidates) == 5  # 3 / 0.7 expected, made in one go
-    assert found.core_seconds == pytest.approx(1.5 * 2)
-    assert [candidate.seed for candidate in found.accepted] == ["heart0", "heart1", "heart0"], "not one seed alone"
-    assert {c.member.request["ratio"] for c in found.candidates if c.member.request} == {0.5, 0.35}
-    with (out / TABLE).open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["accepted"] for row in rows] == ["true"] * 5 and rows[0]["map"].startswith("heart_0000_heart0_k")
-    report = json.loads((out / REPORT).read_text())
-    assert (report["accepted"], report["made"], report["kept"]) == (5, 5, 3)
-    made = len(fake_batches)
-    again = enrich(order, said.append)
-    assert [c.member.path for c in again.candidates] == [c.member.path for c in found.candidates]
-    assert len(fake_batches) == made, "a second call made something again"
-
-
-def test_guided_siblings_have_a_target_each_beyond_the_threshold(fake_batches: list[Path], ground: Ground,
-                                                                 tmp_path: Path) -> None:
+def test_guided_siblings_have_a_target_each_beyond_the_threshold(ground: Ground, tmp_path: Path) -> None:
     wanted = parse_wanted("RV>60", ANATOMY)
     seed = start_of(tmp_path / "heart.nii.gz", {RV: 70.0})
     reference = find_model("small").reference()
@@ -242,44 +200,3 @@ def test_guided_siblings_have_a_target_each_beyond_the_threshold(fake_batches: l
     assert values[0]["RV"].value != values[1]["RV"].value and min(float(v["RV"].value) for v in values) > 60
     assert values[0]["LV"].times == 1.0
     assert requests == work.requests(1, 3, 2), "a resumed run would ask for other targets"
-
-
-def test_what_never_meets_the_target_ends_at_the_most(fake_batches: list[Path], tmp_path: Path) -> None:
-    order = Order("RV>100000", tmp_path, "generate", count=2, most=3, steps=2, jobs=1, model="small")
-    found = enrich(order, lambda words: None)
-    assert (len(found.candidates), len(found.accepted)) == (3, 0)
-    assert "only 0 of 2" in found.notes[0] and found.candidates[0].missed[0].startswith("RV volume")
-
-
-def renumbered_run(folder: Path, value_of: dict[str, int]) -> Path:
-    """A run of two siblings of a heart that is numbered in its own way, as its record alone tells."""
-    twin = TwinSource(Member("heart", heart(folder / "twin.nii.gz", 1.0, value_of)), ANATOMY, value_of).read()
-    make_fake([Request("perturb", ratio=0.2, count=2)], twin, folder / "run", sha256="other")
-    for number, path in enumerate(sorted((folder / "run").glob("sibling_*"))):
-        heart(path, 0.97 + 0.06 * number, value_of)
-    return folder / "run"
-
-
-def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    twins: list[LabelMap] = []
-
-    def make(requests: list[Request], twin: LabelMap, out: Path) -> None:
-        twins.append(twin)
-        make_fake(requests, twin, out, sha256=find_model("small").sha256)
-
-    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
-    swapped = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 6, "RA": 5}
-    seeds = renumbered_run(tmp_path, swapped)
-    order = Order("RV>1", tmp_path / "out", "perturb", seeds, count=2, most=2, steps=2, jobs=1, model="small")
-    enrich(order, lambda words: None)
-    assert len(twins) == 2
-    assert all({tissue: values[0] for tissue, values in twin.tissues.items()} == swapped for twin in twins)
-
-
-def test_a_batch_takes_a_twin_as_it_was_read_and_its_warnings_are_said(models: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    twin = TwinSource(Member("heart", heart(tmp_path / "heart.nii.gz", 1.0)), ANATOMY)
-    Maker("small", "cpu", 1, said.append)([Request("perturb", ratio=0.5, steps=2)], twin.read(), tmp_path / "run")
-    assert matching(tmp_path / "run", Request("perturb", ratio=0.5, steps=2), twin, find_model("small").sha256)
-    assert "names no tissues" in said[0] and said[0].startswith("note: run: ")
