@@ -40,7 +40,8 @@ def study(arguments: argparse.Namespace) -> int:
 def augment(arguments: argparse.Namespace) -> int:
     """siblings augment --target TEXT --seeds DIR --out DIR."""
     from ..export.tables import short_table
-    from ..studies.enrich import ACCEPTED, REPORT, Order, enrich
+    from ..studies.enrich import Order, enrich
+    from ..studies.enriched import ACCEPTED, REPORT
 
     control = None
     if arguments.control is not None:

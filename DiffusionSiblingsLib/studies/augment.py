@@ -110,6 +110,11 @@ class Augmented:
         return sum(c.accepted for c in self.candidates)
 
     @property
+    def short(self) -> int:
+        """Accepted hearts that are missing."""
+        return self.task.count - len(self.accepted)
+
+    @property
     def yielded(self) -> tuple[float, float, float]:
         """Share of the made ones that meet the target, with its 95 % interval (Wilson)."""
         low, high = wilson(self.met, len(self.candidates))
@@ -156,7 +161,8 @@ class Augmenter:
             met = sum(c.accepted for c in made)
             self.arms.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
         if not made:
-            raise InputError("The target cannot be asked of any seed", value=self.left_out[0], rule=str(task.wanted))
+            raise InputError("The target cannot be asked of any seed", value=self.left_out[0].rstrip("."),
+                             rule=str(task.wanted))
         return Augmented(task, tuple(made), self._notes(made))
 
     def _generated(self, done: int) -> list[Candidate]:

@@ -53,5 +53,5 @@ def starts(everyone: Sequence[Start], wanted: Wanted, most: int | None = None) -
         else:
             found[sha256] = start
     if not found:
-        raise InputError("No heart can be edited", value=left_out[0] if left_out else "", rule="at least one seed")
+        raise InputError("No heart can be edited", value=left_out[0].rstrip("."), rule="at least one seed")
     return Starts(tuple(found.values()), bool(chosen), tuple(left_out))

@@ -16,7 +16,7 @@ from DiffusionSiblingsLib.cohorts import Member
 from DiffusionSiblingsLib.export.entries import Measured
 from DiffusionSiblingsLib.finish import canonical_labelmap
 from DiffusionSiblingsLib.labelmap import LabelMap, Segment
-from DiffusionSiblingsLib.labelmap_io import write_labelmap
+from DiffusionSiblingsLib.labelmap_io import suffix_for, write_labelmap
 from DiffusionSiblingsLib.labelmap_io.folder import stem_of
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies.starts import Start
@@ -32,7 +32,8 @@ def canonical_heart(scale: float) -> LabelMap:
     return canonical_labelmap(small.repeat(2, 0).repeat(2, 1).repeat(2, 2), ANATOMY)
 
 
-def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, sha256: str) -> None:
+def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, sha256: str,
+              format: str = "nii.gz") -> None:
     """What a batch leaves, as far as studies read it. Edited hearts are the ones of their number, twin or not."""
     out.mkdir(parents=True, exist_ok=True)
     runs = []
@@ -41,8 +42,8 @@ def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, 
         for k in range(request.first, request.first + request.count):
             rng = np.random.default_rng([request.seed, k, len(request.describe())])
             scale = round(1.0 + CHANGES[request.edit] * float(rng.standard_normal()), 2)
-            file = f"sibling_{number:02d}{k:04d}.nii.gz"
-            write_labelmap(canonical_heart(scale), out / file, "nii.gz")
+            file = f"sibling_{number:02d}{k:04d}.{suffix_for(canonical_heart(scale), format)}"
+            write_labelmap(canonical_heart(scale), out / file, format)
             entries.append({"file": file, "k": k, **entry_of(scale)})
         runs.append({"request": request.to_json(), "siblings": entries})
     described = None
