@@ -13,6 +13,7 @@ import pytest
 from fake_arms import heart, make_fake
 from hearts import ANATOMY, ellipsoid_heart
 
+from DiffusionSiblingsLib.cli import main
 from DiffusionSiblingsLib.cohorts import Member
 from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
 from DiffusionSiblingsLib.errors import InputError
@@ -227,3 +228,12 @@ def test_seeds_that_cannot_be_measured_are_said(fake_batches: list[Path], tmp_pa
 def test_a_most_below_the_count_is_refused(fake_batches: list[Path], tmp_path: Path, most: int) -> None:
     with pytest.raises(InputError, match="stop rule"):
         enrich(order_of(tmp_path, strategy="generate", most=most), lambda said: None)
+
+
+def test_fewer_hearts_than_wanted_are_an_exit_code_of_their_own(fake_batches: list[Path], tmp_path: Path,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    order = ["augment", "--strategy", "generate", "--count", "2", "--most", "3", "--model", "small", "--jobs", "1"]
+    assert main([*order, "--target", "RV>1", "--out", str(tmp_path / "enough")]) == 0
+    assert main([*order, "--target", "RV>100000", "--out", str(tmp_path / "none")]) == 3
+    assert "0 hearts with RV volume" in capsys.readouterr().out
+    assert main([*order, "--target", "RV>100000", "--out", str(tmp_path / "none"), "--json"]) == 3
