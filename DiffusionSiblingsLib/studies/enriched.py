@@ -20,7 +20,7 @@ from .augment import Augmented, Candidate, Task
 from .record_files import read_plain
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
-SEEDS_SHA256 = "seeds_sha256"
+OTHER = {"model": "another model", "control": "another control", "seeds_sha256": "seeds with other voxels or labels"}
 
 
 def identity(task: Task, model: Mapping[str, str]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def identity(task: Task, model: Mapping[str, str]) -> dict[str, Any]:
     control = task.control.to_json() if task.control is not None else None
     found: dict[str, Any] = json_values(
         {"model": dict(model), "target": str(task.wanted), "strategy": task.strategy,
-         "seeds": [start.name for start in task.seeds], SEEDS_SHA256: [start.twin.sha256 for start in task.seeds],
+         "seeds": [start.name for start in task.seeds], "seeds_sha256": [start.twin.sha256 for start in task.seeds],
          "control": control, "presets": task.presets, "hold": task.hold, "steps": task.steps, "seed": task.seed})
     return found
 
@@ -42,10 +42,10 @@ def require_same_order(out: Path, task: Task, model: Mapping[str, str]) -> None:
         return
     hint = "choose another --out, or give the order that began it"
     if other := [name for name, value in identity(task, model).items() if name in old and old[name] != value]:
-        told = {name: f"{name} {old[name]}" for name in other if isinstance(old[name], (str, int))}
-        named = dict.fromkeys("seeds" if name == SEEDS_SHA256 else name for name in other)
-        raise InputError(f"The folder holds hearts of another {', '.join(named)}",
-                         value=", ".join([*told.values(), f"in {out}"]), rule="one order for each folder", hint=hint)
+        told = [f"{name} {old[name]}" if isinstance(old[name], (str, int)) else OTHER.get(name, f"other {name}")
+                for name in other]
+        raise InputError("The folder holds the hearts of another order", value=f"{', '.join(told)}, in {out}",
+                         rule="one order for each folder", hint=hint)
     wanted, made = old.get("count", 0), old.get("made", 0)
     if task.count < wanted or task.most < made:
         raise InputError("The folder holds more hearts than this", value=f"{wanted} wanted, {made} made, in {out}",

@@ -23,6 +23,7 @@ from DiffusionSiblingsLib.studies.starts import Start
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
+SWAPPED = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 6, "RA": 5}  # a numbering that only a record tells
 
 
 @lru_cache(maxsize=40)
@@ -79,3 +80,12 @@ def start_of(path: Path, values: dict[str, float] | None = None) -> Start:
     """A seed of an augmentation; by default it meets RV > 1 ml."""
     twin = TwinSource(Member(stem_of(path), path), ANATOMY)
     return Start(twin.member.name, twin, values or {"RV volume [ml]": 120.0})
+
+
+def renumbered_run(folder: Path) -> Path:
+    """A run of two siblings of a heart, numbered as SWAPPED, which its record alone tells."""
+    twin = TwinSource(Member("heart", heart(folder / "twin.nii.gz", 1.0, SWAPPED)), ANATOMY, SWAPPED).read()
+    make_fake([Request("perturb", ratio=0.2, count=2)], twin, folder / "run", sha256="other")
+    for number, path in enumerate(sorted((folder / "run").glob("sibling_*"))):
+        heart(path, 0.97 + 0.06 * number, SWAPPED)
+    return folder / "run"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import heart, make_fake
+from fake_arms import SWAPPED, heart, make_fake, renumbered_run
 from hearts import ANATOMY, ellipsoid_heart
 
 from DiffusionSiblingsLib.cli import main
@@ -31,7 +31,6 @@ from DiffusionSiblingsLib.studies.twins import TwinSource
 from DiffusionSiblingsLib.support import Support
 
 RV = "RV volume [ml]"
-SWAPPED = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 6, "RA": 5}
 
 
 @pytest.fixture
@@ -98,15 +97,6 @@ def test_what_never_meets_the_target_ends_at_the_most(fake_batches: list[Path], 
     assert "only 0 of 2" in found.notes[0] and found.candidates[0].missed[0].startswith("RV volume")
 
 
-def renumbered_run(folder: Path, value_of: dict[str, int]) -> Path:
-    """A run of two siblings of a heart that is numbered in its own way, as its record alone tells."""
-    twin = TwinSource(Member("heart", heart(folder / "twin.nii.gz", 1.0, value_of)), ANATOMY, value_of).read()
-    make_fake([Request("perturb", ratio=0.2, count=2)], twin, folder / "run", sha256="other")
-    for number, path in enumerate(sorted((folder / "run").glob("sibling_*"))):
-        heart(path, 0.97 + 0.06 * number, value_of)
-    return folder / "run"
-
-
 def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     twins: list[LabelMap] = []
@@ -116,7 +106,7 @@ def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path
         make_fake(requests, twin, out, sha256=find_model("small").sha256)
 
     monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
-    seeds = renumbered_run(tmp_path, SWAPPED)
+    seeds = renumbered_run(tmp_path)
     order = Order("RV>1", tmp_path / "out", "perturb", seeds, count=2, most=2, steps=2, jobs=1, model="small")
     found = enrich(order, lambda words: None)
     assert len(twins) == 2
@@ -145,9 +135,10 @@ def order_of(folder: Path, **given: Any) -> Order:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"target": "RV>2"}, "another target"), ({"strategy": "local"}, "another strategy"), ({"seed": 1}, "another seed:"),
-    ({"steps": 3}, "another steps"), ({"labels": SWAPPED}, "another seeds"), ({"hold": ("LV",)}, "held"),
-    ({"count": 1}, "more hearts"), ({"most": 2}, "more hearts"),
+    ({"target": "RV>2"}, "another order: target RV volume > 1 ml"), ({"strategy": "local"}, "strategy perturb"),
+    ({"seed": 1}, "another order: seed 0"), ({"steps": 3}, "steps 2"), ({"hold": ("LV",)}, "held"),
+    ({"labels": SWAPPED}, "seeds with other voxels or labels"), ({"count": 1}, "more hearts"),
+    ({"most": 2}, "more hearts"),
 ])
 def test_another_order_does_not_go_into_the_folder_of_this_one(fake_batches: list[Path], tmp_path: Path,
                                                                change: dict[str, Any], words: str) -> None:
@@ -162,7 +153,7 @@ def test_another_order_does_not_go_into_the_folder_of_this_one(fake_batches: lis
 def test_another_heart_under_the_same_name_is_another_order(fake_batches: list[Path], tmp_path: Path) -> None:
     enrich(order_of(tmp_path), lambda said: None)
     heart(tmp_path / "seeds" / "heart1.nii.gz", 1.05)
-    with pytest.raises(InputError, match="another seeds"):
+    with pytest.raises(InputError, match="seeds with other voxels or labels"):
         enrich(order_of(tmp_path), lambda said: None)
 
 

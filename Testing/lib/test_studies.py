@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_arms import canonical_heart, make_fake
+from fake_arms import SWAPPED, canonical_heart, make_fake, renumbered_run
 from hearts import ANATOMY
 
 from DiffusionSiblingsLib.cohorts import MeasuredCohort, Member, measure_cohort
@@ -227,3 +227,12 @@ def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_m
     studio.real  # noqa: B018 (is measured when it is asked for)
     studio.measured(Arm(Request("generate"), tmp_path, (Member("made", tmp_path / "made.nii.gz", {}),), 1), "made")
     assert asked == [("heart.nii.gz", {"LV": 4}), ("made.nii.gz", None)]
+
+
+def test_a_seed_of_a_study_is_edited_as_it_is_measured(models: Path, tmp_path: Path) -> None:
+    path = renumbered_run(tmp_path) / "sibling_000000.nii.gz"
+    studio = Studio(Settings(tmp_path / "out", real=path.parent, model="small"))
+    assert {tissue: values[0] for tissue, values in studio.twin(path).read().tissues.items()} == SWAPPED
+    own = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    said = Studio(Settings(tmp_path / "out", real=path.parent, labels=own, model="small"))
+    assert {tissue: values[0] for tissue, values in said.twin(path).read().tissues.items()} == own
