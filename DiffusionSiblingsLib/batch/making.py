@@ -16,7 +16,7 @@ from ..anatomy import Anatomy, load_anatomy
 from ..bias import BiasMeter, Doubtful, twin_words
 from ..compose import edit_scope
 from ..errors import InputError
-from ..export.entries import run_entry, segment_rows
+from ..export.entries import run_entry
 from ..export.parts import Parts
 from ..export.run_folder import METRICS_NAME, TOLD, RunFolder, check_folder, clear_folder
 from ..finish import canonical_labelmap
@@ -26,7 +26,7 @@ from ..guided import Guided, plan_guidance
 from ..labelmap import LabelMap
 from ..labelmap_io import suffix_for
 from ..modelcard import ModelCard
-from ..record import Record, hash_labelmap
+from ..record import Record
 from ..registry import DEFAULT_MODEL, find_model
 from ..request import Request
 from ..support import read_cohort
@@ -95,8 +95,7 @@ class Plan:
             for run, request in zip(record.runs, self.requests, strict=True):
                 run["gate"] = {"checks": self.gate, "most": self.most(request)}
         if self.twin is not None:
-            labelmap = self.twin.labelmap  # in full when the folder is begun
-            record.twin = {"labels_sha256": hash_labelmap(labelmap), "segments": segment_rows(labelmap.segments)}
+            record.twin = resuming.twin_entry(self.twin.labelmap)  # in full when the folder is begun
         return record
 
     def most(self, request: Request) -> int | None:

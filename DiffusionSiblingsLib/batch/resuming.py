@@ -11,11 +11,13 @@ from typing import Any
 
 from ..control import Achieved
 from ..errors import InputError
+from ..export.entries import segment_rows
 from ..export.parts import Part, Parts
 from ..export.run_folder import METRICS_NAME
 from ..export.targets import looked_at, twin_columns
 from ..files import ending, move_over
-from ..record import RECORD_NAME, Record, read_record
+from ..labelmap import LabelMap
+from ..record import RECORD_NAME, Record, hash_labelmap, read_record
 from .draws import Draws
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
@@ -33,14 +35,23 @@ def require_same(old: Record, new: Record, out: Path) -> None:
         raise _another(out, "model", f"{old.model['id']} {old.model['version']}")
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
         raise _another(out, "twin", (old.twin or {}).get("file") or "none")
-    was, now = _meanings(old), _meanings(new)
-    if other := sorted(value for value in was.keys() & now.keys() if was[value] != now[value]):
-        told = ", ".join(f"{value} = {was[value] or 'no tissue'}" for value in other)
+    if other := _other_meanings(old.twin, new.twin):
+        told = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
         raise _another(out, "meaning of the twin's labels", told)
     if len(old.runs) > len(new.runs):
         raise _another(out, "number of requests", len(old.runs))
     for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
         _require_same_request(before, after, out)
+
+
+def twin_entry(labelmap: LabelMap) -> dict[str, Any]:
+    """What a record knows a twin by, wherever its file lies: its voxels on their grid, and what they mean."""
+    return {"labels_sha256": hash_labelmap(labelmap), "segments": segment_rows(labelmap.segments)}
+
+
+def same_twin(was: dict[str, Any] | None, now: dict[str, Any]) -> bool:
+    """Whether a record's entry of its twin is of the same heart, read in the same way. now: as `twin_entry` has it."""
+    return was is not None and was.get("labels_sha256") == now["labels_sha256"] and not _other_meanings(was, now)
 
 
 def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Path) -> None:
@@ -67,9 +78,11 @@ def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
             raise _another(out, "format", ", ".join(other))
 
 
-def _meanings(record: Record) -> dict[int, str | None]:
-    """The tissue of every value of the twin; empty without a twin."""
-    return {segment["value"]: segment["tissue"] for segment in (record.twin or {}).get("segments", ())}
+def _other_meanings(was: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[int, str | None]:
+    """Value -> tissue that it was, of the twin's values that are another tissue now."""
+    before, after = ({segment["value"]: segment["tissue"] for segment in (twin or {}).get("segments", ())}
+                     for twin in (was, now))
+    return {value: before[value] for value in sorted(before.keys() & after.keys()) if before[value] != after[value]}
 
 
 def _checks(run: dict[str, Any]) -> str:

@@ -15,7 +15,9 @@ MOST_NEW = 100_000  # objects between two looks for garbage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command -> exit code: 0 done, 2 bad input (one message on standard error), 130 stopped with Ctrl-C."""
+    """Runs one command -> exit code: 0 done, 2 bad input (one message on standard error), 3 done with fewer siblings
+    than were wanted or one that did not come out again, 130 stopped with Ctrl-C.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve next to a neighbour
     usual = gc.get_threshold()
     arguments = build_parser().parse_args(argv)

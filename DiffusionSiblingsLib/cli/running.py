@@ -21,7 +21,7 @@ from ..wishes import Wishes
 SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "RA volume [ml]", "mean Dice to twin",
          "violations [%]", "voxels repaired", "voxels changed outside region", REACHED)
 _ASIDE = "; the others are entries of the record, with the reasons. What it keeps out, the cohort does not have"
-SHORT = 3  # exit code of a run whose gate let fewer siblings through than were asked for
+SHORT = 3  # exit code where fewer siblings were let through than were asked for
 
 
 def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,

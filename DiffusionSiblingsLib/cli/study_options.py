@@ -63,11 +63,12 @@ def _add_augment(commands_of: argparse._SubParsersAction[argparse.ArgumentParser
                          "to values beyond the threshold; perturb, local: as the papers do, filtered; generate: new "
                          "hearts, filtered (default guided)")
     augment.add_argument("--seeds", type=Path, metavar="DIR", help="hearts to edit: a folder of label maps, or a run; "
-                         "those that meet the target, or all where none does")
+                         "those that meet the target, or all where none does; each heart once")
     augment.add_argument("--count", type=int, default=140, metavar="N",
                          help="stop when so many are accepted (default 140)")
     augment.add_argument("--most", type=int, metavar="N",
-                         help="or when so many are made (default: five for each wanted)")
+                         help="or when so many are made (default: five for each wanted); exit code 3 where that was "
+                         "too few")
     augment.add_argument("--control", type=Path, metavar="FILE", help="control file whose domains the target names")
     augment.add_argument("--preset", action="append", metavar="NAME[,NAME]",
                          help="the same by preset, placed on every seed")
@@ -76,7 +77,8 @@ def _add_augment(commands_of: argparse._SubParsersAction[argparse.ArgumentParser
     augment.add_argument("--seed", type=int, default=0, metavar="S", help="of noise and targets (default 0)")
     augment.add_argument("--arms", type=Path, nargs="+", default=[], metavar="DIR", help="runs that are there already")
     augment.add_argument("--out", type=Path, required=True, metavar="DIR",
-                         help="accepted hearts, all runs, table, report")
+                         help="accepted hearts, all runs, table, report; the same order goes on there, also with a "
+                         "larger --count or --most")
     _common(augment)
 
 

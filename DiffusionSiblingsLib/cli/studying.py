@@ -38,9 +38,11 @@ def study(arguments: argparse.Namespace) -> int:
 
 
 def augment(arguments: argparse.Namespace) -> int:
-    """siblings augment --target TEXT --seeds DIR --out DIR."""
+    """siblings augment --target TEXT --seeds DIR --out DIR -> exit code: 3 where fewer hearts are there than wanted."""
     from ..export.tables import short_table
-    from ..studies.enrich import ACCEPTED, REPORT, Order, enrich
+    from ..studies.enrich import Order, enrich
+    from ..studies.enriched import ACCEPTED, REPORT
+    from .running import SHORT
 
     control = None
     if arguments.control is not None:
@@ -54,12 +56,12 @@ def augment(arguments: argparse.Namespace) -> int:
     found = enrich(order, lambda words: print(f"siblings: {words}", file=sys.stderr, flush=True))
     if arguments.json:
         print((order.out / REPORT).read_text(encoding="utf-8"), end="")
-        return 0
+        return SHORT if found.short else 0
     print(short_table([found.row()], width=120))
     for note in found.notes:
         print(note)
     print(f"\n{len(found.accepted)} hearts with {found.task.wanted} are in {order.out / ACCEPTED}")
-    return 0
+    return SHORT if found.short else 0
 
 
 def command_line() -> str:

@@ -102,6 +102,13 @@ class Wanted:
         """Names of the control domains that have to be measured."""
         return tuple(measure.domain for measure in self.measures if measure.domain is not None)
 
+    @property
+    def axis_pairs(self) -> tuple[tuple[Measure, Measure], ...]:
+        """The minor and the major axis of every chamber of which both are asked for."""
+        lengths = {measure.label: measure for measure in self.measures if measure.unit == "mm" and measure.tissue}
+        return tuple((measure, lengths[major]) for label, measure in lengths.items()
+                     if "minor axis" in label and (major := label.replace("minor axis", "major axis")) in lengths)
+
     def met_by(self, measured: Mapping[str, float]) -> bool:
         """Whether a heart is wanted. measured: column ("RV volume [ml]") -> value; InputError where one is missing."""
         return all(clause.met_by(_of(measured, clause.measure)) for clause in self.clauses)
@@ -229,12 +236,16 @@ def _of(measured: Mapping[str, float], measure: Measure) -> float:
 
 
 def _possible(wanted: Wanted) -> Wanted:
-    """The target, unless no number can meet it."""
+    """The target, unless no heart can meet it: every tissue has some volume, and a minor axis is not the major one."""
     for measure in wanted.measures:
         low, high = wanted.bounds(measure)
         strict = any(clause.op in "<>" for clause in wanted.clauses
                      if clause.measure == measure and clause.value in (low, high))
-        if low > high or (low == high and strict):
+        if low > high or (low == high and strict) or (high == 0 and (strict or measure.tissue is not None)):
             raise InputError("No heart can meet the target", value=str(wanted),
-                             rule=f"{measure.label} above {low:g} and below {high:g}")
+                             rule=f"{measure.label} above {max(low, 0.0):g} and below {high:g}")
+    for minor, major in wanted.axis_pairs:
+        if wanted.bounds(minor)[0] >= wanted.bounds(major)[1]:
+            raise InputError("No heart can meet the target", value=str(wanted),
+                             rule=f"the {minor.label} is shorter than the {major.label}")
     return wanted

@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from ..batch.resuming import same_twin
 from ..cohorts import Member, find_members
 from ..errors import InputError
+from ..labelmap import LabelMap
 from ..metrics.morphology import by_column
-from ..record import RECORD_NAME, hash_file
+from ..record import RECORD_NAME
 from ..request import Request
 from .record_files import read_plain, same_but_count
+from .twins import TwinSource
 
-Make = Callable[[Sequence[Request], Path | None, Path], None]  # requests, twin, run folder
+Make = Callable[[Sequence[Request], LabelMap | None, Path], None]  # requests, twin, run folder
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,20 @@ class Arms:
     elsewhere: tuple[Path, ...] = ()
     say: Callable[[str], None] = print
 
-    def get(self, name: str, requests: Sequence[Request], twin: Path | None = None) -> list[Arm]:
+    def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Arm]:
         """The arms of some requests on one twin, from wherever they are; those that are nowhere are made into one run.
 
         Raises InputError where a run ended without all of them.
         """
         own = self.folder / plain_name(name)
-        digest = hash_file(twin) if twin is not None else None
         others = {index: arm for index, request in enumerate(requests)
-                  if (arm := self._elsewhere(request, digest, own)) is not None}
+                  if (arm := self._elsewhere(request, twin, own)) is not None}
         wanted = [request for index, request in enumerate(requests) if index not in others]
-        if any(matching(own, request, digest, self.sha256) is None for request in wanted):
+        if any(matching(own, request, twin, self.sha256) is None for request in wanted):
             for request in wanted:
                 self.say(f"{name}: {request.count} x {request.describe()}")
-            self.make(wanted, twin, own)
-        found = [others.get(index) or matching(own, request, digest, self.sha256)
+            self.make(wanted, twin.read() if twin is not None else None, own)
+        found = [others.get(index) or matching(own, request, twin, self.sha256)
                  for index, request in enumerate(requests)]
         complete = [arm for arm in found if arm is not None]
         if len(complete) < len(requests):
@@ -90,10 +92,10 @@ class Arms:
                              hint="run the study again; remove the folder if that does not help")
         return complete
 
-    def _elsewhere(self, request: Request, twin_sha256: str | None, own: Path) -> Arm | None:
+    def _elsewhere(self, request: Request, twin: TwinSource | None, own: Path) -> Arm | None:
         """The arm in a run other than its own, if some run has at least its siblings."""
         for folder in self._runs(own):
-            found = matching(folder, request, twin_sha256, self.sha256)
+            found = matching(folder, request, twin, self.sha256)
             if found is not None:
                 return found
         return None
@@ -107,13 +109,16 @@ class Arms:
                 yield from (path.parent for path in sorted(root.glob(f"*/{RECORD_NAME}")) if path.parent != own)
 
 
-def matching(folder: Path, request: Request, twin_sha256: str | None, model_sha256: str) -> Arm | None:
-    """The arm in a run folder; None where the run is of something else, or has too few siblings so far."""
+def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha256: str) -> Arm | None:
+    """The arm in a run folder; None where the run is of something else, or has too few siblings so far.
+
+    A twin is the same by its voxels and what they mean, as for a run that goes on: its file may lie elsewhere now, may
+    be a folder of masks, and the same file read with other --labels is another heart.
+    """
     record = read_plain(folder / RECORD_NAME)
     if record is None or record.get("model", {}).get("sha256") != model_sha256:
         return None
-    twin = record.get("twin")
-    if request.needs_twin and (twin is None or twin.get("file_sha256") != twin_sha256):
+    if request.needs_twin and (twin is None or not same_twin(record.get("twin"), twin.entry)):
         return None
     wanted, ks = same_but_count(request.to_json()), range(request.first, request.first + request.count)
     there = {entry.get("k") for run in record.get("runs", ()) if same_but_count(run.get("request", {})) == wanted

@@ -7,11 +7,12 @@ siblings of `perturb`, each guided to values that are drawn from the hearts beyo
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,6 +33,7 @@ from ..support import Support
 from ..twin import open_twin
 from ..wishes import Wishes, control_of
 from .arms import Arm, Arms, busy_seconds
+from .starts import Start
 from .targets import Tail, Values, control_for
 
 Strategy = Literal["guided", "perturb", "local", "generate"]
@@ -40,15 +42,6 @@ RATIOS = (0.5, 0.35)  # large and small perturbation: npj, "Virtual cohort augme
 TISSUES = ("LV", "RV")
 EXPECTED = {"guided": 0.9, "perturb": 0.7, "local": 0.6, "generate": 0.25}  # of the first round alone
 BLOCK = 40  # generated hearts between two looks at the stop rule
-
-
-@dataclass(frozen=True)
-class Start:
-    """A seed of an augmentation. path: label map. values: its measurements by column."""
-
-    name: str
-    path: Path
-    values: Values
 
 
 @dataclass(frozen=True)
@@ -117,6 +110,11 @@ class Augmented:
         return sum(c.accepted for c in self.candidates)
 
     @property
+    def short(self) -> int:
+        """Accepted hearts that are missing."""
+        return self.task.count - len(self.accepted)
+
+    @property
     def yielded(self) -> tuple[float, float, float]:
         """Share of the made ones that meet the target, with its 95 % interval (Wilson)."""
         low, high = wilson(self.met, len(self.candidates))
@@ -147,18 +145,24 @@ class Augmenter:
     anatomy: Anatomy
     reference: Reference
     support: Support | None = None
-    labels: dict[str, int] | None = None
     grounds: dict[str, Ground] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> Augmented:
-        """Makes blocks of siblings until enough are accepted, or the most are made."""
-        task = self.task
+        """Makes blocks of siblings until enough are accepted, or the most are made.
+
+        Raises InputError where the target cannot be asked of any seed.
+        """
+        task, edits = self.task, self.task.strategy != "generate"
         made: list[Candidate] = []
-        while len(made) < task.most and sum(c.accepted for c in made) < task.count:
-            found = self._generated(len(made)) if task.strategy == "generate" else self._edited(made)
-            made += found
+        counts = dict.fromkeys(range(len(task.seeds)), 0)
+        while len(made) < task.most and sum(c.accepted for c in made) < task.count and (counts or not edits):
+            made += self._edited(made, counts) if edits else self._generated(len(made))
             met = sum(c.accepted for c in made)
             self.arms.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
+        if not made:
+            raise InputError("The target cannot be asked of any seed", value=self.left_out[0].rstrip("."),
+                             rule=str(task.wanted))
         return Augmented(task, tuple(made), self._notes(made))
 
     def _generated(self, done: int) -> list[Candidate]:
@@ -168,22 +172,28 @@ class Augmenter:
         arm = self.arms.get(f"augment-generate-{done:05d}", [request])[0]
         return self._judged(arm, "", None)
 
-    def _edited(self, made: Sequence[Candidate]) -> list[Candidate]:
-        """The next siblings of every seed, the same number of each but for the last block."""
-        task, seeds = self.task, self.task.seeds
+    def _edited(self, made: Sequence[Candidate], counts: dict[int, int]) -> list[Candidate]:
+        """The next siblings of the seeds. counts: place of a seed -> siblings that it has; grows, and loses the seeds
+        that the target cannot be asked of.
+        """
+        task = self.task
         hits, done = sum(c.accepted for c in made), len(made)
         share = max(hits / done, 0.1) if done else EXPECTED[task.strategy]
         total = min(math.ceil((task.count - hits) / share), task.most - done)
-        first = -(-done // len(seeds))  # every seed has made so many, or one fewer
         found: list[Candidate] = []
-        for index, start in enumerate(seeds):
-            count = total // len(seeds) + (index < total % len(seeds))
-            if not count:
+        for index, count in share_out(total, counts).items():
+            start, first = task.seeds[index], counts[index]
+            try:
+                requests = self.requests(index, first, count)
+            except InputError as problem:
+                del counts[index]
+                self.left_out.append(f"{start.name} is left out, the target cannot be asked of it: {problem}")
+                self.arms.say(f"note: {self.left_out[-1]}")
                 continue
-            requests = self.requests(index, first, count)
             name = f"augment-{task.strategy}-{index:03d}-{start.name}-{first:03d}"
-            for arm in self.arms.get(name, requests, start.path):
+            for arm in self.arms.get(name, requests, start.twin):
                 found += self._judged(arm, start.name, start)
+            counts[index] += count
         # Round by round, so that those taken first are of all seeds and not of the first ones alone.
         return sorted(found, key=lambda candidate: int((candidate.member.entry or {}).get("k", 0)))
 
@@ -193,13 +203,13 @@ class Augmenter:
         """
         task, start = self.task, self.task.seeds[index]
         common = {"steps": task.steps, "seed": task.seed}
+        control = self.control(self.ground(start)) if task.strategy == "guided" or task.wanted.domains else None
         if task.strategy == "local":
             return [Request("inpaint", tissues=(TISSUES[index % 2],), ratio=1.0, first=first, count=count, **common)]
         plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, **common)
         if task.strategy == "perturb":
             return [plain]
         ground, found = self.ground(start), []
-        control = self.control(ground)
         for k in range(first, first + count):
             values = self.tail.draw(start.values, np.random.default_rng([task.seed, index, k]))
             asked = control_for(values, task.wanted, ground, control)
@@ -210,8 +220,10 @@ class Augmenter:
     @cached_property
     def tail(self) -> Tail:
         """Seeds and training hearts beyond the threshold."""
-        seeds = [{column: np.array([value]) for column, value in self.measured_seed(start).items()}
-                 for start in self.task.seeds]
+        seeds = []
+        for start in self.task.seeds:
+            with suppress(InputError):  # a seed that lacks the target's domain; it is said when its turn comes
+                seeds.append({column: np.array([value]) for column, value in self.measured_seed(start).items()})
         support = [{name: self.support.column(name) for name in self.support.columns}] if self.support else []
         return Tail.of(self.task.wanted, [*seeds, *support])
 
@@ -224,11 +236,9 @@ class Augmenter:
 
     def ground(self, start: Start | None) -> Ground:
         """The heart that controls are placed on: the seed, or without one the model's mean heart."""
-        key = str(start.path) if start is not None else ""
+        key = start.name if start is not None else ""
         if key not in self.grounds:
-            twin = None
-            if start is not None:
-                twin = open_twin(start.path, self.anatomy, self.reference, labels=self.labels)
+            twin = open_twin(start.twin.read(), self.anatomy, self.reference) if start is not None else None
             self.grounds[key] = Ground.of(twin, self.anatomy, self.reference)
         return self.grounds[key]
 
@@ -258,11 +268,11 @@ class Augmenter:
         return found
 
     def _notes(self, made: Sequence[Candidate]) -> tuple[str, ...]:
-        task, notes = self.task, []
+        task, notes = self.task, [*self.left_out]
         met = sum(c.accepted for c in made)
         if met < task.count:
-            notes.append(f"{task.strategy}: only {met} of {task.count} wanted hearts after {len(made)} samples, the "
-                         "most that were allowed.")
+            notes.append(f"{task.strategy}: only {met} of {task.count} wanted hearts after {len(made)} samples"
+                         f"{', the most that were allowed' if len(made) >= task.most else ''}.")
         if task.strategy == "guided":
             known = len(self.tail.rows)
             notes.append(f"guided: values were drawn from {known} seeds and training hearts that meet {task.wanted}."
@@ -271,16 +281,16 @@ class Augmenter:
         return tuple(notes)
 
 
+def share_out(total: int, counts: Mapping[int, int]) -> dict[int, int]:
+    """How many of the next siblings each seed gets: those with the fewest first, the first of equals.
 
-
-def starts(names: Sequence[str], paths: Sequence[Path], columns: Mapping[str, np.ndarray], wanted: Wanted,
-           most: int | None = None) -> tuple[tuple[Start, ...], bool]:
-    """The seeds of an augmentation: those that meet the target, all where none does (or it is of control domains).
-
-    Returns them and whether they meet it.
+    counts: place of a seed -> siblings that it has. Returns the same for those that get any, in the order of `counts`.
     """
-    values = [{column: float(found[index]) for column, found in columns.items()} for index in range(len(names))]
-    everyone = [Start(n, p, v) for n, p, v in zip(names, paths, values, strict=True)]
-    plain = not wanted.domains
-    chosen = [start for start in everyone if plain and wanted.met_by(start.values)]
-    return tuple((chosen or everyone)[:most]), bool(chosen)
+    heap = [(count, index) for index, count in counts.items()]
+    heapq.heapify(heap)
+    more = dict.fromkeys(counts, 0)
+    for _ in range(total if heap else 0):
+        count, index = heap[0]
+        more[index] += 1
+        heapq.heapreplace(heap, (count + 1, index))
+    return {index: count for index, count in more.items() if count}

@@ -9,10 +9,11 @@ import numpy as np
 from ..cohorts import MeasuredCohort
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..export.figures import Group, scatter
-from .augment import Augmented, Augmenter, Start, Strategy, Task, starts
+from .augment import Augmented, Augmenter, Strategy, Task
 from .figures import renamed
 from .papers import paper_table
 from .seeds import LV, RV
+from .starts import Start, starts
 from .studio import Studio
 from .tables import Result, Row, figure_columns
 
@@ -28,20 +29,23 @@ def augmentation(studio: Studio) -> Result:
     wanted, words = target_of(studio)
     cohort = target_cohort(studio)
     columns = columns_of_cohort(cohort)
-    seeds, meet = starts(cohort.members, cohort.paths, columns, wanted, MOST_SEEDS)
+    found = starts([Start(name, studio.twin(path), {column: float(values[i]) for column, values in columns.items()})
+                    for i, (name, path) in enumerate(zip(cohort.members, cohort.paths, strict=True))],
+                   wanted, MOST_SEEDS)
+    seeds = found.seeds
     target = cohort.subset([cohort.members.index(seed.name) for seed in seeds], "target cohort")
-    unmet = "" if meet else ", none of which meets the target"
+    unmet = "" if found.meet else ", none of which meets the target"
     notes = [words, f"Target cohort: {len(seeds)} hearts of {cohort.name}{unmet}; perturb, local and guided edit them, "
-             "figures are against them.", YIELD]
+             "figures are against them.", *found.left_out, YIELD]
     rows: list[Row] = []
     groups = []
     for strategy in ORDER:
-        found = run(studio, wanted, strategy, seeds)
-        notes += found.notes
-        row: Row = {**found.row(), "source": "ours"}
-        if len(found.accepted) >= FEWEST and len(target) >= FEWEST:
-            kept = studio.measured([candidate.member for candidate in found.accepted], strategy)
-            row |= {"members": len(kept), "TV raw half [%]": raw_violations(found),
+        made = run(studio, wanted, strategy, seeds)
+        notes += made.notes
+        row: Row = {**made.row(), "source": "ours"}
+        if len(made.accepted) >= FEWEST and len(target) >= FEWEST:
+            kept = studio.measured([candidate.member for candidate in made.accepted], strategy)
+            row |= {"members": len(kept), "TV raw half [%]": raw_violations(made),
                     **figure_columns(studio.compared(target, kept))}
             groups.append(Group(strategy, kept.features, kept.feature_names))
         else:
@@ -66,7 +70,7 @@ def run(studio: Studio, wanted: Wanted, strategy: Strategy, seeds: tuple[Start, 
     count = min(plan.accepted, most)
     task = Task(wanted, strategy, seeds, count=most if strategy == "generate" else count, most=most, block=most,
                 steps=plan.guided_steps if strategy == "guided" else plan.steps)
-    found = Augmenter(task, studio.arms, studio.anatomy, studio.reference, studio.support, studio.settings.labels).run()
+    found = Augmenter(task, studio.arms, studio.anatomy, studio.reference, studio.support).run()
     if strategy != "generate":
         return found
     notes = () if found.met >= count else (f"generate: {found.met} of {most} samples meet the target, {count} were "

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import __version__
-from ..anatomy import load_anatomy
-from ..cohorts import measure_cohort
+from ..anatomy import Anatomy, load_anatomy
+from ..cohorts import find_members, measure_cohort
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..control import Control
 from ..errors import InputError
-from ..export.entries import now
-from ..export.tables import write_metrics_csv
-from ..files import atomic_path
+from ..geometry import Reference
 from ..ground import Ground
 from ..registry import find_model
-from ..request import Request
 from ..support import Support, read_cohort, unsupported
 from ..wishes import Wishes, control_of
 from .arms import Arms
-from .augment import Augmented, Augmenter, Candidate, Start, Strategy, Task, starts
+from .augment import Augmented, Augmenter, Strategy, Task
+from .enriched import MADE, numbering_notes, require_same_order, write_augmented
 from .making import Maker
 from .settings import LEAST_GUIDED
+from .starts import Start, starts
+from .twins import TwinSource
 
-ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
+MOST = 5  # siblings made at most for each that is wanted, unless it is said
 
 
 @dataclass(frozen=True)
@@ -69,27 +66,47 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
         raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
     columns = {name: support.column(name) for name in support.columns} if support is not None else {}
     seeds: tuple[Start, ...] = ()
+    notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
-        cohort = measure_cohort(order.seeds, anatomy, reference, jobs=order.jobs, labels=order.labels,
-                                cache=order.out / ".measured")
-        values = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
-        values |= {name: cohort.column(name) for name in cohort.feature_names}
-        wanted = wanted.resolved(columns or values)
-        seeds, meet = starts(cohort.members, cohort.paths, values, wanted)
-        say(f"{len(seeds)} of {len(cohort)} seeds meet {wanted}" if meet else
-            f"all {len(seeds)} seeds are edited: none is known to meet {wanted}")
+        measured, notes = _measured(order.seeds, order, anatomy, reference)
+        seen = columns or {column: [start.values[column] for start in measured] for column in measured[0].values}
+        wanted = wanted.resolved(seen)
+        found = starts(measured, wanted)
+        seeds, notes = found.seeds, (*notes, *found.left_out)
+        say(f"{len(seeds)} of {len(measured)} hearts are seeds and meet {wanted}" if found.meet else
+            f"{len(seeds)} of {len(measured)} hearts are seeds: none is known to meet {wanted}")
     wanted = wanted.resolved(columns)
+    for note in notes:
+        say(f"note: {note}")
     for warning in _warnings(wanted, support):
         say(f"note: {warning}")
     if order.strategy == "guided" and order.steps < LEAST_GUIDED:
         say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED} or more are sound")
-    task = Task(wanted, order.strategy, seeds, order.count, order.most or 5 * order.count, order.control, order.presets,
-                order.hold, order.steps, order.seed)
-    make = Maker(order.model, order.device, order.jobs, order.labels)
+    most = order.most if order.most is not None else MOST * order.count
+    task = Task(wanted, order.strategy, seeds, order.count, most, order.control, order.presets, order.hold, order.steps,
+                order.seed)
+    model = {"id": card.id, "version": card.version, "sha256": card.sha256}
+    require_same_order(order.out, task, model)
+    make = Maker(order.model, order.device, order.jobs, say)
     arms = Arms(order.out / MADE, card.sha256, make, order.arms, say)
-    found = Augmenter(task, arms, anatomy, reference, support, order.labels).run()
-    _write(order, found, {"id": card.id, "version": card.version, "sha256": card.sha256})
-    return found
+    made = Augmenter(task, arms, anatomy, reference, support).run()
+    made = replace(made, notes=(*notes, *made.notes, *numbering_notes(made)))
+    write_augmented(order.out, made, model, order.command)
+    return made
+
+
+def _measured(source: Path, order: Order, anatomy: Anatomy,
+              reference: Reference) -> tuple[list[Start], tuple[str, ...]]:
+    """The hearts of a folder or a run that can be measured, and what to say of the others."""
+    members = find_members(source, anatomy=anatomy)
+    cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
+                            cache=order.out / ".measured")
+    twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
+    columns = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
+    columns |= {name: cohort.column(name) for name in cohort.feature_names}
+    found = [Start(name, twins[name], {column: float(values[i]) for column, values in columns.items()})
+             for i, name in enumerate(cohort.members)]
+    return found, tuple(f"{name} is no seed, it cannot be measured: {why}" for name, why in cohort.skipped.items())
 
 
 def _canonical(control: Control | None, mean: Ground) -> Control | None:
@@ -100,53 +117,19 @@ def _canonical(control: Control | None, mean: Ground) -> Control | None:
 
 
 def _warnings(wanted: Wanted, support: Support | None) -> tuple[str, ...]:
-    """What to say of thresholds beyond the hearts that the model was trained on."""
+    """What to say of a target that none of the hearts meets which the model was trained on."""
     if support is None:
         return ()
-    edges = {(m.tissue,): next(b for b in wanted.bounds(m) if 0 < b < float("inf"))
-             for m in wanted.measures if m.is_volume and m.tissue is not None}
-    return unsupported(edges, support)
-
-
-def _write(order: Order, found: Augmented, model: dict[str, str]) -> None:
-    accepted = order.out / ACCEPTED
-    accepted.mkdir(parents=True, exist_ok=True)
-    kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
-    for old in accepted.glob("heart_*"):
-        if old.name not in kept.values():
-            old.unlink()
-    for candidate in found.accepted:
-        place = accepted / kept[id(candidate)]
-        if not place.exists():
-            with atomic_path(place) as temporary:
-                shutil.copyfile(candidate.member.path, temporary)
-    rows = [_row(order, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]
-    write_metrics_csv(order.out / TABLE, rows)
-    values = {"program": __version__, "written": now(), "command": order.command, "model": model,
-              "target": str(found.task.wanted), "strategy": order.strategy, "seeds": [s.name for s in found.task.seeds],
-              "count": order.count, "most": found.task.most, "steps": order.steps, "seed": order.seed, **found.row(),
-              "notes": list(found.notes), "kept": len(found.accepted)}
-    with atomic_path(order.out / REPORT) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
-
-
-def name_of(number: int, candidate: Candidate) -> str:
-    """The accepted heart's file name: heart_0003_<seed>_k2.nii.gz."""
-    seed = f"_{candidate.seed}" if candidate.seed else ""
-    return f"heart_{number:04d}{seed}_k{(candidate.member.entry or {}).get('k', 0)}.nii.gz"
-
-
-def _row(order: Order, candidate: Candidate, kept: str) -> dict[str, object]:
-    member = candidate.member
-    request = Request.from_json(member.request) if member.request else None
-    return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
-            "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
-            "made as": _relative(member.path, order.out), "core s": round(candidate.core_seconds, 2),
-            **candidate.values}
-
-
-def _relative(path: Path, out: Path) -> str:
-    try:
-        return path.resolve().relative_to(out.resolve()).as_posix()
-    except ValueError:
-        return str(path)
+    known = [measure for measure in wanted.measures if measure.column in support.columns]
+    edges: dict[tuple[str, ...], float] = {}
+    for measure in known:
+        seen, (low, high) = support.column(measure.column), wanted.bounds(measure)
+        if measure.is_volume and measure.tissue is not None and (low > seen.max() or high < seen.min()):
+            edges[measure.tissue,] = low if low > seen.max() else high
+    if edges:
+        return unsupported(edges, support)
+    rows = (dict(zip(support.columns, row.tolist(), strict=True)) for row in support.rows)
+    if len(known) < len(wanted.measures) or any(wanted.met_by(row) for row in rows):
+        return ()
+    return (f"none of the {len(support)} hearts that the model was trained on has {wanted}: look at whether it is "
+            "reached, and at the shapes",)

@@ -25,7 +25,7 @@ def local(studio: Studio) -> Result:
     for seed in studio.seeds:
         requests = [studio.request("inpaint", count, tissues=(tissue,), ratio=1.0, method=method)
                     for tissue, method, count in arms]
-        made = studio.arms.get(f"local-{seed.name}", requests, seed.path)
+        made = studio.arms.get(f"local-{seed.name}", requests, studio.twin(seed.path))
         for (tissue, method, _), arm in zip(arms, made, strict=True):
             row: Row = {"seed": seed.name, "edit": tissue, "method": method, **cohort_row(studio, seed, arm),
                         **_others(seed, tissue, arm)}

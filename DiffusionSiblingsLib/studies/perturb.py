@@ -26,8 +26,8 @@ def perturb(studio: Studio) -> Result:
         names = ["reconstruct", *["perturb"] * len(plan.ratios), "perturb, volumes held"]
         rows.append({"seed": seed.name, "arm": "seed itself", "ratio": "", "members": 1,
                      "TV raw half [%]": seed.violations})
-        for name, request, arm in zip(names, requests, studio.arms.get(f"perturb-{seed.name}", requests, seed.path),
-                                      strict=True):
+        arms = studio.arms.get(f"perturb-{seed.name}", requests, studio.twin(seed.path))
+        for name, request, arm in zip(names, requests, arms, strict=True):
             ratio = request.psi
             row: Row = {"seed": seed.name, "arm": name, "ratio": ratio, **cohort_row(studio, seed, arm)}
             if name != "perturb, volumes held":

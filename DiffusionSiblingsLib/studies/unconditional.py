@@ -101,7 +101,7 @@ def reconstructions(studio: Studio) -> Row:
     chosen = studio.real.thinned(studio.plan.reconstructed)
     arms: list[Arm] = []
     for member, path in zip(chosen.members, chosen.paths, strict=True):
-        arms += studio.arms.get(f"reconstruct-{member}", [studio.request("reconstruct", 1)], path)
+        arms += studio.arms.get(f"reconstruct-{member}", [studio.request("reconstruct", 1)], studio.twin(path))
     return {"cohort": "reference, reconstructed", "source": "ours", "members": len(arms),
             "TV raw half [%]": float(np.mean([arm.mean_violations(raw=True) for arm in arms])),
             "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}

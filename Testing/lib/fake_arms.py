@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from hearts import ANATOMY, ellipsoid_heart
 
+from DiffusionSiblingsLib.batch.resuming import twin_entry
+from DiffusionSiblingsLib.cohorts import Member
 from DiffusionSiblingsLib.export.entries import Measured
 from DiffusionSiblingsLib.finish import canonical_labelmap
-from DiffusionSiblingsLib.labelmap import LabelMap
-from DiffusionSiblingsLib.labelmap_io import write_labelmap
-from DiffusionSiblingsLib.record import hash_file
+from DiffusionSiblingsLib.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.labelmap_io import suffix_for, write_labelmap
+from DiffusionSiblingsLib.labelmap_io.folder import stem_of
 from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.studies.starts import Start
+from DiffusionSiblingsLib.studies.twins import TwinSource
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
+SWAPPED = {"Ao": 1, "Myo": 2, "LV": 4, "RV": 3, "LA": 6, "RA": 5}  # a numbering that only a record tells
 
 
 @lru_cache(maxsize=40)
@@ -28,7 +33,8 @@ def canonical_heart(scale: float) -> LabelMap:
     return canonical_labelmap(small.repeat(2, 0).repeat(2, 1).repeat(2, 2), ANATOMY)
 
 
-def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha256: str) -> None:
+def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, sha256: str,
+              format: str = "nii.gz") -> None:
     """What a batch leaves, as far as studies read it. Edited hearts are the ones of their number, twin or not."""
     out.mkdir(parents=True, exist_ok=True)
     runs = []
@@ -37,14 +43,13 @@ def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha2
         for k in range(request.first, request.first + request.count):
             rng = np.random.default_rng([request.seed, k, len(request.describe())])
             scale = round(1.0 + CHANGES[request.edit] * float(rng.standard_normal()), 2)
-            file = f"sibling_{number:02d}{k:04d}.nii.gz"
-            write_labelmap(canonical_heart(scale), out / file, "nii.gz")
+            file = f"sibling_{number:02d}{k:04d}.{suffix_for(canonical_heart(scale), format)}"
+            write_labelmap(canonical_heart(scale), out / file, format)
             entries.append({"file": file, "k": k, **entry_of(scale)})
         runs.append({"request": request.to_json(), "siblings": entries})
     described = None
     if twin is not None:
-        described = {"file": str(twin), "file_sha256": hash_file(twin), "canonical_to_ras_mm": np.eye(4).tolist(),
-                     "segments": []}
+        described = {"file": str(twin.source), **twin_entry(twin), "canonical_to_ras_mm": np.eye(4).tolist()}
     record = {"schema": 1, "program": {}, "created": "", "complete": True, "runs": runs, "twin": described,
               "model": {"id": "small", "version": "0", "sha256": sha256}, "compute": {"threads": 2}}
     (out / "record.json").write_text(json.dumps(record), encoding="utf-8")
@@ -53,9 +58,34 @@ def make_fake(requests: Sequence[Request], twin: Path | None, out: Path, *, sha2
 @lru_cache(maxsize=40)
 def entry_of(scale: float) -> dict[str, Any]:
     """A sibling's measurements as its entry has them."""
-    heart = canonical_heart(scale)
-    measured = Measured.of(heart, heart.labels, ANATOMY)
+    made = canonical_heart(scale)
+    measured = Measured.of(made, made.labels, ANATOMY)
     checks = {key: report.to_json() for key, report in measured.checks.items()}
     return {"features": measured.features, "volumes_ml": measured.volumes, "checks": checks, "raw_checks": checks,
             "timings_s": {"sample": 1.0, "decode": 0.5}, "dice_to_twin": {"LV": 0.9},
             "voxels_changed": {"inside": 1, "outside": 0}}
+
+
+def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> Path:
+    """A heart of ellipsoids in a file without names. value_of: tissue id -> value, by default the anatomy's."""
+    made, value_of = canonical_heart(scale), value_of or {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    table = np.zeros(256, dtype=np.uint8)
+    table[[tissue.label for tissue in ANATOMY.tissues]] = [value_of[tissue.id] for tissue in ANATOMY.tissues]
+    segments = tuple(Segment(value) for value in value_of.values())
+    write_labelmap(LabelMap(table[made.labels], made.affine, segments), path, path.name.split(".", 1)[1])
+    return path
+
+
+def start_of(path: Path, values: dict[str, float] | None = None) -> Start:
+    """A seed of an augmentation; by default it meets RV > 1 ml."""
+    twin = TwinSource(Member(stem_of(path), path), ANATOMY)
+    return Start(twin.member.name, twin, values or {"RV volume [ml]": 120.0})
+
+
+def renumbered_run(folder: Path) -> Path:
+    """A run of two siblings of a heart, numbered as SWAPPED, which its record alone tells."""
+    twin = TwinSource(Member("heart", heart(folder / "twin.nii.gz", 1.0, SWAPPED)), ANATOMY, SWAPPED).read()
+    make_fake([Request("perturb", ratio=0.2, count=2)], twin, folder / "run", sha256="other")
+    for number, path in enumerate(sorted((folder / "run").glob("sibling_*"))):
+        heart(path, 0.97 + 0.06 * number, SWAPPED)
+    return folder / "run"

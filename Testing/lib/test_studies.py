@@ -8,24 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_arms import canonical_heart, make_fake
+from fake_arms import SWAPPED, canonical_heart, make_fake, renumbered_run
 from hearts import ANATOMY
 
 from DiffusionSiblingsLib.cohorts import MeasuredCohort, Member, measure_cohort
 from DiffusionSiblingsLib.errors import InputError
 from DiffusionSiblingsLib.ground import Ground
-from DiffusionSiblingsLib.labelmap_io import read_labelmap, write_labelmap
+from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.labelmap_io import write_labelmap
 from DiffusionSiblingsLib.registry import find_model
 from DiffusionSiblingsLib.request import Request
 from DiffusionSiblingsLib.studies import settings as sizes
 from DiffusionSiblingsLib.studies.arms import Arm, Arms
-from DiffusionSiblingsLib.studies.augment import Augmenter, Start
+from DiffusionSiblingsLib.studies.augment import Augmenter
 from DiffusionSiblingsLib.studies.papers import findings, paper_table, paper_tables
 from DiffusionSiblingsLib.studies.run import run_studies
 from DiffusionSiblingsLib.studies.seeds import PLACES, choose_seeds, nearest
 from DiffusionSiblingsLib.studies.settings import QUICK, STUDIES, Settings
+from DiffusionSiblingsLib.studies.starts import Start
 from DiffusionSiblingsLib.studies.studio import Studio, names_in
 from DiffusionSiblingsLib.studies.tables import markdown
+from DiffusionSiblingsLib.studies.twins import TwinSource
 
 TINY = replace(QUICK, count=4, held=1, unconditional=6, pool=6, reference=6, reconstructed=2, ratios=(0.35, 1.0),
                step_counts=(5, 10), step_size=5, sizes=(5, 6), draws=3, accepted=4, most=6, percentile=50.0)
@@ -36,7 +39,7 @@ def arms(tmp_path: Path) -> tuple[Arms, list[tuple[Request, ...]]]:
     """Arms whose siblings are made without a model, and what was asked to be made."""
     asked: list[tuple[Request, ...]] = []
 
-    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+    def make(requests: list[Request], twin: LabelMap | None, out: Path) -> None:
         asked.append(tuple(requests))
         make_fake(requests, twin, out, sha256="abc")
 
@@ -72,14 +75,48 @@ def test_a_run_that_was_stopped_at_once_is_no_arm(arms: tuple[Arms, list[tuple[R
     assert len(store.get("pool", [Request("generate", count=2)])[0]) == 2 and len(asked) == 1
 
 
-def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Request, ...]]], tmp_path: Path) -> None:
+def twin_of(path: Path, scale: float, **labels: int) -> TwinSource:
+    """A twin in a file, or in a folder of masks."""
+    write_labelmap(canonical_heart(scale), path, path.name.split(".", 1)[1] if "." in path.name else "folder")
+    return TwinSource(Member(path.name, path), ANATOMY, labels or None)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ""])
+def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Request, ...]]], tmp_path: Path,
+                                               suffix: str) -> None:
     store, asked = arms
-    twins = [tmp_path / f"twin{index}.nii.gz" for index in range(2)]
-    for twin, scale in zip(twins, (0.95, 1.05), strict=True):
-        write_labelmap(canonical_heart(scale), twin, "nii.gz")
+    twins = [twin_of(tmp_path / f"twin{number}{suffix}", scale) for number, scale in enumerate((0.95, 1.05))]
     request = Request("perturb", count=1, ratio=0.5)
-    folders = {store.get(twin.stem, [request], twin)[0].folder for twin in (*twins, twins[0])}
+    folders = {store.get(twin.member.name, [request], twin)[0].folder for twin in (*twins, twins[0])}
     assert (len(folders), len(asked)) == (2, 2)
+
+
+def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Arms, list[tuple[Request, ...]]],
+                                                          tmp_path: Path) -> None:
+    store, asked = arms
+    request = Request("perturb", count=1, ratio=0.5)
+    folder = store.get("a file", [request], twin_of(tmp_path / "twin.nii.gz", 1.05))[0].folder
+    assert store.get("moved", [request], twin_of(tmp_path / "other.nrrd", 1.05))[0].folder == folder
+    own = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    assert store.get("said", [request], twin_of(tmp_path / "twin.nii.gz", 1.05, **own))[0].folder == folder
+    swapped = {**own, "LV": own["RV"], "RV": own["LV"]}
+    assert store.get("corrected", [request], twin_of(tmp_path / "twin.nii.gz", 1.05, **swapped))[0].folder != folder
+    assert len(asked) == 2
+
+
+def test_a_twin_is_read_once_however_many_runs_are_looked_through(arms: tuple[Arms, list[tuple[Request, ...]]],
+                                                                  tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    store, request = arms[0], Request("perturb", count=1, ratio=0.5)
+    for scale in (0.94, 0.97, 1.03):
+        store.get(f"run {scale}", [request], twin_of(tmp_path / "a.nii.gz", scale))
+    reads: list[Path] = []
+    read = TwinSource.read
+    monkeypatch.setattr(TwinSource, "read", lambda self: reads.append(self.member.path) or read(self))
+    twin = twin_of(tmp_path / "b.nii.gz", 1.0)
+    for _ in range(2):
+        store.get("looked for", [request], twin)
+    assert len(reads) == 2, "once to be known by, once to be edited"
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +176,13 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     sha256, batches = find_model("small").sha256, []
 
-    def make(requests: list[Request], twin: Path | None, out: Path) -> None:
+    def make(requests: list[Request], twin: LabelMap | None, out: Path) -> None:
         batches.append(out.name)
         make_fake(requests, twin, out, sha256=sha256)
 
     def ground(self: Augmenter, start: Start | None) -> Ground:  # no registration
         assert start is not None
-        labelmap = read_labelmap(start.path, ANATOMY)
+        labelmap = start.twin.read()
         return Ground(labelmap.labels.astype(np.uint8), labelmap.affine, "world", np.eye(4), ANATOMY)
 
     monkeypatch.setattr(sizes, "QUICK", TINY)
@@ -190,3 +227,12 @@ def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_m
     studio.real  # noqa: B018 (is measured when it is asked for)
     studio.measured(Arm(Request("generate"), tmp_path, (Member("made", tmp_path / "made.nii.gz", {}),), 1), "made")
     assert asked == [("heart.nii.gz", {"LV": 4}), ("made.nii.gz", None)]
+
+
+def test_a_seed_of_a_study_is_edited_as_it_is_measured(models: Path, tmp_path: Path) -> None:
+    path = renumbered_run(tmp_path) / "sibling_000000.nii.gz"
+    studio = Studio(Settings(tmp_path / "out", real=path.parent, model="small"))
+    assert {tissue: values[0] for tissue, values in studio.twin(path).read().tissues.items()} == SWAPPED
+    own = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
+    said = Studio(Settings(tmp_path / "out", real=path.parent, labels=own, model="small"))
+    assert {tissue: values[0] for tissue, values in said.twin(path).read().tissues.items()} == own
