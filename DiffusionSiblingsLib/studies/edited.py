@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..metrics.cohort import constant
 from .arms import Arm
 from .figures import Panel, difference
 from .seeds import LV, RV, Seed
@@ -40,8 +41,10 @@ def drift(studio: Studio, seed: Seed, name: str, values: np.ndarray) -> float:
 
 
 def deviation(values: np.ndarray) -> float:
-    """Standard deviation, nan for one value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    """Standard deviation, nan for one value; 0 for equal ones, whose mean is rounded."""
+    if len(values) < 2:
+        return float("nan")
+    return 0.0 if constant(values) else float(values.std(ddof=1))
 
 
 def panel(studio: Studio, seed: Seed, label: str, arm: Arm, *, mapped: bool) -> Panel:
