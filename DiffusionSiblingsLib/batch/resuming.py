@@ -116,7 +116,7 @@ def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[s
 
 def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
     """What a person should look at in a sibling of a record."""
-    return looked_at(_guidance(entry), entry.get("guidance_notes", ()))
+    return looked_at(_guidance(entry), entry.get("guidance_notes", ()), entry.get("repair"))
 
 
 def _guidance(entry: dict[str, Any]) -> list[Achieved]:

@@ -18,6 +18,7 @@ from ..record import Record
 from ..request import Request
 from ..support import Support, read_cohort
 from .report_files import record_of
+from .targets import cavity_words
 
 if TYPE_CHECKING:
     from ..cohorts.measured import MeasuredCohort
@@ -128,6 +129,11 @@ class CohortFacts:
             return None
         failed = sum(bool(entry["raw_checks"]["half"]["failed"]) for entry in known)
         return failed, sum(bool(entry.get("repair") and entry["repair"].get("changed_voxels", 0)) for entry in known)
+
+    def with_cavities(self) -> list[str]:
+        """Members in which a tissue encloses background that is not the twin's, by their names."""
+        return [name for name, entry in zip(self.cohort.members, self.entries, strict=True)
+                if cavity_words(entry.get("repair"))]
 
     @cached_property
     def biases(self) -> tuple[Bias, ...]:

@@ -184,6 +184,10 @@ def _checks(known: CohortFacts, chart: Picture) -> Iterator[Html]:
     if repaired is not None:
         yield paragraph(f"Before repair {repaired[0]} failed a check; {repaired[1]} had voxels repaired (specks taken "
                         "away, forbidden contacts parted), which the record lists for each.")
+    if hollow := known.with_cavities():
+        yield note("Gaps inside a tissue.", f"{len(hollow)} of {len(cohort)} maps have background that one tissue "
+                   "encloses, too large to be filled. No check fails by it; a mesh has a surface there: "
+                   f"{', '.join(hollow[:LISTED])}.", kind="warning")
     if any(cohort.failed_half) or any(cohort.failed_full):
         yield picture(chart)
     failing = [n for n, names in enumerate(cohort.failed_half) if names]

@@ -52,7 +52,7 @@ class Part:
         if verdict is not None:
             entry["gate"] = verdict.to_json()
         return cls(run, sibling.k, suffix_for(sibling.labelmap, format), entry, sibling_row("", sibling),
-                   twin_columns(sibling.guidance), looked_at(sibling.guidance, sibling.guidance_notes),
+                   twin_columns(sibling.guidance), looked_at(sibling.guidance, sibling.guidance_notes, entry["repair"]),
                    tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None)
 
 

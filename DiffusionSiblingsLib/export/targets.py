@@ -38,9 +38,18 @@ def missed_words(guidance: Sequence[Achieved]) -> list[str]:
             f"{_error_words(item)}" for item in guidance if not item.reached]
 
 
-def looked_at(guidance: Sequence[Achieved], notes: Iterable[str]) -> tuple[str, ...]:
-    """What a person should look at: every target that was missed, and the remarks."""
-    return (*missed_words(guidance), *notes)
+def cavity_words(repair: Mapping[str, Any] | None) -> list[str]:
+    """One line for each cavity that a repair (as the record has it) left in a tissue, unless it is the twin's own. None
+    fails a check, and a mesh has a surface there.
+    """
+    return [f"background is enclosed in {item['what']} ({item['reason']})" for item in (repair or {}).get("left", ())
+            if item["kind"] == "cavity" and not item["inherited"]]
+
+
+def looked_at(guidance: Sequence[Achieved], notes: Iterable[str],
+              repair: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """What a person should look at: every target that was missed, the remarks, and cavities. repair: of the record."""
+    return (*missed_words(guidance), *notes, *cavity_words(repair))
 
 
 def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -69,7 +69,8 @@ def repair(
     Specks: every piece of a tissue but its largest, below `settings.speck_fraction` of the tissue, is given to the
     label that most of its neighbours have, unless that makes a forbidden contact; background is the last resort.
     Crumbs: what hangs together on every voxel but comes apart on every other voxel is given away in the same manner.
-    Cavities: background enclosed in one single tissue, at most `settings.cavity_ml`, becomes that tissue.
+    Cavities: background enclosed in one single tissue, at most `settings.cavity_ml`, becomes that tissue; larger
+    ones are reported.
     Forbidden contacts: where two tissues lie less than 2 voxels apart the anatomy's separator takes the place of the
     nearest voxels, so that the check passes on every voxel and on every other voxel, whichever of these it starts at.
     No tissue is emptied; missing required contacts are never made up.

@@ -116,29 +116,54 @@ def _histogram(space: Workspace, numbers: NumberArray, voxels: IntArray, rows: I
 
 
 def fill_cavities(space: Workspace) -> None:
-    """Give background that one single tissue encloses on all faces to that tissue, up to the size in the settings."""
+    """Give background that one single tissue encloses on all faces to that tissue, up to the size in the settings.
+
+    Larger ones are reported.
+    """
     limit = max(int(space.settings.cavity_ml / space.voxel_ml), 1) if space.settings.cavity_ml else 0
     pieces = find_pieces(space, space.labels == 0, 6)
-    small = pieces.movable & (pieces.size <= limit) & (pieces.value == 1)
-    if not small.any():
+    chosen = np.flatnonzero(_enclosed(space, pieces))
+    if not chosen.size:
         return
     numbers, labels = pieces.number.reshape(-1), space.labels.reshape(-1)
-    chosen = np.flatnonzero(small)
-    row_of = np.full(small.size, -1)
+    row_of = np.full(pieces.size.size, -1)
     row_of[chosen] = np.arange(chosen.size)
-    voxels = np.flatnonzero(small[numbers])
+    voxels = np.flatnonzero(row_of[numbers] >= 0)
     rows = row_of[numbers[voxels]]
     around = _histogram(space, numbers, voxels, rows, space.steps(6)) > 0
     name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
     single = (around.sum(axis=1) == 1) & around[:, list(name_of)].any(axis=1)
-    owner = np.argmax(around, axis=1)
+    owner, small = np.argmax(around, axis=1), pieces.size[chosen] <= limit
+    _report_cavities(space, pieces, chosen[single & ~small], [name_of[int(value)] for value in owner[single & ~small]])
     near = _histogram(space, numbers, voxels, rows, _wall_reach(space)) > 0
+    single &= small & pieces.movable[chosen]
     single &= ~(near & space.forbidden_table()[owner]).any(axis=1)  # would touch what it must not
     single &= space.allowed[owner]
     fill = single[rows]
     labels[voxels[fill]] = owner[rows[fill]]
     space.cavities.update(name_of[int(value)] for value in owner[single])
     space.filled_voxels += int(np.count_nonzero(fill))
+
+
+def _enclosed(space: Workspace, pieces: Pieces) -> BoolArray:
+    """(N + 1,) bool: pieces of background that do not reach the edge of the foreground's box."""
+    enclosed: BoolArray = np.asarray(pieces.value == 1)
+    number = space.inner(pieces.number)
+    for axis in range(3):
+        for face in (0, -1):
+            enclosed[np.unique(np.take(number, face, axis=axis))] = False
+    return enclosed
+
+
+def _report_cavities(space: Workspace, pieces: Pieces, cavities: IntArray, tissues: list[str]) -> None:
+    """Cavities that are too large to be filled. cavities: (n,) piece numbers; tissues: around each."""
+    if not cavities.size:
+        return
+    shared, most = _shared_with_twin(space, pieces), space.settings.cavity_ml
+    for piece, tissue in zip(cavities.tolist(), tissues, strict=True):
+        reason = f"{pieces.size[piece] * space.voxel_ml:.2f} ml, more than the {most:g} ml to be filled"
+        inherited = None if shared is None else bool(shared[piece] == pieces.size[piece])
+        space.left.append(Left("cavity", tissue, int(pieces.size[piece]), reason, inherited))
 
 
 def find_pieces(space: Workspace, image: ByteArray | BoolArray, connectivity: int) -> Pieces:

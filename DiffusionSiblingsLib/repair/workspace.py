@@ -49,8 +49,9 @@ class Settings:
 class Left:
     """A defect that was found and not repaired.
 
-    kind: "piece", "contact" or "crumb" (a thin bit that is a piece of its own at half resolution only).
-    what: tissue id or "LA-RA". voxels: in the piece, or too close to the other tissue. reason: why it stays.
+    kind: "piece", "cavity" (background that one tissue encloses), "contact" or "crumb" (a thin bit that is a piece of
+    its own at half resolution only). what: tissue id or "LA-RA". voxels: in the piece or cavity, or too close to the
+    other tissue. reason: why it stays.
     inherited: True if the twin has the same labels there, None where no twin was given.
     """
 

@@ -165,6 +165,13 @@ def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
     assert run(whole, more, resume=True, format="nii.gz").made == 1
 
 
+def test_cavities_that_repair_left_are_told_of_a_resumed_run_too() -> None:
+    left = {"kind": "cavity", "what": "Myo", "voxels": 277, "reason": "0.76 ml", "inherited": False}
+    assert resuming.told_of({"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}}) == (
+        "background is enclosed in Myo (0.76 ml)",)
+    assert resuming.told_of({"repair": None}) == ()
+
+
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--resume"):
         run(whole)

@@ -146,6 +146,11 @@ def test_cavity_is_filled_up_to_its_size():
     labels[2:4, 2:4, 2:4], labels[8:13, 8:13, 8:13] = 0, 0
     done = repair(labels, HEART, voxel_volume_ml=0.01)
     assert done.cavities == {"RV": 1} and done.filled_voxels == 8
+    (left,) = done.left
+    assert (left.kind, left.what, left.voxels, left.inherited) == ("cavity", "RV", 125, None)
+    assert left.reason == "1.25 ml, more than the 0.2 ml to be filled"
+    assert repair(labels, HEART, voxel_volume_ml=0.01, reference=labels).left[0].inherited
+    assert repair(done.labels, HEART, voxel_volume_ml=0.01).left == done.left
     assert (done.labels[2:4, 2:4, 2:4] == RV).all() and (done.labels[8:13, 8:13, 8:13] == 0).all()
 
 
@@ -153,7 +158,8 @@ def test_cavity_between_two_tissues_or_open_to_the_edge_stays():
     labels = np.full((8, 8, 16), RV, np.uint8)
     labels[..., 8:] = RA
     labels[4, 4, 8] = labels[0, 4, 4] = 0
-    assert np.array_equal(repair(labels, HEART).labels, labels)
+    done = repair(labels, HEART)
+    assert np.array_equal(done.labels, labels) and not done.left
 
 
 def test_missing_required_contact_is_not_made_up():

@@ -155,11 +155,16 @@ GUIDANCE = [[target("mass", 100.0, 100.0, 0.0), target("betti", [1, None, 0], No
             [target("mass", 110.0, 111.1, 0.01)]]
 
 
+CAVITIES = [{"kind": "cavity", "what": "Myo", "voxels": 277, "inherited": inherited,
+             "reason": "0.76 ml, more than the 0.2 ml to be filled"} for inherited in (None, False, True)]
+
+
 def write_run(folder: Path, count: int, twin: dict[str, object] | None = None) -> None:
     """The record of a run with a gate, as `siblings generate --gate` leaves it; with a twin, of guided siblings."""
     folder.mkdir()
     entries = [{"file": f"made_{n:03d}.nii.gz", "k": n, "raw_checks": {"half": {"failed": ["x"] if n == 2 else []}},
-                "repair": {"changed_voxels": 7 if n < 3 else 0}, "gate": {"accepted": True}} for n in range(count)]
+                "repair": {"changed_voxels": 7 if n < 3 else 0, "left": CAVITIES[n : n + 1]},
+                "gate": {"accepted": True}} for n in range(count)]
     rejected = [{"file": None, "k": count + n, "rejected": ["two pieces"], "gate": {"failed": ["components"]},
                  "features": {"LV volume [ml]": 300.0 + n}} for n in range(3)]
     for entry, guidance in zip(entries, GUIDANCE, strict=False) if twin is not None else ():
@@ -193,6 +198,7 @@ def test_a_cohorts_report_tells_how_it_was_made_and_what_was_rejected(reported):
     assert report["run"]["edits"][0]["Seed"] == 5
     text = text_of(reported)
     for words in ("Of 9 hearts that were drawn, 3 were rejected", "Before repair 1 failed a check; 3 had voxels",
+                  "2 of 6 maps have background that one tissue encloses", "made_000, made_001.",
                   "Drawn from a shape model of 15 adults", "No context of use was given", "training hearts"):
         assert words in text, words
 
