@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.export.targets import cavity_words
 from DiffusionSiblingsUI.effect_work import Applied, Made
 from DiffusionSiblingsUI.targets import quantity_words, value_text
 
@@ -40,8 +41,9 @@ def preview_text(made: Made) -> str:
 
 
 def _told(made: Made) -> list[str]:
-    """What came of the goal, and what was said of it beforehand."""
-    return [*guidance_lines(made.outcome.siblings[0].entry, made.masked is not None), *made.warnings]
+    """What came of the goal, what was said of it beforehand, and gaps that are left in a tissue."""
+    entry = made.outcome.siblings[0].entry
+    return [*guidance_lines(entry, made.masked is not None), *made.warnings, *cavity_words(entry.get("repair"))]
 
 
 def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from DiffusionSiblingsLib.control import Measurement, Term
 from DiffusionSiblingsLib.errors import InputError, SiblingsError
+from DiffusionSiblingsLib.export.targets import cavity_words
 from DiffusionSiblingsUI import domains, markups, targets
 from DiffusionSiblingsUI.live import Measured
 
@@ -84,12 +85,13 @@ def targets_words(record: Mapping[str, Any]) -> str:
     return "All targets reached." if reached == whole else f"{reached} of {whole} targets reached: see the table."
 
 
-def guide_notes(record: Mapping[str, Any]) -> list[str]:
-    """What was said of a run's targets beforehand, and of its siblings afterwards."""
+def run_notes(record: Mapping[str, Any]) -> list[str]:
+    """What was said of a run's targets beforehand, and of its siblings afterwards: also of gaps left in a tissue."""
     said = [text for run in record["runs"] for text in run.get("warnings", [])]
     entries = [entry for run in record["runs"] for entry in run["siblings"]]
     return said + [f"{entry['file']}: {text}" if len(entries) > 1 else text
-                   for entry in entries for text in entry.get("guidance_notes", [])]
+                   for entry in entries
+                   for text in (*entry.get("guidance_notes", []), *cavity_words(entry.get("repair")))]
 
 
 def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any],

@@ -117,8 +117,9 @@ def test_preview_and_tag_have_what_the_worker_made_of_the_goal(
         yield None
         target = {"domain": "RV", "quantity": "mass", "unit": "ml", "before": 10.0, "asked": 12.0, "achieved": 12.01,
                   "error": 0.001, "tolerance": 0.01, "reached": True}
+        gap = {"kind": "cavity", "what": "Myo", "voxels": 9, "reason": "0.7 ml", "inherited": False}
         sibling = SiblingResult(0, 0, 0, edited(bridged.labelmap.labels), {"RV volume [ml]": 12.0},
-                                {"guidance": [target]})
+                                {"guidance": [target], "repair": {"left": [gap]}})
         run = {"request": {"edit": "perturb", "told": "by the worker"}, "warnings": ["nothing like it was seen"]}
         return Outcome([sibling], {"model": {}, "program": {}, "runs": [run]}, [{"RV volume [ml]": 10.0}], bridged)
 
@@ -131,7 +132,8 @@ def test_preview_and_tag_have_what_the_worker_made_of_the_goal(
     assert seen[0].wishes == wishes_of(plan.goal) and seen[0].requests == plan.task.requests
     assert preview_text(made).split("\n") == [
         "Sibling of seed 0: all topology checks passed.",
-        "RV: volume 10.0 ml \u2192 12.0 ml (asked 12.0 ml): reached", "nothing like it was seen"]
+        "RV: volume 10.0 ml \u2192 12.0 ml (asked 12.0 ml): reached", "nothing like it was seen",
+        "background is enclosed in Myo (0.7 ml)"]
     applied = exhaust(applying(None, plan, logic.GetSegmentEditorNode(), logic.SaveStateForUndo, made=made))
     assert len(seen) == 1 and applied_text(applied).split("\n")[1:] == preview_text(made).split("\n")[1:]
     assert json.loads(tag_of(heart_node, "LV_id"))["request"]["told"] == "by the worker"

@@ -255,7 +255,12 @@ def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsL
     assert names[0] == "targets reached" and "RV mass achieved [ml]" in names
     assert run.row_of(run.siblings[0])["targets reached"] == "6 of 6"
     assert dict(records.summary(run.record)[-1][1])["targets reached"] == "6 of 6"
-    assert guide_rows.targets_words(run.record) == "All targets reached."
+    record = json.loads(json.dumps(run.record))
+    said = guide_rows.run_notes(record)
+    assert guide_rows.targets_words(record) == "All targets reached." and len(said) == 1 and "12 steps" in said[0]
+    gap = {"kind": "cavity", "what": "Myo", "voxels": 9, "reason": "0.7 ml", "inherited": False}
+    record["runs"][0]["siblings"][0]["repair"]["left"].append(gap)
+    assert guide_rows.run_notes(record) == [*said, "background is enclosed in Myo (0.7 ml)"]
     assert "enlarge-rv" in run.title and "hold all" in run.title
     assert [row["verdict"] for row in logic.replay(run)] == ["identical"]
 

@@ -25,7 +25,7 @@ from DiffusionSiblingsUI.edit_request import (
     scale_words,
     task_of,
 )
-from DiffusionSiblingsUI.guide_rows import guide_notes, targets_words
+from DiffusionSiblingsUI.guide_rows import run_notes, targets_words
 from DiffusionSiblingsUI.operation import Operation
 
 BAR = 1000  # steps of the progress bar
@@ -237,6 +237,6 @@ def result_as_html(record: dict[str, Any], seconds: float) -> str:
     device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", "the Apple GPU")
     lines = [f"{what} in {duration(seconds)}{' on ' + escape(device) if device else ''}."]
     lines += [targets] if (targets := targets_words(record)) else []
-    notes = [*(record["twin"] or {}).get("warnings", []), *guide_notes(record)]
+    notes = [*(record["twin"] or {}).get("warnings", []), *run_notes(record)]
     lines += [f"<b>Note:</b> {escape(text.rstrip('.'))}." for text in dict.fromkeys(notes)]
     return "<br>".join(lines)
