@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OutputError
+from .errors import InputError, OutputError
 
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
 
@@ -35,6 +35,15 @@ def json_values(value: Any) -> Any:
     if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         return None
     return value
+
+
+@contextmanager
+def looking_into(folder: Path) -> Iterator[None]:
+    """Makes an InputError of what the system has against a look into a folder."""
+    try:
+        yield
+    except OSError as problem:
+        raise InputError(f"{folder} cannot be looked into", value=problem, hint="check its permissions") from problem
 
 
 def signature(path: Path) -> list[list[Any]]:

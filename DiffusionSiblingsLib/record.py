@@ -15,7 +15,7 @@ import numpy as np
 
 from . import __version__
 from .errors import InputError
-from .files import atomic_path, json_values
+from .files import atomic_path, json_values, looking_into
 from .labelmap import LabelMap
 
 SCHEMA = 1
@@ -72,10 +72,8 @@ def read_record(path: Path) -> Record:
 
 def has_record(folder: Path) -> bool:
     """Whether a folder is a run's. Raises InputError where it cannot be looked into."""
-    try:
+    with looking_into(folder):
         return (folder / RECORD_NAME).is_file()
-    except OSError as problem:
-        raise InputError("A folder cannot be read", value=problem, hint="check its permissions") from problem
 
 
 def now() -> str:

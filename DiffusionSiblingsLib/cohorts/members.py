@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..anatomy import Anatomy, load_anatomy
 from ..errors import InputError
-from ..files import ending
+from ..files import ending, looking_into
 from ..labelmap import LabelMap
 from ..labelmap_io import FORMATS, read_labelmap
 from ..labelmap_io.folder import mask_files, stem_of
@@ -60,10 +60,8 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
                          hint="check the path")
     if not path.is_dir():
         return [Member(stem_of(path), path)]
-    try:
+    with looking_into(path):
         found = _of_run(path, anatomy) if has_record(path) else _of_folder(path, anatomy)
-    except OSError as problem:
-        raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
     return _with_unique_names(found)
 
 

@@ -118,8 +118,6 @@ class CohortFacts:
 
     def acceptance(self) -> tuple[float, float, float]:
         """Accepted of all that the run drew, 0..1, and the 95 % interval of that rate; (nan, 0, 1) without a record."""
-        if self.record is None:
-            return share_of(0, 0)
         return share_of(self.drawn - len(self.rejected), self.drawn)
 
     def repaired(self) -> tuple[int, int] | None:

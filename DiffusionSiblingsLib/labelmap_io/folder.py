@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..anatomy import Anatomy, load_anatomy
 from ..errors import InputError
-from ..files import ending
+from ..files import ending, looking_into
 from ..labelmap import LabelMap, Labels, Segment
 from .layers import refuse_overlap
 from .nifti import write_nifti
@@ -32,10 +32,8 @@ def stem_of(path: Path) -> str:
 
 def mask_files(folder: Path) -> list[Path]:
     """The files in a folder that may be masks, by name. Raises InputError where it cannot be listed."""
-    try:
+    with looking_into(folder):
         return sorted(p for p in folder.iterdir() if ending(p) in MASKS and not p.name.startswith(".") and p.is_file())
-    except OSError as problem:
-        raise InputError("A folder cannot be listed", value=problem, hint="check its permissions") from problem
 
 
 def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = True) -> Volume:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..anatomy import Anatomy
 from ..errors import InputError
-from ..files import ending
+from ..files import ending, looking_into
 from ..labelmap_io import FORMATS
 
 CASES_FILE = "cases.json"
@@ -53,10 +53,8 @@ def find_cases(
     """
     if not folder.is_dir():
         raise InputError("The source is not a folder", value=folder, hint="name the folder that holds the label maps")
-    try:
+    with looking_into(folder):
         paths = _label_maps(folder, anatomy)
-    except OSError as problem:
-        raise InputError("The source cannot be listed", value=problem, hint="check its permissions") from problem
     kept = {path: rel for path, rel in paths.items() if not _matches(rel, exclude)}
     if not kept:
         raise InputError(

@@ -16,7 +16,7 @@ from ..cohorts import Member, find_members
 from ..errors import InputError
 from ..labelmap import LabelMap
 from ..metrics.morphology import by_column
-from ..record import RECORD_NAME
+from ..record import RECORD_NAME, has_record
 from ..request import Request
 from .record_files import read_plain, same_but_count
 from .twins import TwinSource
@@ -103,7 +103,7 @@ class Arms:
     def _runs(self, own: Path) -> Iterator[Path]:
         """All run folders but that one."""
         for root in (*self.elsewhere, self.folder):
-            if (root / RECORD_NAME).is_file():
+            if has_record(root):
                 yield root
             elif root.is_dir():
                 yield from (path.parent for path in sorted(root.glob(f"*/{RECORD_NAME}")) if path.parent != own)

@@ -13,7 +13,7 @@ from .augment import Augmented, Augmenter, Strategy, Task
 from .figures import renamed
 from .papers import paper_table
 from .seeds import LV, RV
-from .starts import Start, starts
+from .starts import Start, columns_of_cohort, starts, starts_of
 from .studio import Studio
 from .tables import Result, Row, figure_columns
 
@@ -28,10 +28,7 @@ def augmentation(studio: Studio) -> Result:
     """One row for each strategy: yield, and figures against the target cohort."""
     wanted, words = target_of(studio)
     cohort = target_cohort(studio)
-    columns = columns_of_cohort(cohort)
-    found = starts([Start(name, studio.twin(path), {column: float(values[i]) for column, values in columns.items()})
-                    for i, (name, path) in enumerate(zip(cohort.members, cohort.paths, strict=True))],
-                   wanted, MOST_SEEDS)
+    found = starts(starts_of(cohort, [studio.twin(path) for path in cohort.paths]), wanted, MOST_SEEDS)
     seeds = found.seeds
     target = cohort.subset([cohort.members.index(seed.name) for seed in seeds], "target cohort")
     unmet = "" if found.meet else ", none of which meets the target"
@@ -99,12 +96,6 @@ def target_cohort(studio: Studio) -> MeasuredCohort:
     if studio.settings.seeds is None:
         return studio.real
     return studio.measured(studio.settings.seeds, studio.settings.seeds.name, studio.settings.labels)
-
-
-def columns_of_cohort(cohort: MeasuredCohort) -> dict[str, np.ndarray]:
-    """All measurements of a cohort by column."""
-    volumes = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(cohort.anatomy.ids)}
-    return {**volumes, **{name: cohort.features[:, i] for i, name in enumerate(cohort.feature_names)}}
 
 
 def raw_violations(found: Augmented) -> float:

@@ -21,7 +21,7 @@ from .augment import Augmented, Augmenter, Strategy, Task
 from .enriched import MADE, numbering_notes, require_same_order, write_augmented
 from .making import Maker
 from .settings import LEAST_GUIDED
-from .starts import Start, starts
+from .starts import Start, starts, starts_of
 from .twins import TwinSource
 
 MOST = 5  # siblings made at most for each that is wanted, unless it is said
@@ -102,10 +102,7 @@ def _measured(source: Path, order: Order, anatomy: Anatomy,
     cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
                             cache=order.out / ".measured")
     twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
-    columns = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(anatomy.ids)}
-    columns |= {name: cohort.column(name) for name in cohort.feature_names}
-    found = [Start(name, twins[name], {column: float(values[i]) for column, values in columns.items()})
-             for i, name in enumerate(cohort.members)]
+    found = starts_of(cohort, [twins[name] for name in cohort.members])
     return found, tuple(f"{name} is no seed, it cannot be measured: {why}" for name, why in cohort.skipped.items())
 
 

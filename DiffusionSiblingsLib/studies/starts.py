@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from ..cohorts import MeasuredCohort
 from ..cohorts.wanted import Wanted
 from ..errors import InputError
 from .targets import Values
@@ -29,6 +32,19 @@ class Starts:
     seeds: tuple[Start, ...]
     meet: bool
     left_out: tuple[str, ...] = ()
+
+
+def columns_of_cohort(cohort: MeasuredCohort) -> dict[str, np.ndarray]:
+    """All measurements of a cohort by column."""
+    volumes = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(cohort.anatomy.ids)}
+    return {**volumes, **{name: cohort.features[:, i] for i, name in enumerate(cohort.feature_names)}}
+
+
+def starts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[Start]:
+    """The hearts of a measured cohort. twins: the same hearts in the same order."""
+    columns = columns_of_cohort(cohort)
+    return [Start(name, twin, {column: float(values[i]) for column, values in columns.items()})
+            for i, (name, twin) in enumerate(zip(cohort.members, twins, strict=True))]
 
 
 def starts(everyone: Sequence[Start], wanted: Wanted, most: int | None = None) -> Starts:
