@@ -65,7 +65,8 @@ shipped model was trained on public data, named in its card with their licences.
 
 def register_with_slicer() -> None:
     """Effects and sample data, once Slicer is there to take them; a fault in one does not keep the other out."""
-    from DiffusionSiblingsUI import effect_registration, sample_data
+    from DiffusionSiblingsUI.effects import registration as effect_registration
+    from DiffusionSiblingsUI.scene import sample_data
 
     for register in (effect_registration.register_effects, sample_data.register):
         try:
@@ -116,7 +117,7 @@ class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
 
     def onReload(self) -> None:  # noqa: N802
         """Loads the parts anew with the module, for developers."""
-        from DiffusionSiblingsUI.effect_registration import forget_parts
+        from DiffusionSiblingsUI.effects.registration import forget_parts
 
         forget_parts()
         ScriptedLoadableModuleWidget.onReload(self)
@@ -140,7 +141,7 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""
-        from DiffusionSiblingsUI import bridge, sample_data
+        from DiffusionSiblingsUI.scene import bridge, sample_data
 
         slicer.mrmlScene.Clear()
         twin = sample_data.load_twin()

@@ -1,6 +1,6 @@
 """`python -m DiffusionSiblingsLib`: the same as `siblings`."""
 
-from .cli import main
+from .apps.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -10,17 +10,18 @@ from typing import Any
 from slicer.i18n import tr as _
 
 sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
-from DiffusionSiblingsUI import domains, effect_work
-from DiffusionSiblingsUI.edits import Task
-from DiffusionSiblingsUI.effect_base import SiblingsEffect
-from DiffusionSiblingsUI.effect_goal import DOMAINS, GOALS, SCALED, VOLUME, Goal, goal_title, goal_words, ratio_words
-from DiffusionSiblingsUI.effect_options import Option, put, reveal
-from DiffusionSiblingsUI.effect_work import Plan
-from DiffusionSiblingsUI.volumes import Volumes, segments_of
+from DiffusionSiblingsUI.effects import work as effect_work
+from DiffusionSiblingsUI.effects.base import SiblingsEffect
+from DiffusionSiblingsUI.effects.goal import DOMAINS, GOALS, SCALED, VOLUME, Goal, goal_title, goal_words, ratio_words
+from DiffusionSiblingsUI.effects.options import Option, put, reveal
+from DiffusionSiblingsUI.effects.work import Plan
+from DiffusionSiblingsUI.guide import domains
+from DiffusionSiblingsUI.runs.edits import Task
+from DiffusionSiblingsUI.scene.volumes import Volumes, segments_of
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
-from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.request import Request
 
 
 class SegmentEditorEffect(SiblingsEffect):

@@ -11,16 +11,16 @@ import slicer
 from slicer.i18n import tr as _
 
 sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
-from DiffusionSiblingsUI import effect_work
-from DiffusionSiblingsUI.edit_request import scale_words
-from DiffusionSiblingsUI.edits import REGION_TO_COME, Task
-from DiffusionSiblingsUI.effect_base import SiblingsEffect
-from DiffusionSiblingsUI.effect_options import Option, put, reveal
-from DiffusionSiblingsUI.effect_work import Plan
+from DiffusionSiblingsUI.effects import work as effect_work
+from DiffusionSiblingsUI.effects.base import SiblingsEffect
+from DiffusionSiblingsUI.effects.options import Option, put, reveal
+from DiffusionSiblingsUI.effects.work import Plan
+from DiffusionSiblingsUI.runs.edit_request import scale_words
+from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
-from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.request import Request
 
 REGIONS = ("selected", "roi", "segment")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
-from DiffusionSiblingsLib.errors import InputError, SiblingsError
-from DiffusionSiblingsUI.operation import Operation
-from DiffusionSiblingsUI.terminology import chosen_tissues
+from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
+from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.scene.terminology import chosen_tissues
 
 MOST_ROUNDS = 5  # a panel may write parameters while it refreshes, which asks for another round
 

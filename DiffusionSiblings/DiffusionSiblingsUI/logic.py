@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.editing.request import Request
 
 # All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
 if TYPE_CHECKING:
-    from DiffusionSiblingsUI.edits import Task
-    from DiffusionSiblingsUI.operation import Operation
+    from DiffusionSiblingsUI.runs.edits import Task
+    from DiffusionSiblingsUI.runs.operation import Operation
 
     Listener = Callable[[Operation], None]
 
-DEFAULT_MODEL = "heart-compact"  # that of DiffusionSiblingsLib.registry, which takes long to import; a test compares
+DEFAULT_MODEL = "heart-compact"  # that of models.registry, which takes long to import; a test compares
 
 
 class SiblingsLogic:
@@ -35,13 +35,13 @@ class SiblingsLogic:
     @property
     def session(self) -> Any:
         """The worker that module and effects share."""
-        from DiffusionSiblingsUI.session import shared_session
+        from DiffusionSiblingsUI.runs.session import shared_session
 
         return self._session or shared_session()
 
     def _worker(self) -> Any:
         """The same, once it can start. Raises InstallError with what is not installed."""
-        from DiffusionSiblingsUI import environment
+        from DiffusionSiblingsUI.setup import environment
 
         if self._session is None:
             environment.require()
@@ -78,8 +78,8 @@ class SiblingsLogic:
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
         box: x0, x1, y0, y1, z0, z1 in RAS mm. Given together, the edit acts where all of them meet.
         """
-        from DiffusionSiblingsUI.edits import REGION_TO_COME
-        from DiffusionSiblingsUI.scene_edits import segment_id
+        from DiffusionSiblingsUI.runs.edits import REGION_TO_COME
+        from DiffusionSiblingsUI.runs.scene_edits import segment_id
 
         chosen = tuple(part for part in tissues.split(",") if part) if isinstance(tissues, str) else tuple(tissues)
         bounds = tuple(float(value) for value in box) if box is not None else None
@@ -102,7 +102,7 @@ class SiblingsLogic:
         their volume, or "all". Perturbs at `ratio` (0.6), or with tissues, roi, segment or box inpaints; without a
         segmentation node new hearts are drawn.
         """
-        from DiffusionSiblingsUI.guide_request import guided_task
+        from DiffusionSiblingsUI.guide.request import guided_task
 
         task = guided_task(segmentationNode, control, preset=preset, amount=amount, hold=hold, ratio=ratio,
                            tissues=tissues, roi=roi, segment=segment, box=box, labels=labels, model=model,
@@ -112,8 +112,8 @@ class SiblingsLogic:
 
     def measure(self, segmentationNodes: Sequence[Any], on_update: Listener | None = None) -> list[dict[str, Any]]:
         """Volumes, axes and topological checks of segmentations as they are -> rows of metrics.csv."""
-        from DiffusionSiblingsUI.operation import Operation
-        from DiffusionSiblingsUI.scene_edits import measuring
+        from DiffusionSiblingsUI.runs.operation import Operation
+        from DiffusionSiblingsUI.runs.scene_edits import measuring
 
         nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
         return Operation(measuring(self._worker(), nodes), title="Measuring", on_update=on_update).wait()
@@ -152,8 +152,8 @@ class SiblingsLogic:
     def run_operation(self, task: Task, *, title: str = "", on_update: Listener | None = None,
                       on_finished: Listener | None = None) -> Operation:
         """The same, not yet begun: `start()` it, or `wait()` for its Run."""
-        from DiffusionSiblingsUI.operation import Operation
-        from DiffusionSiblingsUI.scene_edits import into_scene, title_of
+        from DiffusionSiblingsUI.runs.operation import Operation
+        from DiffusionSiblingsUI.runs.scene_edits import into_scene, title_of
 
         title = title or title_of(task)
         return Operation(into_scene(self._worker(), task, title), title=title, on_update=on_update,
@@ -168,9 +168,9 @@ class SiblingsLogic:
         twin: segmentation node, or `Bridged` (then nothing is read again). tissue_of: segment ID -> tissue ID. Requests
         bounded by `roi` or `segment` alone have region=REGION_TO_COME: the file is written with the twin's.
         """
-        from DiffusionSiblingsUI.edits import Task, edit_steps
-        from DiffusionSiblingsUI.operation import Operation
-        from DiffusionSiblingsUI.scene_edits import title_of
+        from DiffusionSiblingsUI.runs.edits import Task, edit_steps
+        from DiffusionSiblingsUI.runs.operation import Operation
+        from DiffusionSiblingsUI.runs.scene_edits import title_of
 
         many = (requests,) if isinstance(requests, Request) else tuple(requests)
         task = Task(many, twin, tissue_of, roi, segment, model, device)
@@ -180,8 +180,8 @@ class SiblingsLogic:
     def replay_operation(self, run: Any, *, device: str = "auto", on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`replay`, not yet begun."""
-        from DiffusionSiblingsUI.operation import Operation
-        from DiffusionSiblingsUI.scene_edits import replaying
+        from DiffusionSiblingsUI.runs.operation import Operation
+        from DiffusionSiblingsUI.runs.scene_edits import replaying
 
         return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
                          on_finished=on_finished)
@@ -189,8 +189,8 @@ class SiblingsLogic:
     def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`openCohort`, not yet begun."""
-        from DiffusionSiblingsUI.cohort_work import opening
-        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.cohorts.work import opening
+        from DiffusionSiblingsUI.runs.operation import Operation
 
         return Operation(opening(self._worker(), folder, model=model), title="Opening the cohort",
                          on_update=on_update, on_finished=on_finished)
@@ -198,8 +198,8 @@ class SiblingsLogic:
     def member_operation(self, cohort: Any, number: int, *, in_3d: bool = False,
                          on_finished: Listener | None = None) -> Operation:
         """Brings a member of a cohort into the scene -> its segmentation node; not yet begun. in_3d: with surfaces."""
-        from DiffusionSiblingsUI.cohort_work import showing
-        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.cohorts.work import showing
+        from DiffusionSiblingsUI.runs.operation import Operation
 
         return Operation(showing(self._worker(), cohort, number, in_3d), title="Reading the heart",
                          on_finished=on_finished)
@@ -207,8 +207,8 @@ class SiblingsLogic:
     def compare_operation(self, real: Any, synthetic: Any, out: Any, *, emd: bool = False, question: str = "",
                           model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
         """`compareCohorts`, not yet begun."""
-        from DiffusionSiblingsUI.cohort_work import comparing
-        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.cohorts.work import comparing
+        from DiffusionSiblingsUI.runs.operation import Operation
 
         steps = comparing(self._worker(), real, synthetic, out, emd=emd, question=question, model=model)
         return Operation(steps, title="Comparing cohorts", on_finished=on_finished)
@@ -216,8 +216,8 @@ class SiblingsLogic:
     def report_operation(self, cohort: Any, out: Any, *, question: str = "", use: str = "",
                          model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
         """`reportCohort`, not yet begun."""
-        from DiffusionSiblingsUI.cohort_work import reporting
-        from DiffusionSiblingsUI.operation import Operation
+        from DiffusionSiblingsUI.cohorts.work import reporting
+        from DiffusionSiblingsUI.runs.operation import Operation
 
         return Operation(reporting(self._worker(), cohort, out, question=question, use=use, model=model),
                          title="Writing the report", on_finished=on_finished)
@@ -225,8 +225,8 @@ class SiblingsLogic:
     def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,
                **settings: Any) -> list[Any]:
         """Does an edit to its end -> the siblings' nodes."""
-        from DiffusionSiblingsUI.edits import Task
-        from DiffusionSiblingsUI.scene_edits import segments_of
+        from DiffusionSiblingsUI.runs.edits import Task
+        from DiffusionSiblingsUI.runs.scene_edits import segments_of
 
         tissue_of = segments_of(twin, labels) if labels else None
         return list(self.run_operation(Task(requests, twin, tissue_of, **settings)).wait().siblings)

@@ -4,7 +4,7 @@
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from DiffusionSiblingsLib.registry import DEFAULT_MODEL
+from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 
 
 @parameterNodeWrapper

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
-from ..anatomy import Anatomy
-from ..files import atomic_path, signature
-from ..geometry import Reference
+from ..core.anatomy import Anatomy
+from ..core.files import atomic_path, signature
+from ..labelmaps.geometry.reference import Reference
 
 if TYPE_CHECKING:
     from .measured import MeasuredMember

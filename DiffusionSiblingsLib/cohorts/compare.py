@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..metrics import bootstrap, cohort, pointcloud
+from ..core.errors import InputError
+from ..metrics import bootstrap, pointcloud
+from ..metrics import feature_space as cohort
 from ..metrics.bootstrap import Halves, IntArray
 from .comparison import Comparison, Figure, Side
 from .distances import Distances, Kind, mean_paired, measure_distances

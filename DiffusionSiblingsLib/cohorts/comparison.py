@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import InputError
-from ..files import json_values
+from ..core.errors import InputError
+from ..core.files import json_values
 
 SCHEMA = "siblings-comparison/1"
 

@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from ..files import atomic_path
+from ..core.files import atomic_path
 from ..metrics.pointcloud import chamfer_of_trees, tree
 from ..metrics.transport import WORTH, earth_mover, earth_mover_bound
 from .pool import Workers

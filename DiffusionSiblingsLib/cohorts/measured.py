@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..export.entries import Measured
-from ..geometry import CanonicalFrame, Reference, canonicalise, resample_to_canonical
-from ..labelmap import LabelMap
-from ..labelmap_io import known_labels
-from ..labelmap_io.tissues import check_tissues
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import LabelMap
+from ..labelmaps.geometry.canonical import canonicalise
+from ..labelmaps.geometry.frame import CanonicalFrame
+from ..labelmaps.geometry.reference import Reference
+from ..labelmaps.geometry.resample import resample_to_canonical
+from ..labelmaps.tissues import check_tissues, known_labels
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
-from ..pack import encode
 from .cache import Cache
+from .dataset_file import encode
+from .measured_map import Measured
 from .members import Member, find_members, read_member
 from .pool import each, or_reason
 from .store import Store, joined

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..anatomy import Anatomy, load_anatomy
-from ..errors import InputError
-from ..files import ending, looking_into
-from ..labelmap import LabelMap
-from ..labelmap_io import FORMATS, read_labelmap
-from ..labelmap_io.folder import mask_files, stem_of
-from ..record import RECORD_NAME, Record, has_record, read_record
+from ..core.anatomy import Anatomy, load_anatomy
+from ..core.errors import InputError
+from ..core.files import ending, looking_into
+from ..core.labelmap import LabelMap
+from ..core.record import RECORD_NAME, Record, has_record, read_record
+from ..labelmaps.mask_folder import mask_files, stem_of
+from ..labelmaps.read import FORMATS, read_labelmap
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
 CODED = (".seg.nrrd", ".nrrd", ".mha")  # formats that keep terminology codes of segments

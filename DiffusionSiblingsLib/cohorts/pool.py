@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..errors import InputError, OutputError, SiblingsError
+from ..core.errors import InputError, OutputError, SiblingsError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from ..pack import decode
+from ..core.errors import InputError
+from .dataset_file import decode
 
 Shape = tuple[int, int, int]
 

@@ -18,10 +18,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..anatomy import Anatomy, name_key
-from ..control import Control
+from ..control.control import Control
 from ..control.domain import ControlDomain
-from ..errors import InputError
+from ..core.anatomy import Anatomy, name_key
+from ..core.errors import InputError
 
 _WHAT = "The target cannot be read"
 _HINT = 'for example "RV>115", "LV volume<90 and LA>60", "100<RV<150" or "RV>p90"'

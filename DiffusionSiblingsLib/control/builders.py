@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..geometry.frame import CanonicalFrame
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..labelmaps.geometry.frame import CanonicalFrame
 from .checks import FloatArray, Rows, as_rows, as_vector, number, orthonormal_rows, vector
 from .curves import at, measured_curve
 from .domain import ControlDomain

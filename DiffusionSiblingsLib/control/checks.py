@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]

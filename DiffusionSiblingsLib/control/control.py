@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..files import atomic_path
-from .asked import Asked, resolved
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.files import atomic_path
+from .absolute_targets import Asked, resolved
 from .checks import fields, rigid, sequence
 from .domain import ControlDomain
 from .limits import check_possible

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 
-from ..anatomy import Anatomy
-from ..errors import InputError
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
 from .checks import FloatArray
 from .places import Labels, Mask, Place, place_of, surface_points
 

@@ -6,7 +6,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .domain import ControlDomain
 from .terms import Quantity, Term, Value
 

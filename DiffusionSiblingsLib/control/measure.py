@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..geometry.resample import bounds_of
-from .betti import betti_numbers
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..labelmaps.geometry.resample import bounds_of
+from ..metrics.betti import betti_numbers
 from .checks import FloatArray, Rows, Vector, as_rows, as_vector, rigid
 from .domain import ControlDomain
 from .terms import Quantity, Value, moved_value, plain

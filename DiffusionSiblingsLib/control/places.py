@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..geometry.frame import checked_affine, spacing_of
-from ..geometry.resample import bounds_of
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..labelmaps.geometry.frame import checked_affine, spacing_of
+from ..labelmaps.geometry.resample import bounds_of
 from .checks import FloatArray
 
 Labels = npt.NDArray[np.integer[Any]]

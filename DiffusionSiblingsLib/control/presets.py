@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy, resource_folder
-from ..errors import InputError
+from ..core.anatomy import Anatomy, resource_folder
+from ..core.errors import InputError
 from .builders import around_tissue, between_tissues, frame_across, lines_from, planes_along
 from .checks import number
 from .control import Control, Frame

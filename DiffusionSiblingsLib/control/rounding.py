@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from .asked import Asked
+from ..core.anatomy import Anatomy
+from .absolute_targets import Asked
 from .checks import FloatArray
 from .domain import ControlDomain
 from .measure import template_to_voxels

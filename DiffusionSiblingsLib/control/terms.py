@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .checks import (
     FloatArray,
     as_rows,

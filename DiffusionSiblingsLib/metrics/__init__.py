@@ -1,1 +1,1 @@
-"""Measurements of label maps (morphology, topology, overlap) and of cohorts (features, point clouds). Plain layer."""
+"""Measurements and checks of finished label maps, and the papers' metrics of cohorts. Nothing here loads torch."""

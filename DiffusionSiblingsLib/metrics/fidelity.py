@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 
 def mean_l1(asked: Sequence[npt.ArrayLike], achieved: Sequence[npt.ArrayLike | None]) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..labelmap import Affine
-from .runs import LabelArray, Runs, find_runs
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import Affine
+from .run_lengths import LabelArray, Runs, find_runs
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from .runs import LabelArray, foreground_box, require_labels
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from .run_lengths import LabelArray, foreground_box, require_labels
 
 Field = npt.NDArray[np.float32]
 

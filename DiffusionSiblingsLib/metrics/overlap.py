@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import InputError
-from .runs import LabelArray
+from ..core.errors import InputError
+from .run_lengths import LabelArray
 
 
 def dice(a: LabelArray, b: LabelArray, labels: Mapping[str, int]) -> dict[str, float]:

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..labelmap import Affine
-from .runs import LabelArray, foreground_box, require_labels
-from .transport import earth_mover as earth_mover
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import Affine
+from .run_lengths import LabelArray, foreground_box, require_labels
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

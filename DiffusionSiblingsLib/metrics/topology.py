@@ -11,9 +11,9 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from .runs import LabelArray, find_runs, foreground_box, require_labels
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from .run_lengths import LabelArray, find_runs, foreground_box, require_labels
 
 Offset = tuple[int, int, int]
 TISSUE_CONNECTIVITY = 26

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
 Stages = tuple[tuple[float, int], ...]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..errors import InputError
-from ..labelmap import Affine
-from .runs import LabelArray, foreground_box, require_labels
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import Affine
+from .run_lengths import LabelArray, foreground_box, require_labels
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

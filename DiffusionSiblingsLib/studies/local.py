@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arms import Arm
-from .edited import DRIFT, cohort_row, panel
-from .figures import seed_grid
+from .charts import seed_grid
+from .conditions import Arm
+from .context import Studio
+from .edited_cohorts import DRIFT, cohort_row, panel
 from .papers import paper_table
-from .seeds import RULE, Seed
-from .studio import Studio
+from .seed_choice import RULE, Seed
 from .tables import Result, Row
 
 EDITED = ("RV", "LV")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..anatomy import resource_folder
-from ..errors import InputError
+from ..core.anatomy import resource_folder
+from ..core.errors import InputError
 
 SCHEMA = "siblings-papers/1"
 Row = dict[str, Any]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .edited import DRIFT, cohort_row, panel
-from .figures import seed_grid
+from .charts import seed_grid
+from .context import Studio
+from .edited_cohorts import DRIFT, cohort_row, panel
 from .papers import paper_table
-from .seeds import RULE
-from .studio import Studio
+from .seed_choice import RULE
 from .tables import Result, Row
 
 HELD_RATIO = 0.65

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import InputError
-from .augmentation import augmentation
+from ..core.errors import InputError
+from .augmentation_study import augmentation
+from .context import Studio
 from .local import local
 from .perturb import perturb
 from .sensitivity import sensitivity
 from .settings import STUDIES, Settings
-from .studio import Studio
 from .tables import Clock, Result, write_result
 from .unconditional import unconditional
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..metrics.cohort import NEIGHBOURS, compare, sampling_floor, standardise
-from .arms import Arm
-from .figures import lines
-from .studio import Studio
+from ..metrics.feature_space import NEIGHBOURS, compare, sampling_floor, standardise
+from .charts import lines
+from .conditions import Arm
+from .context import Studio
 from .tables import Result, Row, interval
 
 FIGURES = ("precision", "recall", "FMD", "TV raw half [%]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import InputError
-from ..registry import DEFAULT_MODEL
+from ..core.errors import InputError
+from ..models.registry import DEFAULT_MODEL
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
 LEAST_GUIDED = 20  # steps: held volumes at 10 gave broken hearts (half of the raw checks failed), at 20 sound ones

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..cohorts import Comparison
-from ..export.entries import now
-from ..export.plotting import Picture
-from ..export.tables import columns_of, csv_text, write_metrics_csv
-from ..files import atomic_path
+from ..cohorts.compare import Comparison
+from ..core.files import atomic_path
+from ..core.record import now
+from ..core.tables import columns_of, csv_text, write_metrics_csv
+from ..reports.chart_style import Picture
+from .context import Studio
 from .papers import findings, paper_tables
 from .settings import QUICK_WORDS
-from .studio import Studio
 
 Row = dict[str, object]
 RANGES = (" 5 to 95 %", " 95 %")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..anatomy import Anatomy
-from ..batch.resuming import twin_entry
-from ..cohorts import Member, read_member
-from ..labelmap import LabelMap
+from ..cohorts.members import Member, read_member
+from ..core.anatomy import Anatomy
+from ..core.labelmap import LabelMap
+from ..runs.resume import twin_entry
 
 
 @dataclass(frozen=True)

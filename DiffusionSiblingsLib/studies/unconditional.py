@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import Anatomy
-from ..baselines.pca import ShapePCA
-from ..cohorts import MeasuredCohort
-from ..errors import InputError
-from ..export.comparison import count_occupancy, write_comparison
-from ..export.figures import Group, scatter
-from ..export.occupancy_slices import occupancy_slices
-from ..finish import canonical_labelmap
-from ..labelmap_io import write_labelmap
-from ..metrics.cohort import NEIGHBOURS, compare, precision_recall, standardise
-from ..pack import pack_file, read_pack
-from .arms import Arm
-from .figures import renamed
+from ..cohorts.dataset_file import pack_file, read_pack
+from ..cohorts.measured import MeasuredCohort
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..editing.postprocess import canonical_labelmap
+from ..labelmaps.write import write_labelmap
+from ..metrics.feature_space import NEIGHBOURS, compare, precision_recall, standardise
+from ..reports.charts import Group, scatter
+from ..reports.comparison import count_occupancy, write_comparison
+from ..reports.occupancy_slices import occupancy_slices
+from .baselines.pca import ShapePCA
+from .charts import renamed
+from .conditions import Arm
+from .context import Studio
 from .papers import paper_table
-from .seeds import LV, RV
-from .studio import Studio
+from .seed_choice import LV, RV
 from .tables import Result, Row, figure_columns
 
 WANTED = {"recall": 0.85, "precision": 0.85}  # at least
@@ -146,7 +146,7 @@ def pca_samples(studio: Studio, count: int) -> Path:
 
 def vae_samples(studio: Studio, count: int) -> Path:
     """A folder with samples of the global-latent VAE, which is trained once."""
-    from ..baselines.vae import load_vae, save_vae, train_vae
+    from .baselines.vae import load_vae, save_vae, train_vae
 
     out, minutes = studio.settings.out / "baselines" / "vae", studio.plan.minutes
     weights = out / "weights.safetensors"
@@ -168,7 +168,7 @@ def baseline_words(studio: Studio) -> list[str]:
     if studio.settings.train_data is None:
         return ["Baselines (PCA of signed distances, global-latent VAE) were left out: they need the training maps "
                 "(--train-data PACK, as `siblings prepare` writes it)."]
-    from ..baselines.vae import load_vae
+    from .baselines.vae import load_vae
 
     pca = ShapePCA.load(studio.settings.out / "baselines" / "pca" / "components.npz", studio.anatomy)
     _, about = load_vae(studio.settings.out / "baselines" / "vae" / "weights.safetensors")

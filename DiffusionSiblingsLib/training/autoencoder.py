@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..anatomy import load_anatomy
-from ..nn.vae import Autoencoder, kl_to_standard_normal, sample_posterior
+from ..core.anatomy import load_anatomy
+from ..models.networks.vae import Autoencoder, kl_to_standard_normal, sample_posterior
 from .augment import identity_coordinates, random_pose, smooth_displacement, warp_labels
 from .config import AugmentConfig, TrainingConfig
 from .dataset import Cohort

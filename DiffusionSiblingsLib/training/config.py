@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..anatomy import resource_folder
-from ..errors import InputError
-from ..nn.denoiser import DenoiserConfig
-from ..nn.field import FieldConfig
-from ..nn.vae import AutoencoderConfig
+from ..core.anatomy import resource_folder
+from ..core.errors import InputError
+from ..models.networks.denoiser import DenoiserConfig
+from ..models.networks.field import FieldConfig
+from ..models.networks.vae import AutoencoderConfig
 
 
 @dataclass(frozen=True)

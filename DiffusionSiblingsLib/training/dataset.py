@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..pack import read_pack
+from ..cohorts.dataset_file import read_pack
 
 
 @dataclass(frozen=True)

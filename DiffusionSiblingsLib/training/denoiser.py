@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.edm import EDMDenoiser, loss_weight
-from ..diffusion.modes import Modes
-from ..nn.denoiser import Denoiser
+from ..engine.diffusion.edm import EDMDenoiser, loss_weight
+from ..engine.diffusion.modes import Modes
+from ..models.networks.denoiser import Denoiser
 from .config import TrainingConfig
 from .dataset import Cohort
 from .latents import Latents

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..files import atomic_path
-from ..nn.vae import Autoencoder
+from ..core.files import atomic_path
+from ..models.networks.vae import Autoencoder
 from .augment import identity_coordinates, smooth_displacement, warp_labels
 from .config import TrainingConfig
 from .dataset import Cohort, step_generator

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..compute import has_native_bfloat16
+from ..engine.compute import has_native_bfloat16
 from .config import StageConfig
 from .dataset import step_generator
 from .logs import StageLog

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..files import atomic_path
+from ..core.files import atomic_path
 
 
 def save_state(path: Path, model: nn.Module, ema: list[Tensor], optimizer: torch.optim.Optimizer, step: int,

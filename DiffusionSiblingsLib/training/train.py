@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..anatomy import load_anatomy
-from ..errors import InputError
-from ..export.card import write_card
-from ..nn.checkpoint import Networks, save_networks
-from ..pack import Pack, pack_file, read_pack
-from ..support import cohort_statistics, write_cohort
+from ..cohorts.dataset_file import Pack, pack_file, read_pack
+from ..cohorts.training_statistics import cohort_statistics, write_cohort
+from ..core.anatomy import load_anatomy
+from ..core.errors import InputError
+from ..models.card_page import write_card
+from ..models.networks.checkpoint import Networks, save_networks
 from .autoencoder import AutoencoderStage, DecoderStage
 from .config import TrainingConfig
 from .dataset import load_cohort

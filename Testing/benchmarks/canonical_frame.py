@@ -18,10 +18,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "lib")]
 
 from frames import dice, grid_around, lowest_pairwise_dice, random_pose  # noqa: E402
 
-from DiffusionSiblingsLib.anatomy import load_anatomy  # noqa: E402
-from DiffusionSiblingsLib.geometry import CanonicalFrame, Reference, canonicalise, to_twin  # noqa: E402
-from DiffusionSiblingsLib.labelmap_io import known_labels, read_labelmap  # noqa: E402
-from DiffusionSiblingsLib.pack import read_pack  # noqa: E402
+from DiffusionSiblingsLib.cohorts.dataset_file import read_pack  # noqa: E402
+from DiffusionSiblingsLib.core.anatomy import load_anatomy  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.geometry.canonical import canonicalise  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.geometry.reference import Reference  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.geometry.resample import to_twin  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.read import read_labelmap  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.tissues import known_labels  # noqa: E402
 
 HEART = load_anatomy("heart")
 FRAME = CanonicalFrame.of(HEART)

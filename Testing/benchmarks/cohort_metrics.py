@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 from common import GIB, cores, embedded_twin, load, machine, verdict
 
-from DiffusionSiblingsLib import pack
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.cohorts import MeasuredCohort, compare_cohorts, measure_cohort
-from DiffusionSiblingsLib.cohorts.measured import MeasuredMember, collect
-from DiffusionSiblingsLib.geometry import CanonicalFrame
+from DiffusionSiblingsLib.cohorts import dataset_file as pack
+from DiffusionSiblingsLib.cohorts.compare import compare_cohorts
+from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort, MeasuredMember, collect, measure_cohort
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
+from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.metrics.morphology import features, tissue_volumes
 from DiffusionSiblingsLib.metrics.pointcloud import surface_draws
 from DiffusionSiblingsLib.metrics.transport import earth_mover, earth_mover_bound
-from DiffusionSiblingsLib.registry import find_model
-from DiffusionSiblingsLib.twin import open_twin
+from DiffusionSiblingsLib.models.registry import find_model
 
 EMD_SIZE, OTHER_SIZE = 120, 360
 SPREAD = 0.06  # of the hearts' axes, about that of real ones

@@ -25,8 +25,8 @@ WEIGHTS = {"rodero": 3.0, "toronto": 8.0}  # rare and detailed cases are drawn m
 
 def main() -> None:
     """Collects the hearts below OUT/source and prepares them."""
-    from DiffusionSiblingsLib.anatomy import load_anatomy
-    from DiffusionSiblingsLib.prepare import prepare
+    from DiffusionSiblingsLib.core.anatomy import load_anatomy
+    from DiffusionSiblingsLib.training.prepare.run import prepare
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True)

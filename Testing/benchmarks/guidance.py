@@ -42,8 +42,8 @@ def main() -> int:
     arguments = parsed()
     names = list(COUNTS) if arguments.table == "all" else [arguments.table]
     if arguments.table != "report":
-        from DiffusionSiblingsLib import guiding
-        from DiffusionSiblingsLib.engine import Engine
+        from DiffusionSiblingsLib.engine import guided_finish as guiding
+        from DiffusionSiblingsLib.engine.engine import Engine
 
         guiding.FINISHES = arguments.rounds or guiding.FINISHES
         bench = Bench(Engine.open(arguments.model, arguments.device), arguments.out, arguments.again)

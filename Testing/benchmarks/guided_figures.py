@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from DiffusionSiblingsLib.anatomy import Anatomy
-from DiffusionSiblingsLib.control import Control, Measurement, measure
-from DiffusionSiblingsLib.metrics.cohort import compare, feature_matrix, sampling_floor, standardise
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.measure import Measurement, measure
+from DiffusionSiblingsLib.core.anatomy import Anatomy
+from DiffusionSiblingsLib.metrics.feature_space import compare, feature_matrix, sampling_floor, standardise
 from DiffusionSiblingsLib.metrics.overlap import dice
 from DiffusionSiblingsLib.metrics.pointcloud import (
     NearestNeighbour,

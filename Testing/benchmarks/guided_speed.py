@@ -22,15 +22,17 @@ from guided_figures import errors, measured, summary
 from guided_store import HEARTS, Bench, Heart
 from guided_tables import ATRIA, Plan, Table, targets
 
-from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term
 from DiffusionSiblingsLib.control.builders import around_tissue, field_of_view
-from DiffusionSiblingsLib.ground import Ground
-from DiffusionSiblingsLib.guidance.guide import REFRESH, Guide
-from DiffusionSiblingsLib.guidance.homology import persistence
-from DiffusionSiblingsLib.guidance.parsing import Parser
-from DiffusionSiblingsLib.guiding import Goal, ModelDecoders, make_guide
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.domain import ControlDomain
+from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.engine.guidance.guide import REFRESH, Guide
+from DiffusionSiblingsLib.engine.guidance.homology import persistence
+from DiffusionSiblingsLib.engine.guidance.parsing import Parser
+from DiffusionSiblingsLib.engine.guided_finish import Goal, ModelDecoders, make_guide
 from DiffusionSiblingsLib.metrics.morphology import features
-from DiffusionSiblingsLib.request import Request
 
 TWIN = HEARTS / "real" / "rodero_ct_14.nii.gz"
 HIGH, MEDIUM, LOW = 64, 32, 16  # points along each axis of a template

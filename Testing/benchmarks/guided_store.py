@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from common import ROOT
 
-from DiffusionSiblingsLib import guiding, pack
-from DiffusionSiblingsLib.engine import Encoded, Engine
-from DiffusionSiblingsLib.files import atomic_path
-from DiffusionSiblingsLib.geometry import CanonicalFrame
+from DiffusionSiblingsLib.cohorts import dataset_file as pack
+from DiffusionSiblingsLib.core.files import atomic_path
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.editing.result import Sibling
+from DiffusionSiblingsLib.engine import guided_finish as guiding
+from DiffusionSiblingsLib.engine.engine import Encoded, Engine
+from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
+from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.metrics.morphology import features
-from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.result import Sibling
-from DiffusionSiblingsLib.twin import open_twin
 
 ROUNDS = guiding.FINISHES  # as shipped
 HEARTS = Path(os.environ.get("SIBLINGS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "hearts"

@@ -11,13 +11,17 @@ from common import verdict
 from guided_figures import RealCohort, errors, measured, summary
 from guided_store import Bench, Heart, Stored
 
-from DiffusionSiblingsLib.control import Control, ControlDomain, Target, Term, betti_numbers, measure
 from DiffusionSiblingsLib.control.builders import between_tissues, field_of_view
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.domain import ControlDomain
+from DiffusionSiblingsLib.control.measure import measure
+from DiffusionSiblingsLib.control.placement import Ground
 from DiffusionSiblingsLib.control.presets import preset
-from DiffusionSiblingsLib.ground import Ground
-from DiffusionSiblingsLib.guided import Wishes, make_guided
-from DiffusionSiblingsLib.repair import repair
-from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.editing.guided_plan import Wishes, make_guided
+from DiffusionSiblingsLib.editing.repair.repair import repair
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.metrics.betti import betti_numbers
 
 TASKS = {"rv": "Right ventricle (box)", "mitral": "Mitral valve (2 boxes)", "trunk": "Aortic trunk (5 planes)",
          "wall": "Myocardial wall (4 lines)"}

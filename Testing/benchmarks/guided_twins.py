@@ -11,15 +11,16 @@ from guided_figures import measured, mutual_dice, volume_changes
 from guided_store import HEARTS, Bench, Stored
 from guided_tables import Plan, Table, means, took
 
-from DiffusionSiblingsLib.compose import free_labels
-from DiffusionSiblingsLib.control import Control, Target, Term
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.placement import Ground
 from DiffusionSiblingsLib.control.presets import preset
-from DiffusionSiblingsLib.engine import Encoded
-from DiffusionSiblingsLib.ground import Ground
-from DiffusionSiblingsLib.guided import Wishes, make_guided
+from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.editing.composite import free_labels
+from DiffusionSiblingsLib.editing.guided_plan import Wishes, make_guided
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.editing.result import Sibling
+from DiffusionSiblingsLib.engine.engine import Encoded
 from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
-from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.result import Sibling
 
 SYNTHETIC_WALL = "toronto"  # hearts whose label 2 is a shell that somebody drew about the cavity, see the data's README
 

@@ -23,10 +23,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "benchmarks")]
 
 from common import embedded_twin, load, machine, verdict  # noqa: E402
 
-from DiffusionSiblingsLib.anatomy import load_anatomy  # noqa: E402
-from DiffusionSiblingsLib.guidance.homology import Pairs, compiled, persistence  # noqa: E402
-from DiffusionSiblingsLib.guidance.topology import TopologyTerm  # noqa: E402
-from DiffusionSiblingsLib.labelmap_io import known_labels, read_labelmap  # noqa: E402
+from DiffusionSiblingsLib.core.anatomy import load_anatomy  # noqa: E402
+from DiffusionSiblingsLib.engine.guidance.homology import Pairs, compiled, persistence  # noqa: E402
+from DiffusionSiblingsLib.engine.guidance.topology import TopologyTerm  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.read import read_labelmap  # noqa: E402
+from DiffusionSiblingsLib.labelmaps.tissues import known_labels  # noqa: E402
 
 TIMES_FASTER = 30.0  # at 128^3
 STEP_SECONDS = {64: 0.5, 128: 1.5}  # one search for the critical points of all three dimensions

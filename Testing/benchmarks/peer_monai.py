@@ -54,8 +54,8 @@ def ours(arguments: argparse.Namespace) -> dict[str, Any]:
     """One sibling through the public Python API, after one to warm up -> median seconds and network evaluations."""
     import torch
 
-    from DiffusionSiblingsLib.engine import Engine
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
+    from DiffusionSiblingsLib.engine.engine import Engine
 
     engine = Engine.open(arguments.model, "cpu")
     torch.set_num_threads(arguments.threads)

@@ -28,7 +28,7 @@ RATIOS = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 
 def main() -> None:
     """Runs the parts named on the command line, or all."""
-    from DiffusionSiblingsLib.engine import Engine
+    from DiffusionSiblingsLib.engine.engine import Engine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
@@ -40,14 +40,14 @@ def main() -> None:
     print(f"Model {engine.card.id} {engine.card.version}, {engine.compute.to_json()}\n")
     figures = {part: PARTS[part](engine, arguments.count) for part in arguments.parts or PARTS}
     if arguments.card:
-        from DiffusionSiblingsLib.export.card import update_card
+        from DiffusionSiblingsLib.models.card_page import update_card
 
         update_card(engine.card.folder, figures)
 
 
 def reconstruct(engine: Any, count: int) -> dict[str, Any]:
     """Dice of the reconstruction per tissue on held-out hearts, of either decoder, in the canonical frame."""
-    from DiffusionSiblingsLib.finish import most_probable
+    from DiffusionSiblingsLib.editing.postprocess import most_probable
     from DiffusionSiblingsLib.metrics.overlap import dice
 
     values = {tissue.id: tissue.label for tissue in engine.anatomy.tissues}
@@ -68,7 +68,7 @@ def reconstruct(engine: Any, count: int) -> dict[str, Any]:
 
 def perturb(engine: Any, count: int) -> dict[str, Any]:
     """Distance to the twin, volumes and violations over the sampling ratio; the two limits."""
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
 
     figures: dict[str, Any] = {}
     rows = []
@@ -96,7 +96,7 @@ def perturb(engine: Any, count: int) -> dict[str, Any]:
 
 def limits(engine: Any) -> dict[str, bool]:
     """psi = 0 is the reconstruction; psi = 1 keeps nothing of the twin."""
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
 
     one, other = (engine.twin(REAL / f"{name}.nii.gz") for name in ("toronto_normal", "rodero_ct_14"))
     (zero,) = engine.run(Request("perturb", ratio=0.0), one)
@@ -113,7 +113,7 @@ def limits(engine: Any) -> dict[str, bool]:
 
 def sample_latents(engine: Any, request: Any, twin: Any) -> np.ndarray:
     """Latents of sibling 0 of a request."""
-    from DiffusionSiblingsLib.diffusion.sample import Sampler
+    from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
 
     sampler = Sampler(engine.denoiser, engine.schedule(request))
     return engine.sample(request, sampler, range(1), twin, None).cpu().numpy()
@@ -121,7 +121,7 @@ def sample_latents(engine: Any, request: Any, twin: Any) -> np.ndarray:
 
 def inpaint(engine: Any, count: int) -> dict[str, Any]:
     """Editing LV and RV of held-out hearts: preserved voxels, spread of the volume, what the myocardium does."""
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
 
     rows, figures = [], {}
     for name in ("toronto_normal", "rodero_ct_14"):
@@ -156,7 +156,7 @@ def inpaint(engine: Any, count: int) -> dict[str, Any]:
 
 def generate(engine: Any, count: int) -> dict[str, Any]:
     """Generated hearts: violations before and after repair, mean volumes against the training cohort's."""
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
 
     siblings = list(engine.run(Request("generate", count=count, seed=2)))
     drawn = json.loads((DATA / "hearts" / "drawn.json").read_text())
@@ -183,7 +183,7 @@ def generate(engine: Any, count: int) -> dict[str, Any]:
 
 def picture(engine: Any, siblings: list[Any]) -> None:
     """An overview of the first generated hearts, to look at."""
-    from DiffusionSiblingsLib.export.picture import Panel, overview
+    from DiffusionSiblingsLib.reports.overview import Panel, overview
 
     path = Path(tempfile.gettempdir()) / "generated.png"
     panels = [Panel(f"heart {s.k}", s.canonical, "") for s in siblings[:12]]

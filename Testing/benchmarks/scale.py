@@ -24,13 +24,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.batch import Made, make
-from DiffusionSiblingsLib.export.parts import Part, Parts
-from DiffusionSiblingsLib.export.run_folder import RunFolder
-from DiffusionSiblingsLib.export.tables import short_table
-from DiffusionSiblingsLib.record import Record
-from DiffusionSiblingsLib.request import Request
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.record import Record
+from DiffusionSiblingsLib.core.tables import short_table
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.runs.messages import Made
+from DiffusionSiblingsLib.runs.partial_results import Part, Parts
+from DiffusionSiblingsLib.runs.pipeline import make
+from DiffusionSiblingsLib.runs.run_folder import RunFolder
 
 COHORT = 7200
 HANDS = (b"ray::Hand",)

@@ -50,9 +50,9 @@ class Watch:
 
 def large_twin() -> Any:
     """The sample twin's voxels on a grid of SHAPE: the same heart, finer."""
-    from DiffusionSiblingsUI import bridge, sample_data
+    from DiffusionSiblingsUI.scene import bridge, sample_data
 
-    from DiffusionSiblingsLib.labelmap import LabelMap
+    from DiffusionSiblingsLib.core.labelmap import LabelMap
 
     sample = sample_data.load_twin()
     bridged = bridge.read_segmentation(sample)
@@ -82,10 +82,10 @@ def run(logic: Any, task: Any, watch: Watch) -> tuple[float, float, float, str]:
 
 
 def main() -> int:
-    from DiffusionSiblingsUI.edits import Task
     from DiffusionSiblingsUI.logic import SiblingsLogic
+    from DiffusionSiblingsUI.runs.edits import Task
 
-    from DiffusionSiblingsLib.request import Request
+    from DiffusionSiblingsLib.editing.request import Request
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=50)

@@ -20,11 +20,11 @@ import torch
 from common import GIB, cores, embedded_twin, machine, verdict
 from torch.utils.flop_counter import FlopCounterMode
 
-from DiffusionSiblingsLib.compute import Compute, find_compute
-from DiffusionSiblingsLib.diffusion.sample import Sampler
-from DiffusionSiblingsLib.engine import Encoded, Engine
-from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.result import Sibling
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.editing.result import Sibling
+from DiffusionSiblingsLib.engine.compute import Compute, find_compute
+from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
+from DiffusionSiblingsLib.engine.engine import Encoded, Engine
 
 AGREEMENT_BAR = 0.99  # mean Dice between the device's sibling and the CPU's, per tissue
 

@@ -27,7 +27,7 @@ def heart() -> tuple[Any, Any, Any]:
     import numpy as np
     from frames import grid_around, heart_on, random_pose
 
-    from DiffusionSiblingsLib.anatomy import load_anatomy
+    from DiffusionSiblingsLib.core.anatomy import load_anatomy
 
     rng = np.random.default_rng(11)
     pose = random_pose(rng)

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from hearts import ANATOMY, ellipsoid_heart
 
-from DiffusionSiblingsLib.batch.resuming import twin_entry
-from DiffusionSiblingsLib.cohorts import Member
-from DiffusionSiblingsLib.export.entries import Measured
-from DiffusionSiblingsLib.finish import canonical_labelmap
-from DiffusionSiblingsLib.labelmap import LabelMap, Segment
-from DiffusionSiblingsLib.labelmap_io import suffix_for, write_labelmap
-from DiffusionSiblingsLib.labelmap_io.folder import stem_of
-from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.studies.starts import Start
+from DiffusionSiblingsLib.cohorts.measured_map import Measured
+from DiffusionSiblingsLib.cohorts.members import Member
+from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.editing.postprocess import canonical_labelmap
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.labelmaps.mask_folder import stem_of
+from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
+from DiffusionSiblingsLib.runs.resume import twin_entry
+from DiffusionSiblingsLib.studies.seed_hearts import Start
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}

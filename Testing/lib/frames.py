@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from DiffusionSiblingsLib.anatomy import Anatomy
+from DiffusionSiblingsLib.core.anatomy import Anatomy
 
 # Centre and semi-axes in mm (x, y, z), earlier parts win; LV to LA lies along +z, the right heart at +x.
 PARTS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.geometry import build_reference, starting_reference
-from DiffusionSiblingsLib.labelmap import LabelMap, Segment
-from DiffusionSiblingsLib.nn.checkpoint import Networks, save_networks
-from DiffusionSiblingsLib.nn.denoiser import Denoiser, DenoiserConfig
-from DiffusionSiblingsLib.nn.field import FieldConfig
-from DiffusionSiblingsLib.nn.vae import Autoencoder, AutoencoderConfig
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.labelmaps.geometry.reference import build_reference, starting_reference
+from DiffusionSiblingsLib.models.networks.checkpoint import Networks, save_networks
+from DiffusionSiblingsLib.models.networks.denoiser import Denoiser, DenoiserConfig
+from DiffusionSiblingsLib.models.networks.field import FieldConfig
+from DiffusionSiblingsLib.models.networks.vae import Autoencoder, AutoencoderConfig
 from DiffusionSiblingsLib.training.train import SAMPLING
 
 ANATOMY = load_anatomy("heart")

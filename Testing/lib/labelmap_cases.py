@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 
 HEART = load_anatomy("heart")
 FILES = ("nii", "nii.gz", "nrrd", "seg.nrrd", "mha")

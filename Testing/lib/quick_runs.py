@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.batch import make, maker
-from DiffusionSiblingsLib.bias import Bias
-from DiffusionSiblingsLib.compute import find_compute
-from DiffusionSiblingsLib.export import run_folder
-from DiffusionSiblingsLib.labelmap import LabelMap
+from DiffusionSiblingsLib.cohorts.training_distance import Bias
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.labelmap import LabelMap
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.editing.result import Sibling
+from DiffusionSiblingsLib.engine.compute import find_compute
 from DiffusionSiblingsLib.metrics.topology import check_both
-from DiffusionSiblingsLib.request import Request
-from DiffusionSiblingsLib.result import Sibling
+from DiffusionSiblingsLib.runs import run_folder
+from DiffusionSiblingsLib.runs import sampler_loop as maker
+from DiffusionSiblingsLib.runs.pipeline import make
 
 ANATOMY = load_anatomy("heart")
 HEART = ellipsoid_heart((40, 36, 44), 3.4)

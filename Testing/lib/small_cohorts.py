@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from DiffusionSiblingsLib.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsLib.cohorts.dataset_file import encode
 from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort, MeasuredMember, collect
-from DiffusionSiblingsLib.geometry import CanonicalFrame
+from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.metrics.morphology import features, tissue_volumes
 from DiffusionSiblingsLib.metrics.topology import check_both
-from DiffusionSiblingsLib.pack import encode
 
 # Centre and semi-axes in mm (x, y, z), one drawn over the other; as in hearts.py, which needs torch.
 PARTS = {"Myo": ((-12, 0, -15), (29, 29, 42)), "LV": ((-12, 0, -10), (20, 20, 34)), "RV": ((28, 0, -10), (18, 24, 32)),

@@ -148,8 +148,8 @@ def sample_node(scene: Any) -> Any:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session with a worker of this Python: it starts once for all tests of a file."""
-    from DiffusionSiblingsUI.session import Session
-    from DiffusionSiblingsUI.worker_client import WorkerClient
+    from DiffusionSiblingsUI.runs.session import Session
+    from DiffusionSiblingsUI.runs.worker_client import WorkerClient
 
     folder = tmp_path_factory.mktemp("session")
     made = Session(WorkerClient(Path(sys.executable), ROOT, folder), folder)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import slicer
 
-from DiffusionSiblingsLib.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.record import hash_labelmap
 from DiffusionSiblingsLib.metrics.morphology import features, tissue_volumes
 from DiffusionSiblingsLib.metrics.topology import check_both
-from DiffusionSiblingsLib.record import hash_labelmap
 
 ANATOMY = load_anatomy("heart")
 REQUESTS = ({"edit": "perturb", "ratio": 0.5, "count": 2, "seed": 7, "tissues": []},
@@ -36,7 +36,7 @@ def _measured(labelmap: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def job(labelmap: Any, shifts: tuple[int, ...] = (1, 2, 3)) -> tuple[list[Any], dict[str, Any], list[dict[str, Any]]]:
     """SiblingResults, record and rows of a job on a twin: each sibling is the twin, moved and with a smaller LV."""
-    from DiffusionSiblingsUI.operation import SiblingResult
+    from DiffusionSiblingsUI.runs.operation import SiblingResult
 
     measured, described = _measured(labelmap)
     rows: list[dict[str, Any]] = [{"map": "twin", "edit": "twin", "ratio": "", "seed": "", "k": "", **measured}]

@@ -76,7 +76,7 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         """Chooses a row -> the segmentation that is shown then."""
         self.rows.selectRow(row)
         self.turn(lambda: self.part._work is None)
-        from DiffusionSiblingsUI import cohorts
+        from DiffusionSiblingsUI.cohorts import cohorts
 
         (node,) = cohorts.members_shown()
         return node
@@ -159,7 +159,7 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.assertEqual(self.part.plot.sizes, (4, 5))
         self.click("cohort", 2)
         self.assertEqual(self.rows.currentRow(), 2)
-        from DiffusionSiblingsUI import cohorts
+        from DiffusionSiblingsUI.cohorts import cohorts
 
         self.assertIn("heart 3", cohorts.members_shown()[0].GetName())
         self.assertTrue(any(node.GetName() == "shown" for node in self.part.plot.nodes))
@@ -211,7 +211,7 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.assertEqual(results.volume.GetAttribute("DiffusionSiblings.Tissue"), "LV")
         self.form.differenceButton.click()
         self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (False, "Compare"))
-        from DiffusionSiblingsUI import cohort_members
+        from DiffusionSiblingsUI.cohorts import members as cohort_members
 
         os.utime(self.folder / "cohort" / "heart 2.seg.nrrd", (1.0, 1.0))  # somebody has written it again
         cohort_members.forget_folders()

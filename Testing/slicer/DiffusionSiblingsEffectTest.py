@@ -24,8 +24,8 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def setUp(self) -> None:
         """A Segment Editor on the sample twin."""
-        from DiffusionSiblingsUI.effect_registration import register_effects
-        from DiffusionSiblingsUI.sample_data import load_twin
+        from DiffusionSiblingsUI.effects.registration import register_effects
+        from DiffusionSiblingsUI.scene.sample_data import load_twin
 
         slicer.mrmlScene.Clear()
         self.lattice = None
@@ -70,14 +70,14 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def labels(self, node: Any = None) -> np.ndarray:
         """(D, H, W): the segmentation's voxels, 1 to 6, on a grid with room around the twin."""
-        from DiffusionSiblingsUI.bridge import read_segmentation
+        from DiffusionSiblingsUI.scene.bridge import read_segmentation
 
         read = read_segmentation(node or self.node)
         return self.placed(read.labelmap.labels, read.grid)
 
     def placed(self, values: np.ndarray, grid: Any) -> np.ndarray:
         """Values on a grid of the twin's lattice, on one grid for all: a segmentation's own depends on its segments."""
-        from DiffusionSiblingsUI.grid import offset
+        from DiffusionSiblingsUI.scene.grid import offset
 
         if self.lattice is None:
             self.lattice = grid
@@ -102,7 +102,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_after_a_reload_new_segment_editors_get_new_effects(self) -> None:
         """What open ones have goes on working, with the parts that it was made with."""
-        from DiffusionSiblingsUI.effect_registration import forget_parts
+        from DiffusionSiblingsUI.effects.registration import forget_parts
 
         old = self.effect("Perturb")
         forget_parts()
@@ -150,7 +150,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_inpaint_stays_inside_a_roi(self) -> None:
         """Chosen in the form, on the right ventricle."""
-        from DiffusionSiblingsUI.bridge import read_segmentation, region_mask
+        from DiffusionSiblingsUI.scene.bridge import read_segmentation, region_mask
 
         effect, twin = self.effect("Inpaint"), self.labels()
         effect.form.ui.regionComboBox.setCurrentIndex(1)
@@ -168,7 +168,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_inpaint_stays_inside_another_segment(self) -> None:
         """A segment of a segmentation of its own."""
-        from DiffusionSiblingsUI.bridge import read_segmentation, region_mask
+        from DiffusionSiblingsUI.scene.bridge import read_segmentation, region_mask
 
         region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "painted")
         segment = slicer.vtkSegment()
@@ -229,9 +229,10 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_guide_offers_presets_and_control_domains(self) -> None:
         """Each brings its own options, and what is missing is said."""
-        from DiffusionSiblingsUI import domains
+        from DiffusionSiblingsUI.guide import domains
 
-        from DiffusionSiblingsLib.control import PRESETS, Target, Term
+        from DiffusionSiblingsLib.control.presets import PRESETS
+        from DiffusionSiblingsLib.control.terms import Target, Term
 
         effect = self.effect("Guide")
         ui, actions = effect.form.ui, effect.actions.ui
@@ -317,7 +318,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_what_the_worker_wrote_of_an_error_can_be_read(self) -> None:
         """Behind a link in the message."""
-        from DiffusionSiblingsLib.errors import SiblingsError
+        from DiffusionSiblingsLib.core.errors import SiblingsError
 
         effect, error = self.effect("Perturb"), SiblingsError("The worker met an error", hint="run it again")
         error.log = "Traceback <of the worker>"

@@ -143,7 +143,7 @@ class DiffusionSiblingsGuideTest(ModuleCase):
             self.assertEqual(self.cells.rowCount, 0)
             slicer.util.loadScene(path)
             self.turn()
-        from DiffusionSiblingsUI.runs import find_runs
+        from DiffusionSiblingsUI.scene.runs import find_runs
 
         self.assertEqual(find_runs()[0].record, record)
         self.turn(lambda: self.text(0, TWIN) not in ("...", "?"))

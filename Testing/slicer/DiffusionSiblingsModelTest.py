@@ -27,7 +27,7 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
 
     def setUp(self) -> None:
         """An empty scene, the module open, no own models."""
-        from DiffusionSiblingsLib.registry import find_model
+        from DiffusionSiblingsLib.models.registry import find_model
 
         slicer.mrmlScene.Clear()
         self.folder = Path(tempfile.mkdtemp())
@@ -148,7 +148,7 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
     def test_the_sample_is_in_sample_data(self) -> None:
         """By its name, from the console and from Sample Data's button; nothing is downloaded."""
         import SampleData
-        from DiffusionSiblingsUI import sample_data
+        from DiffusionSiblingsUI.scene import sample_data
 
         sample_data.register()
         node = SampleData.downloadSample(sample_data.TWIN)

@@ -107,7 +107,7 @@ class DiffusionSiblingsModuleTest(ModuleCase):
         self.run_to_end()
 
     def test_inpaint_in_a_box_changes_nothing_outside_it(self) -> None:
-        from DiffusionSiblingsUI import bridge
+        from DiffusionSiblingsUI.scene import bridge
 
         self.ui.inpaintButton.click()
         self.ui.regionCombo.setCurrentIndex(1)
@@ -210,7 +210,7 @@ class DiffusionSiblingsModuleTest(ModuleCase):
             self.assertEqual(self.panel.panels["siblings"].ui.runCombo.count, 0)
             slicer.util.loadScene(path)
             self.turn()
-        from DiffusionSiblingsUI.runs import find_runs
+        from DiffusionSiblingsUI.scene.runs import find_runs
 
         loaded = find_runs()[0]
         self.assertEqual(loaded.record, record)

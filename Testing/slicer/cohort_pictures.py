@@ -68,7 +68,7 @@ def choose_in(combo: Any, data: str) -> None:
 
 def difference_views(volume: Any, side: int = 420) -> np.ndarray:
     """Three slices through the middle of a difference, over the sibling that is shown."""
-    from DiffusionSiblingsUI.cohort_results import OPACITY
+    from DiffusionSiblingsUI.cohorts.results import OPACITY
 
     bounds = [0.0] * 6
     volume.GetRASBounds(bounds)

@@ -21,7 +21,7 @@ class ModuleCase(ScriptedLoadableModuleTest):
 
     def setUp(self) -> None:
         """An empty scene with the sample twin, the module open."""
-        from DiffusionSiblingsUI import sample_data
+        from DiffusionSiblingsUI.scene import sample_data
 
         slicer.mrmlScene.Clear()
         self.module = slicer.modules.diffusionsiblings.widgetRepresentation().self()
@@ -68,7 +68,7 @@ class ModuleCase(ScriptedLoadableModuleTest):
         return operation.result
 
     def labels(self, node: Any) -> np.ndarray:
-        from DiffusionSiblingsUI import bridge
+        from DiffusionSiblingsUI.scene import bridge
 
         return bridge.read_segmentation(node).labelmap.labels
 

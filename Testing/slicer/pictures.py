@@ -148,7 +148,8 @@ def console(twin: Any) -> None:
 
 def guide(panel: Any, twin: Any, folder: Path) -> None:
     """The section Guide as docs/guided-edits.md describes it: domains over the twin, and a guided run."""
-    from DiffusionSiblingsUI import domains, markups
+    from DiffusionSiblingsUI.guide import domains
+    from DiffusionSiblingsUI.scene import markups
 
     part, edit, context = panel.panels["guide"], panel.panels["edit"], panel.context
     cells, siblings = part.ui.guideTable, panel.panels["siblings"]
@@ -286,7 +287,7 @@ def press(effect: Any, button: str) -> None:
 
 def labels(node: Any) -> np.ndarray:
     """(D, H, W): the voxels of a segmentation on its own grid."""
-    from DiffusionSiblingsUI import bridge
+    from DiffusionSiblingsUI.scene import bridge
 
     return bridge.read_segmentation(node).labelmap.labels
 

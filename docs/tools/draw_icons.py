@@ -124,12 +124,12 @@ def guide_icon() -> Canvas:
 
 def thumbnail(labels: Points, path: Path) -> None:
     """A heart from its best side, (D, H, W) with axes to right, front and up, on transparent ground."""
-    from DiffusionSiblingsLib.anatomy import load_anatomy
-    from DiffusionSiblingsLib.export.palette import color_table
-    from DiffusionSiblingsLib.export.solid import solid_of
-    from DiffusionSiblingsLib.export.surfaces import render
-    from DiffusionSiblingsLib.export.viewpoint import best_view
-    from DiffusionSiblingsLib.export.views import fitted, four_chamber
+    from DiffusionSiblingsLib.core.anatomy import load_anatomy
+    from DiffusionSiblingsLib.core.palette import color_table
+    from DiffusionSiblingsLib.reports.surfaces import render
+    from DiffusionSiblingsLib.reports.tissue_fields import solid_of
+    from DiffusionSiblingsLib.reports.viewpoint import best_view
+    from DiffusionSiblingsLib.reports.views import fitted, four_chamber
 
     anatomy = load_anatomy()
     view = fitted(best_view(labels, four_chamber(labels, anatomy)), [labels], slab=None)
@@ -144,8 +144,8 @@ def thumbnail(labels: Points, path: Path) -> None:
 def main() -> None:
     """Draws all."""
     sys.path[:0] = [str(ROOT), str(MODULE)]
-    from DiffusionSiblingsLib.anatomy import load_anatomy, resource_folder
-    from DiffusionSiblingsLib.labelmap_io import read_labelmap
+    from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
+    from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 
     icons = MODULE / "Resources" / "Icons"
     module_icon().save(icons / "DiffusionSiblings.png")
@@ -155,8 +155,8 @@ def main() -> None:
     twin = read_labelmap(resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd", load_anatomy())
     thumbnail(twin.labels, icons / "DiffusionSiblingsTwin.png")
     if len(sys.argv) > 1:
-        from DiffusionSiblingsUI.sample_data import SURFACES
-        from DiffusionSiblingsUI.sample_surfaces import heart_of_surfaces
+        from DiffusionSiblingsUI.scene.sample_data import SURFACES
+        from DiffusionSiblingsUI.scene.sample_surfaces import heart_of_surfaces
 
         paths = {tissue: Path(sys.argv[1]) / file for tissue, (file, _) in SURFACES.items()}
         thumbnail(heart_of_surfaces(paths).labels, icons / "DiffusionSiblingsTorontoHeart.png")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from DiffusionSiblingsLib.export.plotting import small_png
+from DiffusionSiblingsLib.reports.chart_style import small_png
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = 1200  # pixels of a picture

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from DiffusionSiblingsUI import plots
+from DiffusionSiblingsUI.scene import plots
 
 
 class Beside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from DiffusionSiblingsUI import runs
+from DiffusionSiblingsUI.scene import runs
 
 
 def chosen(context: Any) -> tuple[runs.Run | None, int]:

@@ -8,16 +8,19 @@ from typing import Any
 import qt
 import slicer
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import cohorts, comparison, environment, guide_support
-from DiffusionSiblingsUI.cohort_plot import CohortPlot, training_rows
-from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort, SceneCohort
-from DiffusionSiblingsUI.edit_request import duration
-from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.cohorts import cohorts
+from DiffusionSiblingsUI.cohorts.cohorts import Cohort, FolderCohort, SceneCohort
+from DiffusionSiblingsUI.cohorts.plot import CohortPlot, training_rows
+from DiffusionSiblingsUI.guide import training_range as guide_support
 from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.comparison_part import ComparisonPart
 from DiffusionSiblingsUI.panels.member_table import MemberTable
+from DiffusionSiblingsUI.runs.edit_request import duration
+from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.scene import comparison_view as comparison
+from DiffusionSiblingsUI.setup import environment
 
 NO_REFERENCE = "(none)"
 BAR = 1000

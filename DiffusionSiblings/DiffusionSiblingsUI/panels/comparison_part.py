@@ -8,11 +8,12 @@ from typing import Any
 
 import qt
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import cohort_members, cohort_results
-from DiffusionSiblingsUI.cohort_results import Results
-from DiffusionSiblingsUI.cohort_work import written_report
-from DiffusionSiblingsUI.cohorts import Cohort, FolderCohort
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.cohorts import members as cohort_members
+from DiffusionSiblingsUI.cohorts import results as cohort_results
+from DiffusionSiblingsUI.cohorts.cohorts import Cohort, FolderCohort
+from DiffusionSiblingsUI.cohorts.results import Results
+from DiffusionSiblingsUI.cohorts.work import written_report
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.figure_rows import FIGURE_HEADS, figure_cells
 

@@ -7,9 +7,9 @@ from typing import Any
 import qt
 import slicer
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import environment
-from DiffusionSiblingsUI.model_choice import Device, device_note, known_devices
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.setup import environment
+from DiffusionSiblingsUI.setup.model_choice import Device, device_note, known_devices
 
 
 class DeviceRow:

@@ -7,9 +7,10 @@ from typing import Any
 
 import qt
 
-from DiffusionSiblingsLib.anatomy import Anatomy
-from DiffusionSiblingsLib.errors import InputError
-from DiffusionSiblingsUI import domains, markups
+from DiffusionSiblingsLib.core.anatomy import Anatomy
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsUI.guide import domains
+from DiffusionSiblingsUI.scene import markups
 
 PARTS = {"curve": ("Planes:", "Width:"), "point": ("Lines:", "Length:")}  # kinds that stand for several domains
 

@@ -10,10 +10,10 @@ from typing import Any
 import slicer
 import vtk
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import environment
+from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.context import Context, as_html
-from DiffusionSiblingsUI.edit_request import (
+from DiffusionSiblingsUI.guide.rows import run_notes, targets_words
+from DiffusionSiblingsUI.runs.edit_request import (
     EDITS,
     REGIONS,
     chosen_tissues,
@@ -25,8 +25,8 @@ from DiffusionSiblingsUI.edit_request import (
     scale_words,
     task_of,
 )
-from DiffusionSiblingsUI.guide_rows import run_notes, targets_words
-from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.setup import environment
 
 BAR = 1000  # steps of the progress bar
 LARGEST_SEED = 2**31 - 1  # of a spin box

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from DiffusionSiblingsLib.export.meanings import better, meaning_of, reading
+from DiffusionSiblingsLib.reports.metric_meanings import better, meaning_of, reading
 from DiffusionSiblingsUI.panels.result_table import Cell
 
 FIGURE_HEADS = ("Figure", "Value", "95 % interval", "Floor", "Better")

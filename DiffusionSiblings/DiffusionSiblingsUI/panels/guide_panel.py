@@ -10,15 +10,18 @@ from typing import Any
 import qt
 import slicer
 
-from DiffusionSiblingsLib.control import read_control, write_control
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import domain_makers, domains, guide_rows, guide_support, markups, targets
-from DiffusionSiblingsUI.edit_request import held_tissues
-from DiffusionSiblingsUI.guide_rows import Row
-from DiffusionSiblingsUI.live import LiveMeasures, TwinMap
+from DiffusionSiblingsLib.control.control import read_control, write_control
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.guide import domain_makers, domains, targets
+from DiffusionSiblingsUI.guide import rows as guide_rows
+from DiffusionSiblingsUI.guide import training_range as guide_support
+from DiffusionSiblingsUI.guide.live import LiveMeasures, TwinMap
+from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
 from DiffusionSiblingsUI.panels.guide_table import GuideTable
+from DiffusionSiblingsUI.runs.edit_request import held_tissues
+from DiffusionSiblingsUI.scene import markups
 
 JSON = "Control (*.json)"
 FILE = "control.json"

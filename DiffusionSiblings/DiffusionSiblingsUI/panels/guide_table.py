@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from DiffusionSiblingsUI.guide_rows import Row
+from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.result_table import BAD, SCROLL_BAR
 
 ON, DOMAIN, TISSUES, QUANTITY, TWIN, TARGET, TOLERANCE, ACHIEVED = range(8)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from DiffusionSiblingsUI import cohorts
-from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.result_table import Cell
+from DiffusionSiblingsUI.runs.operation import Operation
 
 NAME, CHECKS, OUTSIDE = "Sibling", "Checks", "Beyond training"
 MOST = 8  # rows that are seen without scrolling

@@ -8,13 +8,13 @@ from typing import Any
 import qt
 import slicer
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import records, runs, tables
-from DiffusionSiblingsUI.operation import Operation
+from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
+from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.scene import records, runs, tables
 
 DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, BIAS, EVERYTHING = range(7)
 GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Targets",

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import qt
 import slicer
 
-from DiffusionSiblingsLib import model_store
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsLib.registry import Installed, find_model, survey
-from DiffusionSiblingsUI import environment, installation
-from DiffusionSiblingsUI.model_choice import describe
-from DiffusionSiblingsUI.operation import Operation, Status, Steps
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsLib.models import store as model_store
+from DiffusionSiblingsLib.models.registry import Installed, find_model, survey
 from DiffusionSiblingsUI.panels.device_row import DeviceRow
+from DiffusionSiblingsUI.runs.operation import Operation, Status, Steps
+from DiffusionSiblingsUI.setup import environment, installation
+from DiffusionSiblingsUI.setup.model_choice import describe
 
 T = TypeVar("T")
 FILES = "Models (*.zip model.json *.safetensors);;All files (*)"

@@ -7,11 +7,12 @@ from typing import Any
 import qt
 import slicer
 
-from DiffusionSiblingsUI import comparison, runs, sequences
-from DiffusionSiblingsUI.operation import Operation
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
+from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.scene import comparison_view as comparison
+from DiffusionSiblingsUI.scene import runs, sequences
 
 HEADS = ("Sibling", "Edit", "Checks", "Dice", "LV volume [ml]")
 

@@ -9,10 +9,10 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
-from DiffusionSiblingsLib.errors import SiblingsError
-from DiffusionSiblingsUI import painted_image, terminology
-from DiffusionSiblingsUI.grid import to_world
-from DiffusionSiblingsUI.layers import LABELMAP
+from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.scene import painted_image, terminology
+from DiffusionSiblingsUI.scene.grid import to_world
+from DiffusionSiblingsUI.scene.layers import LABELMAP
 
 NO_TISSUE = "None (unchanged)"
 ROWS_SHOWN = 10

@@ -1,0 +1,1 @@
+"""Cohorts of label maps in the scene."""

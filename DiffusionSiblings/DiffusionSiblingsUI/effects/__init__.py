@@ -1,0 +1,1 @@
+"""The Segment Editor effects Perturb, Inpaint and Guide, apart from the files that Slicer loads."""

@@ -1,0 +1,97 @@
+"""What a guided effect asks for: known before the twin is read, and handed to the worker with it (no Qt)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from DiffusionSiblingsLib.control.builders import around_tissue
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.presets import PRESETS
+from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsUI.guide.live import mapping
+from DiffusionSiblingsUI.runs.edits import Task, prepared
+from DiffusionSiblingsUI.runs.operation import Steps
+from DiffusionSiblingsUI.scene.bridge import Bridged
+
+VOLUME, DOMAINS = "volume", "domains"  # kinds of goals besides the presets' names
+GOALS = (VOLUME, *PRESETS, DOMAINS)
+TOPOLOGY = ("atria-separate", "one-piece")  # presets that have no amount
+SCALED = tuple(name for name in PRESETS if name not in TOPOLOGY)
+RATIOS = (  # the highest ratio of each row, and what a guided sibling is like at it
+    (0.28, "Besides, only details vary: the twin, changed as asked."),
+    (0.65, "Besides, the shape of the whole heart varies."),
+    (1.0, "Besides, nearly everything varies; faint likeness to the twin."),
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the sibling must have.
+
+    kind: VOLUME (of one tissue), a preset's name, or DOMAINS (nothing but what the markups ask). tissue: of VOLUME.
+    change: share of the twin's volume that is added, or the preset's amount. hold: the tissues that nothing is asked of
+    keep their volumes. domains: what markups ask besides, in the world frame, None if they are not to count.
+    """
+
+    kind: str
+    tissue: str = ""
+    change: float = 0.2
+    hold: bool = True
+    domains: Control | None = None
+
+
+def guided(task: Task, goal: Goal) -> Steps[Task]:
+    """The same task with the goal in its requests and wishes. Raises SiblingsError."""
+    control, wishes = goal.domains, wishes_of(goal)
+    if goal.kind == VOLUME and not wishes.get("preset") and goal.change:
+        task = yield from prepared(task)
+        own = yield from _volume(goal, task.twin, load_anatomy())
+        control = own if control is None else own.merged(control)
+    return replace(task, requests=tuple(replace(request, control=control) for request in task.requests), wishes=wishes)
+
+
+def wishes_of(goal: Goal) -> dict[str, Any]:
+    """What of a goal the worker is told by name: it lays boxes along the model's own axes, where they are quickest."""
+    wishes: dict[str, Any] = {"hold": ["all"]} if goal.hold else {}
+    if goal.kind == VOLUME:
+        name = f"{'enlarge' if goal.change > 0 else 'shrink'}-{goal.tissue.lower()}"
+        if not goal.change:
+            wishes["hold"] = wishes.get("hold", [goal.tissue])
+        elif name in PRESETS:
+            wishes |= {"preset": [name], "amount": abs(goal.change)}
+    elif goal.kind != DOMAINS:
+        wishes["preset"] = [goal.kind]
+        if goal.kind not in TOPOLOGY:
+            wishes["amount"] = goal.change
+    return wishes
+
+
+def _volume(goal: Goal, bridged: Bridged, anatomy: Anatomy) -> Steps[Control]:
+    """The volume of a tissue for which there is no preset, in a box along the world's axes."""
+    twin = yield from mapping(bridged, anatomy)
+    domain = around_tissue(twin.labels, twin.affine, anatomy, (goal.tissue,))
+    yield None
+    return Control((domain,), (Term(domain.name, "mass", Target(times=1.0 + goal.change)),))
+
+
+def goal_title(kind: str) -> str:
+    """What a kind of goal is called in a list."""
+    words = {VOLUME: "Volume of the selected segment", DOMAINS: "Control domains of the scene"}
+    return words.get(kind) or f"Preset: {kind.replace('-', ' ')}"
+
+
+def goal_words(kind: str, selected: str, marked: str) -> str:
+    """What a goal means, in a sentence. selected: name of the segment. marked: names of the scene's control domains."""
+    if kind == VOLUME:
+        return f"{selected or 'The selected segment'} gets this volume."
+    if kind == DOMAINS:
+        return f"What {marked} ask." if marked else "The module Diffusion Siblings makes control domains of markups."
+    words = PRESETS[kind].rstrip(".")
+    return words[0].upper() + words[1:] + "."
+
+
+def ratio_words(ratio: float) -> str:
+    """What a sampling ratio means for a guided sibling."""
+    return next((words for highest, words in RATIOS if ratio <= highest), RATIOS[-1][1])

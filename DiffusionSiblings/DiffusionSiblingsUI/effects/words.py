@@ -1,0 +1,83 @@
+"""What an effect says of a preview and of an edit, in words (no Qt)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from DiffusionSiblingsLib.editing.target_rows import cavity_words
+from DiffusionSiblingsUI.effects.work import Applied, Made
+from DiffusionSiblingsUI.guide.targets import quantity_words, value_text
+
+CHAMBERS = ("LV", "RV", "LA", "RA")
+
+
+def preview_text(made: Made) -> str:
+    """What the previewed sibling is like next to the twin, in a line or two.
+
+    Volumes are of what is shown. Where the masking takes part of it away, its checks are of the sibling as it was made:
+    only the worker can check.
+    """
+    twin, row, masked = made.outcome.rows[0], made.outcome.siblings[0].row, made.masked
+    entry = made.outcome.siblings[0].entry
+    asked = {target["domain"] for target in entry.get("guidance") or () if masked is None}  # told in lines of their own
+    parts = []
+    for chamber in (chamber for chamber in CHAMBERS if chamber not in asked):
+        before, after = (row_of.get(f"{chamber} volume [ml]") for row_of in (twin, row))
+        if masked is not None:
+            after = masked.get(chamber, after)
+        if before is not None and after is not None and round(float(before)) != round(float(after)):
+            parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
+    failed = str(row.get("failed checks", ""))
+    checks = _("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed")
+    volumes = ", ".join(parts) or ("" if asked else _("chamber volumes within 1 ml of the twin's"))
+    text = _("Sibling of seed {seed}{masked}: {volumes}{before}{checks}.").format(
+        seed=made.plan.task.requests[0].seed, masked=_(" under the masking") if masked is not None else "",
+        volumes=volumes + "; " if volumes else "", before=_("before masking ") if masked is not None else "",
+        checks=checks)
+    return "\n".join([text, *_told(made)])
+
+
+def _told(made: Made) -> list[str]:
+    """What came of the goal, what was said of it beforehand, and gaps that are left in a tissue."""
+    entry = made.outcome.siblings[0].entry
+    return [*guidance_lines(entry, made.masked is not None), *made.warnings, *cavity_words(entry.get("repair"))]
+
+
+def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:
+    """What a guided sibling has of what was asked, a line each; what was only to be held is one line together.
+
+    entry: of the sibling in a record. masked: part of the sibling is not shown, but was measured.
+    """
+    targets = entry.get("guidance") or []
+    held = [target for target in targets if target["quantity"] == "mass" and target["asked"] == target["before"]]
+    lines = [_line(target) for target in targets if target not in held or not target["reached"]]
+    kept = sum(target["reached"] for target in held)
+    if kept:
+        most = max(target["error"] for target in held if target["reached"])
+        lines.append(_("Held: {kept} of {all} volumes, within {most:.1%}").format(kept=kept, all=len(held), most=most))
+    if lines and masked:
+        lines.insert(0, _("Before masking:"))
+    return lines + list(entry.get("guidance_notes") or ())
+
+
+def _line(target: Mapping[str, Any]) -> str:
+    """ "RV: volume 93.1 ml -> 111.6 ml (asked 111.7 ml): reached"."""
+    quantity, unit = target["quantity"], target["unit"]
+    before, asked, achieved = (value_text(quantity, target[key], unit) for key in ("before", "asked", "achieved"))
+    change = achieved if target["before"] is None or before == achieved else f"{before} \u2192 {achieved}"
+    return _("{domain}: {name} {change} (asked {asked}): {verdict}").format(
+        domain=target["domain"], name=quantity_words(quantity, unit).lower(), change=change, asked=asked,
+        verdict=_("reached") if target["reached"] else _("not reached"))
+
+
+def applied_text(applied: Applied) -> str:
+    """What an Apply has done."""
+    made = applied.made
+    text = _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
+        voxels=applied.voxels, segments=applied.segments)
+    if applied.node is not made.plan.node:
+        text = _("Added {name}.").format(name=applied.node.GetName())
+    return "\n".join([text, *_told(made)])

@@ -1,0 +1,1 @@
+"""Guided edits: markups as control domains, targets and outcomes."""

@@ -1,0 +1,200 @@
+"""Markups <-> control domains. ROI = box, plane, line; curve = planes along it; point = lines that radiate from it.
+
+A markups node is a domain of the guide if it has the attribute KEY, which keeps what is asked there (Settings), so
+that domains and targets are saved with the scene and renamed, moved and deleted like all other markups. All
+coordinates are RAS mm in the world: parent transforms count, as in the views.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from DiffusionSiblingsLib.control.builders import lines_from, planes_along
+from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.domain import ControlDomain
+from DiffusionSiblingsLib.control.terms import Term
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsUI.scene import markups
+from DiffusionSiblingsUI.scene.markups import is_placed, kind_of
+
+KEY = "DiffusionSiblings.Terms"
+SCHEMA = 1
+SPACING_MM = {"box": 3.0, "plane": 1.5, "curve": 1.5, "line": 0.7, "point": 0.7}  # of points, as the builders have it
+DIMENSIONS = {"box": 3, "plane": 2, "line": 1}
+FEWEST, MOST = 2, 256  # points along an axis
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a markups node asks for as a domain.
+
+    tissues: IDs, their sum is measured. terms: `domain` is the node's name. spacing: mm between points along the
+    domain's own axes, one number for all or one for each. count: planes of a curve, lines of a point. extent: width of
+    the planes of a curve, length of the lines of a point, mm. normal: direction about which the lines of a point lie.
+    """
+
+    tissues: tuple[str, ...]
+    terms: tuple[Term, ...] = ()
+    spacing: tuple[float, ...] = ()
+    count: int = 5
+    extent: float = 60.0
+    normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+
+
+def find_domains(scene: Any = None) -> list[Any]:
+    """The markups nodes of the scene that are domains, in the order in which they came."""
+    nodes = (scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLMarkupsNode")
+    nodes.UnRegister(None)
+    found = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+    return [node for node in found if node.GetAttribute(KEY) is not None and kind_of(node)]
+
+
+def read_settings(node: Any) -> Settings:
+    """What a node asks for. Raises InputError where the attribute is none of ours, or of a later version."""
+    try:
+        data = json.loads(node.GetAttribute(KEY) or "{}")
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"schema {data.get('schema')}")
+        terms = tuple(Term.from_json({**term, "domain": node.GetName()}) for term in data["terms"])
+        return Settings(tuple(data["tissues"]), terms, tuple(float(mm) for mm in data["spacing"]), int(data["count"]),
+                        float(data["extent"]), _triple(data["normal"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"The targets of {node.GetName()} cannot be read", value=error,
+                         rule=f"the attribute {KEY} as this version writes it",
+                         hint="remove the domain and make it again") from error
+
+
+def write_settings(node: Any, settings: Settings) -> None:
+    """Makes a markups node a domain that asks for this; nothing happens where it does already."""
+    terms = [{key: value for key, value in term.to_json().items() if key != "domain"} for term in settings.terms]
+    text = json.dumps({"schema": SCHEMA, "tissues": list(settings.tissues), "terms": terms,
+                       "spacing": list(settings.spacing), "count": settings.count, "extent": settings.extent,
+                       "normal": list(settings.normal)}, allow_nan=False)
+    if node.GetAttribute(KEY) != text:
+        node.SetAttribute(KEY, text)
+
+
+def domains_of(node: Any, settings: Settings | None = None) -> tuple[ControlDomain, ...]:
+    """The domains that a markups node stands for, in the world. Raises InputError where it is not placed yet."""
+    settings, kind = settings or read_settings(node), kind_of(node)
+    if not is_placed(node):
+        points = f"{node.GetNumberOfDefinedControlPoints()} points"
+        raise InputError(f"{node.GetName()} is not placed yet", value=points,
+                         rule="a domain lies somewhere in the twin", hint="place it in the views, or remove it")
+    if kind == "curve":
+        curve = markups.curve_points(node)
+        parts: Sequence[ControlDomain] = planes_along(curve, settings.count, settings.tissues,
+                                                      width_mm=settings.extent, spacing_mm=_spacing(settings, kind)[0])
+    elif kind == "point":
+        parts = [line for centre in markups.control_points(node) for line in _radiating(centre, settings)]
+    else:
+        center, axes, size = {"box": markups.box, "plane": markups.plane, "line": markups.line}[kind](node)
+        return (_domain(node.GetName(), kind, settings, center, axes, size),)
+    return tuple(replace(part, name=f"{node.GetName()} {number}") for number, part in enumerate(parts, start=1))
+
+
+def control_of(nodes: Iterable[Any] | None = None, name: str = "") -> Control:
+    """What all domains of the scene ask for together (or these nodes), in the world frame. Raises InputError."""
+    domains: list[ControlDomain] = []
+    terms: list[Term] = []
+    taken: set[str] = set()
+    for node in find_domains() if nodes is None else nodes:
+        settings = read_settings(node)
+        for domain in domains_of(node, settings):
+            named = replace(domain, name=unique(domain.name, taken))
+            taken.add(named.name)
+            domains.append(named)
+            terms += [replace(term, domain=named.name) for term in settings.terms]
+    return Control(tuple(domains), tuple(terms), "world", name)
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number after it if it is taken: users may call two markups the same."""
+    taken, number, found = set(taken), 2, name
+    while found in taken:
+        found, number = f"{name} {number}", number + 1
+    return found
+
+
+def markups_of(control: Control) -> list[Any]:
+    """A markups node in the scene for each domain, asking for what the control asks there. Raises InputError."""
+    if control.frame != "world":
+        raise InputError("The control is not in a twin's own coordinates", value=f"frame {control.frame}",
+                         rule='frame "world": RAS mm of the twin',
+                         hint="save it for the twin with: siblings measure TWIN --write control.json")
+    return [markup_of(domain, tuple(term for term in control.terms if term.domain == domain.name))
+            for domain in control.domains]
+
+
+def markup_of(domain: ControlDomain, terms: Sequence[Term] = ()) -> Any:
+    """A domain as a new markups node: ROI, plane or line."""
+    kind = {dimension: kind for kind, dimension in DIMENSIONS.items()}[domain.dimension]
+    node = markups.new_markup(kind, domain.name)
+    axes = np.array(domain.axes, dtype=np.float64)
+    if np.linalg.det(axes) < 0:  # a box is the same about its centre whichever way an axis points
+        axes[2] *= -1.0
+    center, size = np.array(domain.centre, dtype=np.float64), np.array(domain.size, dtype=np.float64)
+    if kind == "box":
+        matrix = vtk.vtkMatrix4x4()
+        matrix.DeepCopy(_matrix(center, axes).ravel().tolist())
+        node.SetAndObserveObjectToNodeMatrix(matrix)
+        node.SetSize(*size.tolist())
+    elif kind == "plane":
+        node.SetPlaneType(node.PlaneTypePointNormal)
+        node.SetSizeMode(node.SizeModeAbsolute)
+        node.SetOriginWorld(*center.tolist())
+        node.SetAxesWorld(*(vtk.vtkVector3d(*axis.tolist()) for axis in axes))
+        node.SetSizeWorld(float(size[0]), float(size[1]))
+    else:
+        for end in (-0.5, 0.5):
+            node.AddControlPointWorld(vtk.vtkVector3d(*(center + end * size[0] * axes[0]).tolist()))
+    spacing = tuple(float(side / count) for side, count in zip(domain.size, domain.template, strict=True) if count > 1)
+    write_settings(node, Settings(tuple(domain.tissues), tuple(replace(term, domain=node.GetName()) for term in terms),
+                                  spacing))
+    return node
+
+
+def _radiating(centre: np.ndarray, settings: Settings) -> Sequence[ControlDomain]:
+    """The lines of a point: evenly spread about `normal`."""
+    _, first, second = markups.frame_along(np.array(settings.normal))
+    angles = 2 * np.pi * np.arange(settings.count) / settings.count
+    directions = np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second
+    return lines_from(centre, directions, settings.extent, settings.tissues,
+                      spacing_mm=_spacing(settings, "point")[0])
+
+
+def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: np.ndarray,
+            size: np.ndarray) -> ControlDomain:
+    dimension = DIMENSIONS[kind]
+    if not (size[:dimension] > 0).all():
+        raise InputError(f"{name} has no size", value=" x ".join(f"{side:g}" for side in size[:dimension]),
+                         rule="sides above 0 mm", hint="drag its handles in the views")
+    spacing = _spacing(settings, kind)
+    counts = [int(np.clip(round(float(size[axis]) / spacing[min(axis, len(spacing) - 1)]), FEWEST, MOST))
+              for axis in range(dimension)]
+    template = (*counts, *(1 for _ in range(3 - dimension)))
+    return ControlDomain(name=name, tissues=settings.tissues, centre=_triple(center),
+                         axes=tuple(_triple(axis) for axis in axes), size=_triple(size), template=template)
+
+
+def _spacing(settings: Settings, kind: str) -> tuple[float, ...]:
+    return settings.spacing or (SPACING_MM[kind],)
+
+
+def _matrix(center: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """(4, 4): the domain's own coordinates -> world."""
+    made = np.eye(4)
+    made[:3, :3], made[:3, 3] = axes.T, center
+    return made
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

@@ -1,0 +1,199 @@
+"""Targets as people write and read them: "+20 %", "120 ml", "+2", "keep", "2, 0, 0" (no Qt)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from DiffusionSiblingsLib.control.measure import Measurement
+from DiffusionSiblingsLib.control.terms import Target, Term, default_tolerance
+from DiffusionSiblingsLib.core.errors import InputError
+
+QUANTITIES = ("mass", "position", "size", "shape", "orientation", "covariance", "betti")
+MASS_WORDS = {"ml": "Volume", "mm^2": "Area", "mm": "Length"}
+WORDS = {"position": "Centre", "size": "Spread", "shape": "Shape", "orientation": "Orientation",
+         "covariance": "Covariance", "betti": "Pieces, holes, voids"}
+UNITS = {"position": "mm", "size": "mm²", "shape": "", "orientation": "", "covariance": "", "betti": ""}
+MEANINGS = {
+    "mass": "how much of the tissues lies in the domain",
+    "position": "where the middle of the tissues lies in the domain, R, A, S in mm",
+    "size": "how far the tissues spread about their middle: the sum of their variances",
+    "shape": "how the spread is shared among the main directions, largest first; they add up to 1",
+    "orientation": "the main directions of the tissues",
+    "covariance": "shape and orientation at once, as the covariance of the tissues over its trace",
+    "betti": "how many pieces, holes through, and closed voids the tissues have in the domain",
+}
+RELATIVE, ADDABLE = ("mass", "size"), ("mass", "position", "size")
+KEEP, BY = "keep", "by "
+NUMBER = r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?"
+EXAMPLES = {"mass": '"+20 %", "120" or "+5"', "size": '"+20 %", "900" or "+50"',
+            "position": '"by 0; 0; 5" (moved so far) or "12; -30; 45", in mm',
+            "betti": '"2; 0; 0" (- where it is free)'}
+
+
+def quantity_words(quantity: str, unit: str) -> str:
+    """What a quantity is called in a domain of that unit: "Volume", "Area", ..."""
+    return MASS_WORDS.get(unit, "Mass") if quantity == "mass" else WORDS[quantity]
+
+
+def unit_words(quantity: str, unit: str) -> str:
+    """The unit as it is shown: "ml", "mm²", ..."""
+    return unit.replace("^2", "²") if quantity == "mass" else UNITS[quantity]
+
+
+def value_text(quantity: str, value: Any, unit: str = "") -> str:
+    """A measured or asked value: "84.1 ml", "12.0; -30.5; 44.2", "1; 0; 0"; "none" for None."""
+    if value is None:
+        return "none"
+    words = unit_words(quantity, unit) if quantity != "position" else ""  # three numbers leave no room for it
+    if quantity == "betti":
+        return "; ".join("-" if number is None else str(int(number)) for number in value)
+    numbers = _flat(value)
+    if quantity == "orientation" or len(numbers) == 9:
+        numbers = numbers[:3]
+        return "; ".join(f"{number:.2f}" for number in numbers) + "; ..."
+    decimals = {"position": 1, "shape": 3}.get(quantity)
+    text = "; ".join(_short(number) if decimals is None else f"{number:.{decimals}f}" for number in numbers)
+    return f"{text} {words}".strip()
+
+
+def target_text(target: Target, quantity: str) -> str:
+    """A target as `parse_target` reads it."""
+    if target.times is not None:
+        return KEEP if math.isclose(target.times, 1.0) else f"{100 * (target.times - 1):+.4g} %"
+    if target.plus is not None:
+        numbers = _flat(target.plus)
+        if not any(numbers):
+            return KEEP
+        return f"{numbers[0]:+g}" if len(numbers) == 1 else BY + "; ".join(f"{number:g}" for number in numbers)
+    return value_text(quantity, target.value) if quantity == "betti" else "; ".join(
+        f"{number:.6g}" for number in _flat(target.value))
+
+
+def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
+    """A target from what a user typed.
+
+    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is meant as it stands;
+    several numbers stand apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked
+    for in relative terms it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
+    """
+    plain = text.strip().lower()
+    if plain in (KEEP, "=", "hold"):
+        return keep_target(quantity, measured)
+    if quantity in RELATIVE and (found := re.fullmatch(rf"({NUMBER})\s*%", plain)):
+        return Target(times=1 + _number(found[1]) / 100)
+    if quantity in RELATIVE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
+        return Target(times=_number(found[1]))
+    added = plain.startswith((BY, "+")) or (quantity == "mass" and plain.startswith("-"))
+    numbers = _numbers(plain.removeprefix(BY), quantity)
+    wanted = {"mass": (1,), "size": (1,), "position": (3,), "betti": (3,), "orientation": (9,), "covariance": (9,),
+              "shape": (1, 2, 3)}[quantity]
+    if numbers is None or len(numbers) not in wanted:
+        raise InputError("The target cannot be read", value=text,
+                         rule=f"for example {EXAMPLES.get(quantity, 'numbers with semicolons')}, or \"{KEEP}\"")
+    shaped: Any = numbers[0] if quantity in RELATIVE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
+    if quantity in ADDABLE and added:
+        return Target(plus=shaped)
+    return Target(value=shaped)
+
+
+def keep_target(quantity: str, measured: Any = None) -> Target:
+    """The twin's own value as target."""
+    if quantity in RELATIVE:
+        return Target(times=1.0)
+    if quantity == "position":
+        return Target(plus=(0.0, 0.0, 0.0))
+    if measured is None:
+        raise InputError("The twin has no such value to keep", value=quantity,
+                         rule="the twin has the tissues in the domain", hint="move the domain, or type a value")
+    return Target(value=measured)
+
+
+def tolerance_text(term: Term) -> str:
+    """How far off still counts as reached: "1 %", "0.5 mm"."""
+    number = term.tolerance if term.tolerance is not None else default_tolerance(term.quantity)
+    if term.quantity in RELATIVE:
+        return f"{100 * number:g} %"
+    return f"{number:g} {({'position': 'mm', 'orientation': '°'}).get(term.quantity, '')}".strip()
+
+
+def parse_tolerance(text: str, quantity: str) -> float | None:
+    """What was typed as tolerance, None (the default) if nothing was. Raises InputError."""
+    plain = text.strip().lower()
+    if not plain:
+        return None
+    found = re.fullmatch(rf"({NUMBER})\s*(%|mm|°|degrees)?", plain)
+    if found is None or _number(found[1]) < 0:
+        raise InputError("The tolerance cannot be read", value=text, rule="a number from 0, in % for volumes and sizes")
+    return _number(found[1]) / (100 if quantity in RELATIVE else 1)
+
+
+def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
+    """What a guide asks for, in brief: "3 targets; LV and RV volumes held"."""
+    count = sum(term.on for term in terms)
+    said = [f"{count} target{'' if count == 1 else 's'}"] if count else []
+    if hold:
+        named = f"{', '.join(hold)} volume{'' if len(hold) == 1 else 's'}"
+        said.append(f"{'all other volumes' if 'all' in hold else named} held")
+    return "; ".join(said)
+
+
+def measured_of(measurement: Measurement | None, quantity: str) -> Any:
+    """A quantity of a measurement, None where there is none."""
+    return measurement.get(quantity) if measurement is not None else None
+
+
+def asked_of(term: Term, measurement: Measurement | None) -> Any:
+    """What a target comes to for the twin; None where that cannot be said."""
+    target, value = term.target, measured_of(measurement, term.quantity)
+    if target.value is not None:
+        return target.value
+    if value is None:
+        return None
+    if target.times is not None:
+        return value * target.times
+    if isinstance(value, (int, float)):
+        return value + float(target.plus)  # type: ignore[arg-type]
+    return tuple(a + b for a, b in zip(value, target.plus, strict=True))  # type: ignore[arg-type]
+
+
+def _numbers(text: str, quantity: str) -> list[Any] | None:
+    bare = re.sub(r"(ml|mm\^?[23²]?|mm²)\s*$", "", text).strip()
+    parts = [part for part in re.split(r"\s*;\s*|\s+", bare) if part]
+    if len(parts) == 1 and bare.count(",") >= 2:  # "2, 0, 0" without spaces
+        parts = bare.split(",")
+    parts = [part.strip().rstrip(",") for part in parts]
+    found: list[Any] = []
+    for part in parts:
+        if quantity == "betti" and part in ("-", "none", "*"):
+            found.append(None)
+        elif re.fullmatch(NUMBER, part):
+            number = _number(part)
+            if quantity == "betti" and number != int(number):
+                return None
+            found.append(int(number) if quantity == "betti" else number)
+        else:
+            return None
+    return found
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
+
+
+def _rows(numbers: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(numbers[3 * row:3 * row + 3]) for row in range(3))
+
+
+def _flat(value: Any) -> list[float]:
+    if isinstance(value, (int, float)):
+        return [float(value)]
+    return [number for part in value for number in _flat(part)]
+
+
+def _short(number: float) -> str:
+    """Three or four digits."""
+    size = abs(number)
+    return f"{number:.0f}" if size >= 1000 else f"{number:.1f}" if size >= 10 else f"{number:.2f}"

@@ -1,0 +1,1 @@
+"""Siblings on their way: the worker, operations in short steps, edits that end in the scene."""

@@ -1,0 +1,135 @@
+"""An edit from a twin in the scene to siblings in memory, in small steps: read, hand over, wait, take back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_exchange, write_exchange
+from DiffusionSiblingsUI.runs.operation import OperationCancelled, Outcome, SiblingResult, Status, Steps, part
+from DiffusionSiblingsUI.scene import bridge, terminology
+from DiffusionSiblingsUI.scene.regions import write_mask
+
+REGION_TO_COME = "region"  # in a request until its file is written, on the grid of the twin
+READ, PLACED = 0.03, 0.04  # shares of the whole at which reading and handing over have ended
+
+
+@dataclass(frozen=True)
+class Task:
+    """An edit as the scene describes it.
+
+    requests: with one twin and one region for all. twin: segmentation node, `Bridged`, or None (generate).
+    tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
+    name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
+    where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
+    guides all requests besides their controls, "preset", "amount" and "hold" as `editing.presets_and_holds.Wishes` has
+    them; the worker, which places the twin, makes controls of them.
+    """
+
+    requests: tuple[Request, ...]
+    twin: Any = None
+    tissue_of: Mapping[str, str | None] | None = None
+    roi: Any = None
+    segment: tuple[Any, str] | None = None
+    model: str = "heart-compact"
+    device: str = "auto"
+    mask: Any = None
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.requests:
+            raise InputError("There is nothing to do", rule="at least one request")
+        if self.twin is None and any(request.needs_twin for request in self.requests):
+            raise InputError("No twin is chosen", rule="an edit starts from a segmentation",
+                             hint="choose a segmentation as twin, or load the sample twin from Sample Data")
+
+
+def edit_steps(session: Any, task: Task) -> Steps[Outcome]:
+    """Makes the siblings of a task -> Outcome; the scene is not touched. Raises SiblingsError."""
+    task = yield from part(prepared(task), 0.0, READ, "Reading the twin")
+    folder, siblings = session.new_folder(), []
+    try:
+        command = yield from part(_commanded(task, folder), READ, PLACED, "Handing the twin over")
+        job = job_steps(session, command, "sibling", lambda event: siblings.append(_taken(event, task.twin)))
+        result = yield from part(job, PLACED, 1.0)
+        return Outcome(siblings, result["record"], result["rows"], task.twin)
+    finally:
+        session.remove(folder)
+
+
+def prepared(task: Task) -> Steps[Task]:
+    """The same task with its twin as `Bridged` and its region as a mask: no longer bound to nodes that may change."""
+    if task.twin is None:
+        return task
+    bridged = task.twin
+    if not isinstance(bridged, bridge.Bridged):
+        anatomy = load_anatomy()
+        found = terminology.match_tissues(bridged, anatomy)
+        tissue_of = terminology.with_overrides(found, task.tissue_of or {}, anatomy)
+        bridged = yield from bridge.reading(bridged, tissue_of)
+    mask = task.mask
+    if mask is None and (task.roi is not None or task.segment is not None):
+        mask = yield from bridge.masking(bridged, roi=task.roi, segment=task.segment)
+    return replace(task, twin=bridged, mask=mask)
+
+
+def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
+              take: Callable[[dict[str, Any]], None] | None = None) -> Steps[dict[str, Any]]:
+    """Has the worker do a command and waits for it -> the values of its last event. Raises its error.
+
+    take: is handed each event of that kind, one a step.
+    """
+    job, taken = session.client.submit(command), 0
+    session.ensure_pump()
+    try:
+        while True:
+            session.client.poll()
+            ended = not job.running  # asked before its events are counted, so that none is left over
+            for event in job.of(kind)[taken:] if take is not None else ():
+                take(event)
+                taken += 1
+                yield None
+            if ended:
+                break
+            yield Status(job.progress, job.what, job.seconds_left, idle=True)
+    finally:
+        if job.running:
+            session.client.cancel(job)
+    if job.state == "cancelled":
+        raise OperationCancelled
+    if job.error is not None:
+        job.error.log = getattr(job.error, "log", "") or job.log
+        raise job.error
+    return job.result
+
+
+def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
+    """Writes twin and region for the worker -> its command."""
+    requests, stem = task.requests, None
+    if task.twin is not None:
+        stem = str(write_exchange(task.twin.labelmap, folder / "twin"))
+        yield None
+    if task.mask is not None:
+        region = hand_over(task.mask, task.twin, folder)
+        requests = tuple(replace(request, region=str(region)) for request in requests)
+        yield None
+    return {"command": "run", "model": task.model, "device": task.device, "twin": stem,
+            "requests": [{**request.to_json(), **task.wishes} for request in requests], "out": str(folder)}
+
+
+def hand_over(mask: Any, bridged: Any, folder: Path) -> Path:
+    """A region, (D, H, W) bool on the twin's grid, as a file for the worker."""
+    return write_mask(mask, bridged.grid.affine, folder / "region.nrrd")
+
+
+def _taken(event: Mapping[str, Any], bridged: Any) -> SiblingResult:
+    """A sibling that the worker has put down, taken into memory."""
+    labelmap = read_exchange(event["stem"])
+    remove_exchange(event["stem"])
+    return SiblingResult(event["index"], event["k"], event["request"],
+                         labelmap.labels if bridged is not None else labelmap, event["row"], event["entry"])

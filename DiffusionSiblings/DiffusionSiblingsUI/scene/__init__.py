@@ -1,0 +1,1 @@
+"""MRML nodes to label maps, tables and plots, and back."""

@@ -1,0 +1,324 @@
+"""Segmentation node <-> LabelMap. With `grid`, `layers` and `regions` all RAS, IJK and transform code of the extension.
+
+Reading and writing are generators of short steps, so that Slicer stays usable; `read_segmentation` and
+`write_segmentation` run them to their end. The twin's node is never modified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import slicer
+from vtk.util import numpy_support
+
+from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsUI.scene import grid as grids
+from DiffusionSiblingsUI.scene.grid import Grid
+from DiffusionSiblingsUI.scene.layers import LABELMAP, Layer, grid_of, layers_of, placed
+from DiffusionSiblingsUI.scene.regions import masking, region_file, region_mask
+from DiffusionSiblingsUI.scene.terminology import match_tissues, missing_tissues, tags_of
+
+__all__ = [
+    "Bridged", "masking", "new_segmentation", "oriented_image", "read_segmentation", "reading", "region_file",
+    "region_mask", "write_segmentation", "writing",
+]  # fmt: skip
+
+FEWEST_VOXELS = 10  # the library's own limit (labelmap_io), which cannot be imported here: it needs scipy
+ROUNDING = 0.05  # share of a segment that conversion to voxels may let overlap at its borders
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Bridged:
+    """A segmentation as the library sees it, and what is needed to bring siblings back to its place.
+
+    labelmap: values 1..n in the order of the segments, Segment.identifier is the segment's id; affine is voxel IJK ->
+    RAS mm in the world. segment_ids: ids of values 1..n. grid: where the voxels lie in the node's own coordinates.
+    descriptions: vtkSegments without voxels, with all that Slicer keeps of each segment (every tag included).
+    """
+
+    labelmap: LabelMap
+    segment_ids: tuple[str, ...]
+    grid: Grid
+    descriptions: tuple[Any, ...] = ()
+
+    @property
+    def world(self) -> np.ndarray:
+        """(4, 4) float64: the node's coordinates -> RAS mm."""
+        return self.grid.world
+
+    def value_of(self, segment_id: str) -> int:
+        """The voxel value of a segment."""
+        return self.segment_ids.index(segment_id) + 1
+
+
+def exhaust(steps: Generator[Any, None, T]) -> T:
+    """Runs a generator to its end and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def read_segmentation(node: Any, tissues: Mapping[str, str | None] | None = None, **options: Any) -> Bridged:
+    """`reading`, all at once."""
+    return exhaust(reading(node, tissues, **options))
+
+
+def reading(
+    node: Any, tissues: Mapping[str, str | None] | None = None, *, anatomy: Anatomy | None = None, complete: bool = True
+) -> Generator[None, None, Bridged]:
+    """A segmentation node as a label map, in short steps.
+
+    tissues: segment id -> tissue id or None; by default found by terminology code and name. complete: every tissue of
+    the anatomy must be there. Voxels are copied in the first step, so that later edits in the scene do not tear them.
+    Raises InputError for missing or empty tissues, segments that overlap and transforms that are not linear.
+    """
+    anatomy = anatomy or load_anatomy()
+    if node is None or node.GetSegmentation() is None or not node.GetSegmentation().GetNumberOfSegments():
+        raise InputError("There is no segment to read", value=node.GetName() if node else "no segmentation",
+                         rule="a segmentation with one segment a tissue", hint="choose the twin's segmentation")
+    tissues = match_tissues(node, anatomy) if tissues is None else tissues
+    segments, descriptions = _described(node, tissues)
+    if complete:
+        _refuse_missing(node, tissues, anatomy)
+    world = grids.to_world(node)
+    ids = tuple(segment.identifier for segment in segments)
+    layers = yield from layers_of(node, ids)
+    if not layers:
+        raise InputError(f"{node.GetName()} has no voxels", rule="one segment a tissue, each with voxels",
+                         hint="segment the heart, or choose another segmentation")
+    grid = grid_of(node.GetSegmentation(), layers, world)
+    yield
+    labels, counts = yield from _joined(layers, grid, segments, node.GetName())
+    _refuse_empty(node, segments, counts, anatomy)
+    labelmap = LabelMap(labels, grid.affine, segments, format="seg.nrrd")
+    return Bridged(labelmap, ids, grid, descriptions)
+
+
+def _described(node: Any, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...], tuple[Any, ...]]:
+    """What each segment is called and looks like: for the library, and all of it for Slicer."""
+    segmentation = node.GetSegmentation()
+    segments, descriptions = [], []
+    for value, identifier in enumerate(segmentation.GetSegmentIDs(), start=1):
+        segment = segmentation.GetSegment(identifier)
+        kept = slicer.vtkSegment()
+        kept.DeepCopyMetadata(segment)
+        descriptions.append(kept)
+        red, green, blue = segment.GetColor()
+        segments.append(Segment(value, segment.GetName() or identifier, tissues.get(identifier) or None,
+                                (red, green, blue), identifier, tags_of(segment)))
+    return tuple(segments), tuple(descriptions)
+
+
+def _joined(
+    layers: Sequence[Layer], grid: Grid, segments: Sequence[Segment], name: str
+) -> Generator[None, None, tuple[np.ndarray, np.ndarray]]:
+    """All layers on one grid -> (D, H, W) labels, and the number of voxels that each value asked for.
+
+    Where two segments want a voxel the first one has it, if the overlap is small and comes of conversion to voxels;
+    any other overlap is an InputError.
+    """
+    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
+    counts = np.zeros(len(segments) + 1, dtype=np.int64)
+    numbers = {segment.identifier: segment.value for segment in segments}
+    clashes: dict[tuple[int, int], int] = {}
+    for layer in layers:
+        box, values = yield from placed(layer, grid)
+        table = _table(layer, numbers, name, segments)
+        part = labels[box]
+        for slab in grids.slabs(part.shape):
+            fresh, target = table[values[slab]], part[slab]
+            if len(layers) > 1:
+                _note_clashes(clashes, target, fresh)
+                np.copyto(target, fresh, where=target == 0)
+            else:
+                target[...] = fresh
+            counts += np.bincount(fresh.ravel(), minlength=len(counts))
+            yield
+    if not all(layer.fits(grid) for layer in layers):
+        clashes = {pair: n for pair, n in clashes.items() if n > ROUNDING * min(counts[pair[0]], counts[pair[1]])}
+    if clashes:
+        said = [f"{segments[a - 1].name} and {segments[b - 1].name} share {count} voxels"
+                for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
+        raise _overlap("; ".join(said[:6]), name)
+    return labels, counts
+
+
+def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequence[Segment]) -> np.ndarray:
+    """Look-up table from a layer's values to the label map's; values of no segment become background."""
+    highest = max(int(layer.labels.max(initial=0)), max(layer.values.values()))
+    if int(layer.labels.min(initial=0)) < 0 or layer.labels.dtype.kind not in "iu" or highest > 1 << 20:
+        raise InputError(f"{name} has voxels that are no label values", value=layer.labels.dtype,
+                         rule="whole numbers from 0", hint="export the segmentation to a label map and import it again")
+    table = np.zeros(highest + 1, dtype=np.uint8 if len(segments) < 256 else np.uint16)
+    for identifier, value in layer.values.items():
+        if value > 0 and table[value]:
+            first, second = segments[table[value] - 1].name, segments[numbers[identifier] - 1].name
+            raise _overlap(f"{first} and {second} are the same voxels", name)
+        if value > 0:
+            table[value] = numbers[identifier]
+    return table
+
+
+def _note_clashes(clashes: dict[tuple[int, int], int], before: np.ndarray, fresh: np.ndarray) -> None:
+    """Adds how many voxels two segments both want, by their values."""
+    both = (before > 0) & (fresh > 0)
+    if both.any():
+        pairs, counts = np.unique(np.stack([before[both], fresh[both]]), axis=1, return_counts=True)
+        for first, second, count in zip(*pairs, counts, strict=True):
+            pair = (int(first), int(second))
+            clashes[pair] = clashes.get(pair, 0) + int(count)
+
+
+def _overlap(what: str, name: str) -> InputError:
+    return InputError(
+        f"{name} has segments that overlap",
+        value=what,
+        rule="every voxel belongs to one segment",
+        hint="in the Segment Editor subtract one from the other (Logical operators), then run again",
+    )
+
+
+def _refuse_missing(node: Any, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:
+    missing = missing_tissues({i: tissues.get(i) for i in node.GetSegmentation().GetSegmentIDs()}, anatomy)
+    if missing:
+        raise InputError(
+            f"{node.GetName()} has no {' and no '.join(anatomy.tissue(tissue).name.lower() for tissue in missing)}",
+            value=f"no segment is {', '.join(missing)}",
+            rule=f"the {anatomy.id} needs {', '.join(anatomy.ids)}",
+            hint="choose the tissue next to its segment in the Twin table, or segment it first",
+        )
+
+
+def _refuse_empty(node: Any, segments: Sequence[Segment], counts: np.ndarray, anatomy: Anatomy) -> None:
+    """InputError if the segments of a tissue hold next to nothing."""
+    for tissue in anatomy.tissues:
+        means = [segment for segment in segments if segment.tissue == tissue.id]
+        size = int(sum(counts[segment.value] for segment in means))
+        if means and size < FEWEST_VOXELS:
+            names = ", ".join(segment.name for segment in means)
+            raise InputError(
+                f"{names} ({tissue.name}) is {'nearly ' if size else ''}empty in {node.GetName()}",
+                value=f"{size} voxel{'' if size == 1 else 's'}",
+                rule=f"every tissue has at least {FEWEST_VOXELS} voxels",
+                hint="complete the segment, or choose another one for this tissue in the Twin table",
+            )
+
+
+def write_segmentation(labels: np.ndarray, bridged: Bridged | None, **options: Any) -> Any:
+    """`writing`, all at once."""
+    return exhaust(writing(labels, bridged, **options))
+
+
+def writing(
+    labels: np.ndarray, bridged: Bridged, *, name: str, twin_node: Any = None, visible: bool = True
+) -> Generator[None, None, Any]:
+    """A sibling as a new segmentation node in the twin's place, in short steps.
+
+    labels: (D, H, W) in the values of `bridged`. All segments share one layer, cut to what it holds; ids, names,
+    colours, tags, order, reference geometry and parent transform are the twin's.
+    """
+    if labels.shape != bridged.grid.shape:
+        raise InputError("The sibling does not fit the twin's grid", value=f"{labels.shape} voxels",
+                         rule=f"{bridged.grid.shape} voxels (K, J, I)")
+    if int(labels.max(initial=0)) > len(bridged.segment_ids):
+        raise InputError("The sibling holds labels that the twin has not", value=int(labels.max()),
+                         rule=f"values 0 to {len(bridged.segment_ids)}")
+    box = yield from _bounds(labels)
+    image = oriented_image(labels, bridged.grid, box)
+    yield
+    segmentation = slicer.vtkSegmentation()
+    segmentation.SetSourceRepresentationName(LABELMAP)
+    if twin_node is not None and twin_node.GetSegmentation() is not None:
+        segmentation.CopyConversionParameters(twin_node.GetSegmentation())
+    if not segmentation.GetConversionParameter(grids.REFERENCE_GEOMETRY):
+        segmentation.SetConversionParameter(grids.REFERENCE_GEOMETRY, grids.geometry_text(bridged.grid))
+    for segment, description in zip(bridged.labelmap.segments, bridged.descriptions, strict=True):
+        _add(segmentation, image, segment, description)
+    node = _new_node(segmentation, name, visible)
+    if twin_node is not None and slicer.mrmlScene.IsNodePresent(twin_node):
+        node.SetAndObserveTransformNodeID(twin_node.GetTransformNodeID())
+        role = node.GetReferenceImageGeometryReferenceRole()
+        if twin_node.GetNodeReferenceID(role):
+            node.SetNodeReferenceID(role, twin_node.GetNodeReferenceID(role))
+    return node
+
+
+def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> Any:
+    """A label map that has no twin in the scene (a generated heart) as a new segmentation node."""
+    shape = labelmap.labels.shape
+    grid = Grid(labelmap.affine, (0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1), np.eye(4))
+    image = oriented_image(labelmap.labels, grid, exhaust(_bounds(labelmap.labels)))
+    segmentation = slicer.vtkSegmentation()
+    segmentation.SetSourceRepresentationName(LABELMAP)
+    segmentation.SetConversionParameter(grids.REFERENCE_GEOMETRY, grids.geometry_text(grid))
+    for segment in labelmap.segments:
+        _add(segmentation, image, segment, None)
+    return _new_node(segmentation, name, visible)
+
+
+def _add(segmentation: Any, image: Any, segment: Segment, description: Any) -> None:
+    """One segment of a shared layer, described by a vtkSegment or, without one, by the library's Segment."""
+    made = slicer.vtkSegment()
+    if description is not None:
+        made.DeepCopyMetadata(description)
+    else:
+        made.SetName(segment.name or segment.identifier or f"Segment_{segment.value}")
+        made.SetColor(*(segment.color or (0.5, 0.5, 0.5)))
+        made.SetNameAutoGenerated(False)
+        made.SetColorAutoGenerated(False)
+        for key, text in segment.tags.items():
+            made.SetTag(key, text)
+    made.SetLabelValue(int(segment.value))
+    made.AddRepresentation(LABELMAP, image)
+    segmentation.AddSegment(made, segment.identifier or segment.tissue or f"Segment_{segment.value}")
+
+
+def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
+    """The node, put into the scene when it is complete, so that no view draws it half made."""
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    node.SetAndObserveSegmentation(segmentation)
+    display = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationDisplayNode")  # with the user's defaults
+    display.UnRegister(None)
+    display.SetVisibility(visible)
+    slicer.mrmlScene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    slicer.mrmlScene.AddNode(node)
+    return node
+
+
+def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None = None) -> Any:
+    """(D, H, W) voxels on a grid as a vtkOrientedImageData in the node's coordinates, cut to `box` (K, J, I)."""
+    part = labels if box is None else labels[tuple(box)]
+    first = (0, 0, 0) if box is None else tuple(int(side.start) for side in reversed(list(box)))
+    low = [start + grid.extent[2 * axis] for axis, start in enumerate(first)]
+    high = [start + size - 1 for start, size in zip(low, part.shape[::-1], strict=True)]
+    image = grids.geometry_image(grid.matrix, [end for pair in zip(low, high, strict=True) for end in pair])
+    kind = np.uint8 if part.dtype in (np.uint8, np.bool_) else np.int16 if part.max(initial=0) < 1 << 15 else np.int32
+    scalars = numpy_support.numpy_to_vtk(np.ascontiguousarray(part, dtype=kind).ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _bounds(labels: np.ndarray) -> Generator[None, None, tuple[slice, slice, slice]]:
+    """The smallest box around all that is not 0, in steps; all of the array if nothing is."""
+    rows, plane = [], np.zeros(labels.shape[1:], dtype=bool)
+    for slab in grids.slabs(labels.shape):
+        part = labels[slab]
+        rows.append(part.any(axis=(1, 2)))
+        plane |= part.any(axis=0)
+        yield
+    sides = [np.flatnonzero(line) for line in (np.concatenate(rows), plane.any(axis=1), plane.any(axis=0))]
+    if not len(sides[0]):
+        return slice(0, labels.shape[0]), slice(0, labels.shape[1]), slice(0, labels.shape[2])
+    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
+    return k, j, i

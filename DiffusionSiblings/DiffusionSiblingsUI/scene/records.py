@@ -1,0 +1,125 @@
+"""The record of a run for people: what was made, with which model, from which twin, and how to make it again."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from DiffusionSiblingsLib.core.files import atomic_path
+from DiffusionSiblingsLib.editing.request import Request
+
+VERDICTS = {"identical": "identical to the last voxel", "within tolerance": "the same within rounding",
+            "different": "different"}
+Pairs = list[tuple[str, str]]
+
+
+def save_record(record: Mapping[str, Any], path: Path | str) -> Path:
+    """Writes a record as the command line does; `siblings replay` reads it. Raises OutputError."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def save_run(run: Any, path: Path | str) -> Path:
+    """Writes the record of a run of the scene -> its path. Raises OutputError, InputError.
+
+    The worker's file of the region that bounded the edit is gone by now: the region as the run keeps it is written
+    beside the record, which names it by its file name alone, so that both can be moved together.
+    """
+    from DiffusionSiblingsUI.scene.bridge import read_segmentation
+    from DiffusionSiblingsUI.scene.regions import write_mask
+
+    path, record = Path(path), run.record
+    bounded = [each["request"] for each in record["runs"] if each["request"].get("region")]
+    if bounded and run.region_node is not None:
+        region = read_segmentation(run.region_node, {}, complete=False)
+        file = path.with_name(f"{path.stem}_region.nrrd")
+        write_mask(region.labelmap.labels > 0, region.grid.affine, file)
+        for request in bounded:
+            request["region"] = file.name
+    return save_record(record, path)
+
+
+def summary(record: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
+    """A record in words: (heading, [(name, value)]) for model, computer, twin and each request."""
+    model, compute, program = record["model"], record["compute"], record.get("program", {})
+    software = compute.get("software", {})
+    parts = [("Run", [("made", str(record["created"]).replace("T", " ")),
+                      ("complete", "yes" if record.get("complete") else "no, it was stopped early"),
+                      ("program", f"{program.get('name', '')} {program.get('version', '')}".strip())]),
+             ("Model", [("model", f"{model['id']} {model['version']}"), ("SHA-256 of its weights", model["sha256"])]),
+             ("Computer", [("device", f"{compute['device']} ({compute.get('name', '')})"),
+                           ("arithmetic", str(compute.get("dtype", ""))),
+                           ("software", ", ".join(f"{name} {version}" for name, version in software.items()))])]
+    if record.get("twin"):
+        parts.append(("Twin", _twin(record["twin"])))
+    for number, run in enumerate(record["runs"], start=1):
+        parts.append((f"Request {number}", _request(run)))
+    return [(heading, [(name, value) for name, value in pairs if value]) for heading, pairs in parts]
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """The summary as plain text."""
+    lines = []
+    for heading, pairs in summary(record):
+        lines += [heading, *(f"  {name}: {value}" for name, value in pairs), ""]
+    return "\n".join(lines)
+
+
+def as_html(record: Mapping[str, Any]) -> str:
+    """The summary as a page for a text browser."""
+    parts = []
+    for heading, pairs in summary(record):
+        rows = "".join(f"<tr><td style='padding-right:12px'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+                       for name, value in pairs)
+        parts.append(f"<h4>{html.escape(heading)}</h4><table>{rows}</table>")
+    return "".join(parts)
+
+
+def verdict_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence for the verdicts of a replay."""
+    if not rows:
+        return "There was nothing to replay."
+    counts = {verdict: sum(row.get("verdict") == verdict for row in rows) for verdict in VERDICTS}
+    said = [f"{count} {VERDICTS[verdict]}" for verdict, count in counts.items() if count]
+    return f"Replayed {len(rows)} sibling{'' if len(rows) == 1 else 's'}: {', '.join(said)}."
+
+
+def verdict_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The verdict on the sibling of that name, "" if it was not replayed."""
+    return next((str(row["verdict"]) for row in rows if Path(str(row["sibling"])).name.split(".")[0] == name), "")
+
+
+def _twin(twin: Mapping[str, Any]) -> Pairs:
+    shape = " x ".join(str(size) for size in reversed(twin["shape_kji"]))
+    tissues = ", ".join(f"{s['name'] or s['value']} = {s['tissue']}" for s in twin["segments"] if s.get("tissue"))
+    failed = twin.get("checks", {}).get("half", {}).get("failed", [])
+    agreement = twin.get("agreement_with_reference")
+    return [("grid", f"{shape} voxels"), ("tissues", tissues),
+            ("agreement with the model's mean heart", f"{agreement:.2f}" if agreement is not None else ""),
+            ("failed checks", ", ".join(failed) or "none"),
+            ("SHA-256 of its voxels", twin["labels_sha256"]), ("notes", " ".join(twin.get("warnings", [])))]
+
+
+def _request(run: Mapping[str, Any]) -> Pairs:
+    request, entries = run["request"], run["siblings"]
+    known = {key: value for key, value in request.items() if key in Request.__dataclass_fields__}
+    numbers = [str(entry["k"]) for entry in entries]
+    listed = ", ".join(numbers) if len(numbers) < 8 else f"{numbers[0]} to {numbers[-1]}"
+    failed = sum(bool(entry["checks"]["half"]["failed"]) for entry in entries)
+    settings = ("steps", "method", "resample", "guider", "parsing", "overwrite", "repair")
+    goals = [target for entry in entries for target in entry.get("guidance", [])]
+    reached = f"{sum(bool(target['reached']) for target in goals)} of {len(goals)}" if goals else ""
+    return [("edit", Request.from_json(known).describe()), ("seed", str(request["seed"])), ("siblings k", listed),
+            *((name, _plain(request[name])) for name in settings if name in request),
+            ("targets reached", reached), ("notes", " ".join(run.get("warnings", []))),
+            ("siblings with failed checks", f"{failed} of {len(entries)}")]
+
+
+def _plain(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+

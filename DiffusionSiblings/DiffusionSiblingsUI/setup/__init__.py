@@ -1,0 +1,1 @@
+"""What the module needs: packages, their installation, models and devices."""

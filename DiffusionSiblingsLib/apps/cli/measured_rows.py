@@ -1,0 +1,84 @@
+"""What `siblings measure` prints at its end, kept so that memory does not grow with the number of maps."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import indent
+from types import TracebackType
+from typing import IO
+
+from ...core.files import json_values
+from ...core.tables import Row, short_table
+
+SHOWN = 100  # rows in the terminal; of more only their spread, as nobody reads them there
+
+
+class MeasuredRows:
+    """Rows as JSON, which wait in a temporary file, or as a table: the first of them and every column's numbers.
+
+    To be used in a `with` block.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._spool: IO[str] | None = None
+        if as_json:
+            self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
+        self._first: list[Row] = []
+        self._numbers: dict[str, array[float]] = {}
+        self.count = 0
+
+    def __enter__(self) -> MeasuredRows:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._spool is not None:
+            self._spool.close()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Takes some rows."""
+        for row in rows:
+            self.count += 1
+            if self._spool is not None:
+                text = indent(json.dumps(json_values(row), indent=1), " ")
+                self._spool.write(f"\n{text}" if self.count == 1 else f",\n{text}")
+                continue
+            if self.count <= SHOWN:
+                self._first.append(row)
+            for column, number in row.items():
+                numbers = self._numbers.setdefault(column, array("d"))
+                if isinstance(number, (int, float)):
+                    numbers.append(number)
+
+    def show(self, width: int, table: Path | None) -> None:
+        """Prints all rows, or of many in a table the spread of every column, and where the rows are."""
+        if self._spool is not None:
+            self._spool.seek(0)
+            print("[", end="")
+            for line in self._spool:
+                print(line, end="")
+            print("\n]" if self.count else "]")
+        elif self.count <= SHOWN:
+            print(short_table(self._first, width=width))
+        else:
+            where = f"all rows are in {table}" if table is not None else "give --out DIR for all rows"
+            print(f"{short_table(self._spread(), width=width)}\n\n{self.count} maps; {where}")
+
+    def _spread(self) -> list[Row]:
+        """One row for each column of numbers: mean, deviation and percentiles."""
+        import numpy as np
+
+        found: list[Row] = []
+        for column, values in self._numbers.items():
+            if len(values) < self.count / 2:
+                continue
+            numbers = np.array(values, dtype=np.float64)
+            low, middle, high = np.percentile(numbers, (5, 50, 95))
+            found.append({"measurement": column, "mean": float(numbers.mean()), "sd": float(numbers.std(ddof=1)),
+                          "least": float(numbers.min()), "5 %": float(low), "50 %": float(middle), "95 %": float(high),
+                          "most": float(numbers.max())})
+        return found

@@ -1,0 +1,259 @@
+"""What the worker does for cohorts: list and measure one, read a member of it, compare two, write a report.
+
+Each job imports its parts when it is asked for: the worker starts without them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...cohorts.measured_map import Measured
+from ...cohorts.training_distance import BiasMeter
+from ...cohorts.training_statistics import read_cohort
+from ...core.anatomy import Anatomy, load_anatomy
+from ...core.errors import InputError, SiblingsError
+from ...editing.entries import sibling_row
+from ...editing.result import RecordedSibling
+from ...labelmaps.geometry.frame import CanonicalFrame
+from ...labelmaps.ipc_labelmap import write_exchange
+from ...labelmaps.read import read_labelmap
+from ...labelmaps.tissues import known_labels
+from ...metrics.topology import TopologyReport
+from ...models.registry import DEFAULT_MODEL, find_model
+from .payloads import cohort_source, described
+from .progress import Course
+
+if TYPE_CHECKING:
+    from ...cohorts.measured import MeasuredCohort
+    from ...cohorts.members import Member
+    from ...metrics.occupancy import Occupancy
+    from ...models.card import ModelCard
+
+BATCH_S = 0.25  # s between two events with members: each is a step of the listener's event loop
+BATCH = 100  # members of one event at most
+SIDES = ("real", "synthetic")
+ANY = "any"  # in place of a tissue: all tissues together
+PAGE = "report.html"
+EMD_PAIRS = 10.0  # units of a pair with the exact earth mover's distance
+EMD_MEMBERS = 120  # of either cohort that it is taken of, which takes minutes; time goes with the square
+Row = dict[str, Any]
+
+
+def open_cohort(command: Row, task: Any, course: Course) -> Row:
+    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" in their order.
+
+    Members with an entry in a record are not measured again. The others are measured as for a comparison, which then
+    finds them in `cache`, a folder that keeps what was measured; one that cannot be compared, as it does not fit the
+    canonical frame, is measured by itself to be looked at. Those that cannot be read are told in `failed`.
+    """
+    from ...cohorts.members import find_members
+
+    card = find_model(command.get("model", DEFAULT_MODEL))
+    anatomy = load_anatomy(card.anatomy)
+    members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
+    meter, failed = BiasMeter.of(read_cohort(card.folder), anatomy), []
+    fresh = [member for member in members if member.entry is None]
+    measured = _measured_rows(fresh, command, card, meter, task, course)
+    alone = {member.name for member in fresh} - set(measured)
+    course.plan("member", len(alone))
+    for member in members:
+        task.check()
+        if member.name in alone:
+            course.start("member", f"Measuring {member.name}", 1)
+        try:
+            row = measured.get(member.name) or member_row(member, anatomy, meter)
+            told.add({**row, "file": str(member.path.resolve())})
+        except SiblingsError as error:
+            failed.append(f"{member.name}: {error}")
+    told.flush()
+    course.finish()
+    if not told.count:
+        raise InputError("No member of the cohort can be read", value=failed[0] if failed else command["folder"],
+                         rule="label maps of a heart", hint="check the folder")
+    return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
+
+
+def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: BiasMeter | None, task: Any,
+                   course: Course) -> dict[str, Row]:
+    """Name -> row of those members that can be measured as for a comparison."""
+    if not members:
+        return {}
+    course.plan("cohort", len(members))
+    try:
+        cohort = _measured({"name": Path(command["folder"]).name}, members, command, card, task, course)
+    except InputError:  # none of them can
+        return {}
+    finally:
+        course.finish()
+    return {name: _row_of(cohort, index, meter) for index, name in enumerate(cohort.members)}
+
+
+def _row_of(cohort: MeasuredCohort, index: int, meter: BiasMeter | None) -> Row:
+    """The row of metrics.csv of a member of a measured cohort."""
+    measures = dict(zip(cohort.feature_names, cohort.features[index].tolist(), strict=True))
+    volumes = dict(zip(cohort.anatomy.ids, cohort.volumes[index].tolist(), strict=True))
+    failed = {"half": cohort.failed_half[index], "full": cohort.failed_full[index]}
+    checks = {at: TopologyReport({name: name not in names for name in cohort.checks}) for at, names in failed.items()}
+    bias = meter.bias(measures, volumes) if meter is not None else None
+    return dict(Measured(measures, volumes, checks, bias).row(cohort.members[index]))
+
+
+def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None) -> Row:
+    """A member's row of metrics.csv, of its record's entry where it has one. Raises InputError.
+
+    meter: of the training hearts, for members whose entry says nothing of them.
+    """
+    if member.entry is None:
+        labelmap = read_labelmap(member.path, anatomy)
+        return dict(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
+    try:
+        sibling = RecordedSibling.from_json(member.request or {}, member.entry)
+        if sibling.bias is None and meter is not None:
+            sibling = replace(sibling, bias=meter.bias(sibling.features, sibling.volumes))
+        return dict(sibling_row(member.name, sibling))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("An entry of the record cannot be read", value=f"{member.name}: {error!r}",
+                         rule="features, volumes and checks of a sibling") from error
+
+
+def read_member(command: Row, task: Any, course: Course) -> Row:
+    """One label map `file` as an exchange under the stem `out`, with the anatomy's names, colours and codes."""
+    from ...cohorts.members import find_member, read_member
+
+    anatomy = load_anatomy(command.get("anatomy", "heart"))
+    labelmap = described(read_member(find_member(Path(command["file"]), anatomy), anatomy), anatomy)
+    return {"stem": str(write_exchange(labelmap, command["out"]))}
+
+
+def compare(command: Row, task: Any, course: Course) -> Row:
+    """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
+
+    real, synthetic: as `handed.cohort_source` takes them. question: that the report answers. cache: a folder that keeps
+    what was measured. `affine` of the answer places the differences: over the twin where the synthetic cohort has one,
+    else in the canonical frame.
+    """
+    from ...cohorts.compare import compare_cohorts
+    from ...cohorts.members import find_members
+    from ...metrics.occupancy import Occupancy
+    from ...reports.comparison import write_comparison
+
+    began, card = time.monotonic(), find_model(command.get("model", DEFAULT_MODEL))
+    anatomy, maps = load_anatomy(card.anatomy), Path(command["maps"])
+    sources = {side: cohort_source(command[side], anatomy, maps / side) for side in SIDES}
+    members = {side: find_members(sources[side], anatomy=anatomy) for side in SIDES}
+    count = sum(len(found) for found in members.values())
+    for kind, units in (("cohort", count), ("pairs", _pairs(count, command)), ("occupancy", count), ("report", 1)):
+        course.plan(kind, units)
+    real, synthetic = (_measured(command[side], members[side], command, card, task, course) for side in SIDES)
+    course.start("pairs", "Comparing the cohorts", _pairs(count, command))
+    found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")), emd_members=EMD_MEMBERS,
+                            progress=_advancing(task, course, _pairs(count, command)))
+    course.start("occupancy", "Where the cohorts differ", count)
+    counted = (Occupancy.of(_watched(real, 0, task, course), anatomy),
+               Occupancy.of(_watched(synthetic, len(real), task, course), anatomy))
+    tissues = _differences(counted, maps)
+    course.start("report", "Writing the report", 1)
+    write_comparison(Path(command["out"]), found, real, synthetic, question=command.get("question", ""),
+                     counted=counted)
+    course.finish()
+    return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
+            "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
+
+
+def report(command: Row, task: Any, course: Course) -> Row:
+    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`.
+
+    question: what the cohort is to answer. use: the context of use. Both may be left away.
+    """
+    from ...cohorts.members import find_members
+    from ...reports.cohort_report import cohort_report
+
+    card = find_model(command.get("model", DEFAULT_MODEL))
+    anatomy = load_anatomy(card.anatomy)
+    members = find_members(cohort_source(command["source"], anatomy, Path(command["maps"]) / "cohort"), anatomy=anatomy)
+    course.plan("cohort", len(members))
+    course.plan("report", 1)
+    cohort = _measured(command["source"], members, command, card, task, course)
+    course.start("report", "Writing the report", 1)
+    cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""), use=command.get("use", ""))
+    course.finish()
+    return {"report": str(Path(command["out"]) / PAGE)}
+
+
+def _measured(source: Row, members: list[Member], command: Row, card: ModelCard, task: Any,
+              course: Course) -> MeasuredCohort:
+    """A cohort, measured in processes of its own."""
+    from ...cohorts.measured import measure_cohort
+
+    name, count = str(source.get("name") or "cohort"), float(len(members))
+    course.start("cohort", f"Measuring {name}", count)
+    cache = Path(command["cache"]) if command.get("cache") else None
+    return measure_cohort(members, load_anatomy(card.anatomy), card.reference(), cache=cache, name=name,
+                          progress=_advancing(task, course, count))
+
+
+def _advancing(task: Any, course: Course, units: float) -> Callable[[int, int, str], None]:
+    """Takes the progress of a part of the library as that of what the course has started; ends it when cancelled."""
+    def advance(done: int, total: int, what: str) -> None:
+        task.check()
+        course.advance(units * done / max(total, 1))
+
+    return advance
+
+
+def _pairs(count: int, command: Row) -> float:
+    """Units of comparing so many members with each other."""
+    with_emd = min(count, 2 * EMD_MEMBERS) if command.get("emd") else 0
+    return (count**2 + (EMD_PAIRS - 1.0) * with_emd**2) / 2
+
+
+def _watched(cohort: MeasuredCohort, before: int, task: Any, course: Course) -> Iterator[npt.NDArray[np.uint8]]:
+    """The maps of a cohort, one by one, which can be watched and cancelled. before: maps done by then."""
+    for index, labels in enumerate(cohort.store, start=before + 1):
+        task.check()
+        yield labels
+        course.advance(index)
+
+
+def _differences(counted: tuple[Occupancy, Occupancy], folder: Path) -> dict[str, str]:
+    """Synthetic minus real occupancy of each tissue, and of any, as (D, H, W) float32 .npy -> tissue ID: file."""
+    from ...metrics.occupancy import difference
+
+    files = {}
+    for tissue in (ANY, *counted[0].anatomy.ids):
+        found = difference(*counted, None if tissue == ANY else tissue)
+        np.save(folder / f"difference_{tissue}.npy", np.ascontiguousarray(found, dtype=np.float32))
+        files[tissue] = str(folder / f"difference_{tissue}.npy")
+    return files
+
+
+def _place(members: list[Member], anatomy: Anatomy) -> npt.NDArray[np.float64]:
+    """(4, 4) canonical voxel IJK -> RAS mm where all members have one twin; else -> canonical mm."""
+    affine, places = CanonicalFrame.of(anatomy).affine, {member.canonical_to_ras for member in members}
+    place = next(iter(places)) if len(places) == 1 else None
+    return affine if place is None else np.array(place) @ affine
+
+
+class _Batches:
+    """Tells members a few at a time: an event for each would keep the listener busy, one for all would come late."""
+
+    def __init__(self, task: Any) -> None:
+        self._task, self._rows, self._since, self.count = task, [], time.monotonic(), 0
+
+    def add(self, row: Row) -> None:
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) >= BATCH or time.monotonic() - self._since > BATCH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._task.emit("members", rows=self._rows)
+        self._rows, self._since = [], time.monotonic()

@@ -1,0 +1,136 @@
+"""Whether a run fits into memory: what it needs, what is free, and what to do where it does not."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from ...core.errors import DeviceError
+
+GIB = 2**30
+MIB = 2**20
+# What a run takes beyond the start (240 MiB: torch and the packages). Measured on Linux with heart-compact:
+# 500 MiB at its peak for a twin of 2 million voxels, 620 for 13, 2500 for 105. Some room is left over.
+MODEL = 420 * MIB  # activations, the canonical grid's probabilities
+PER_WEIGHT = 3  # bytes for each byte of the float16 weight file, as float32 with its load
+PER_VOXEL = 23  # bytes for a voxel of the twin's grid: masks, features, checks, the sibling
+SPARE = 100 * MIB  # is needed also where all seems to be held already
+PER_BATCH = 120 * MIB  # for each further sibling that is sampled at the same time
+
+
+def needed(shape: tuple[int, ...], weights: int, batch: int = 1) -> int:
+    """Bytes that a run takes at its peak. shape: of the twin's grid. weights: bytes of the weight file."""
+    return MODEL + PER_WEIGHT * weights + PER_VOXEL * math.prod(shape) + (batch - 1) * PER_BATCH
+
+
+def require(wanted: int, free: int | None, where: str = "") -> None:
+    """Raises DeviceError with remedies where less is free than wanted. free None: nobody knows, so it is tried."""
+    if free is not None and wanted > free:
+        raise too_little(f"{wanted / GIB:.1f} GB needed, {free / GIB:.1f} GB free{where}")
+
+
+def too_little(value: str) -> DeviceError:
+    """The error of a run that does not fit."""
+    return DeviceError("There is too little memory for this run", value=value,
+                       rule="label map, model and checks fit into free memory",
+                       hint="close other programs, crop the segmentation to the heart or give it larger voxels, lower "
+                            "the number of siblings, or choose another device")
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: the least of the machine, its container and its own limit."""
+    known = [n for n in (_machine(), _container(), _own_limit()) if n is not None]
+    return max(0, min(known)) if known else None
+
+
+def _machine() -> int | None:
+    if sys.platform == "win32":
+        return _windows()
+    if sys.platform == "darwin":
+        return _macos()
+    return _from_table(Path("/proc/meminfo"), "MemAvailable", 1024)
+
+
+def _container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """What the cgroups (2, then 1) of this process leave it; file cache that can be given up counts as free."""
+    found = []
+    for line in _lines(own):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        names = ("memory.max", "memory.current", "inactive_file")
+        if controllers:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        base = root / "memory" if controllers else root
+        below = base / path.lstrip("/")
+        for folder in [below, *below.parents]:
+            limit, used = _number(folder / names[0]), _number(folder / names[1])
+            if limit is not None and used is not None:
+                found.append(limit - used + (_from_table(folder / "memory.stat", names[2], 1) or 0))
+            if folder == base:
+                break
+    return min(found) if found else None
+
+
+def _own_limit() -> int | None:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    used = _from_table(Path("/proc/self/status"), "VmSize", 1024)
+    return None if limit == resource.RLIM_INFINITY or used is None else limit - used
+
+
+def _windows() -> int | None:
+    class Status(ctypes.Structure):
+        """MEMORYSTATUSEX."""
+
+        _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32),
+                    *((name, ctypes.c_uint64) for name in ("total", "available", "total_commit", "available_commit",
+                                                           "total_virtual", "available_virtual", "extended")))
+
+    status = Status(length=ctypes.sizeof(Status))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined,unused-ignore]
+        return None
+    return int(min(status.available, status.available_commit))
+
+
+def _macos() -> int | None:
+    """Free, inactive, speculative and purgeable pages: what the system gives before it swaps."""
+    try:
+        told = subprocess.run(["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True).stdout
+        page = int(re.search(r"page size of (\d+)", told)[1])  # type: ignore[index]
+    except (OSError, subprocess.SubprocessError, TypeError):
+        return None
+    pages = {name: int(count) for name, count in re.findall(r"Pages (\w+): +(\d+)\.", told)}
+    return page * sum(pages.get(name, 0) for name in ("free", "inactive", "speculative", "purgeable"))
+
+
+def _from_table(path: Path, key: str, unit: int) -> int | None:
+    for line in _lines(path):
+        if re.match(rf"{key}\b", line):
+            return int(line.split()[1]) * unit
+    return None
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].isdigit() else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def resident() -> int | None:
+    """Bytes of memory that this process holds now; None where the system does not say it in a file (not Linux)."""
+    return _from_table(Path("/proc/self/status"), "VmRSS", 1024)

@@ -1,0 +1,106 @@
+"""Achieved against asked, target by target, for records and tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .absolute_targets import Asked
+from .measure import Measurement
+from .terms import Quantity, Value, plain, quantity_unit, unplain
+
+REACHED = "targets reached"
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """What became of one target.
+
+    unit: of before, asked and achieved ("" for pure numbers). error: in the tolerance's measure (see
+    `default_tolerance`), never negative; None where the sibling had nothing to measure. reached: error <= tolerance.
+    """
+
+    domain: str
+    quantity: Quantity
+    unit: str
+    before: Value | None
+    asked: Value
+    achieved: Value | None
+    error: float | None
+    tolerance: float
+    reached: bool
+
+    @property
+    def label(self) -> str:
+        """Domain and quantity: "RV mass"."""
+        return f"{self.domain} {self.quantity}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"domain": self.domain, "quantity": self.quantity, "unit": self.unit, "before": plain(self.before),
+                "asked": plain(self.asked), "achieved": plain(self.achieved), "error": self.error,
+                "tolerance": self.tolerance, "reached": self.reached}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Achieved:
+        """What `to_json` wrote; KeyError or TypeError where it did not."""
+        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__}
+        return cls(**found)
+
+
+def achieved_of(asked: Sequence[Asked], measured: Mapping[str, Measurement]) -> tuple[Achieved, ...]:
+    """What became of every target. measured: domain name -> what the sibling has there."""
+    found = []
+    for target in asked:
+        there = measured.get(target.domain)
+        value = None if there is None else there.get(target.quantity)
+        error = None if value is None else error_of(target.quantity, target.value, value)
+        reached = error is not None and error <= target.tolerance + 1e-12
+        unit = quantity_unit(target.quantity, "" if there is None else there.unit)
+        found.append(Achieved(target.domain, target.quantity, unit, target.before, target.value, value, error,
+                              target.tolerance, reached))
+    return tuple(found)
+
+
+def error_of(quantity: Quantity, asked: Value, achieved: Value) -> float:
+    """How far off, in the measure of the tolerance; never negative.
+
+    mass, size: relative to what was asked. position: mm. shape, covariance: the largest difference of an entry.
+    orientation: the largest angle between two axes, degrees. betti: the largest difference of an asked number.
+    """
+    if quantity == "betti" and isinstance(asked, tuple) and isinstance(achieved, tuple):
+        return float(max(abs(got - want) for want, got in zip(asked, achieved, strict=True) if want is not None))
+    want, got = np.asarray(asked, dtype=np.float64), np.asarray(achieved, dtype=np.float64)
+    if quantity in ("mass", "size"):
+        return float(abs(got - want) / abs(want))
+    if quantity == "position":
+        return float(np.linalg.norm(got - want))
+    if quantity == "orientation":
+        cosines = np.clip(np.abs((want * got).sum(axis=1)), 0.0, 1.0)
+        return math.degrees(math.acos(float(cosines.min())))
+    return float(np.abs(got - want).max())
+
+
+def columns(achieved: Sequence[Achieved]) -> dict[str, Any]:
+    """Columns for a table of siblings: asked and achieved of every target, and how many were reached."""
+    found: dict[str, Any] = {}
+    for item in achieved:
+        unit = f" [{item.unit}]" if item.unit else ""
+        found[f"{item.label} asked{unit}"] = cell_text(item.asked)
+        found[f"{item.label} achieved{unit}"] = cell_text(item.achieved)
+    if achieved:
+        found[REACHED] = f"{sum(item.reached for item in achieved)} of {len(achieved)}"
+    return found
+
+
+def cell_text(value: Value | None) -> Any:
+    """A table cell: a number as it is, several as text ("12.1 -4 30.25", "1 - 0" where one is not asked)."""
+    if isinstance(value, tuple):
+        rows = isinstance(value[0], tuple)
+        return ("; " if rows else " ").join(str(cell_text(item)) for item in value) if rows else " ".join(
+            "-" if item is None else f"{item:.6g}" for item in value)
+    return "" if value is None else value

@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, label maps in memory, anatomies, records, tables, colours."""

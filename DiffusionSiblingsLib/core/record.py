@@ -1,0 +1,112 @@
+"""The record of a run: everything that is needed to know what a sibling is and to make it again."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from .errors import InputError
+from .files import atomic_path, json_values, looking_into
+from .labelmap import LabelMap
+
+SCHEMA = 1
+RECORD_NAME = "record.json"  # in the folder of a run
+PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
+
+
+@dataclass
+class Record:
+    """Grows sibling by sibling and is written after each, so that a stopped run leaves a valid record.
+
+    model: id, version, sha256. compute: device, dtype, threads, software. twin: file, hashes, grid, transform, checks.
+    runs: one entry per request: {"request": ..., "siblings": [...]}.
+    """
+
+    model: dict[str, Any]
+    compute: dict[str, Any]
+    created: str
+    twin: dict[str, Any] | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = False
+
+    @classmethod
+    def new(cls, model: dict[str, Any], compute: dict[str, Any]) -> Record:
+        """An empty record. model: id, version, sha256. compute: device, name, dtype, threads."""
+        return cls(model=model, compute={**compute, "software": software()}, created=now())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in reading order."""
+        return {"schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__},
+                "created": self.created, "complete": self.complete, "model": self.model, "compute": self.compute,
+                "twin": self.twin, "runs": self.runs}
+
+    def write(self, path: Path) -> None:
+        """Writes the record atomically as UTF-8 JSON; numbers that are not finite as null."""
+        text = json.dumps(json_values(self.to_json()), indent=1, allow_nan=False)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_record(path: Path) -> Record:
+    """Reads a record. Raises InputError if it is missing, not a record, or of a later version."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["schema"] != SCHEMA:
+            raise InputError("The record is of another version", value=values["schema"], rule=f"schema {SCHEMA}",
+                             hint="use the program version that wrote it: " + str(values.get("program")))
+        return Record(model=values["model"], compute=values["compute"], created=values["created"],
+                      twin=values["twin"], runs=values["runs"], complete=values["complete"])
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise InputError("The record cannot be read", value=f"{path}: {error}",
+                         rule="a record.json written by this program", hint="name the record.json of a run") from error
+
+
+def has_record(folder: Path) -> bool:
+    """Whether a folder is a run's. Raises InputError where it cannot be looked into."""
+    with looking_into(folder):
+        return (folder / RECORD_NAME).is_file()
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def software() -> dict[str, str]:
+    """Versions of Python, the system and the packages that decide results."""
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "bundled"
+    return found
+
+
+def hash_labelmap(labelmap: LabelMap) -> str:
+    """SHA-256 over shape, affine (to 0.001 mm) and voxels: the same map in another format most often hashes alike."""
+    digest = hashlib.sha256()
+    digest.update(np.asarray(labelmap.labels.shape, dtype="<i8").tobytes())
+    digest.update((np.round(labelmap.affine, 3) + 0.0).astype("<f8").tobytes())
+    digest.update(np.ascontiguousarray(labelmap.labels, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None for a folder."""
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""From class probabilities in the canonical frame to a sibling on the twin's grid.
+
+What no edit could reach comes from the twin, bit for bit: voxels outside the region or the field of view, preserved
+tissues, and (unless they may be overwritten) tissues that the model does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import LabelMap
+from ..labelmaps.geometry.resample import resample_to_canonical, to_twin
+from ..labelmaps.region import box_mask, read_region
+from ..labelmaps.twin import BoolArray, Twin
+from .request import Request
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an edit may act, and what it may leave there.
+
+    reach: (D, H, W) bool on the twin's grid, voxels that may change. allowed: the anatomy's labels that may stand there
+    (0 = background included). preserved: (128, 128, 128) bool in the canonical frame, what the sampler must keep;
+    editable: (128, 128, 128) bool, what the edit is about. Both None for edits of the whole heart.
+    """
+
+    reach: BoolArray
+    allowed: tuple[int, ...]
+    preserved: BoolArray | None = None
+    editable: BoolArray | None = None
+
+
+def edit_scope(request: Request, twin: Twin, anatomy: Anatomy) -> Scope:
+    """The scope of a request on a twin. Raises InputError where nothing could change."""
+    open_voxels = twin.in_view if request.overwrite else twin.in_view & ~twin.unknown
+    every_label = (0, *(tissue.label for tissue in anatomy.tissues))
+    if request.edit != "inpaint":
+        return Scope(open_voxels, every_label)
+    region = edit_region(request, twin)
+    allowed, canonical = every_label, twin.canonical.labels
+    reach = open_voxels if region is None else open_voxels & region
+    editable = np.ones(canonical.shape, dtype=bool)
+    if region is not None:
+        painted = region.astype(np.uint8)
+        editable = resample_to_canonical(painted, twin.labelmap.affine, twin.canonical.to_world, twin.frame) > 0
+    if request.tissues:
+        allowed = (0, *free_labels(request.tissues, anatomy))
+        reach = reach & np.isin(twin.known, allowed)
+        editable = editable & np.isin(canonical, allowed)
+    preserved = ~editable if region is not None else ~np.isin(canonical, allowed)
+    about = editable & np.isin(canonical, allowed[1:]) if request.tissues else editable
+    if not reach.any() or not about.any():
+        raise InputError("The edit can reach no voxel of the twin", value=request.describe(),
+                         rule="the region overlaps the heart and the model's field of view",
+                         hint="check the box (RAS mm) or the mask against the twin")
+    return Scope(reach, allowed, preserved, about)
+
+
+def free_labels(tissues: tuple[str, ...], anatomy: Anatomy) -> tuple[int, ...]:
+    """Labels of the edited tissues and of those that follow them (the myocardium follows a ventricle)."""
+    unknown = [tissue for tissue in tissues if tissue not in anatomy.ids]
+    if unknown:
+        raise InputError("The model does not know this tissue", value=", ".join(unknown),
+                         rule=f"tissues are {', '.join(anatomy.ids)}", hint="give --edit one or more of these")
+    followers = [follower for tissue in tissues for follower in anatomy.follows.get(tissue, ())]
+    return tuple(sorted({anatomy.label_of(tissue) for tissue in (*tissues, *followers)}))
+
+
+def edit_region(request: Request, twin: Twin) -> BoolArray | None:
+    """(D, H, W) bool on the twin's grid: inside the box and the mask; None where the request names neither."""
+    region: BoolArray | None = None
+    if request.box is not None:
+        region = box_mask(request.box, twin.labelmap)
+    if request.region is not None:
+        painted = read_region(Path(request.region), twin.labelmap)
+        region = painted if region is None else region & painted
+    return region
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A sibling on the twin's grid. known: (D, H, W) uint8 in the anatomy's labels. conflicts: tissue id of the sibling
+    -> voxels of unknown tissue that it wanted and did not get (or took, with overwrite).
+    """
+
+    known: UInt8Array
+    conflicts: dict[str, int]
+
+
+def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: Anatomy) -> Composition:
+    """The sibling on the twin's grid.
+
+    probabilities: (C, 128, 128, 128) float16 or float32, canonical; zero for labels that `scope` does not allow.
+    """
+    reach = scope.reach | (twin.unknown & twin.in_view)
+    grid = (twin.labelmap.affine, twin.known.shape)
+    wanted = to_twin(probabilities, twin.canonical.to_world, twin.frame, *grid, reach).labels
+    known = np.where(scope.reach, wanted, twin.known).astype(np.uint8, copy=False)
+    meeting = wanted[twin.unknown]
+    conflicts = {t.id: int(np.count_nonzero(meeting == t.label)) for t in anatomy.tissues}
+    return Composition(known, {tissue: count for tissue, count in conflicts.items() if count})
+
+
+def deliver(known: UInt8Array, twin: Twin, anatomy: Anatomy) -> LabelMap:
+    """The sibling in the twin's own label values: voxels whose tissue did not change keep the value they had.
+
+    A tissue that carries several values in the twin gets the first of them where it is new.
+    """
+    labelmap = twin.labelmap
+    labels = labelmap.labels.copy()
+    changed = known != twin.known
+    table = np.zeros(256, dtype=labels.dtype)
+    for tissue in anatomy.tissues:
+        values = labelmap.tissues.get(tissue.id)
+        table[tissue.label] = values[0] if values else 0
+    labels[changed] = table[known[changed]]
+    return labelmap.with_labels(labels)
+
+
+def count_changes(sibling: UInt8Array, twin: Twin, scope: Scope) -> dict[str, int]:
+    """Voxels that differ from the twin inside and outside the reach of the edit (outside must be 0)."""
+    changed = sibling != twin.known
+    inside = int(np.count_nonzero(changed & scope.reach))
+    return {"inside": inside, "outside": int(np.count_nonzero(changed)) - inside}

@@ -1,0 +1,174 @@
+"""What a user asks for: one frozen, self-validating description of an edit, the same for CLI, console and Slicer."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ..core.errors import InputError
+from ..labelmaps.region import check_box
+
+if TYPE_CHECKING:
+    from ..control.control import Control
+    from ..control.terms import Term
+
+Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
+Method = Literal["replace", "guidance"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Guider = Literal["projection", "gradient"]
+Parsing = Literal["auto", "V", "L"]
+
+MAX_SEED = 2**63 - 1
+GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone
+TOLD = 3  # terms that `describe` names
+
+
+@dataclass(frozen=True)
+class Request:
+    """One edit, asked for `count` times.
+
+    edit: generate (a new heart), reconstruct (the twin through the autoencoder), perturb (the whole twin at the scale
+    that `ratio` sets), inpaint (only `tissues`, or only inside `box` or `region`).
+    ratio: sampling ratio psi, 0..1; at inpainting 1 draws the free region anew, less stays near the twin.
+    tissues: ids of the tissues to edit (inpaint). box: x0, x1, y0, y1, z0, z1 in RAS mm. region: label map file on any
+    grid, non-zero where the edit may act. method: inpainting by replacement or by guidance. resample: how often each
+    sampling step of an inpainting is made.
+    first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
+    overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
+    control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
+    guider: how each step is led there. parsing: what is decoded for it: the whole view (V), the control's points alone
+    (L), or whichever is the quicker (auto).
+    """
+
+    edit: Edit
+    count: int = 1
+    seed: int = 0
+    first: int = 0
+    steps: int = 50
+    ratio: float = 0.5
+    tissues: tuple[str, ...] = ()
+    box: tuple[float, ...] | None = None
+    region: str | None = None
+    method: Method = "replace"
+    resample: int = 1
+    overwrite: bool = False
+    repair: bool = True
+    control: Control | None = None
+    guider: Guider = "projection"
+    parsing: Parsing = "auto"
+
+    def __post_init__(self) -> None:
+        _one_of("edit", self.edit, get_args(Edit))
+        _one_of("method", self.method, get_args(Method))
+        _one_of("guider", self.guider, get_args(Guider))
+        _one_of("parsing", self.parsing, get_args(Parsing))
+        _whole("count", self.count, 1, 100_000)
+        _whole("seed", self.seed, 0, MAX_SEED)
+        _whole("first", self.first, 0, 2**32 - 1)
+        _whole("steps", self.steps, 2, 1000)
+        _whole("resample", self.resample, 1, 20)
+        if not (isinstance(self.ratio, (int, float)) and 0.0 <= self.ratio <= 1.0):
+            raise InputError("The sampling ratio cannot be used", value=self.ratio, rule="a number from 0 to 1",
+                             hint="0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 ignores the twin")
+        if self.box is not None:
+            check_box(self.box)
+        if self.edit == "inpaint" and not (self.tissues or self.box or self.region):
+            raise InputError("The inpainting has nothing to edit", rule="tissues, a box or a region mask",
+                             hint='give --edit LV, --box "x0,x1,y0,y1,z0,z1" or --region mask.nii.gz')
+        if self.control is not None:
+            _check_control(self.control, self)
+
+    @property
+    def needs_twin(self) -> bool:
+        """Whether the edit starts from a twin."""
+        return self.edit != "generate"
+
+    @property
+    def psi(self) -> float:
+        """The sampling ratio that the sampler uses: 1 for generate, 0 for reconstruct."""
+        return {"generate": 1.0, "reconstruct": 0.0}.get(self.edit, self.ratio)
+
+    def describe(self) -> str:
+        """One short line for tables and pictures."""
+        if self.edit == "inpaint":
+            where = [*self.tissues, *(["box"] if self.box else []), *([Path(self.region).name] if self.region else [])]
+            words = f"edit {' + '.join(where)}" + (f", ratio {self.ratio:g}" if self.ratio < 1 else "")
+            words += ", guidance form" if self.method == "guidance" else ""
+        else:
+            words = f"ratio {self.ratio:g}" if self.edit == "perturb" else self.edit
+        return ", ".join(part for part in (words, self.describe_guidance()) if part)
+
+    def describe_guidance(self) -> str:
+        """The terms of the control in brief: "guided: RV mass x 1.2, 5 held"; "" without one."""
+        return "" if self.control is None else _guided_words(self.control)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the record, which holds the whole control; nothing of guidance where there is none."""
+        names = [entry.name for entry in dataclasses.fields(self)]
+        if self.control is None:
+            names = [name for name in names if name not in GUIDANCE]
+        values = {name: getattr(self, name) for name in names}
+        return {name: value.to_json() if name == "control" else list(value) if isinstance(value, tuple) else value
+                for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Request:
+        """The request that `to_json` wrote; unknown names are refused."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise InputError("The request has unknown settings", value=", ".join(unknown),
+                             rule=f"settings are {', '.join(sorted(known))}", hint="use a record of this version")
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if settings.get("control") is not None:
+            from ..control.control import Control
+
+            settings["control"] = Control.from_json(settings["control"])
+        return cls(**settings)
+
+
+def _check_control(control: Control, request: Request) -> None:
+    """Refuses what no guidance can act on."""
+    from ..control.control import Control
+
+    if not isinstance(control, Control):
+        raise InputError("The control of the request is none", value=type(control).__name__, rule="a Control",
+                         hint="read a file with read_control(path), or make it with preset(...)")
+    if not control.active:
+        raise InputError("The control asks for nothing", value=control.name or f"{len(control.domains)} domains",
+                         rule="at least one term that is on", hint="give a domain a target, or leave the control away")
+    if request.psi == 0:
+        raise InputError("The edit draws nothing, so nothing of it can be guided", value=request.describe(),
+                         rule="generate, or perturb or inpaint at a ratio above 0", hint="a ratio of 0.6 leaves room")
+    if request.edit == "generate" and control.frame != "canonical":
+        raise InputError("The control is of a twin, and a generated heart has none", value=f"frame {control.frame}",
+                         rule='a control in the frame "canonical"',
+                         hint="name the twin, or make the control without one: siblings measure --preset ... --write")
+
+
+def _guided_words(control: Control) -> str:
+    held = [term for term in control.active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
+    told = [_term_words(term) for term in control.active if term not in held]
+    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
+    return "guided: " + ", ".join([*told[:TOLD], *more, *([f"{len(held)} held"] if held else [])])
+
+
+def _term_words(term: Term) -> str:
+    target = term.target
+    if target.times is not None:
+        return f"{term.domain} {term.quantity} x {target.times:g}"
+    value, sign = (target.value, "") if target.value is not None else (target.plus, "+")
+    if isinstance(value, (int, float)):
+        return f"{term.domain} {term.quantity} {value:{sign}g}"
+    return f"{term.domain} {term.quantity}"  # a matrix is told in full by the record
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"The {name} cannot be used", value=value, rule=f"one of {', '.join(allowed)}")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"The {name} cannot be used", value=value, rule=f"a whole number from {low} to {high}")

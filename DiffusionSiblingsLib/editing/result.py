@@ -1,0 +1,138 @@
+"""What an edit gives back: a sibling with its checks, measurements and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cohorts.training_distance import Bias
+from ..core.labelmap import LabelMap
+from ..metrics.topology import TopologyReport
+from .repair.repair import Repair
+from .request import Request
+
+if TYPE_CHECKING:
+    from ..control.achieved import Achieved
+
+Checks = dict[str, TopologyReport]  # "full", "half"
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """One sibling, after repair.
+
+    request, k: what it was made from: sibling k of a request. labelmap: on the twin's grid, in the twin's values.
+    known: (D, H, W) uint8 in the anatomy's labels, same grid. canonical: (128, 128, 128) uint8, the same sibling in the
+    canonical frame. sigma: noise level where sampling began.
+    features: 12 morphological features after repair; raw_features: before. volumes: ml of every tissue.
+    checks, raw_checks: 12 topological checks at full and half resolution. repair: what was repaired.
+    changes: voxels that differ from the twin inside and outside the reach of the edit. conflicts: tissue -> voxels of
+    unknown tissue that it met. timings: seconds.
+    guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
+    a person should know of it (a term that was out of reach, a step that was skipped).
+    bias: how it lies among the hearts that the model was trained on; None for a model that ships no statistics of them.
+    """
+
+    request: Request
+    k: int
+    labelmap: LabelMap
+    known: npt.NDArray[np.uint8]
+    canonical: npt.NDArray[np.uint8]
+    sigma: float
+    features: dict[str, float]
+    raw_features: dict[str, float]
+    volumes: dict[str, float]
+    checks: Checks
+    raw_checks: Checks
+    repair: Repair | None
+    changes: dict[str, int] | None = None
+    conflicts: dict[str, int] = field(default_factory=dict)
+    decoder_changes: int | None = None
+    dice_to_twin: dict[str, float] = field(default_factory=dict)
+    dilations: int | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    guidance: tuple[Achieved, ...] = ()
+    guidance_notes: tuple[str, ...] = ()
+    bias: Bias | None = None
+
+    @property
+    def voxels_repaired(self) -> int:
+        """Voxels that the repair changed."""
+        return self.repair.changed_voxels if self.repair is not None else 0
+
+    @property
+    def violation_percent(self) -> float:
+        """Failed topological checks after repair in percent, as the papers count them (half resolution)."""
+        return self.checks["half"].violation_percent
+
+    def to_json(self) -> dict[str, Any]:
+        """The sibling's entry in the record."""
+        entry: dict[str, Any] = {
+            "k": self.k, "sigma": self.sigma, "features": _rounded(self.features), "volumes_ml": _rounded(self.volumes),
+            "raw_features": _rounded(self.raw_features),
+            "checks": {key: report.to_json() for key, report in self.checks.items()},
+            "raw_checks": {key: report.to_json() for key, report in self.raw_checks.items()},
+            "repair": self.repair.to_json() if self.repair is not None else None,
+            "timings_s": _rounded(self.timings),
+        }
+        if self.changes is not None:
+            entry |= {"voxels_changed": self.changes, "conflicts": self.conflicts,
+                      "dice_to_twin": _rounded(self.dice_to_twin),
+                      "preserved_voxels_the_decoder_would_have_changed": self.decoder_changes,
+                      "mask_dilations": self.dilations}
+        if self.guidance or self.guidance_notes:
+            entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
+                      "guidance_notes": list(self.guidance_notes)}
+        if self.bias is not None:
+            entry["bias"] = self.bias.to_json()
+        return entry
+
+
+@dataclass(frozen=True)
+class RecordedSibling:
+    """A sibling as the record of its run tells it: what a `Sibling` has, under the same names, without its voxels.
+
+    voxels_repaired: that the repair changed. raw_checks: {} in an entry that does not tell them.
+    """
+
+    request: Request
+    k: int
+    features: dict[str, float]
+    volumes: dict[str, float]
+    checks: Checks
+    raw_checks: Checks
+    voxels_repaired: int
+    changes: dict[str, int] | None
+    conflicts: dict[str, int]
+    dice_to_twin: dict[str, float]
+    guidance: tuple[Achieved, ...]
+    guidance_notes: tuple[str, ...]
+    bias: Bias | None
+
+    @classmethod
+    def from_json(cls, request: Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
+        """What `Request.to_json` and `Sibling.to_json` wrote; settings of a request that are not known are left out.
+
+        KeyError, TypeError, ValueError or AttributeError where they did not write it, InputError for the request's.
+        """
+        from ..control.achieved import Achieved
+
+        asked = {name: value for name, value in request.items() if name in Request.__dataclass_fields__}
+        return cls(Request.from_json(asked), entry["k"], dict(entry["features"]), dict(entry["volumes_ml"]),
+                   _checks(entry["checks"]), _checks(entry.get("raw_checks") or {}),
+                   int((entry.get("repair") or {}).get("changed_voxels", 0)), entry.get("voxels_changed"),
+                   dict(entry.get("conflicts") or {}), dict(entry.get("dice_to_twin") or {}),
+                   tuple(Achieved.from_json(item) for item in entry.get("guidance", ())),
+                   tuple(entry.get("guidance_notes", ())), Bias.from_json(entry["bias"]) if entry.get("bias") else None)
+
+
+def _checks(values: Mapping[str, Any]) -> Checks:
+    return {at: TopologyReport.from_json(report) for at, report in values.items()}
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(float(value), 6) for key, value in values.items()}

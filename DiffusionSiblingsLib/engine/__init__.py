@@ -1,0 +1,1 @@
+"""From a request to siblings: networks, sampler, edits and guidance (torch)."""

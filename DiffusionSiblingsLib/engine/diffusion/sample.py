@@ -1,0 +1,130 @@
+"""The sampler: Karras et al. 2022, Algorithm 2 (Heun with churn), or its first-order half (Euler)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...core.errors import InputError, ModelError
+from .edm import Denoiser, Schedule
+from .modes import Modes
+from .noise import SampleNoise, state_dtype
+
+Hook = Callable[[Tensor, Tensor, float, int], Tensor]  # (z0_hat, z, sigma, step) -> z0_hat; guidance plugs in here
+Replace = Callable[[Tensor, float, SampleNoise], Tensor]  # (z, sigma, noise) -> z; inpainting plugs in here
+Progress = Callable[[int, int], None]  # (steps done, steps in all); may raise Cancelled
+Solver = Literal["heun", "euler"]
+
+
+class Cancelled(Exception):  # noqa: N818, a wish of the user and no error
+    """Raised by a progress callback to stop sampling; passes through the sampler unchanged."""
+
+
+@dataclass(frozen=True)
+class Churn:
+    """How much noise every step puts back in (Karras Algorithm 2). S_churn = 0 is the deterministic solver.
+
+    S_churn: spread over the N steps of the schedule. S_tmin, S_tmax: the noise levels where it acts.
+    S_noise: standard deviation of the noise, 1 or a little more.
+    """
+
+    S_churn: float = 0.0
+    S_tmin: float = 0.0
+    S_tmax: float = math.inf
+    S_noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.S_churn < math.inf and 0 <= self.S_tmin <= self.S_tmax and 0 < self.S_noise < math.inf):
+            raise InputError("The churn settings cannot be used", value=self,
+                             rule="S_churn >= 0, 0 <= S_tmin <= S_tmax, S_noise > 0")
+
+    def gamma(self, sigma: float, N: int) -> float:
+        """The relative rise of sigma before a step, at most sqrt(2) - 1."""
+        return min(self.S_churn / N, math.sqrt(2) - 1) if self.S_tmin <= sigma <= self.S_tmax else 0.0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Everything about a run but its latents: the denoiser, the schedule, the solver, and who listens in.
+
+    modes: the widest modes of the latents, where known; sampling from noise then starts from their spread.
+    """
+
+    denoiser: Denoiser
+    schedule: Schedule = field(default_factory=Schedule)
+    solver: Solver = "heun"
+    churn: Churn = field(default_factory=Churn)
+    hook: Hook | None = None
+    progress: Progress | None = None
+    modes: Modes | None = None
+
+    def start(self, noise: SampleNoise) -> Tensor:
+        """(B, C, d, h, w) at sigma_max, without a trace of a twin: noise, as wide along the latents' modes as they."""
+        sigma, n = self.schedule.sigma_max, noise("start").to(state_dtype(noise.device))
+        return sigma * n if self.modes is None else self.modes.marginal(n, sigma)
+
+    def run(self, z: Tensor, sigmas: Tensor, noise: SampleNoise, replace: Replace | None = None,
+            resample: int = 1) -> Tensor:
+        """`sample` with these settings; the churn of a partial run is that of the whole schedule."""
+        return sample(self.denoiser, z, sigmas, noise, solver=self.solver, churn=self.churn, N=self.schedule.steps,
+                      hook=self.hook, replace=replace, resample=resample, progress=self.progress)
+
+
+@torch.no_grad()
+def sample(denoiser: Denoiser, z: Tensor, sigmas: Iterable[float] | Tensor, noise: SampleNoise, *,
+           solver: Solver = "heun", churn: Churn | None = None, N: int | None = None, hook: Hook | None = None,
+           replace: Replace | None = None, resample: int = 1, progress: Progress | None = None) -> Tensor:
+    """Follow dz = (z - D(z; sigma)) / sigma dsigma from sigmas[0] to sigmas[-1]; Karras et al. 2022, Algorithm 2.
+
+    z: (B, C, d, h, w) at noise level sigmas[0]; returned in the state's dtype at noise level sigmas[-1], unchanged
+    where there are fewer than two levels. N: steps of the whole schedule for the churn (default: of this run).
+    hook sees every denoised estimate, with the state it was made from. replace acts after every step. resample: every
+    step is made that many times, each time but the last re-noised to the step's start (RePaint, jump length 1); the
+    step to sigma = 0 is made once. Raises ModelError where the denoiser gives infinite or undefined numbers.
+    """
+    levels = _checked_levels(sigmas, solver, resample)
+    z, churn = z.to(state_dtype(z.device)), churn or Churn()
+    done, total = 0, sum(resample if to > 0 else 1 for to in levels[1:])
+
+    def estimate(z: Tensor, sigma: float, step: int) -> Tensor:
+        z0_hat = denoiser(z, torch.full((), sigma, dtype=z.dtype, device=z.device))
+        return z0_hat if hook is None else hook(z0_hat, z, sigma, step).to(z.dtype)
+
+    for step, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        repeats = resample if sigma_next > 0 else 1
+        for repeat in range(repeats):
+            if repeat:
+                z = z + math.sqrt(sigma**2 - sigma_next**2) * noise("resample")
+            sigma_hat, z_hat = sigma * (1 + churn.gamma(sigma, N or len(levels) - 1)), z
+            if sigma_hat > sigma:
+                z_hat = z + math.sqrt(sigma_hat**2 - sigma**2) * churn.S_noise * noise("churn")
+            d = (z_hat - estimate(z_hat, sigma_hat, step)) / sigma_hat
+            z = z_hat + (sigma_next - sigma_hat) * d
+            if solver == "heun" and sigma_next > 0:
+                d_next = (z - estimate(z, sigma_next, step)) / sigma_next
+                z = z_hat + (sigma_next - sigma_hat) * (d + d_next) / 2
+            z = z if replace is None else replace(z, sigma_next, noise)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    if not torch.isfinite(z).all():
+        raise ModelError("The model gave infinite or undefined numbers while sampling", value=f"{total} steps",
+                         hint="try --device cpu; if it stays, the model file does not fit this program")
+    return z
+
+
+def _checked_levels(sigmas: Iterable[float] | Tensor, solver: str, resample: int) -> list[float]:
+    levels = [float(sigma) for sigma in (sigmas.tolist() if isinstance(sigmas, Tensor) else sigmas)]
+    if any(not to < sigma < math.inf for sigma, to in pairwise(levels)) or any(not sigma >= 0 for sigma in levels):
+        raise InputError("The noise levels cannot be used", value=levels, rule="falling numbers, 0 or more")
+    if solver not in ("heun", "euler"):
+        raise InputError("Unknown solver", value=solver, rule="heun or euler")
+    if not isinstance(resample, int) or resample < 1:
+        raise InputError("The number of resamplings cannot be used", value=resample, rule="a whole number, 1 or more")
+    return levels

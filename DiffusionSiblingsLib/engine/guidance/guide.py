@@ -1,0 +1,237 @@
+"""A guide: resolved targets, ready to steer a sampler, and to finish what it has sampled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...control.absolute_targets import Asked
+from ...control.domain import ControlDomain
+from .bracket import Bracket
+from .features import TopologyPart
+from .gradient import descend
+from .linearise import Aim, Measured, linearise, missing, residuals_of
+from .parsing import Decoders, Parser, Site, site
+from .projection import Metric, Step, project
+from .residuals import moment_residuals
+from .topology import TopologyTerm
+
+Guider = Literal["projection", "gradient"]
+MOST_POINTS = 16_384  # of a template at low noise: more cost time and change nothing that calibration does not
+REFRESH = 6  # solver steps for which a Jacobian is used; residuals are new at each step
+WORTH = 5.0  # tolerances that a finished map may be off by rather than move its latents by an rms of 1
+LAST = 0.01  # noise level from which on both are new at each evaluation: what is left there stays
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
+    standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
+    topology_below: noise level from which on topology is looked after; topology_fine_below: on its whole template.
+    weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
+    """
+
+    guider: Guider = "projection"
+    parsing: Literal["L", "V"] = "L"
+    cap: float = 1.0
+    coarse_above: float = 0.2
+    topology_below: float = 10.0
+    topology_fine_below: float = 1.0
+    weight: float = 1.0
+
+
+@dataclass
+class Log:
+    """What guiding a sample took: evaluations guided, and those left alone because numbers were undefined."""
+
+    guided: int = 0
+    skipped: int = 0
+
+    def add(self, step: Step) -> None:
+        """Counts one evaluation; of a batch, its worst sample."""
+        self.guided += 1
+        self.skipped += not bool(step.ok.all())
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Residuals as linear functions of the clean estimate.
+
+    made: solver step of the Jacobian (K, B, ...); terms: which it is of. step: of r (B, K), measured at z0_hat.
+    """
+
+    made: int
+    terms: tuple[bool, int]
+    jacobian: Tensor
+    step: int
+    z0_hat: Tensor
+    r: Tensor
+
+    def residuals(self, z0_hat: Tensor) -> Tensor:
+        """(B, K) at another estimate of the same solver step: the second one of Heun's two lies close to the first."""
+        moved = (z0_hat - self.z0_hat).flatten(1).to(self.jacobian.dtype)
+        return self.r + torch.einsum("kbn,bn->bk", self.jacobian.flatten(2), moved).to(self.r)
+
+
+@dataclass
+class Guide:
+    """Steers clean latents towards what was asked.
+
+    domains: in canonical mm. asked: resolved targets, in the same frame. labels: tissue id -> class. extent: (3,) mm,
+    edge lengths of the field of view along x, y, z. free: (1, 1, d, h, w) bool, latents that may be changed, all by
+    default. metric: of the projection, see `projection.project`.
+    """
+
+    domains: Sequence[ControlDomain]
+    asked: Sequence[Asked]
+    labels: dict[str, int]
+    extent: Sequence[float]
+    decoders: Decoders
+    settings: Settings = field(default_factory=Settings)
+    free: Tensor | None = None
+    metric: Metric | None = None
+    log: Log = field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        self.parser = Parser(self.decoders, self.settings.parsing)
+        self._extent = torch.tensor(list(self.extent))
+        self.whole = [part for part in map(self._part, self.domains) if part.residuals]
+        self.fine = [self._thinned(part, (len(part.site.points) / MOST_POINTS) ** (1 / 3)) for part in self.whole]
+        self.coarse = [self._thinned(part, 2.0) for part in self.whole]
+        self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
+        self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
+        self._linear: Linear | None = None
+
+    @property
+    def steers(self) -> bool:
+        """Whether anything is asked for that latents can be led to."""
+        return bool(self.whole or self.topology)
+
+    def _part(self, domain: ControlDomain) -> Measured:
+        terms = [term for term in self.asked if term.domain == domain.name]
+        return Measured(self._site(domain), moment_residuals(terms, domain))
+
+    def _thinned(self, part: Measured, factor: float) -> Measured:
+        """The same on a template with fewer points along every axis."""
+        return part if factor <= 1 else dataclasses.replace(part, site=part.site.coarse(factor, self._extent))
+
+    def _topology(self, target: Asked) -> TopologyPart:
+        place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
+        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value), level=0.5)
+        return TopologyPart(place, place.coarse(2, self._extent), term, target.weight)
+
+    def _site(self, domain: ControlDomain) -> Site:
+        return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)
+
+    def hook(self, z0_hat: Tensor, z: Tensor, sigma: float, step: int) -> Tensor:
+        """The sampler's hook: the clean estimate (B, C, d, h, w), corrected (projection guider)."""
+        return z0_hat + self._change(z0_hat, sigma, step).to(z0_hat)
+
+    def _change(self, z0_hat: Tensor, sigma: float, step: int) -> Tensor:
+        """The projection's step. Residuals are measured once a solver step, their Jacobian, which changes little and is
+        dear, is of coarse templates and serves for several steps.
+        """
+        aim = self._aim(sigma, step)
+        if not aim.parts and not aim.topology:
+            return torch.zeros_like(z0_hat)
+        known, terms = self._linear, (aim.fine, len(aim.topology))
+        last = sigma <= LAST
+        if known is None or known.terms != terms or last or not 0 <= step - known.made < REFRESH:
+            rough = self.coarse if not last else aim.parts
+            r, jacobian = linearise(self.parser, z0_hat, dataclasses.replace(aim, parts=rough))
+            known = Linear(step, terms, jacobian, step, z0_hat, r)
+            if aim.parts is not rough:
+                known = dataclasses.replace(known, r=missing(self.parser, z0_hat, aim))
+        elif known.step != step:
+            known = dataclasses.replace(known, step=step, z0_hat=z0_hat, r=missing(self.parser, z0_hat, aim))
+        self._linear = known
+        return self._step(known.residuals(z0_hat), known.jacobian, sigma).change
+
+    def correct(self, z: Tensor) -> Tensor:
+        """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
+        r, jacobian = linearise(self.parser, z, Aim(self.fine, self.topology))
+        slack = torch.zeros(r.shape[1], dtype=torch.float64)  # none for topology
+        tolerance = self._tolerance()
+        slack[: len(tolerance)] = WORTH * tolerance
+        return z + self._step(r, jacobian, 0.0, slack).change.to(z)
+
+    def guided(self, denoiser: Denoiser) -> Denoiser:
+        """The denoiser of the gradient guider: D - sigma^2 grad_z L(D), through the denoiser (Anatomica)."""
+
+        def linearised(z0_hat: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+            r, jacobian = linearise(self.parser, z0_hat, self._aim(sigma, -1))
+            return self._calibrated(r), self._within(jacobian)
+
+        def denoise(z: Tensor, sigma: Tensor) -> Tensor:
+            aim = self._aim(float(sigma.reshape(-1)[0]), -1)
+            if not aim.parts and not aim.topology:
+                return denoiser(z, sigma)
+            step, z0_hat = descend(denoiser, z, sigma, linearised, cap=self.settings.cap, weight=self.settings.weight)
+            self.log.add(step)
+            return z0_hat + step.change.to(z0_hat)
+
+        return denoise
+
+    def calibrate(self, z: Tensor, weights: Sequence[Tensor]) -> None:
+        """Takes account of what lies between latents and a finished map: decoder, resampling, thresholds, repair.
+
+        z: (1, C, d, h, w). weights: for each of the guide's domains the tissue's share (N,) at its points in the
+        finished map of z. From now on corrections aim at what the map would have: this also covers what thinner
+        templates miss.
+        """
+        self._offset = self._finished(z, weights) - missing(self.parser, z, Aim(self.fine))
+
+    def refine(self, z: Tensor, weights: Sequence[Tensor], bracket: Bracket, near: float) -> Tensor:
+        """Latents (1, C, d, h, w), moved to where their finished map should have what was asked.
+
+        weights: as for `calibrate`. bracket: of this sample; it grows. near: share of a tolerance that is good enough.
+        """
+        if self.whole:
+            u, m = missing(self.parser, z, Aim(self.fine))[0].cpu(), self._finished(z, weights)[0].cpu()
+            bracket.add(u, m)
+            self._offset = -bracket.aim(u, m, self._tolerance(), near)[None].to(z.device)
+        return self.correct(z)
+
+    def _tolerance(self) -> Tensor:
+        """(K,) float64 residuals of the moments at their tolerances."""
+        found = [residual.allowed for part in self.whole for residual in part.residuals]
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+    def bracket(self) -> Bracket:
+        """An empty one, for a sample that is about to be finished."""
+        return Bracket(sum(part.count for part in self.whole))
+
+    def _finished(self, z: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """(1, K) float64 residuals of the moments of a finished map."""
+        found = zip(weights, self.whole, strict=True)
+        return torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1).to(z.device)
+
+    def _aim(self, sigma: float, step: int) -> Aim:
+        """Coarse templates at high noise, and no topology where the estimate is still a blur."""
+        parts = self.coarse if sigma > self.settings.coarse_above else self.fine
+        topology = self.topology if sigma <= self.settings.topology_below else ()
+        return Aim(parts, topology, sigma <= self.settings.topology_fine_below, step)
+
+    def _calibrated(self, r: Tensor) -> Tensor:
+        """Residuals of latents (moments first) -> those that the finished map would have."""
+        count = sum(part.count for part in self.whole)
+        return torch.cat([r[:, :count] + self._offset, r[:, count:]], 1)
+
+    def _step(self, r: Tensor, jacobian: Tensor, sigma: float, slack: Tensor | None = None) -> Step:
+        step = project(self._calibrated(r), self._within(jacobian), sigma, metric=self._metric, cap=self.settings.cap,
+                       slack=slack)
+        self.log.add(step)
+        return step
+
+    def _within(self, rows: Tensor) -> Tensor:
+        """Only what may be changed: rows (K, B, C, d, h, w)."""
+        return rows if self.free is None else rows * self.free.to(rows)
+
+    def _metric(self, rows: Tensor, sigma: float) -> Tensor:
+        return rows if self.metric is None else self._within(self.metric(rows, sigma))

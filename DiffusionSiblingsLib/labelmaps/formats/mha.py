@@ -1,0 +1,141 @@
+"""MetaImage files with their voxels inside (.mha): https://itk.org/Wiki/ITK/MetaIO/Documentation."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from ...core.errors import InputError
+from ...core.labelmap import Affine, LabelMap
+from .slicer_segments import extras_of, metadata_of, segments_of, without_segments
+from .volume import LPS, Volume, ZlibReader, as_labels, little_endian, read_array, reading, storable
+
+_TYPES: dict[str, type[np.generic]] = {
+    "MET_CHAR": np.int8, "MET_UCHAR": np.uint8, "MET_SHORT": np.int16, "MET_USHORT": np.uint16, "MET_INT": np.int32,
+    "MET_UINT": np.uint32, "MET_LONG": np.int32, "MET_ULONG": np.uint32, "MET_LONG_LONG": np.int64,
+    "MET_ULONG_LONG": np.uint64, "MET_FLOAT": np.float32, "MET_DOUBLE": np.float64,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in _TYPES.items() if name not in ("MET_LONG", "MET_ULONG")}
+_OWN = {
+    "ObjectType", "NDims", "BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData",
+    "CompressedDataSize", "CompressionLevel", "TransformMatrix", "Rotation", "Orientation", "Offset", "Position",
+    "Origin", "CenterOfRotation", "AnatomicalOrientation", "ElementSpacing", "ElementSize", "DimSize", "HeaderSize",
+    "ElementType", "ElementDataFile", "ElementNumberOfChannels", "ElementMin", "ElementMax",
+}  # fmt: skip
+_LINES = 100_000
+
+
+def read_mha(path: Path) -> Volume:
+    """The volume of an .mha file. Raises InputError."""
+    with reading(path), path.open("rb") as file:
+        fields = _read_header(file)
+        dtype, sizes = _voxels(fields, path)
+        stored = path.stat().st_size - file.tell()
+        stream: IO[bytes] = file
+        if _is(fields, "CompressedData"):
+            length = int(fields.get("CompressedDataSize", stored))
+            if length > stored:
+                raise EOFError(f"ends after {stored} of {length} bytes of voxels")
+            stream = cast(IO[bytes], ZlibReader(file, length))
+        array = read_array(stream, dtype, sizes, stored)
+        affine = _affine(fields)
+        metadata = {key: value for key, value in fields.items() if key not in _OWN}
+        segments, layer_of = segments_of(metadata, 1)
+    labels = as_labels(array, path)
+    kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
+    return Volume(labels, affine, segments, layer_of, kept)
+
+
+def _read_header(file: IO[bytes]) -> dict[str, str]:
+    """Field -> value; the file is left at the first byte of voxels."""
+    fields: dict[str, str] = {}
+    for _ in range(_LINES):
+        raw = file.readline()
+        if not raw.endswith(b"\n"):
+            raise EOFError("ends inside the header")
+        key, separator, value = raw.decode("utf-8", errors="surrogateescape").partition("=")
+        if not separator:
+            raise ValueError(f"header line {key[:60]!r}")
+        fields[key.strip()] = value.strip()
+        if key.strip() == "ElementDataFile":
+            return fields
+    raise ValueError("the header does not end")
+
+
+def _is(fields: dict[str, str], *names: str) -> bool:
+    return any(fields.get(name, "False").lower() in ("true", "t", "1") for name in names)
+
+
+def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Stored dtype and sizes, fastest axis first."""
+    if fields["ElementDataFile"].upper() != "LOCAL":
+        raise InputError(f"{path} is only a header", rule="header and voxels in one .mha file", hint="save it as .mha")
+    if "BinaryData" in fields and not _is(fields, "BinaryData"):
+        raise InputError(f"{path} holds its voxels as text", rule="binary voxels", hint="save it as a binary .mha")
+    kind = fields["ElementType"].upper()
+    if kind not in _TYPES or int(fields.get("ElementNumberOfChannels", "1")) != 1:
+        value = f"{kind}, {fields.get('ElementNumberOfChannels', '1')} channels"
+        raise InputError(f"{path} holds no label values", value=value, rule="integers or floats, one a voxel")
+    sizes = tuple(int(size) for size in fields["DimSize"].split())
+    if len(sizes) != int(fields["NDims"]):
+        raise ValueError("NDims and DimSize do not agree")
+    if len(sizes) < 3 or any(size != 1 for size in sizes[3:]):
+        raise InputError(
+            f"{path} is not a 3D image",
+            value=" x ".join(map(str, sizes)),
+            rule="three axes; further axes of length 1 only",
+            hint="give one label map, not a series of images",
+        )
+    if len(sizes) > 3:
+        raise InputError(f"{path} has {len(sizes)} axes", rule="three axes", hint="save it as a 3D image")
+    swapped = _is(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    return np.dtype(_TYPES[kind]).newbyteorder(">" if swapped else "<"), sizes
+
+
+def _affine(fields: dict[str, str]) -> Affine:
+    """(4, 4) voxel IJK -> RAS mm; each row of TransformMatrix is the LPS direction of one voxel axis."""
+    first = {"matrix": ("TransformMatrix", "Rotation", "Orientation"), "offset": ("Offset", "Position", "Origin")}
+    matrix = next((fields[name] for name in first["matrix"] if name in fields), "1 0 0 0 1 0 0 0 1")
+    offset = next((fields[name] for name in first["offset"] if name in fields), "0 0 0")
+    spacing = fields.get("ElementSpacing", fields.get("ElementSize", "1 1 1"))
+    affine = np.eye(4)
+    directions = np.array([float(value) for value in matrix.split()]).reshape(3, 3).T
+    affine[:3, :3] = directions * np.array([float(value) for value in spacing.split()]).reshape(3)
+    affine[:3, 3] = np.array([float(value) for value in offset.split()]).reshape(3)
+    return LPS @ affine
+
+
+def write_mha(labelmap: LabelMap, path: Path, named: bool = True) -> None:
+    """Writes a label map, with the segment fields of .seg.nrrd as further fields if `named`."""
+    data = storable(labelmap.labels, labelmap.header.get("dtype"))
+    affine = LPS @ labelmap.affine
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    packed = zlib.compress(little_endian(data), 5)
+    extra = {**labelmap.header.get("metadata", {}), **(metadata_of(labelmap) if named else {})}
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": str(len(packed)),
+        "TransformMatrix": _numbers((affine[:3, :3] / spacing).T),
+        "Offset": _numbers(affine[:3, 3]),
+        "CenterOfRotation": "0 0 0",
+        "ElementSpacing": _numbers(spacing),
+        **{key: " ".join(value.split("\n")) for key, value in extra.items() if "=" not in key},
+        "DimSize": " ".join(map(str, data.shape[::-1])),
+        "ElementType": _NAMES[data.dtype.type],
+        "ElementDataFile": "LOCAL",
+    }
+    head = "".join(f"{key} = {value}\n" for key, value in fields.items())
+    with path.open("wb") as file:
+        file.write(head.encode("utf-8", errors="surrogateescape"))
+        file.write(packed)
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(repr(float(value) + 0.0) for value in np.ravel(values))

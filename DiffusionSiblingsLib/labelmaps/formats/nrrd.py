@@ -1,0 +1,210 @@
+"""NRRD files with their voxels inside (.nrrd, .seg.nrrd): http://teem.sourceforge.net/nrrd/format.html."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import re
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.errors import InputError
+from ...core.labelmap import Affine, LabelMap
+from .slicer_segments import extras_of, metadata_of, segments_of, without_segments
+from .volume import LPS, Volume, as_labels, little_endian, read_array, reading, storable
+
+_TYPES: dict[str, type[np.generic]] = {
+    **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
+    **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), np.uint8),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), np.int16),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), np.uint16),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), np.int32),
+    **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), np.uint32),
+    **dict.fromkeys(("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"), np.int64),
+    **dict.fromkeys(("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"), np.uint64),
+    "float": np.float32,
+    "double": np.float64,
+}
+_NAMES = {
+    np.int8: "signed char", np.uint8: "unsigned char", np.int16: "short", np.uint16: "unsigned short",
+    np.int32: "int", np.uint32: "unsigned int", np.int64: "long long int", np.uint64: "unsigned long long int",
+}  # fmt: skip
+_ENDIAN: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
+_LINES = 100_000  # a header with more lines is none
+
+
+def read_nrrd(path: Path) -> Volume:
+    """The volume of an NRRD file, with Slicer's segments where its header lists them. Raises InputError."""
+    with reading(path), path.open("rb") as file:
+        fields, metadata = _read_header(file)
+        dtype, sizes = _voxels(fields, path)
+        stored = path.stat().st_size - file.tell()
+        array = read_array(_open(file, fields), dtype, sizes, stored)
+        spatial, affine = _space(fields, len(sizes))
+    array = _layers_last(array, sizes, spatial, path)
+    segments, layer_of = segments_of(metadata, 1 if array.ndim == 3 else array.shape[3])
+    labels = as_labels(array, path)
+    kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
+    return Volume(labels, affine, segments, layer_of, kept)
+
+
+def _read_header(file: IO[bytes]) -> tuple[dict[str, str], dict[str, str]]:
+    """Fields ("sizes" -> "4 5 6", names in lower case) and key/value pairs; the file is left at the first voxel."""
+    if not re.match(rb"NRRD000[1-6]\s*$", file.readline(64)):
+        raise ValueError("no NRRD header")
+    fields: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    for _ in range(_LINES):
+        raw = file.readline()
+        if not raw.endswith(b"\n"):
+            raise EOFError("ends inside the header")
+        line = raw.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
+        if not line:
+            return fields, metadata
+        if line.startswith("#"):
+            continue
+        key, separator, value = _split(line)
+        if separator == ":=":
+            metadata[key] = re.sub(r"\\([n\\])", lambda found: "\n" if found[1] == "n" else "\\", value)
+        else:
+            fields[key.strip().lower()] = value.strip()
+    raise ValueError("the header does not end")
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    """A header line -> key, ":=" or ":", value."""
+    found = re.match(r"([^:]+?)(:=|: )(.*)$", line) or re.match(r"([^:]+?)(:)(.*)$", line)
+    if not found:
+        raise ValueError(f"header line {line[:60]!r}")
+    return found[1], found[2].strip(), found[3]
+
+
+def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Stored dtype and sizes, fastest axis first."""
+    if "data file" in fields or "datafile" in fields:
+        raise InputError(
+            f"{path} is only a header", rule="header and voxels in one .nrrd file", hint="save it as .nrrd, not .nhdr"
+        )
+    kind = fields["type"].lower()
+    if kind not in _TYPES:
+        raise InputError(f"{path} holds no label values", value=f"NRRD type {kind}", rule="integers or floats")
+    dtype = np.dtype(_TYPES[kind])
+    if dtype.itemsize > 1:
+        dtype = dtype.newbyteorder(_ENDIAN[fields["endian"].lower()])
+    sizes = tuple(int(size) for size in fields["sizes"].split())
+    if len(sizes) != int(fields["dimension"]):
+        raise ValueError("dimension and sizes do not agree")
+    return dtype, sizes
+
+
+def _open(file: IO[bytes], fields: dict[str, str]) -> IO[bytes]:
+    """The stream of unpacked voxels."""
+    for name in ("line skip", "lineskip", "byte skip", "byteskip"):
+        if int(fields.get(name, "0")) != 0:
+            raise InputError(
+                "The NRRD header is not supported", value=f"{name}: {fields[name]}", rule="nothing skipped"
+            )
+    encoding = fields["encoding"].lower()
+    if encoding == "raw":
+        return file
+    if encoding in ("gzip", "gz"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    if encoding in ("bzip2", "bz2"):
+        return cast(IO[bytes], bz2.BZ2File(file))
+    raise InputError("The NRRD encoding is not supported", value=encoding, rule="raw, gzip or bzip2")
+
+
+def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
+    """Which axes lie in space, and their (4, 4) voxel IJK -> RAS mm. Without a space the axes are taken as LPS."""
+    affine, letters = np.eye(4), _orientation(fields.get("space", ""))
+    entries = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""))
+    if entries:
+        if len(entries) != rank:
+            raise ValueError("space directions do not agree with dimension")
+        spatial = [axis for axis, entry in enumerate(entries) if entry != "none"]
+        columns = [_vector(entries[axis]) for axis in spatial[:3]] if len(spatial) == 3 else []
+    else:
+        spacings = [float(value) for value in fields.get("spacings", " ".join(["1"] * rank)).split()]
+        kinds = fields.get("kinds", "").lower().split()
+        values = {"list", "vector", "scalar", "point", "rgb-color", "rgba-color", "none"}
+        spatial = [axis for axis in range(rank) if axis >= len(kinds) or kinds[axis] not in values]
+        columns = [np.eye(3)[n] * spacings[axis] for n, axis in enumerate(spatial[:3])]
+    if len(spatial) == 3:
+        affine[:3, :3] = np.stack(columns, axis=1)
+        if "space origin" in fields:
+            affine[:3, 3] = _vector(fields["space origin"])
+        affine[:3] *= letters[:, None]
+    return spatial, affine
+
+
+def _vector(text: str) -> npt.NDArray[np.float64]:
+    """ "(1,0,0)" -> (3,) float64."""
+    return np.array([float(value) for value in text.strip("() ").split(",")]).reshape(3)
+
+
+def _orientation(space: str) -> npt.NDArray[np.float64]:
+    """(3,) signs that turn the file's world into RAS; without a space it is LPS, as ITK takes it."""
+    name = space.lower().strip()
+    names = {"ras": "right-anterior-superior", "las": "left-anterior-superior", "lps": "left-posterior-superior"}
+    words = names.get(name, name or names["lps"]).split("-")
+    if words[:3] in (["scanner", "xyz"], ["3d", "right", "handed"], ["3d", "left", "handed"]) or len(words) != 3:
+        raise InputError("The NRRD space is not supported", value=space, rule="such as left-posterior-superior")
+    signs = {"right": (0, 1.0), "left": (0, -1.0), "anterior": (1, 1.0), "posterior": (1, -1.0), "superior": (2, 1.0),
+             "inferior": (2, -1.0)}  # fmt: skip
+    if [signs[word][0] for word in words] != [0, 1, 2]:
+        raise ValueError(f"space {space}")
+    return np.array([signs[word][1] for word in words])
+
+
+def _layers_last(array: npt.NDArray[Any], sizes: tuple[int, ...], spatial: list[int], path: Path) -> npt.NDArray[Any]:
+    """(K, J, I) or, with an axis of layers, (K, J, I, layers); refuses other ranks."""
+    if len(spatial) == 3 and len(sizes) == 3:
+        return array
+    if len(spatial) == 3 and len(sizes) == 4:
+        layers = next(axis for axis in range(4) if axis not in spatial)
+        return np.moveaxis(array, 3 - layers, 3)
+    raise InputError(
+        f"{path} is not a 3D image",
+        value=" x ".join(map(str, sizes)),
+        rule="three axes in space, and an axis of layers at most",
+        hint="give one label map, not a series of images",
+    )
+
+
+def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:
+    """Writes a label map, with Slicer's segment fields if `named`; its file's other pairs are kept."""
+    data = storable(labelmap.labels, labelmap.header.get("dtype"))
+    affine = LPS @ labelmap.affine
+    vectors = " ".join(f"({_numbers(affine[:3, axis])})" for axis in range(3))
+    lines = [
+        "NRRD0004",
+        "# Complete NRRD file format specification at:",
+        "# http://teem.sourceforge.net/nrrd/format.html",
+        f"type: {_NAMES[data.dtype.type]}",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        "sizes: " + " ".join(map(str, data.shape[::-1])),
+        f"space directions: {vectors}",
+        "kinds: domain domain domain",
+        *(["endian: little"] if data.dtype.itemsize > 1 else []),
+        "encoding: gzip",
+        f"space origin: ({_numbers(affine[:3, 3])})",
+    ]
+    for key, value in {**labelmap.header.get("metadata", {}), **(metadata_of(labelmap) if named else {})}.items():
+        lines.append(f"{key}:={_escape(value)}")
+    head = "\n".join(lines) + "\n\n"
+    with path.open("wb") as file:
+        file.write(head.encode("utf-8", errors="surrogateescape"))
+        with gzip.GzipFile("", "wb", compresslevel=5, fileobj=file, mtime=0) as packed:
+            packed.write(little_endian(data))
+
+
+def _numbers(vector: npt.NDArray[np.float64]) -> str:
+    return ",".join(repr(float(value) + 0.0) for value in vector)
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\r", "").replace("\n", "\\n")

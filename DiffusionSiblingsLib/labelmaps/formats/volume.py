@@ -1,0 +1,258 @@
+"""One image of a file as numbers, and the parts that all formats share: bytes, label values, geometry.
+
+The formats are read by this package's own code and not by SimpleITK, after trying: SimpleITK reads a truncated NIfTI
+as zeros without an error, drops its extensions (TotalSegmentator's label names) and refuses sheared grids, takes no
+notice of a wrong checksum in NRRD, and prints to the terminal. The tests hold both against each other.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.errors import InputError
+from ...core.labelmap import Affine, Labels, Segment
+
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS mm <-> RAS mm
+MAX_LABEL = 2**31 - 1
+_INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
+_PIECE = 1 << 24  # bytes at a time, as gzip's reader makes a copy of what is asked for
+_PACKED = 1100  # deflate cannot make data more than 1,032 times smaller
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a file holds, before tissues are found.
+
+    array: (D, H, W) or (D, H, W, layers), KJI order, as stored. affine: (4, 4) float64, voxel IJK -> RAS mm.
+    segments: what the file says about labels, tissue not set; for layers each value stands in `layer_of`.
+    header: what the format needs to be written again as it was.
+    """
+
+    array: npt.NDArray[Any]
+    affine: Affine
+    segments: tuple[Segment, ...] = ()
+    layer_of: tuple[int, ...] = ()
+    header: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns everything that a damaged or forbidden file can raise into one InputError."""
+    try:
+        yield
+    except PermissionError as error:
+        raise InputError(
+            f"{path} may not be read", value=error.strerror, hint="ask for the right to read it"
+        ) from error
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit into memory", hint="crop it around the heart") from error
+    except (OSError, EOFError, ValueError, KeyError, IndexError, OverflowError, zlib.error, struct.error) as error:
+        raise damaged(path, str(error) or type(error).__name__) from error
+
+
+def damaged(path: Path, reason: str) -> InputError:
+    """The InputError for a truncated or corrupt file."""
+    return InputError(
+        f"{path} is truncated or corrupt",
+        value=reason,
+        rule="a whole file of its format",
+        hint="copy or export it again",
+    )
+
+
+def read_array(stream: IO[bytes], dtype: np.dtype[Any], sizes: tuple[int, ...], stored: int) -> npt.NDArray[Any]:
+    """Exactly the voxels of an array and no fewer; the rest of the stream is read too, so that checksums are compared.
+
+    sizes: fastest axis first. stored: bytes left in the file, which bounds what they can unpack to.
+    Returns an array of native byte order with the slowest axis first. Raises EOFError or ValueError.
+    """
+    if min(sizes) < 1:
+        raise ValueError(f"grid of {' x '.join(map(str, sizes))} voxels")
+    count = 1
+    for size in sizes:
+        count *= size
+    if count * dtype.itemsize > stored * _PACKED:
+        raise EOFError(f"{stored} bytes cannot hold {count} voxels")
+    array = np.empty(sizes[::-1], dtype=dtype)
+    view, filled = raw_bytes(array), 0
+    while filled < len(view):
+        got = stream.readinto(view[filled : filled + _PIECE])  # type: ignore[attr-defined]
+        if not got:
+            raise EOFError(f"ends after {filled} of {len(view)} bytes of voxels")
+        filled += got
+    while stream.read(1 << 20):
+        pass
+    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
+
+
+def raw_bytes(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of a contiguous array, not copied."""
+    return memoryview(cast(Any, array.reshape(-1).view(np.uint8)))
+
+
+def little_endian(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an array in C order and little-endian, copied only if they are not so already."""
+    return raw_bytes(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
+
+
+class ZlibReader:
+    """A raw file of one zlib stream, for `read_array`; EOFError where it breaks off, zlib.error where it is damaged."""
+
+    def __init__(self, file: IO[bytes], length: int) -> None:
+        self._file, self._left = file, length
+        self._inflater = zlib.decompressobj()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the sound end of the stream."""
+        while not self._inflater.eof:
+            chunk = self._inflater.unconsumed_tail or self._file.read(min(self._left, 1 << 20))
+            if not chunk:
+                raise EOFError("the compressed data break off")
+            if not self._inflater.unconsumed_tail:
+                self._left -= len(chunk)
+            data = self._inflater.decompress(chunk, size)
+            if data:
+                return data
+        return b""
+
+    def readinto(self, view: memoryview) -> int:
+        """Fills the start of `view` -> number of bytes, 0 at the end."""
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0) -> Labels:
+    """Stored numbers -> label values, integer; integers pass through without a copy, floats go slice by slice.
+
+    Raises InputError for NaN, infinite, non-integer, negative or huge values.
+    """
+    scaled = (slope, offset) != (1.0, 0.0)
+    if array.dtype.type in _INTEGERS and not scaled:
+        _check_range(float(array.min()), float(array.max()), path)
+        return array
+    if array.dtype.type not in _INTEGERS and array.dtype.kind != "f":
+        raise InputError(f"{path} holds no label values", value=array.dtype, rule="integer or float numbers")
+    labels = np.empty(array.shape, dtype=np.int32)
+    for k, plane in enumerate(array):
+        values = plane * slope + offset if scaled else plane
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{path} has NaN or infinite values",
+                value=f"slice {k}",
+                rule="labels are whole numbers from 0",
+                hint="export the label map again, or replace these voxels by 0",
+            )
+        whole = np.rint(values)
+        wrong = np.abs(values - whole) > 1e-3
+        if wrong.any():
+            raise InputError(
+                f"{path} has values that are not whole numbers",
+                value=f"{float(values[wrong].flat[0]):g} in slice {k}",
+                rule="labels are whole numbers from 0",
+                hint="give the label map and not the image; resample labels with nearest neighbour only",
+            )
+        _check_range(float(whole.min()), float(whole.max()), path)
+        labels[k] = whole
+    return shrink(labels)
+
+
+def _check_range(low: float, high: float, path: Path) -> None:
+    if low < 0 or high > MAX_LABEL:
+        raise InputError(
+            f"{path} has labels that are no label values",
+            value=f"{low if low < 0 else high:.0f}",
+            rule=f"labels are whole numbers from 0 to {MAX_LABEL}",
+            hint="give the label map and not the image",
+        )
+
+
+def shrink(labels: Labels) -> Labels:
+    """The same values in the smallest of uint8, int16 and int32 that holds them."""
+    high = int(labels.max(initial=0))
+    for small in (np.uint8, np.int16, np.int32):
+        if high <= np.iinfo(small).max:
+            return labels.astype(small, copy=False)
+    return labels
+
+
+def storable(labels: npt.NDArray[Any], wanted: np.dtype[Any] | None) -> Labels:
+    """The labels in the dtype that the file had, where that is an integer and holds them; else in a small one."""
+    if labels.dtype == np.bool_:
+        labels = labels.view(np.uint8)
+    if wanted is not None and wanted.type in _INTEGERS and int(labels.max(initial=0)) <= np.iinfo(wanted).max:
+        return labels.astype(wanted, copy=False)
+    return labels if labels.dtype.type in (np.uint8, np.int16, np.uint16, np.int32) else shrink(labels)
+
+
+def label_counts(labels: Labels) -> dict[int, int]:
+    """Non-zero label value -> number of voxels, ascending; slice by slice, as whole-volume counts copy to int64."""
+    high = int(labels.max(initial=0))
+    if high < 1 << 16:
+        total = np.zeros(high + 1, dtype=np.int64)
+        for plane in labels:
+            total += np.bincount(plane.reshape(-1), minlength=high + 1)
+        return {int(value): int(total[value]) for value in np.flatnonzero(total) if value}
+    counts: dict[int, int] = {}
+    for plane in labels:
+        for value, count in zip(*np.unique(plane, return_counts=True), strict=True):
+            counts[int(value)] = counts.get(int(value), 0) + int(count)
+    return {value: counts[value] for value in sorted(counts) if value}
+
+
+def look_up(labels: Labels, table: Mapping[int, int]) -> npt.NDArray[np.uint8]:
+    """(D, H, W) uint8: `table` of every label, 0 where the table has none; slice by slice to keep memory low."""
+    result = np.zeros(labels.shape, dtype=np.uint8)
+    keys = np.array(sorted(table), dtype=np.int64)
+    if not len(keys):
+        return result
+    high = int(labels.max(initial=0))
+    if high < 1 << 16:
+        lut = np.zeros(high + 1, dtype=np.uint8)
+        for key, value in table.items():
+            if 0 <= key <= high:
+                lut[key] = value
+        for k, plane in enumerate(labels):
+            result[k] = lut[plane]
+        return result
+    values = np.array([table[int(key)] for key in keys], dtype=np.uint8)
+    for k, plane in enumerate(labels):
+        place = np.minimum(np.searchsorted(keys, plane), len(keys) - 1)
+        result[k] = np.where(keys[place] == plane, values[place], 0)
+    return result
+
+
+def check_grid(shape: tuple[int, ...], affine: Affine, path: Path) -> None:
+    """Refuses a grid that is not a volume in space: two dimensions, zero spacing, singular directions."""
+    if len(shape) != 3 or min(shape) < 2:
+        raise InputError(
+            f"{path} is not a 3D image",
+            value=" x ".join(map(str, shape[::-1])),
+            rule="three axes of at least 2 voxels each",
+            hint="give the label map as one volume",
+        )
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or not (spacing > 0).all():
+        raise InputError(
+            f"{path} has no usable voxel spacing",
+            value=" x ".join(f"{value:g}" for value in spacing),
+            rule="spacing is finite and above 0 mm along each axis",
+            hint="set the spacing in the program that wrote the file",
+        )
+    volume = abs(float(np.linalg.det(affine[:3, :3] / spacing)))
+    if volume < 1e-3:
+        raise InputError(
+            f"{path} has a singular direction matrix",
+            value=np.array2string(affine[:3, :3] / spacing, precision=3).replace("\n", ""),
+            rule="the three voxel axes point in three different directions",
+            hint="correct the orientation in the program that wrote the file",
+        )

@@ -1,0 +1,70 @@
+"""Regions of an edit on the twin's grid: a box in RAS mm, or a painted mask on any grid."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import InputError
+from ..core.labelmap import LabelMap
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def read_region(path: Path, like: LabelMap) -> BoolArray:
+    """A mask file (any grid, non-zero = inside) on the grid of `like` by nearest neighbour -> (D, H, W) bool.
+
+    Raises InputError if the file cannot be read or is empty.
+    """
+    from .read import read_mask  # brings scipy, and Slicer imports this file through `request` when it starts
+
+    mask, affine = read_mask(path)
+    if not mask.any():
+        raise InputError("The region mask is empty", value=path, rule="at least one voxel that is not 0",
+                         hint="paint the region, or use --edit or --box")
+    if mask.shape == like.labels.shape and np.allclose(affine, like.affine, atol=1e-4):
+        return mask
+    to_mask = np.linalg.inv(affine) @ like.affine  # IJK of the twin -> IJK of the mask
+    inside = np.zeros(like.labels.shape, dtype=bool)
+    j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in like.labels.shape[1:]), indexing="ij")
+    limit = np.array(mask.shape[::-1])[:, None, None]
+    for k in range(like.labels.shape[0]):
+        position = to_mask[:3, 0, None, None] * i + to_mask[:3, 1, None, None] * j
+        index = np.rint(position + (to_mask[:3, 2] * k + to_mask[:3, 3])[:, None, None]).astype(np.int64)  # (3, H, W)
+        valid = ((index >= 0) & (index < limit)).all(axis=0)
+        x, y, z = index[:, valid]
+        inside[k, valid] = mask[z, y, x]
+    return inside
+
+
+def box_mask(box: tuple[float, ...], labelmap: LabelMap) -> BoolArray:
+    """Voxels whose centre lies in an RAS box (x0, x1, y0, y1, z0, z1) -> (D, H, W) bool."""
+    inside = np.ones(labelmap.labels.shape, dtype=bool)
+    k, j, i = (np.arange(n, dtype=np.float32) for n in labelmap.labels.shape)
+    for axis in range(3):
+        a = labelmap.affine[axis].astype(np.float32)
+        position = (a[2] * k + a[3])[:, None, None] + (a[1] * j)[None, :, None] + (a[0] * i)[None, None, :]
+        inside &= (position >= box[2 * axis]) & (position <= box[2 * axis + 1])
+    return inside
+
+
+def parse_box(text: str) -> tuple[float, ...]:
+    """'x0,x1,y0,y1,z0,z1' in RAS mm -> six numbers, each pair in rising order."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    check_box(values, text)
+    return values
+
+
+def check_box(box: tuple[float, ...], text: str | None = None) -> None:
+    """Raises InputError unless these are the corners of a box. text: as the user wrote it, for the message."""
+    pairs = list(zip(box[::2], box[1::2], strict=False))
+    if len(box) != 6 or not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in pairs):
+        raise InputError("The box cannot be used", value=text if text is not None else box,
+                         rule='six numbers "x0,x1,y0,y1,z0,z1" in RAS mm with x0 < x1, y0 < y1, z0 < z1',
+                         hint="read the corners off in Slicer (they are RAS there)")

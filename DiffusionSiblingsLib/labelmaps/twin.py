@@ -1,0 +1,54 @@
+"""A twin ready for edits: its voxels in the anatomy's labels, and its place in the canonical frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.anatomy import Anatomy
+from ..core.labelmap import LabelMap
+from .geometry.canonical import Canonical, canonicalise, doubts
+from .geometry.frame import CanonicalFrame, field_of_view_mask
+from .geometry.reference import Reference
+from .read import read_labelmap
+from .tissues import known_labels, unknown_mask
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A patient's label map with all that edits need of it.
+
+    labelmap: as read, on the patient's grid. known: (D, H, W) uint8, the anatomy's labels on the same grid, 0 for
+    background and for tissues that the model does not know. unknown: (D, H, W) bool, those tissues' voxels.
+    in_view: (D, H, W) bool, voxels inside the model's field of view. canonical: the twin in the canonical frame.
+    warnings: what a user should look at before trusting the siblings; most often none.
+    """
+
+    labelmap: LabelMap
+    known: npt.NDArray[np.uint8]
+    unknown: BoolArray
+    in_view: BoolArray
+    canonical: Canonical
+    frame: CanonicalFrame
+    warnings: tuple[str, ...] = ()
+
+
+def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *,
+              labels: dict[str, int] | None = None) -> Twin:
+    """Reads a label map (or takes one) and places it in the canonical frame. Raises InputError if it cannot be used."""
+    labelmap = source if isinstance(source, LabelMap) else read_labelmap(source, anatomy, labels)
+    frame = CanonicalFrame.of(anatomy)
+    known = known_labels(labelmap, anatomy)
+    canonical = canonicalise(known, labelmap.affine, anatomy, reference)
+    in_view = field_of_view_mask(labelmap.affine, known.shape, canonical.to_world, frame)
+    doubt = doubts(known, labelmap.affine, anatomy, reference, canonical.agreement)
+    warnings = [f"The twin {doubt}; check its labels and its header"] if doubt else []
+    if labelmap.header.get("assumed_numbering"):
+        numbers = ", ".join(f"{t.id}={t.label}" for t in anatomy.tissues)
+        warnings.append(f"The file names no tissues; taken to be {numbers} (--labels says otherwise)")
+    return Twin(labelmap, known, unknown_mask(labelmap), in_view, canonical, frame, tuple(warnings))

@@ -1,0 +1,78 @@
+"""Which models are installed, and where."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.anatomy import resource_folder
+from ..core.errors import ModelError
+from .card import CARD_NAME, ModelCard, read_card
+
+DEFAULT_MODEL = "heart-compact"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A folder that holds a model. own: the user's, not shipped. card: None if it is damaged, as `problem` tells."""
+
+    folder: Path
+    own: bool
+    card: ModelCard | None = None
+    problem: ModelError | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's id, or its folder's name where the card cannot be read."""
+        return self.card.id if self.card else self.folder.name
+
+
+def own_model_folder() -> Path:
+    """Where the user's own models are: $SIBLINGS_MODELS, else a folder of this user's that outlives updates."""
+    if chosen := os.environ.get("SIBLINGS_MODELS"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "DiffusionSiblings" / "Models"
+
+
+def model_folders() -> list[Path]:
+    """Folders that hold models, one subfolder each: the user's own, then what ships with the library."""
+    return [own_model_folder(), resource_folder() / "Models"]
+
+
+def survey() -> list[Installed]:
+    """All models that can be chosen, the user's own first; of two with one name the first counts."""
+    found: dict[str, Installed] = {}
+    for root in model_folders():
+        for path in sorted(root.glob(f"*/{CARD_NAME}")):
+            if path.parent.name.startswith("."):
+                continue  # one that is being written or removed
+            own = root == own_model_folder()
+            try:
+                model = Installed(path.parent, own, read_card(path.parent))
+            except ModelError as error:
+                model = Installed(path.parent, own, problem=error)
+            found.setdefault(model.name, model)
+    return list(found.values())
+
+
+def installed_models() -> list[ModelCard]:
+    """The cards of all models that can be used; `survey` has those with a damaged card too."""
+    return [model.card for model in survey() if model.card]
+
+
+def find_model(name: str = DEFAULT_MODEL) -> ModelCard:
+    """The model with this id, or in this folder. Raises ModelError naming what is installed."""
+    for folder in [Path(name), *(root / name for root in model_folders())]:
+        if (folder / CARD_NAME).is_file():
+            return read_card(folder)
+    names = ", ".join(card.id for card in installed_models()) or "none"
+    raise ModelError("There is no such model", value=name, rule=f"an installed model ({names}) or a model's folder",
+                     hint="`siblings models` lists them; `siblings train` makes one")

@@ -1,0 +1,242 @@
+"""Models that come and go: check the weights, add a model from a file or folder, delete an own one.
+
+Long steps are generators that yield how far they are (0..1), so that a window stays usable; `verify` and `add_model`
+run them at once. Weights are safetensors files, whose header is read here by its published layout: a length of eight
+bytes, JSON, then plain numbers. Nothing of a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import zipfile
+import zlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from ..core.errors import ModelError, OutputError
+from ..core.files import atomic_path
+from .card import CARD_NAME, ModelCard, parse_card, read_card
+from .registry import own_model_folder, survey
+
+T = TypeVar("T")
+Steps = Generator[float, None, T]
+BLOCK = 1 << 20  # bytes hashed between two yields: about a millisecond
+LARGEST_TEXT = 10_000_000  # bytes of a card, and of the header of a weight file
+COMPANIONS = ("README.md", "about.json", "cohort.json")  # copied with a model where they are there
+SCHEMA = "1"
+_KINDS = "the folder of a model, its zip file, or its model.json with the weights beside it"
+
+
+def verify(card: ModelCard) -> None:
+    """Raises ModelError if the weights are missing, damaged, or not those that the card names."""
+    _exhaust(verifying(card))
+
+
+def verifying(card: ModelCard) -> Steps[None]:
+    """The steps of `verify`."""
+    path = card.weights_path
+    if not path.is_file():
+        raise ModelError("The model has no weight file", value=path, rule="the weights lie beside the model card",
+                         hint="add the model again from its file or folder, or install the extension again")
+    found = yield from _hashing(path)
+    if found != card.sha256:
+        raise ModelError("The weight file is not the one its model card names", value=f"{path} has SHA-256 {found}",
+                         rule=f"SHA-256 {card.sha256}",
+                         hint="it is damaged or was replaced: add the model again, or install the extension again")
+    check_weight_file(path)
+
+
+def add_model(source: Path, *, replace: bool = False) -> ModelCard:
+    """Copies a model into the user's folder -> its card there.
+
+    source: a folder or zip file with model.json and the weights, that model.json, or the weights beside it; or the
+    weights alone of a model that is installed without them. replace: take the place of an own model of that name.
+    Raises ModelError for what is no model, is damaged or is there already, OutputError if it cannot be written; then
+    nothing has changed.
+    """
+    return _exhaust(adding(source, replace=replace))
+
+
+def adding(source: Path, *, replace: bool = False) -> Steps[ModelCard]:
+    """The steps of `add_model`; closed early, they leave nothing behind."""
+    source = Path(source)
+    if source.suffix.lower() == ".safetensors" and not (source.parent / CARD_NAME).is_file():
+        return (yield from _restoring(source))
+    if not zipfile.is_zipfile(source):
+        return (yield from _copying(_model_folder(source), source, replace))
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return (yield from _copying(_inside(archive, source), source, replace))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelError("The zip file cannot be read", value=f"{source}: {error}", rule="a whole zip file, not locked",
+                         hint="get it again, or unpack it and choose the folder") from error
+
+
+def delete_model(card: ModelCard) -> None:
+    """Removes one of the user's own models. Raises ModelError for a shipped one, OutputError if it is in use."""
+    if card.folder.parent != own_model_folder():
+        raise ModelError("A model that ships with the extension cannot be deleted", value=card.id,
+                         rule="only models that you added can be", hint="uninstall the extension to remove it")
+    aside = card.folder.with_name(f".{card.folder.name}.{secrets.token_hex(4)}.old")
+    try:
+        card.folder.replace(aside)  # whole or not at all: on Windows a file that is in use refuses this
+    except OSError as error:
+        raise OutputError(f"{card.id} could not be deleted", value=error.strerror or str(error), rule="it is unchanged",
+                          hint="end the work that uses it, or restart Slicer, and try again") from error
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_weight_file(path: Path) -> None:
+    """Raises ModelError unless this is a whole safetensors file with the networks that this library makes."""
+    try:
+        with path.open("rb") as file:
+            header = _header(file, path.stat().st_size)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError("This is no weight file", value=f"{path}: {error}",
+                         rule="a safetensors file written by `siblings train`; files that hold programs, such as .pt, "
+                              "are never opened", hint="get the model again from where it is published") from error
+    metadata = header.pop("__metadata__", {})
+    lacking = [key for key in ("autoencoder", "denoiser") if key not in metadata]
+    if metadata.get("schema") != SCHEMA or lacking or not any(name.startswith("reference.") for name in header):
+        raise ModelError("The weights are of another program or version", value=f"{path}, schema "
+                         f"{metadata.get('schema', 'none')}", rule=f"schema {SCHEMA}, with both networks and the frame",
+                         hint="take a model made for this version of DiffusionSiblings, or update the extension")
+
+
+def _header(file: IO[bytes], size: int) -> dict[str, Any]:
+    """The JSON header of a safetensors file; ValueError if it does not describe the whole of it."""
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(LARGEST_TEXT, size - 8):
+        raise ValueError("it does not begin as a safetensors file does")
+    header: dict[str, Any] = json.loads(file.read(length))
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    end = 8 + length + max(ends, default=0)
+    if end != size:
+        raise ValueError(f"it has {size} bytes where its header says {end}")
+    return header
+
+
+def _model_folder(source: Path) -> Path:
+    """The folder of a model that this path, of the user's choosing, stands for."""
+    folder = source if source.is_dir() else source.parent
+    known = source.is_dir() or source.name == CARD_NAME or source.suffix.lower() == ".safetensors"
+    if not known or not (folder / CARD_NAME).is_file():
+        raise ModelError("There is no model here", value=source, rule=_KINDS,
+                         hint="a model is a model.json and the weights that it names; `siblings train` makes both")
+    return folder
+
+
+def _inside(archive: zipfile.ZipFile, source: Path) -> zipfile.Path:
+    """The folder in a zip file that holds the card."""
+    cards = [name for name in archive.namelist() if name.rpartition("/")[2] == CARD_NAME]
+    if len(cards) != 1:
+        raise ModelError("This zip file is not one model", value=f"{source}: {len(cards)} model cards", rule=_KINDS,
+                         hint="unpack it and choose the folder of one model")
+    return zipfile.Path(archive, cards[0].removesuffix(CARD_NAME))
+
+
+def _copying(folder: Path | zipfile.Path, source: Path, replace: bool) -> Steps[ModelCard]:
+    text = _card_text(folder, source)
+    card = _parsed(text, source)
+    if not (folder / card.weights).is_file():
+        raise ModelError("The model has no weight file", value=f"{source}: {card.weights}", rule=_KINDS,
+                         hint="put the weights beside model.json")
+    if source.suffix.lower() == ".safetensors" and source.name != card.weights:
+        raise ModelError("The model card beside these weights is of others", value=f"{source.name}, {card.weights}",
+                         rule="model.json names the weight file", hint="choose the folder, or the file that it names")
+    with (folder / card.weights).open("rb") as weights:
+        size = _size(folder / card.weights)
+        return (yield from _writing(card, text, weights, size, folder, replace))
+
+
+def _restoring(source: Path) -> Steps[ModelCard]:
+    """Weights alone: those of a model whose own are missing or damaged."""
+    check_weight_file(source)
+    digest = yield from _hashing(source)
+    card = next((model.card for model in survey() if model.card and model.card.sha256 == digest), None)
+    if card is None:
+        raise ModelError("A weight file alone is no model", value=source, rule=_KINDS,
+                         hint="put the model.json that came with it into the same folder")
+    with source.open("rb") as weights:
+        text = (card.folder / CARD_NAME).read_text(encoding="utf-8")
+        return (yield from _writing(card, text, weights, source.stat().st_size, card.folder, True))
+
+
+def _writing(card: ModelCard, text: str, weights: IO[bytes], size: int, companions: Path | zipfile.Path,
+             replace: bool) -> Steps[ModelCard]:
+    """Copies and checks in a folder that nobody sees, then puts it into its place."""
+    target = own_model_folder() / card.id
+    if target.exists() and not replace:
+        raise ModelError("There is a model of this name already", value=card.id, rule=f"{target} is kept",
+                         hint="delete it first, or choose to replace it")
+    try:
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+            digest, copied = hashlib.sha256(), 0
+            with (temporary / card.weights).open("wb") as out:
+                while block := weights.read(BLOCK):
+                    out.write(block)
+                    digest.update(block)
+                    copied += len(block)
+                    yield min(1.0, copied / max(1, size))
+            if digest.hexdigest() != card.sha256:
+                raise ModelError("The weights are not those that the model card names",
+                                 value=f"SHA-256 {digest.hexdigest()}", rule=f"SHA-256 {card.sha256}",
+                                 hint="the copy is damaged or incomplete: get the model again")
+            check_weight_file(temporary / card.weights)
+            (temporary / CARD_NAME).write_bytes(text.encode())
+            for name in COMPANIONS:
+                if (companions / name).is_file():
+                    (temporary / name).write_bytes(_small(companions / name))
+    except OutputError as error:
+        raise OutputError(f"The model {card.id} could not be added", value=f"{target}: {error.value}", rule=error.rule,
+                          hint="free some space, or set SIBLINGS_MODELS to a folder on another disk") from error
+    return read_card(target)
+
+
+def _card_text(folder: Path | zipfile.Path, source: Path) -> str:
+    try:
+        return _small(folder / CARD_NAME).decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelError("The model card cannot be read", value=f"{source}: {error}", rule=_KINDS,
+                         hint="get the model again from where it is published") from error
+
+
+def _parsed(text: str, source: Path) -> ModelCard:
+    try:
+        return parse_card(text, source)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError("The model card cannot be read", value=f"{source}: {error!r}",
+                         rule="the JSON that `siblings train` writes",
+                         hint="get the model again from where it is published") from error
+
+
+def _small(path: Path | zipfile.Path) -> bytes:
+    with path.open("rb") as file:
+        return bytes(file.read(LARGEST_TEXT))  # what is longer is no text, and is found out when it is read
+
+
+def _size(path: Path | zipfile.Path) -> int:
+    return path.stat().st_size if isinstance(path, Path) else path.root.getinfo(path.at).file_size
+
+
+def _hashing(path: Path) -> Steps[str]:
+    digest, size, done = hashlib.sha256(), max(1, path.stat().st_size), 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            done += len(block)
+            yield min(1.0, done / size)
+    return digest.hexdigest()
+
+
+def _exhaust(steps: Steps[T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]

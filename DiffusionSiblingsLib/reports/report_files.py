@@ -1,0 +1,93 @@
+"""What reports share: who made them, which run a folder holds, and the files beside the page."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.errors import SiblingsError
+from ..core.files import atomic_path, json_values, output_error
+from ..core.record import RECORD_NAME, Record, has_record, now, read_record
+from .chart_style import Picture
+from .html import Html, bullets, code, joined
+
+SCHEMA = "siblings-report/1"
+PAGE_NAME, JSON_NAME = "report.html", "report.json"
+
+
+def open_report(out: Path) -> Path:
+    """The report's folder, made if need be. Raises OutputError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(out, error) from error
+    return out
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> Path:
+    """Plain values as UTF-8 JSON, whole or not at all; numbers that are not finite as null."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(json_values(values), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def write_pictures(out: Path, pictures: Sequence[Picture]) -> list[str]:
+    """Writes figures beside the page -> their file names."""
+    for picture in pictures:
+        with atomic_path(out / picture.file_name) as temporary:
+            temporary.write_bytes(picture.data)
+    return [picture.file_name for picture in pictures]
+
+
+def made_by() -> dict[str, Any]:
+    """Program and time, for report.json."""
+    return {"schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__}, "created": now()}
+
+
+def foot(made: Mapping[str, Any]) -> str:
+    """The last line of a page."""
+    program = made["program"]
+    return f"Made by {program['name']} {program['version']}, {made['created']}. This page holds everything it shows."
+
+
+def command_line() -> str:
+    """The command that runs, as it could be typed again; "" where the library is used from Python or Slicer."""
+    name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else ""
+    if name not in ("siblings", "siblings.exe", "__main__.py"):
+        return ""
+    return shlex.join(["siblings", *sys.argv[1:]])
+
+
+def record_of(folder: Path) -> Record | None:
+    """The record of a run folder; None for a folder without one, or with one that cannot be read."""
+    try:
+        return read_record(folder / RECORD_NAME) if has_record(folder) else None
+    except SiblingsError:
+        return None
+
+
+def run_words(record: Record) -> str:
+    """How the members of a run were made: "generate (640, seed 0, 50 steps); model heart-compact 2026.11"."""
+    from ..editing.request import Request
+
+    words = []
+    for run in record.runs:
+        asked = run["request"]
+        try:
+            edit = Request.from_json(asked).describe()
+        except SiblingsError:
+            edit = str(asked.get("edit", "?"))
+        made = len(run["siblings"])
+        words.append(f"{edit} ({made}, seed {asked.get('seed', 0)}, {asked.get('steps', '?')} steps)")
+    shown = words if len(words) <= 6 else [*words[:5], f"{len(words) - 5} more requests"]
+    return f"{'; '.join(shown)}; model {record.model.get('id')} {record.model.get('version')}"
+
+
+def file_list(files: Mapping[str, str]) -> Html:
+    """What lies beside the page: name -> what it holds."""
+    return bullets([joined(code(name), ": ", words) for name, words in files.items()])

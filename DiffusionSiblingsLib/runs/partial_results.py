@@ -1,0 +1,125 @@
+"""Finished siblings of a run that is under way: one file each beside its label map, so that no stop loses them.
+
+A part is written by whoever made the sibling, in this process or on another machine, first the label map and then the
+entry: where an entry is, the sibling is whole. The run's own process gives the label map its place and its number, and
+puts the record and the table together from the entries, so that none of them grow in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.files import atomic_path, json_values, move_over, output_error
+from ..editing.entries import sibling_entry, sibling_row
+from ..editing.result import Sibling
+from ..editing.target_rows import looked_at, twin_columns
+from ..labelmaps.write import suffix_for, write_labelmap
+from ..metrics.acceptance import Verdict
+
+PARTS = ".parts"
+LOCK = "lock"  # file among the parts that the run at work holds
+_NAME = re.compile(r"(\d+)-(\d+)\.json")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished sibling but for its voxels.
+
+    run, k: sibling k of which request of the run. suffix: of its label map's file. entry: for the record. row: of
+    metrics.csv. twin: columns of the twin's row that came with it. told: what a person should look at. rejected: why a
+    gate set it aside; None for a sibling that counts.
+    """
+
+    run: int
+    k: int
+    suffix: str
+    entry: dict[str, Any]
+    row: dict[str, Any]
+    twin: dict[str, Any] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    rejected: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, run: int, sibling: Sibling, format: str, verdict: Verdict | None = None) -> Part:
+        """What is to be kept of a sibling; its number, and with it its name, is not known yet."""
+        entry = sibling_entry("", sibling)
+        if verdict is not None:
+            entry["gate"] = verdict.to_json()
+        return cls(run, sibling.k, suffix_for(sibling.labelmap, format), entry, sibling_row("", sibling),
+                   twin_columns(sibling.guidance), looked_at(sibling.guidance, sibling.guidance_notes, entry["repair"]),
+                   tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None)
+
+
+class Parts:
+    """The parts of a run. out: the run's folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / PARTS
+
+    def write(self, part: Part, sibling: Sibling | None, format: str) -> None:
+        """Writes a part: its label map (not of a rejected sibling), then its entry. Raises OutputError."""
+        if sibling is not None and part.rejected is None:
+            write_labelmap(sibling.labelmap, self.map_of(part.run, part.k, part.suffix), format)
+        with atomic_path(self.file_of(part.run, part.k)) as temporary:
+            text = json.dumps(json_values(asdict(part)), default=float)  # float: of numpy's numbers
+            temporary.write_text(text, encoding="utf-8")
+
+    def receive(self, files: Mapping[str, bytes]) -> None:
+        """Takes in a part that was written elsewhere: its files by their names in the folder of parts."""
+        for name in sorted(files, key=lambda name: _NAME.fullmatch(name) is not None):  # the entry last
+            with atomic_path(self.folder / name) as temporary:
+                temporary.write_bytes(files[name])
+
+    def read(self, run: int, k: int) -> Part:
+        """A part that is there."""
+        values = json.loads(self.file_of(run, k).read_text(encoding="utf-8"))
+        rejected = values["rejected"]
+        return Part(**{**values, "told": tuple(values["told"]),
+                       "rejected": None if rejected is None else tuple(rejected)})
+
+    def all(self) -> list[tuple[int, int]]:
+        """(run, k) of all parts, sorted."""
+        if not self.folder.is_dir():
+            return []
+        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+        return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+    def file_of(self, run: int, k: int) -> Path:
+        """Where a part's entry lies."""
+        return self.folder / f"{run:04d}-{k:06d}.json"
+
+    def map_of(self, run: int, k: int, suffix: str) -> Path:
+        """Where a part's label map lies until it has its place."""
+        return self.folder / f"{run:04d}-{k:06d}.{suffix}"
+
+    def place(self, part: Part, target: Path) -> bool:
+        """Moves a part's label map to its place -> whether it is there now. Raises OutputError."""
+        source = self.map_of(part.run, part.k, part.suffix)
+        try:
+            if source.exists():
+                move_over(source, target)
+        except OSError as error:
+            raise output_error(target, error) from error
+        return target.exists()
+
+    def forget(self, run: int, k: int) -> None:
+        """Takes a part away, so that its sibling is made again."""
+        self.file_of(run, k).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Takes all parts away for a new run, which holds the lock already. Raises OSError."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+    def remove(self) -> None:
+        """Takes all parts away, when record and table hold what they hold."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""Workers, however they run: the interface of all crews, and the crew of one that works in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ..core.errors import SiblingsError
+from .messages import Failed, Idle, Job, Message, Task
+from .sampler_loop import Maker, Seen, Step
+
+
+class Crew(Protocol):
+    """Workers 0..size-1. A worker says Ready once; after each task that it was given, Idle.
+
+    After Lost it says nothing more until `replace` has put another in its place, which says Ready again.
+    """
+
+    size: int
+    scheduler: str  # for the record
+
+    def start(self) -> None:
+        """Starts all workers; returns at once."""
+
+    def give(self, worker: int, task: Task) -> None:
+        """Gives a task to a worker that is ready and idle."""
+
+    def wait(self) -> list[tuple[int, Message]]:
+        """What workers have to say, as soon as there is something; empty after some seconds of silence."""
+
+    def replace(self, worker: int) -> None:
+        """Starts another worker in the place of one that was lost."""
+
+    def close(self, *, at_once: bool) -> None:
+        """Ends all workers. at_once: whatever they are doing."""
+
+
+class Here:
+    """One worker in this process. step: told each step of the sampler, as no message can be while it is at work."""
+
+    size, scheduler = 1, ""
+
+    def __init__(self, job: Job, *, step: Step | None = None, seen: Seen | None = None) -> None:
+        self._job, self._step, self._seen = job, step, seen
+        self._maker: Maker | None = None
+        self._work: Iterator[Message] = iter(())
+
+    def start(self) -> None:
+        """Nothing: the model is loaded when it is waited for."""
+
+    def give(self, worker: int, task: Task) -> None:
+        """The next `wait` works on it."""
+        assert self._maker is not None  # it has said Ready
+        self._work = self._maker.make(task, self._step)
+
+    def wait(self) -> list[tuple[int, Message]]:
+        """Makes the next sibling."""
+        try:
+            if self._maker is None:
+                self._maker = Maker(self._job, seen=self._seen)
+                return [(0, self._maker.ready)]
+            return [(0, next(self._work, Idle()))]
+        except SiblingsError as error:
+            return [(0, Failed(error))]
+
+    def replace(self, worker: int) -> None:
+        """Never asked for."""
+        self._maker = None
+
+    def close(self, *, at_once: bool) -> None:
+        """Lets go of the model."""
+        self._maker, self._work = None, iter(())

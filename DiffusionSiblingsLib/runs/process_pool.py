@@ -1,0 +1,152 @@
+"""A crew of processes on this machine: each loads the model once and has its share of the cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from ..core.errors import SiblingsError
+from .messages import Failed, Idle, Job, Lost, Message, Stepped, Task
+
+SILENCE_S = 5.0  # after which `wait` comes back with nothing
+LEAST_STEP = 0.01  # of a task: progress is not told more often
+GONE = 3  # exit code of a worker whose master is gone
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    lost: bool = False
+
+
+class Processes:
+    """`size` processes. They are spawned, so a script that uses them starts them under `if __name__ == "__main__"`."""
+
+    scheduler = "processes"
+
+    def __init__(self, job: Job, size: int) -> None:
+        self.size, self._job = size, job
+        self._spawn = multiprocessing.get_context("spawn")  # forked threads of torch would hang
+        self._workers: list[_Worker] = []
+
+    def start(self) -> None:
+        """Starts them all."""
+        self._workers = [self._worker(number) for number in range(self.size)]
+
+    def _worker(self, number: int) -> _Worker:
+        ours, theirs = self._spawn.Pipe()
+        process = self._spawn.Process(target=work, args=(theirs, self._job, number), daemon=True,
+                                      name=f"siblings worker {number}")
+        process.start()
+        theirs.close()  # so that its end is seen here
+        return _Worker(process, ours)
+
+    def give(self, worker: int, task: Task) -> None:
+        """Sends a task. One that is lost meanwhile is told by `wait`."""
+        try:
+            self._workers[worker].pipe.send(task)
+        except OSError:
+            pass
+
+    def wait(self) -> list[tuple[int, Message]]:
+        """All that has come."""
+        by_pipe = {worker.pipe: n for n, worker in enumerate(self._workers) if not worker.lost}
+        found: list[tuple[int, Message]] = []
+        for pipe in connection.wait(list(by_pipe), timeout=SILENCE_S):
+            number = by_pipe[pipe]  # type: ignore[index]
+            try:
+                found.append((number, self._workers[number].pipe.recv()))
+            except (EOFError, OSError):
+                found.append((number, self._end(number)))
+        return found
+
+    def _end(self, number: int) -> Lost:
+        """What became of a worker whose pipe has closed; all that it said before has been heard."""
+        worker = self._workers[number]
+        worker.lost = True
+        worker.process.join(10)
+        code = worker.process.exitcode
+        if code is not None and code < 0:
+            return Lost(f"ended by {signal.Signals(-code).name}")
+        return Lost(f"ended with code {code}")
+
+    def replace(self, worker: int) -> None:
+        """Another process in the place of a lost one."""
+        self._workers[worker].pipe.close()
+        self._workers[worker] = self._worker(worker)
+
+    def close(self, *, at_once: bool) -> None:
+        """Ends the processes: idle ones end by themselves when their pipe closes."""
+        for worker in self._workers:
+            if at_once:
+                worker.process.terminate()
+            worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join(0.1 if at_once else 5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join(5)
+        self._workers = []
+
+
+def work(pipe: Connection, job: Job, number: int) -> None:
+    """A worker's life: model, tasks, end. number: of the worker, which chooses among several GPUs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the master, which ends its workers
+    threading.Thread(target=_end_with_master, daemon=True).start()
+    if job.threads:
+        os.environ["OMP_NUM_THREADS"] = str(job.threads)  # before torch is imported
+    try:
+        _work(pipe, job, number)
+    except (EOFError, BrokenPipeError):  # the master has no more work, or is gone
+        pass
+    except SiblingsError as error:
+        _tell(pipe, error)
+    except Exception:
+        _tell(pipe, RuntimeError(f"A worker failed:\n{traceback.format_exc()}"))
+
+
+def _work(pipe: Connection, job: Job, number: int) -> None:
+    import torch
+
+    from .sampler_loop import Maker
+
+    if job.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(number % torch.cuda.device_count())
+    maker = Maker(job)
+    pipe.send(maker.ready)
+    while True:
+        task: Task = pipe.recv()
+        told = 0.0
+
+        def step(share: float) -> None:
+            nonlocal told
+            if share - told >= LEAST_STEP:
+                told = share
+                pipe.send(Stepped(share))
+
+        for finished in maker.make(task, step):
+            pipe.send(finished)
+        pipe.send(Idle())
+
+
+def _tell(pipe: Connection, error: Exception) -> None:
+    try:
+        pipe.send(Failed(error))
+    except OSError:
+        pass
+
+
+def _end_with_master() -> None:
+    """A worker whose master was killed ends at once, not after its sibling: another run may already go on with it."""
+    master = multiprocessing.parent_process()
+    if master is not None:
+        connection.wait([master.sentinel])
+        os._exit(GONE)

@@ -1,0 +1,173 @@
+"""Going on with a run that is there: the same run or none, with every sibling that it has."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..control.achieved import Achieved
+from ..core.errors import InputError
+from ..core.files import ending, move_over
+from ..core.labelmap import LabelMap
+from ..core.record import RECORD_NAME, Record, hash_labelmap, read_record
+from ..editing.entries import segment_rows
+from ..editing.target_rows import looked_at, twin_columns
+from .partial_results import Part, Parts
+from .rejection import Draws
+from .run_folder import METRICS_NAME
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
+
+
+def recorded(out: Path) -> Record | None:
+    """The record of the run that a folder holds, None where there is none. Raises InputError for an unreadable one."""
+    path = out / RECORD_NAME
+    return read_record(path) if path.exists() else None
+
+
+def require_same(old: Record, new: Record, out: Path) -> None:
+    """Raises InputError where a run in a folder is another one than asked for; more siblings may be asked for now."""
+    if (old.model["id"], old.model["sha256"]) != (new.model["id"], new.model["sha256"]):
+        raise _another(out, "model", f"{old.model['id']} {old.model['version']}")
+    if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
+        raise _another(out, "twin", (old.twin or {}).get("file") or "none")
+    if other := _other_meanings(old.twin, new.twin):
+        told = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
+        raise _another(out, "meaning of the twin's labels", told)
+    if len(old.runs) > len(new.runs):
+        raise _another(out, "number of requests", len(old.runs))
+    for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
+        _require_same_request(before, after, out)
+
+
+def twin_entry(labelmap: LabelMap) -> dict[str, Any]:
+    """What a record knows a twin by, wherever its file lies: its voxels on their grid, and what they mean."""
+    return {"labels_sha256": hash_labelmap(labelmap), "segments": segment_rows(labelmap.segments)}
+
+
+def same_twin(was: dict[str, Any] | None, now: dict[str, Any]) -> bool:
+    """Whether a record's entry of its twin is of the same heart, read in the same way. now: as `twin_entry` has it."""
+    return was is not None and was.get("labels_sha256") == now["labels_sha256"] and not _other_meanings(was, now)
+
+
+def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Path) -> None:
+    was, want = dict(before["request"]), dict(after["request"])
+    had, wanted = was.pop("count"), want.pop("count")
+    if was != want:
+        names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
+        told = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
+        raise _another(out, ", ".join(names), told)
+    if had > wanted:
+        raise InputError("The run in the folder is of more siblings", value=f"{had} in {out}",
+                         rule=f"at most the {wanted} asked for", hint="ask for as many, or choose another --out")
+    if (was_gate := _checks(before)) != _checks(after):
+        raise _another(out, "gate", was_gate or "none")
+
+
+def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
+    """Raises InputError where siblings of a request lie in a folder with other endings than they would have now."""
+    for number, (verdicts, suffix) in enumerate(zip(verdicts_of(Parts(out), len(suffixes)), suffixes, strict=True)):
+        entries = old.runs[number]["siblings"] if number < len(old.runs) else ()
+        had = {ending(entry["file"]).lstrip(".") for entry in entries}
+        had |= {suffix for good, suffix in verdicts.values() if good}
+        if other := sorted(had - {suffix}):
+            raise _another(out, "format", ", ".join(other))
+
+
+def _other_meanings(was: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[int, str | None]:
+    """Value -> tissue that it was, of the twin's values that are another tissue now."""
+    before, after = ({segment["value"]: segment["tissue"] for segment in (twin or {}).get("segments", ())}
+                     for twin in (was, now))
+    return {value: before[value] for value in sorted(before.keys() & after.keys()) if before[value] != after[value]}
+
+
+def _checks(run: dict[str, Any]) -> str:
+    return str(run.get("gate", {}).get("checks", ""))
+
+
+def _another(out: Path, what: str, value: object) -> InputError:
+    return InputError(f"The run in the folder has another {what}", value=f"{value} in {out}",
+                      rule="--resume goes on with the same run",
+                      hint="give the command that began it, or another --out")
+
+
+def restore(out: Path, record: Record) -> None:
+    """Makes parts again of all siblings in a record and its metrics.csv, of a run that came to its end."""
+    parts, rows = Parts(out), None
+    for number, run in enumerate(record.runs):
+        for entry in (*run["siblings"], *run.get("rejected", ())):
+            if parts.file_of(number, entry["k"]).exists():
+                continue
+            rows = rows_of(out / METRICS_NAME) if rows is None else rows
+            parts.write(_part(number, run["request"], dict(entry), rows), None, "")
+
+
+def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Part:
+    rejected, file = entry.pop("rejected", None), entry.pop("file") or ""
+    row = rows.get(file.split(".")[0]) or {"map": "", "seed": request["seed"], "k": entry["k"], **entry["features"]}
+    suffix = ending(file).lstrip(".") or "nii.gz"
+    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)), told_of(entry),
+                None if rejected is None else tuple(rejected))
+
+
+def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What a person should look at in a sibling of a record."""
+    return looked_at(_guidance(entry), entry.get("guidance_notes", ()), entry.get("repair"))
+
+
+def _guidance(entry: dict[str, Any]) -> list[Achieved]:
+    return [Achieved.from_json(values) for values in entry.get("guidance", ())]
+
+
+def rows_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of a metrics.csv by the map's name; numbers are numbers again."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {str(row["map"]): {name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)}
+
+
+def _value(text: str) -> object:
+    if not NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text or "e" in text else int(text)
+
+
+Verdicts = dict[int, tuple[bool, str]]  # k -> accepted, and the suffix of its label map
+
+
+def verdicts_of(parts: Parts, requests: int) -> list[Verdicts]:
+    """What the parts of a run say, request by request."""
+    found: list[Verdicts] = [{} for _ in range(requests)]
+    for run, k in parts.all():
+        if run < requests:
+            part = parts.read(run, k)
+            found[run][k] = (part.rejected is None, part.suffix)
+    return found
+
+
+def take_back(out: Path, record: Record, counts: Sequence[int]) -> None:
+    """Gives the siblings of a run that is to grow their old places back, where their numbers are going to change."""
+    had = [run["request"]["count"] for run in record.runs]
+    if had == list(counts[: len(had)]):
+        return
+    parts, offset = Parts(out), 0
+    for number, verdicts in enumerate(verdicts_of(parts, len(had))):
+        run = record.runs[number]
+        first, most = run["request"]["first"], run.get("gate", {}).get("most")
+        for k, at in settled(verdicts, first, had[number], offset, most):
+            place = out / f"sibling_{at:04d}.{verdicts[k][1]}"
+            if place.exists():
+                move_over(place, parts.map_of(number, k, verdicts[k][1]))
+        offset += had[number]
+
+
+def settled(verdicts: Verdicts, first: int, count: int, offset: int, most: int | None) -> list[tuple[int, int]]:
+    """(k, number) of the siblings whose number is known."""
+    draws = Draws(first, count, offset, most)
+    draws.known({k: good for k, (good, _) in verdicts.items()})
+    return draws.settled()

@@ -1,0 +1,112 @@
+"""The folder of an augmentation: the accepted hearts, a table of all that were made, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.errors import InputError
+from ..core.files import atomic_path, ending, json_values
+from ..core.record import now
+from ..core.tables import write_metrics_csv
+from ..editing.request import Request
+from ..labelmaps.numbering import as_option
+from .augmentation import Augmented, Candidate, Task
+from .conditions import plain_name
+from .record_files import read_plain
+
+ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
+OTHER = {"model": "another model", "control": "another control", "seeds_sha256": "seeds with other voxels or labels"}
+
+
+def identity(task: Task, model: Mapping[str, str]) -> dict[str, Any]:
+    """What decides an augmentation's siblings, as its report has it: all but how many are wanted. model: id, version,
+    sha256.
+    """
+    control = task.control.to_json() if task.control is not None else None
+    found: dict[str, Any] = json_values(
+        {"model": dict(model), "target": str(task.wanted), "strategy": task.strategy,
+         "seeds": [start.name for start in task.seeds], "seeds_sha256": [start.twin.sha256 for start in task.seeds],
+         "control": control, "presets": task.presets, "hold": task.hold, "steps": task.steps, "seed": task.seed})
+    return found
+
+
+def require_same_order(out: Path, task: Task, model: Mapping[str, str]) -> None:
+    """Raises InputError where a folder holds the hearts of another order; the same one may want more of them now."""
+    old = read_plain(out / REPORT)
+    if old is None:
+        return
+    hint = "choose another --out, or give the order that began it"
+    if other := [name for name, value in identity(task, model).items() if name in old and old[name] != value]:
+        told = [f"{name} {old[name]}" if isinstance(old[name], (str, int)) else OTHER.get(name, f"other {name}")
+                for name in other]
+        raise InputError("The folder holds the hearts of another order", value=f"{', '.join(told)}, in {out}",
+                         rule="one order for each folder", hint=hint)
+    wanted, made = old.get("count", 0), old.get("made", 0)
+    if task.count < wanted or task.most < made:
+        raise InputError("The folder holds more hearts than this", value=f"{wanted} wanted, {made} made, in {out}",
+                         rule="--count and --most may grow, and not shrink", hint=hint)
+
+
+def write_augmented(out: Path, found: Augmented, model: Mapping[str, str], command: str) -> None:
+    """Copies the accepted hearts to out/accepted, which loses others, and writes table and report. Raises OutputError.
+
+    command: as it was typed.
+    """
+    accepted = out / ACCEPTED
+    accepted.mkdir(parents=True, exist_ok=True)
+    kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
+    for old in accepted.glob("heart_*"):
+        if old.name not in kept.values():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for candidate in found.accepted:
+        _copy(candidate.member.path, accepted / kept[id(candidate)])
+    rows = [_row(out, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]
+    write_metrics_csv(out / TABLE, rows)
+    values = {"program": __version__, "written": now(), "command": command, **identity(found.task, model),
+              "count": found.task.count, "most": found.task.most, **found.row(),
+              "notes": list(found.notes), "kept": len(found.accepted)}
+    with atomic_path(out / REPORT) as temporary:
+        temporary.write_text(json.dumps(json_values(values), indent=1) + "\n", encoding="utf-8")
+
+
+def name_of(number: int, candidate: Candidate) -> str:
+    """The accepted heart's file name, in the format that it was made in: heart_0003_<seed>_k2.nii.gz."""
+    parts = ["heart", f"{number:04d}", plain_name(candidate.seed), f"k{(candidate.member.entry or {}).get('k', 0)}"]
+    return "_".join(part for part in parts if part) + ending(candidate.member.path)
+
+
+def numbering_notes(found: Augmented) -> tuple[str, ...]:
+    """What to say of accepted hearts in the numbering of their seeds, where the files alone would be read otherwise."""
+    renumbered = [c.member.values for c in found.accepted if c.member.renumbered and c.member.values is not None]
+    return tuple(f"{renumbered.count(values)} hearts in {ACCEPTED} are numbered as their seeds are, and do not say so: "
+                 f"read them with {as_option({tissue: value for value, tissue in values})}."
+                 for values in dict.fromkeys(renumbered))
+
+
+def _copy(source: Path, place: Path) -> None:
+    """A file or a folder of masks to another place, with its times: what was measured of it stays known."""
+    with atomic_path(place) as temporary:
+        if source.is_dir():
+            shutil.copytree(source, temporary)
+        else:
+            shutil.copy2(source, temporary)
+
+
+def _row(out: Path, candidate: Candidate, kept: str) -> dict[str, object]:
+    member = candidate.member
+    request = Request.from_json(member.request) if member.request else None
+    return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
+            "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
+            "made as": _relative(member.path, out), "core s": round(candidate.core_seconds, 2), **candidate.values}
+
+
+def _relative(path: Path, out: Path) -> str:
+    try:
+        return path.resolve().relative_to(out.resolve()).as_posix()
+    except ValueError:
+        return str(path)

@@ -1,0 +1,139 @@
+"""Arms of studies: a request on a twin, made once into a run folder, found again wherever it is already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cohorts.members import Member, find_members
+from ..core.errors import InputError
+from ..core.labelmap import LabelMap
+from ..core.record import RECORD_NAME, has_record
+from ..editing.request import Request
+from ..metrics.morphology import by_column
+from ..runs.resume import same_twin
+from .record_files import read_plain, same_but_count
+from .twins import TwinSource
+
+Make = Callable[[Sequence[Request], LabelMap | None, Path], None]  # requests, twin, run folder
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Siblings first .. first + count - 1 of a request. folder: of the run that has them. members: in that order."""
+
+    request: Request
+    folder: Path
+    members: tuple[Member, ...]
+    threads: int = 1
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @cached_property
+    def entries(self) -> list[dict[str, Any]]:
+        """The record's entries of the members."""
+        return [member.entry or {} for member in self.members]
+
+    def mean_violations(self, *, raw: bool) -> float:
+        """Failed checks at half resolution in percent; raw: before repair, which the papers do not have."""
+        checks = [entry["raw_checks" if raw else "checks"]["half"]["violation_percent"] for entry in self.entries]
+        return float(np.mean(checks))
+
+    def column(self, name: str) -> np.ndarray:
+        """(n,) a feature or a tissue's volume by its column."""
+        rows = (by_column(entry["features"], entry["volumes_ml"]) for entry in self.entries)
+        return np.array([row[name] for row in rows], dtype=np.float64)
+
+
+def busy_seconds(entry: dict[str, Any]) -> float:
+    """Wall seconds that a sibling took, all stages together."""
+    return float(sum(entry.get("timings_s", {}).values()))
+
+
+@dataclass
+class Arms:
+    """The arms of a study folder. folder: where new ones are made. elsewhere: run folders, or folders of them, that are
+    only read. sha256: of the model's weights. make: makes siblings into a run folder; it goes on with one that was
+    stopped.
+    """
+
+    folder: Path
+    sha256: str
+    make: Make
+    elsewhere: tuple[Path, ...] = ()
+    say: Callable[[str], None] = print
+
+    def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Arm]:
+        """The arms of some requests on one twin, from wherever they are; those that are nowhere are made into one run.
+
+        Raises InputError where a run ended without all of them.
+        """
+        own = self.folder / plain_name(name)
+        others = {index: arm for index, request in enumerate(requests)
+                  if (arm := self._elsewhere(request, twin, own)) is not None}
+        wanted = [request for index, request in enumerate(requests) if index not in others]
+        if any(matching(own, request, twin, self.sha256) is None for request in wanted):
+            for request in wanted:
+                self.say(f"{name}: {request.count} x {request.describe()}")
+            self.make(wanted, twin.read() if twin is not None else None, own)
+        found = [others.get(index) or matching(own, request, twin, self.sha256)
+                 for index, request in enumerate(requests)]
+        complete = [arm for arm in found if arm is not None]
+        if len(complete) < len(requests):
+            raise InputError("A run of the study is incomplete", value=own,
+                             rule=f"all {sum(request.count for request in wanted)} siblings",
+                             hint="run the study again; remove the folder if that does not help")
+        return complete
+
+    def _elsewhere(self, request: Request, twin: TwinSource | None, own: Path) -> Arm | None:
+        """The arm in a run other than its own, if some run has at least its siblings."""
+        for folder in self._runs(own):
+            found = matching(folder, request, twin, self.sha256)
+            if found is not None:
+                return found
+        return None
+
+    def _runs(self, own: Path) -> Iterator[Path]:
+        """All run folders but that one."""
+        for root in (*self.elsewhere, self.folder):
+            if has_record(root):
+                yield root
+            elif root.is_dir():
+                yield from (path.parent for path in sorted(root.glob(f"*/{RECORD_NAME}")) if path.parent != own)
+
+
+def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha256: str) -> Arm | None:
+    """The arm in a run folder; None where the run is of something else, or has too few siblings so far.
+
+    A twin is the same by its voxels and what they mean, as for a run that goes on: its file may lie elsewhere now, may
+    be a folder of masks, and the same file read with other --labels is another heart.
+    """
+    record = read_plain(folder / RECORD_NAME)
+    if record is None or record.get("model", {}).get("sha256") != model_sha256:
+        return None
+    if request.needs_twin and (twin is None or not same_twin(record.get("twin"), twin.entry)):
+        return None
+    wanted, ks = same_but_count(request.to_json()), range(request.first, request.first + request.count)
+    there = {entry.get("k") for run in record.get("runs", ()) if same_but_count(run.get("request", {})) == wanted
+             for entry in run.get("siblings", ())}
+    if not there.issuperset(ks):  # before the members are looked for: most runs are of something else, or just begun
+        return None
+    members = [member for member in find_members(folder)
+               if member.request is not None and same_but_count(member.request) == wanted]
+    by_k = {int(member.entry["k"]): member for member in members if member.entry is not None and member.path.exists()}
+    if not all(k in by_k for k in ks):
+        return None
+    threads = int(record.get("compute", {}).get("threads") or 1)
+    return Arm(request, folder, tuple(by_k[k] for k in ks), threads)
+
+
+def plain_name(name: str) -> str:
+    """An arm's name as a folder's: letters, digits, dots, + and -."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")

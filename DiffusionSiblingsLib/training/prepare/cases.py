@@ -1,0 +1,132 @@
+"""One case through the two steps of preparation, each cached in small files, so that a second run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...cohorts.dataset_file import encode
+from ...core.anatomy import Anatomy
+from ...core.errors import InputError, SiblingsError
+from ...core.files import atomic_path
+from ...editing.repair.repair import repair
+from ...labelmaps.geometry.canonical import canonicalise, doubts
+from ...labelmaps.geometry.reference import Reference
+from ...labelmaps.read import read_labelmap
+from ...labelmaps.tissues import known_labels
+from .quality import reasons_against, volumes_ml
+from .sources import CaseSource
+
+MARGIN = 2  # voxels kept around the anatomy when a map is cut out
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a case. reasons: why it was rejected, empty if it was taken.
+
+    volumes: tissue id -> ml. outside: tissue id -> ml outside the field of view. agreement: with the cohort's mean.
+    key: of the inputs and settings that the verdict holds for.
+    """
+
+    name: str
+    reasons: tuple[str, ...] = ()
+    volumes: dict[str, float] = field(default_factory=dict)
+    outside: dict[str, float] = field(default_factory=dict)
+    agreement: float | None = None
+    key: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """True if the case goes into the data set."""
+        return not self.reasons
+
+
+def stored(folder: Path, name: str, key: str) -> Verdict | None:
+    """The verdict of an earlier run, None where there is none, it is damaged, or inputs or settings have changed."""
+    try:
+        data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        verdict = Verdict(**{**data, "reasons": tuple(data["reasons"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if verdict.key != key or (verdict.accepted and not (folder / f"{name}.npz").is_file()):
+        return None
+    return verdict
+
+
+def _store(folder: Path, verdict: Verdict, arrays: dict[str, npt.NDArray[Any]]) -> Verdict:
+    """Arrays first, then the verdict: what has a verdict is complete."""
+    if arrays:
+        with atomic_path(folder / f"{verdict.name}.npz") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with atomic_path(folder / f"{verdict.name}.json") as temporary:
+        temporary.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
+    return verdict
+
+
+def load_arrays(folder: Path, name: str) -> dict[str, npt.NDArray[Any]]:
+    """The cached arrays of a case. Raises InputError where they cannot be read."""
+    path = folder / f"{name}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, KeyError, EOFError) as problem:
+        hint = "delete the work folder beside the data set"
+        raise InputError("A cached case is damaged", value=f"{path}: {problem}", hint=hint) from problem
+
+
+def read_case(case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None, folder: Path, key: str) -> Verdict:
+    """Step one: reads, filters, and keeps the cut-out labels ("labels", "affine") of a case that is fit."""
+    try:
+        labelmap = read_labelmap(case.path, anatomy, labels, unknown=False)
+        known = known_labels(labelmap, anatomy)
+        volumes = volumes_ml(known, labelmap.affine, anatomy)
+        reasons = reasons_against(known, labelmap.affine, anatomy)
+    except SiblingsError as error:
+        return _store(folder, Verdict(case.name, (error.message(),), key=key), {})
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # one broken file of a thousand must not end the run
+        return _store(folder, Verdict(case.name, (f"unreadable: {type(error).__name__}: {error}",), key=key), {})
+    verdict = Verdict(case.name, tuple(reasons), volumes, key=key)
+    if reasons:
+        return _store(folder, verdict, {})
+    cut, affine = _cut_out(known, labelmap.affine)
+    return _store(folder, verdict, {"labels": cut, "affine": affine})
+
+
+def _cut_out(
+    labels: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """The box around all labels with a little margin, and its affine."""
+    box = []
+    for axis in range(3):
+        hit = np.flatnonzero(labels.any(axis=tuple(b for b in range(3) if b != axis)))
+        box.append(slice(max(int(hit[0]) - MARGIN, 0), int(hit[-1]) + 1 + MARGIN))
+    shift = np.eye(4)
+    shift[:3, 3] = [s.start for s in reversed(box)]
+    return np.ascontiguousarray(labels[tuple(box)]), affine @ shift
+
+
+def align_case(
+    verdict: Verdict, anatomy: Anatomy, reference: Reference, source: Path, folder: Path, key: str
+) -> Verdict:
+    """Step two: the canonical map of a case that step one has kept in `source`, run-length coded, or why not.
+
+    The map is repaired like a sibling: a model learns walls that are too thin for the grid as contacts.
+    """
+    try:
+        arrays = load_arrays(source, verdict.name)
+        found = canonicalise(arrays["labels"], arrays["affine"], anatomy, reference)
+    except SiblingsError as error:
+        return _store(folder, Verdict(verdict.name, (error.message(),), verdict.volumes, key=key), {})
+    doubt = doubts(arrays["labels"], arrays["affine"], anatomy, reference, found.agreement)
+    reasons = (doubt,) if doubt else ()
+    agreement = None if np.isnan(found.agreement) else found.agreement
+    repaired = repair(found.labels, anatomy).labels
+    result = Verdict(verdict.name, reasons, verdict.volumes, found.outside_ml, agreement, key)
+    return _store(folder, result, {} if reasons else {"code": encode(repaired.astype(np.uint8))})

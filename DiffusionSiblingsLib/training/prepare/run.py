@@ -1,0 +1,265 @@
+"""The whole preparation: find, read and filter, align, pack, and say what became of every case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
+from ...core.anatomy import Anatomy
+from ...core.errors import InputError
+from ...core.files import atomic_path
+from ...core.tables import write_metrics_csv
+from ...labelmaps.geometry.reference import Reference
+from .cases import Verdict, align_case, load_arrays, read_case, stored
+from .contact_sheet import write_contact_sheets
+from .mean import cohort_reference
+from .sources import CaseSource, find_cases, with_splits
+
+VERSION = 2  # raised when the same input would give another data set
+SHOWN = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preparation has made. rejected: case name -> reason. splits: number of cases."""
+
+    pack: Path
+    table: Path
+    sheets: tuple[Path, ...]
+    accepted: int
+    rejected: dict[str, str]
+    splits: dict[str, int]
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{count} {split}" for split, count in sorted(self.splits.items()))
+        lines = [f"{self.accepted} cases in {self.pack} ({parts}), {self.pack.stat().st_size / 1e6:.1f} MB"]
+        if self.rejected:
+            lines.append(f"{len(self.rejected)} rejected:")
+            lines += [f"  {name}: {reason}" for name, reason in list(self.rejected.items())[:SHOWN]]
+            lines += [f"  ... and {len(self.rejected) - SHOWN} more"] if len(self.rejected) > SHOWN else []
+        lines.append(f"table: {self.table}")
+        lines.append("contact sheets: " + ", ".join(str(sheet) for sheet in self.sheets))
+        return "\n".join(lines)
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    anatomy: Anatomy,
+    *,
+    jobs: int | None = None,
+    labels: dict[str, int] | None = None,
+    exclude: Sequence[str] = (),
+    validation_every: int = 20,
+    reference: Reference | None = None,
+    cases_file: Path | None = None,
+) -> Summary:
+    """Turns a folder of label maps into one training data set.
+
+    source: label maps of any format, or TotalSegmentator's sXXXX/segmentations/*.nii.gz. out: a .safetensors file, or
+    a folder for it; the table (.csv) and contact sheets (.png) lie beside it. jobs: processes, by default one per
+    core. labels: tissue id -> value. exclude: patterns of case names or paths. validation_every: every n-th training
+    subject is held back. reference: the pose to prepare for (that of a model to train on), by default the cohort's
+    own mean. cases_file: subjects, splits and weights, by default `cases.json` in the source.
+
+    A run that was interrupted goes on where it was; a run that has nothing to do returns at once. Raises InputError
+    where nothing can be taken, OutputError where the data set cannot be written.
+    """
+    if (jobs is not None and jobs < 1) or validation_every < 0:
+        raise InputError("An option is out of range", value=f"jobs {jobs}, validation_every {validation_every}")
+    pack = pack_file(out)
+    cases = find_cases(source, anatomy, exclude=exclude, listing=cases_file)
+    splits = with_splits(cases, validation_every)
+    job = Job(pack, anatomy, labels, min(jobs or os.cpu_count() or 1, len(cases)))
+    keys = {case.name: job.key(case) for case in cases}
+    whole = _digest([VERSION, keys, splits, [asdict(c) for c in cases], None if reference is None else pose(reference)])
+    return job.done(whole) or job.run(cases, keys, splits, reference, whole)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One preparation under way. pack: the data set's file. jobs: processes."""
+
+    pack: Path
+    anatomy: Anatomy
+    labels: dict[str, int] | None
+    jobs: int
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is done so far."""
+        return self.pack.with_name(f"{self.pack.stem}.work")
+
+    def key(self, case: CaseSource) -> str:
+        """What the reading of a case depends on."""
+        return _digest([VERSION, case.signature(), self.labels, asdict(self.anatomy)])
+
+    def done(self, whole: str) -> Summary | None:
+        """The summary of an earlier run over the same files and options, None where there is none."""
+        try:
+            data = json.loads((self.work / "done.json").read_text(encoding="utf-8"))
+            if data.pop("whole") != whole:
+                return None
+            paths = {"pack": self.pack, "table": Path(data["table"]), "sheets": tuple(map(Path, data["sheets"]))}
+            summary = Summary(**{**data, **paths})
+            complete = all(path.is_file() for path in (summary.table, *summary.sheets))
+            return summary if complete and len(read_pack(self.pack)) == summary.accepted else None
+        except (OSError, ValueError, TypeError, KeyError, InputError):
+            return None
+
+    def run(
+        self,
+        cases: Sequence[CaseSource],
+        keys: dict[str, str],
+        splits: dict[str, str],
+        reference: Reference | None,
+        whole: str,
+    ) -> Summary:
+        """All steps; what is cached is not done again."""
+        read, canonical = self.work / "read", self.work / "canonical"
+        with suppress(OSError):  # where it cannot go, the first write below says why
+            (self.work / "done.json").unlink()
+        verdicts = self._step(
+            read, {c.name: keys[c.name] for c in cases},
+            lambda names: [c for c in cases if c.name in names],
+            partial(_read, anatomy=self.anatomy, labels=self.labels, folder=read, keys=keys), "read",
+        )  # fmt: skip
+        fit = [name for name, verdict in verdicts.items() if verdict.accepted]
+        if not fit:
+            self._table(cases, splits, verdicts)
+            raise _nothing_left(verdicts)
+        if reference is None:
+            training = [name for name in fit if splits[name] == "train"] or fit
+            reference = cohort_reference(read, training, [keys[n] for n in training], self.anatomy)
+        frame = pose(reference)
+        aligned_keys = {name: _digest([keys[name], frame]) for name in fit}
+        verdicts |= self._step(
+            canonical, aligned_keys, lambda names: [verdicts[name] for name in fit if name in names],
+            partial(_align, anatomy=self.anatomy, reference=reference, source=read, folder=canonical,
+                    keys=aligned_keys), "align",
+        )  # fmt: skip
+        table = self._table(cases, splits, verdicts)
+        taken = [case for case in cases if verdicts[case.name].accepted]
+        if not taken:
+            raise _nothing_left(verdicts)
+        self._pack(taken, splits, canonical, reference)
+        rejected = {name: "; ".join(v.reasons) for name, v in verdicts.items() if not v.accepted}
+        counts = {split: sum(splits[c.name] == split for c in taken) for split in sorted(set(splits.values()))}
+        summary = Summary(self.pack, table, tuple(self._sheets()), len(taken), rejected, counts)
+        self._finish(summary, whole)
+        return summary
+
+    def _step(
+        self,
+        folder: Path,
+        keys: dict[str, str],
+        items: Callable[[set[str]], Sequence[Item]],
+        work: Callable[[Item], Verdict],
+        title: str,
+    ) -> dict[str, Verdict]:
+        """Name -> verdict of one step, in the order of `keys`; only what is not stored yet is worked on."""
+        with atomic_path(folder / "started") as mark:  # makes the folder, and finds out early if it cannot be written
+            mark.touch()
+        known = {name: verdict for name, key in keys.items() if (verdict := stored(folder, name, key)) is not None}
+        missing = items(set(keys) - set(known))
+        for verdict in tqdm(_each(work, missing, self.jobs), title, total=len(missing), disable=None, leave=False):
+            known[verdict.name] = verdict
+        return {name: known[name] for name in keys}
+
+    def _table(self, cases: Sequence[CaseSource], splits: dict[str, str], verdicts: dict[str, Verdict]) -> Path:
+        """One row per case, taken or not."""
+        rows: list[dict[str, object]] = []
+        for case in cases:
+            verdict = verdicts[case.name]
+            row: dict[str, object] = {"case": case.name, "status": "accepted" if verdict.accepted else "rejected"}
+            row |= {"reason": "; ".join(verdict.reasons), "subject": case.subject, "split": splits[case.name]}
+            row |= {"weight": case.weight}
+            row |= {f"{t} volume [ml]": verdict.volumes.get(t) for t in self.anatomy.ids}
+            row |= {"outside field of view [ml]": sum(verdict.outside.values()), "agreement": verdict.agreement}
+            rows.append(row | {"file": str(case.path)})
+        return write_metrics_csv(self.pack.with_suffix(".csv"), rows)
+
+    def _pack(self, taken: Sequence[CaseSource], splits: dict[str, str], folder: Path, reference: Reference) -> None:
+        entries = (
+            (PackCase(c.name, c.subject, splits[c.name], c.source, c.weight), load_arrays(folder, c.name)["code"])
+            for c in taken
+        )
+        anatomy = self.anatomy
+        write_pack(self.pack, entries, reference, anatomy=anatomy.id, shape=anatomy.shape, spacing=anatomy.spacing_mm)
+
+    def _sheets(self) -> list[Path]:
+        """Contact sheets of what is in the pack; those of an earlier, longer run are removed."""
+        target = self.pack.with_suffix(".png")
+        for old in target.parent.glob(f"{target.stem}_[0-9]*.png"):
+            with suppress(OSError):
+                old.unlink()
+        pack = read_pack(self.pack)
+        maps = ((case.name, pack.labels(index)) for index, case in enumerate(pack.cases))
+        return write_contact_sheets(target, maps, len(pack), self.anatomy)
+
+    def _finish(self, summary: Summary, whole: str) -> None:
+        """The data set is complete: the cases' small files go, a note for the next call stays."""
+        with atomic_path(self.work / "done.json") as temporary:
+            temporary.write_text(json.dumps({**asdict(summary), "whole": whole}, default=str), encoding="utf-8")
+        for name in ("read", "canonical"):
+            shutil.rmtree(self.work / name, ignore_errors=True)
+
+
+def _read(
+    case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None, folder: Path, keys: dict[str, str]
+) -> Verdict:
+    return read_case(case, anatomy, labels, folder, keys[case.name])
+
+
+def _align(
+    verdict: Verdict, anatomy: Anatomy, reference: Reference, source: Path, folder: Path, keys: dict[str, str]
+) -> Verdict:
+    return align_case(verdict, anatomy, reference, source, folder, keys[verdict.name])
+
+
+def _each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+    """Results in the order of the items; in new processes where there is more than one job and enough to do."""
+    if jobs == 1 or len(items) < 4:
+        yield from map(work, items)
+        return
+    # "spawn": a fork of a process that runs threads (torch, SimpleITK) may hang.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * jobs))))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def pose(reference: Reference) -> str:
+    """A digest of a reference: equal where the same maps come out."""
+    parts: Iterable[Any] = (np.ascontiguousarray(value).tobytes() for value in reference.tensors().values())
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _nothing_left(verdicts: dict[str, Verdict]) -> InputError:
+    shown = [f"{name}: {'; '.join(v.reasons)}" for name, v in list(verdicts.items())[:3]]
+    return InputError(
+        f"None of the {len(verdicts)} cases can be taken", value=" | ".join(shown), hint="see the table for all reasons"
+    )

@@ -1,0 +1,174 @@
+"""Which cases a folder holds: label maps of any format, or TotalSegmentator's layout, and what `cases.json` says."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from ...core.anatomy import Anatomy
+from ...core.errors import InputError
+from ...core.files import ending, looking_into
+from ...labelmaps.read import FORMATS
+
+CASES_FILE = "cases.json"
+MASKS_FOLDER = "segmentations"
+
+
+@dataclass(frozen=True)
+class CaseSource:
+    """A case before it is read. name: unique, safe as a file name. path: a file, or a folder of masks.
+
+    subject: whom it shows. split: "" where nobody has said. weight: how often training draws it. source: provenance.
+    """
+
+    name: str
+    path: Path
+    subject: str
+    split: str = ""
+    weight: float = 1.0
+    source: str = ""
+
+    def signature(self) -> list[list[Any]]:
+        """Name, size and time of every file of the case: what must be unchanged for a cached result to hold."""
+        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
+        found = []
+        for file in files:
+            status = file.stat()
+            found.append([file.name, status.st_size, status.st_mtime_ns])
+        return found
+
+
+def find_cases(
+    folder: Path, anatomy: Anatomy, *, exclude: Sequence[str] = (), listing: Path | None = None
+) -> tuple[CaseSource, ...]:
+    """All cases of a folder in the order of their names, less those whose name or path matches a pattern of `exclude`.
+
+    listing: a JSON list of {"name", "subject", "split", "weight", "source"}, all but the name optional; by default
+    `cases.json` in the folder. Raises InputError where there is no folder, no case, or the listing is not sound.
+    """
+    if not folder.is_dir():
+        raise InputError("The source is not a folder", value=folder, hint="name the folder that holds the label maps")
+    with looking_into(folder):
+        paths = _label_maps(folder, anatomy)
+    kept = {path: rel for path, rel in paths.items() if not _matches(rel, exclude)}
+    if not kept:
+        raise InputError(
+            "The source holds no label maps",
+            value=f"{folder}, {len(paths) - len(kept)} left out by --exclude" if paths else folder,
+            rule=f"files ending in {', '.join(f for f in FORMATS if f != 'folder')}, or sXXXX/{MASKS_FOLDER}/*.nii.gz",
+        )
+    default = folder / CASES_FILE
+    said = _listing(listing) if listing is not None else _listing(default) if default.is_file() else {}
+    cases = [_case(path, rel, said) for path, rel in sorted(kept.items(), key=lambda item: item[1])]
+    _check_names(cases)
+    return tuple(cases)
+
+
+def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
+    """Path -> path below the folder, with forward slashes, for every label map and folder of masks."""
+    found: dict[Path, str] = {}
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        entries = [entry for entry in sorted(here.iterdir()) if not entry.name.startswith(".")]
+        files = [e for e in entries if e.is_file() and ending(e).lstrip(".") in FORMATS]
+        if here.name == MASKS_FOLDER or _are_masks(files, anatomy):
+            found[here] = here.relative_to(folder).as_posix()
+            continue
+        # TotalSegmentator keeps the CT beside the masks: it is no label map.
+        has_masks = any(e.is_dir() and e.name == MASKS_FOLDER for e in entries)
+        found.update({file: file.relative_to(folder).as_posix() for file in files if not has_masks})
+        pending.extend(e for e in entries if e.is_dir())
+    return found
+
+
+def _are_masks(files: list[Path], anatomy: Anatomy) -> bool:
+    """Whether the files of one folder are one mask per tissue."""
+    tissues = {anatomy.identify(file.name[: len(file.name) - len(ending(file))]) for file in files} - {None}
+    return len(tissues) > 1
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    short = name.rsplit("/", 1)[-1]
+    stem = short[: len(short) - len(ending(short))]
+    parts = (name, short, stem, *name.split("/"))
+    return any(fnmatch(part, pattern) for pattern in patterns for part in parts)
+
+
+def _listing(path: Path) -> dict[str, dict[str, Any]]:
+    """Name -> entry, by every name that an entry can be called. Raises InputError where it is no such list."""
+    what = "The list of cases cannot be used"
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise InputError(what, value=f"{path}: {problem}", rule="a JSON list") from problem
+    named = isinstance(entries, list) and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
+    if not named:
+        raise InputError(what, value=path, rule='a JSON list of objects, each with a "name"')
+    said: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        weight = entry.get("weight", 1.0)
+        number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not number or not math.isfinite(weight) or weight <= 0:
+            raise InputError(what, value=f"{entry['name']}: weight {weight!r}", rule="a weight is a number above 0")
+        for key in ("subject", "split", "source"):
+            if not isinstance(entry.get(key, ""), str):
+                raise InputError(what, value=f"{entry['name']}: {key} {entry[key]!r}", rule=f"{key} is text")
+        for alias in {entry["name"], entry["name"][: len(entry["name"]) - len(ending(entry["name"]))]}:
+            if said.setdefault(alias, entry) != entry:
+                raise InputError(what, value=entry["name"], rule="every name once")
+    return said
+
+
+def _case(path: Path, relative: str, said: dict[str, dict[str, Any]]) -> CaseSource:
+    """The case of one path; `relative` is "." where the source itself is a folder of masks."""
+    parts = [part for part in relative.split("/") if part != MASKS_FOLDER and part != "."] or [path.resolve().name]
+    parts[-1] = parts[-1][: len(parts[-1]) - len(ending(parts[-1]))] if path.is_file() else parts[-1]
+    name = "_".join(parts)
+    entry = next((said[key] for key in (relative, name, parts[-1], path.name) if key in said), {})
+    return CaseSource(
+        name,
+        path,
+        str(entry.get("subject") or name),
+        str(entry.get("split", "")),
+        float(entry.get("weight", 1.0)),
+        str(entry.get("source", "")),
+    )
+
+
+def _check_names(cases: list[CaseSource]) -> None:
+    """Raises InputError where two cases get one name, or a subject is listed in two splits."""
+    seen: dict[str, Path] = {}
+    home: dict[str, str] = {}
+    for case in cases:
+        if case.name in seen:
+            raise InputError(
+                "Two cases have one name",
+                value=f"{seen[case.name]} and {case.path}",
+                hint="rename one, or leave one out with --exclude",
+            )
+        seen[case.name] = case.path
+        if home.setdefault(case.subject, case.split) != case.split:
+            raise InputError(
+                "A subject is listed in two splits",
+                value=f"{case.subject}: {home[case.subject] or 'none'} and {case.split or 'none'}",
+                rule="all maps of one subject are trained on, or none",
+            )
+
+
+def with_splits(cases: Sequence[CaseSource], validation_every: int) -> dict[str, str]:
+    """Case name -> split. Cases that are in no split go to "train"; every n-th training subject to "validation".
+
+    validation_every: n, 0 for no validation. Where the listing names validation cases itself, nothing is moved.
+    """
+    splits = {case.name: case.split or "train" for case in cases}
+    if validation_every > 0 and "validation" not in splits.values():
+        subjects = sorted({case.subject for case in cases if splits[case.name] == "train"})
+        held = set(subjects[validation_every - 1 :: validation_every])
+        splits.update({case.name: "validation" for case in cases if case.subject in held})
+    return splits

@@ -1,0 +1,119 @@
+"""The gate: what can be written, what passes, and what a person is told of what does not."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hearts import ellipsoid_heart
+
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.metrics.acceptance import RULES, Gate, gate_help
+
+HEART = load_anatomy("heart")
+LABEL = {tissue.id: tissue.label for tissue in HEART.tissues}
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """Labels and affine of a heart in which each tissue is one piece without holes."""
+    heart = ellipsoid_heart()
+    return heart.labels, heart.affine
+
+
+def judged(text: str, labels, affine):
+    return Gate.parse(text).check(labels, affine, HEART)
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("components", "components"), (" contacts , components ", "contacts,components"),
+    ("thin-walls:2", "thin-walls:2"), ("thin-walls:2:1", "thin-walls:2"), ("thin-walls : 1.5 : 5", "thin-walls:1.5:5"),
+    ("components:0", "components"), ("components:0.1", "components:0.1"),
+    ("components,loops,hollows", "components,loops,hollows"),
+])
+def test_gates_are_read_and_written(text: str, told: str) -> None:
+    gate = Gate.parse(text)
+    assert str(gate) == told and Gate.parse(told) == gate
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "no checks"), (" , ", "no checks"), ("walls", "no such check"), ("thin-walls", "from 0.1 to 50"),
+    ("thin-walls:x", "from 0.1 to 50"), ("thin-walls:nan", "from 0.1 to 50"), ("thin-walls:2:101", "from 0 to 100"),
+    ("thin-walls:2:1:1", "2 numbers"), ("contacts:3", "no numbers"), ("components,components", "twice"),
+    ("components:-1", "from 0 to 100"), ("components:1:1", "1 number "),
+])
+def test_gates_that_cannot_be_meant_are_refused(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Gate.parse(text)
+
+
+def test_every_check_is_explained() -> None:
+    assert set(gate_help()) == set(RULES) and all(gate_help().values())
+
+
+def test_a_tissue_in_pieces_is_named(sound) -> None:
+    labels, affine = sound
+    broken = labels.copy()
+    broken[1, 1, 1:3] = LABEL["LA"]
+    verdict = judged("components", broken, affine)
+    assert judged("components", labels, affine).accepted
+    assert not verdict.accepted and verdict.failed == ("components",)
+    assert verdict.reasons == ("components: LA in 2 pieces, the smallest of 0.044 ml",)  # two voxels of 2.8 mm
+    assert verdict.figures["tissues in pieces"] == 1
+    assert judged("components:0.05", broken, affine).accepted and not judged("components:0.04", broken, affine).accepted
+
+
+def test_contacts_are_told_in_words(sound) -> None:
+    labels, affine = sound
+    apart = np.where(labels == LABEL["Ao"], 0, labels)
+    reasons = judged("contacts", apart, affine).reasons
+    assert len(reasons) == 1 and "no LV-Ao contact" in reasons[0]
+    joined = labels.copy()
+    joined[labels == LABEL["Myo"]] = LABEL["LV"]
+    assert "LV touches RV" in judged("contacts", joined, affine).reasons[0]
+
+
+def test_thin_walls_are_told_with_share_and_area(sound) -> None:
+    labels, affine = sound
+    least = judged("thin-walls:2:1", labels, affine).figures["Myo thickness above 1 % of the wall [mm]"]
+    assert judged(f"thin-walls:{least - 1:.1f}", labels, affine).accepted
+    verdict = judged(f"thin-walls:{least + 3:.1f}", labels, affine)
+    assert not verdict.accepted and "of the wall of LV" in verdict.reasons[0] and "mm^2" in verdict.reasons[0]
+    assert judged(f"thin-walls:{least + 3:.1f}:100", labels, affine).accepted
+
+
+def test_a_heart_without_a_ventricle_fails_and_does_not_stop_the_run(sound) -> None:
+    labels, affine = sound
+    verdict = judged("thin-walls:2,components", np.where(labels == LABEL["LV"], 0, labels), affine)
+    assert verdict.failed == ("thin-walls", "components")
+    assert verdict.reasons[0] == "thin-walls: no wall of LV to measure" and "no LV" in verdict.reasons[1]
+
+
+def test_a_wall_that_is_all_near_a_valve_cannot_be_measured_and_does_not_pass() -> None:
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[4:12, 4:12, 4:12] = LABEL["Myo"]
+    labels[6:10, 6:10, 6:10] = LABEL["LV"]
+    labels[10:13, 5:11, 5:11] = LABEL["LA"]
+    verdict = judged("thin-walls:2", labels, np.eye(4))
+    assert verdict.failed == ("thin-walls",)
+    assert verdict.reasons == ("thin-walls: no wall of LV to measure: all of it is within 8 mm of a valve",)
+    assert all(np.isfinite(value) for value in verdict.figures.values())
+
+
+def test_loops_and_hollows_are_of_chambers(sound) -> None:
+    labels, affine = sound
+    k, j, i = (int(part.mean()) for part in np.nonzero(labels == LABEL["LV"]))
+    hollow, loop = labels.copy(), labels.copy()
+    hollow[k, j, i] = LABEL["Myo"]
+    loop[:, j, i] = np.where(labels[:, j, i] == LABEL["LV"], LABEL["Myo"], labels[:, j, i])
+    assert judged("loops,hollows", labels, affine).accepted
+    assert judged("loops,hollows", hollow, affine).reasons == ("hollows: LV has 1 hollow",)
+    assert judged("loops,hollows", loop, affine).reasons == ("loops: LV has 1 loop",)
+
+
+def test_a_verdict_is_plain_json(sound) -> None:
+    labels, affine = sound
+    verdict = judged("components,contacts,thin-walls:2,loops,hollows", labels, affine)
+    assert json.loads(json.dumps(verdict.to_json())) == verdict.to_json()

@@ -1,0 +1,299 @@
+"""Guided edits: targets as they are typed, the guide's rows, tasks, and runs with the real worker and weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import run_cases
+import slicer
+from DiffusionSiblingsUI.guide import domain_makers, domains, targets
+from DiffusionSiblingsUI.guide import request as guide_request
+from DiffusionSiblingsUI.guide import rows as guide_rows
+from DiffusionSiblingsUI.guide import training_range as guide_support
+from DiffusionSiblingsUI.guide.live import LiveMeasures
+from DiffusionSiblingsUI.logic import SiblingsLogic
+from DiffusionSiblingsUI.runs import edit_request
+from DiffusionSiblingsUI.scene import bridge, records, tables, terminology
+from DiffusionSiblingsUI.scene.runs import find_runs
+from test_logic import parameters
+
+from DiffusionSiblingsLib.control.control import Control, read_control, write_control
+from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+ANATOMY = load_anatomy()
+QUICK = {"steps": 12}
+
+
+def twin_map(node: Any) -> Any:
+    return domain_makers.twin_map(node, terminology.match_tissues(node, ANATOMY), ANATOMY)
+
+
+def live_of(node: Any) -> LiveMeasures:
+    made = LiveMeasures(ANATOMY, lambda _: None, timers=False)
+    made.watch(node, terminology.match_tissues(node, ANATOMY), domains.find_domains())
+    made.settle()
+    return made
+
+
+def volume(node: Any, tissue: str) -> float:
+    """ml, counted in voxels."""
+    found = twin_map(node)
+    return float((found.labels == ANATOMY.label_of(tissue)).sum() * abs(np.linalg.det(found.affine[:3, :3])) / 1000)
+
+
+# Targets as people write them
+
+
+@pytest.mark.parametrize(("text", "quantity", "target"), [
+    ("+20 %", "mass", Target(times=1.2)), ("-5%", "mass", Target(times=0.95)), ("x1.1", "size", Target(times=1.1)),
+    ("120", "mass", Target(value=120.0)), ("84,5 ml", "mass", Target(value=84.5)),
+    ("450 mm²", "mass", Target(value=450.0)), ("by -4; 0; 1", "position", Target(plus=(-4.0, 0.0, 1.0))),
+    ("+2 mm", "mass", Target(plus=2.0)), ("-3", "mass", Target(plus=-3.0)), ("keep", "mass", Target(times=1.0)),
+    ("keep", "position", Target(plus=(0.0, 0.0, 0.0))), ("+0; 0; 5", "position", Target(plus=(0.0, 0.0, 5.0))),
+    ("-12.5; 3; 4", "position", Target(value=(-12.5, 3.0, 4.0))), ("1 2 3", "position", Target(value=(1.0, 2.0, 3.0))),
+    ("2; 0; 0", "betti", Target(value=(2, 0, 0))), ("1 - -", "betti", Target(value=(1, None, None))),
+    ("1,0,0", "betti", Target(value=(1, 0, 0))), ("0.6; 0.3; 0.1", "shape", Target(value=(0.6, 0.3, 0.1))),
+])
+def test_targets_are_read_as_they_are_typed_and_shown_so(text: str, quantity: str, target: Target) -> None:
+    found = targets.parse_target(text, quantity)
+    plain = found.value if found.value is not None else found.plus if found.plus is not None else found.times
+    meant = target.value if target.value is not None else target.plus if target.plus is not None else target.times
+    assert found.kind == target.kind and (plain == pytest.approx(meant) if quantity != "betti" else plain == meant)
+    again = targets.parse_target(targets.target_text(found, quantity), quantity)
+    assert Term("d", quantity, again) == Term("d", quantity, found)
+
+
+@pytest.mark.parametrize(("text", "quantity"), [
+    ("", "mass"), ("a lot", "mass"), ("1; 2", "mass"), ("+20 %", "position"), ("1; 2", "position"),
+    ("1.5; 0; 0", "betti"), ("keep", "shape")])
+def test_what_cannot_be_meant_is_refused_with_an_example(text: str, quantity: str) -> None:
+    with pytest.raises(InputError):
+        targets.parse_target(text, quantity)
+
+
+def test_keeping_a_shape_asks_for_the_value_that_the_twin_has() -> None:
+    assert targets.parse_target("keep", "shape", (0.5, 0.3, 0.2)) == Target(value=(0.5, 0.3, 0.2))
+
+
+@pytest.mark.parametrize(("text", "quantity", "number"), [
+    ("2 %", "mass", 0.02), ("1", "position", 1.0), ("", "mass", None), ("5°", "orientation", 5.0)])
+def test_tolerances_are_read_as_they_are_shown(text: str, quantity: str, number: float | None) -> None:
+    assert targets.parse_tolerance(text, quantity) == number
+    term = Term("d", "mass", Target(times=1.0), tolerance=0.02)
+    assert targets.parse_tolerance(targets.tolerance_text(term), "mass") == pytest.approx(0.02)
+    with pytest.raises(InputError, match="tolerance"):
+        targets.parse_tolerance("-1", quantity)
+
+
+# The guide's rows
+
+
+def test_rows_say_what_the_twin_has_and_what_is_asked(heart_node: Any) -> None:
+    box = domain_makers.around(twin_map(heart_node), ("RV",))
+    made = live_of(heart_node)
+    (row,) = guide_rows.rows_of([box], made.found)
+    assert (row.domain, row.tissues, row.quantity, row.target, row.on) == ("RV", "RV", "Volume", "keep", True)
+    assert row.twin.endswith(" ml") and float(row.twin.split()[0]) == pytest.approx(volume(heart_node, "RV"), rel=0.05)
+    guide_rows.retarget(row, "+20 %", made.measured(box))
+    guide_rows.retolerate(row, "2 %")
+    guide_rows.switch(row, False)
+    (row,) = guide_rows.rows_of([box], made.found)
+    assert (row.target, row.tolerance, row.on) == ("+20 %", "2 %", False)
+    assert "Asked for" in dict(row.tips)["target"]
+    with pytest.raises(InputError):
+        guide_rows.retarget(row, "much", made.measured(box))
+    assert guide_rows.rows_of([box], made.found)[0].target == "+20 %"
+
+
+def test_more_can_be_asked_of_a_domain_and_the_last_target_takes_it_away(heart_node: Any) -> None:
+    box = domain_makers.around(twin_map(heart_node), ("LV", "Myo"))
+    made = live_of(heart_node)
+    for quantity in targets.QUANTITIES[1:]:
+        guide_rows.ask(box, quantity, made.measured(box))
+    with pytest.raises(InputError, match="already"):
+        guide_rows.ask(box, "mass", made.measured(box))
+    made.settle()
+    rows = guide_rows.rows_of([box], made.found)
+    assert [row.quantity for row in rows][1:] == [targets.WORDS[name] for name in targets.QUANTITIES[1:]]
+    assert all(row.tissues == "LV + Myo" and row.twin not in ("", "...", "?") for row in rows)
+    for row in reversed(rows):
+        guide_rows.remove(row)
+    assert not domains.find_domains()
+
+
+def test_presets_become_markups_with_targets(heart_node: Any) -> None:
+    nodes = domain_makers.from_preset(twin_map(heart_node), "enlarge-rv", 0.1)
+    assert [node.GetClassName() for node in nodes] == ["vtkMRMLMarkupsROINode"]
+    assert domains.read_settings(nodes[0]).terms[0].target.times == pytest.approx(1.1)
+    assert set(domain_makers.presets(ANATOMY)) >= {"enlarge-rv", "mitral-valve", "aortic-trunk", "myo-wall"}
+
+
+def test_planes_and_lines_of_presets_lie_on_the_sample(sample_node: Any) -> None:
+    twin = twin_map(sample_node)
+    made = {name: domain_makers.from_preset(twin, name, 0.2) for name in ("mitral-valve", "aortic-trunk", "myo-wall")}
+    assert [len(made[name]) for name in made] == [1, 5, 4]
+    live = live_of(sample_node)
+    for nodes in made.values():
+        for node in nodes:
+            found = live.measured(node)[0].measurement
+            assert found is not None and found.mass > 1, node.GetName()
+
+
+def test_a_drawn_point_radiates_across_the_long_axis(sample_node: Any) -> None:
+    twin = twin_map(sample_node)
+    node = domain_makers.to_draw(twin, "point", ("Myo",))
+    node.AddControlPointWorld(*sample_node.GetSegmentCenterRAS(sample_node.GetSegmentation().GetNthSegmentID(2)))
+    axis = np.array(domains.read_settings(node).normal)
+    assert np.linalg.norm(axis) == pytest.approx(1.0)
+    for domain in domains.domains_of(node):
+        assert abs(np.array(domain.axes[0]) @ axis) < 1e-6
+    found = live_of(sample_node).measured(node)
+    assert all(3 < each.measurement.mass < 40 for each in found)
+
+
+def test_volumes_beyond_the_training_hearts_are_warned_of_while_they_are_asked_for(sample_node: Any) -> None:
+    twin = twin_map(sample_node)
+    box = domain_makers.around(twin, ("RV",))
+    live = live_of(sample_node)
+    row = guide_rows.rows_of([box], live.found)[0]
+    assert not guide_support.warnings([box], live.found, twin, (), "heart-compact")
+    guide_rows.retarget(row, "2500", live.measured(box))
+    (said,) = guide_support.warnings([box], live.found, twin, ("all",), "heart-compact")
+    assert "RV 2500 ml" in said and "trained" in said
+    guide_rows.switch(row, False)
+    assert not guide_support.warnings([box], live.found, twin, (), "heart-compact")
+    assert guide_support.support_of("no such model") is None
+
+
+# What the panel and scripts ask for
+
+
+def guided(node: Any, **values: Any) -> Any:
+    return parameters(twin=node, guide=True, **values)
+
+
+def test_the_panel_says_what_the_guide_lacks(heart_node: Any) -> None:
+    assert "Ask for something" in edit_request.missing(guided(heart_node))
+    assert not edit_request.missing(guided(heart_node, hold="LV"))
+    assert "no twin" in edit_request.missing(guided(None, edit="generate", hold="LV"))
+    node = domain_makers.to_draw(None, "box", ("LV",))
+    assert "Place LV box" in edit_request.missing(guided(heart_node))
+    node.SetSize(20.0, 20.0, 20.0)
+    node.SetCenter(0.0, 0.0, 0.0)
+    assert not edit_request.missing(guided(heart_node))
+    guide_rows.switch(guide_rows.rows_of([node], {})[0], False)
+    assert "Ask for something" in edit_request.missing(guided(heart_node))
+
+
+def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> None:
+    domain_makers.around(twin_map(heart_node), ("RV",))
+    task = edit_request.task_of(guided(heart_node, hold="LV,LA"))
+    assert task.requests[0].control == domains.control_of() and task.wishes == {"hold": ["LV", "LA"]}
+    said = edit_request.guide_words(guided(heart_node, hold="LV,LA").parameters)
+    assert said == "Guided: 1 target; LV, LA volumes held."
+    assert edit_request.task_of(guided(heart_node, edit="generate")).requests[0].control.frame == "canonical"
+    unguided = edit_request.task_of(parameters(twin=heart_node))
+    assert unguided.requests[0].control is None and not unguided.wishes
+    assert not edit_request.guide_words(parameters().parameters)
+
+
+def test_scripts_say_what_they_want_in_three_ways(heart_node: Any, tmp_path: Path) -> None:
+    box = domain_makers.around(twin_map(heart_node), ("RV",))
+    control = domains.control_of()
+    write_control(tmp_path / "control.json", control)
+    for given in (None, control, tmp_path / "control.json", str(tmp_path / "control.json"), box, [box]):
+        assert guide_request.control_from(given, markups=True) == control
+    assert guide_request.control_from(None) is None
+    guide_rows.switch(guide_rows.rows_of([box], {})[0], False)
+    assert guide_request.control_from(None, markups=True) is None
+    with pytest.raises(InputError, match="nothing to guide"):
+        SiblingsLogic().guide(heart_node)
+    with pytest.raises(InputError, match="needs a twin"):
+        SiblingsLogic().guide(preset="enlarge-rv", hold="LV")
+
+
+def test_a_control_saved_by_the_panel_is_one_of_the_command_line(heart_node: Any, tmp_path: Path) -> None:
+    domain_makers.from_preset(twin_map(heart_node), "shrink-la", 0.2)
+    before = domains.control_of(name="my control")
+    write_control(tmp_path / "control.json", before)
+    slicer.mrmlScene.Clear(False)
+    control = read_control(tmp_path / "control.json", ANATOMY)
+    domains.markups_of(control)
+    after = domains.control_of(name="my control")
+    assert json.loads((tmp_path / "control.json").read_text(encoding="utf-8"))["schema"] == "siblings-control/1"
+    assert after.terms == before.terms and after.domains[0].template == before.domains[0].template
+    assert np.allclose(after.domains[0].size, before.domains[0].size)
+
+
+# Runs
+
+
+def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsLogic, sample_node: Any) -> None:
+    before = {tissue: volume(sample_node, tissue) for tissue in ANATOMY.ids}
+    (node,) = logic.guide(sample_node, preset="enlarge-rv", amount=0.2, hold="all", **QUICK)
+    after = {tissue: volume(node, tissue) for tissue in ANATOMY.ids}
+    assert after["RV"] == pytest.approx(1.2 * before["RV"], rel=0.015)
+    for tissue in set(ANATOMY.ids) - {"RV"}:
+        assert after[tissue] == pytest.approx(before[tissue], rel=0.015), tissue
+    run = find_runs()[-1]
+    achieved = guide_rows.achieved_by(run, 0)
+    assert len(achieved) == 6 and all(entry["reached"] for entry in achieved)
+    names = tables.target_names([run.table_node.GetColumnName(n) for n in range(run.table_node.GetNumberOfColumns())])
+    assert names[0] == "targets reached" and "RV mass achieved [ml]" in names
+    assert run.row_of(run.siblings[0])["targets reached"] == "6 of 6"
+    assert dict(records.summary(run.record)[-1][1])["targets reached"] == "6 of 6"
+    record = json.loads(json.dumps(run.record))
+    said = guide_rows.run_notes(record)
+    assert guide_rows.targets_words(record) == "All targets reached." and len(said) == 1 and "12 steps" in said[0]
+    gap = {"kind": "cavity", "what": "Myo", "voxels": 9, "reason": "0.7 ml", "inherited": False}
+    record["runs"][0]["siblings"][0]["repair"]["left"].append(gap)
+    assert guide_rows.run_notes(record) == [*said, "background is enclosed in Myo (0.7 ml)"]
+    assert "enlarge-rv" in run.title and "hold all" in run.title
+    assert [row["verdict"] for row in logic.replay(run)] == ["identical"]
+
+
+def test_markups_guide_an_inpainting_and_their_rows_show_what_was_achieved(logic: SiblingsLogic, sample_node: Any,
+                                                                           tmp_path: Path) -> None:
+    box = domain_makers.around(twin_map(sample_node), ("LA",))
+    live = live_of(sample_node)
+    guide_rows.retarget(guide_rows.rows_of([box], live.found)[0], "+10 %", live.measured(box))
+    (node,) = logic.guide(sample_node, tissues="LA", **QUICK)
+    changed = bridge.read_segmentation(node).labelmap.labels != bridge.read_segmentation(sample_node).labelmap.labels
+    assert changed.any()
+    (row,) = guide_rows.rows_of([box], live.found, guide_rows.achieved_by(find_runs()[-1], 0))
+    assert row.reached and float(row.achieved.split()[0]) == pytest.approx(1.1 * float(row.twin.split()[0]), rel=0.015)
+    run_cases.save(tmp_path / "scene.mrb")
+    slicer.mrmlScene.Clear(False)
+    run_cases.read(tmp_path / "scene.mrb")
+    (again,) = guide_rows.rows_of(domains.find_domains(), {}, guide_rows.achieved_by(find_runs()[-1], 0))
+    assert (again.target, again.achieved, again.reached) == ("+10 %", row.achieved, True)
+
+
+def test_a_new_heart_has_what_is_asked(logic: SiblingsLogic, scene: Any) -> None:
+    (node,) = logic.guide(preset="enlarge-lv", amount=0.2, **QUICK)
+    (entry,) = guide_rows.achieved_by(find_runs()[-1], 0)
+    assert entry["reached"] and volume(node, "LV") == pytest.approx(entry["asked"], rel=0.02)
+
+
+def test_a_domain_in_the_wrong_place_ends_in_a_message(logic: SiblingsLogic, sample_node: Any) -> None:
+    box = domain_makers.around(twin_map(sample_node), ("LV",))
+    box.SetCenter(900.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="outside"):
+        logic.guide(sample_node, control=box, **QUICK)
+    assert not find_runs()
+
+
+def test_contradicting_targets_are_named(logic: SiblingsLogic, sample_node: Any) -> None:
+    box = domain_makers.around(twin_map(sample_node), ("LV",))
+    control = domains.control_of()
+    with pytest.raises(InputError, match="contradict"):
+        logic.guide(sample_node, control=Control(control.domains, (Term("LV", "mass", Target(value=90.0)),)), hold="LV",
+                    **QUICK)
+    assert box is not None
