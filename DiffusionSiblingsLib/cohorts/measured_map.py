@@ -11,7 +11,7 @@ from ..core.anatomy import Anatomy
 from ..core.labelmap import LabelMap
 from ..metrics.morphology import by_column, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
-from .training_distance import Bias, BiasMeter, bias_columns
+from .training_distance import TrainingDistance, TrainingDistanceMeter, bias_columns
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Measured:
     features: dict[str, float]
     volumes: dict[str, float]
     checks: dict[str, TopologyReport]
-    bias: Bias | None = None
+    bias: TrainingDistance | None = None
 
     @classmethod
     def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy,
-           meter: BiasMeter | None = None) -> Measured:
+           meter: TrainingDistanceMeter | None = None) -> Measured:
         """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels. meter: of the model at hand."""
         found, volumes = features(known, labelmap.affine, anatomy), tissue_volumes(known, labelmap.affine, anatomy)
         bias = meter.bias(found, volumes) if meter is not None else None

@@ -42,7 +42,7 @@ SUSPICIOUS = "suspiciously near to a training heart"
 
 
 @dataclass(frozen=True)
-class Bias:
+class TrainingDistance:
     """One heart against the training cohort.
 
     percentiles: measurement -> 0..100, the share of training hearts below it. outside: measurements below the least or
@@ -75,7 +75,7 @@ class Bias:
         return values
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Bias:
+    def from_json(cls, values: Mapping[str, Any]) -> TrainingDistance:
         """What `to_json` wrote; KeyError or TypeError where it did not."""
         return cls(dict(values["percentiles"]), tuple(values["outside_training_range"]),
                    float(values["nearest_training_heart_sd"]),
@@ -84,7 +84,7 @@ class Bias:
 
 
 @dataclass(frozen=True)
-class BiasMeter:
+class TrainingDistanceMeter:
     """Measures hearts against a model's training cohort.
 
         meter = BiasMeter.of(read_cohort(card.folder), anatomy)
@@ -101,7 +101,7 @@ class BiasMeter:
     twin: FloatArray | None = None
 
     @classmethod
-    def of(cls, support: Support | None, anatomy: Anatomy) -> BiasMeter | None:
+    def of(cls, support: Support | None, anatomy: Anatomy) -> TrainingDistanceMeter | None:
         """The meter of a model's support; None where there is none, or too little to have a spread."""
         if support is None or support.anatomy != anatomy.id:
             return None
@@ -110,23 +110,23 @@ class BiasMeter:
             return None
         return cls(columns, np.stack([support.column(name) for name in columns], axis=1))
 
-    def against(self, measured: Measures, volumes: Measures) -> BiasMeter:
+    def against(self, measured: Measures, volumes: Measures) -> TrainingDistanceMeter:
         """The meter for siblings of a twin with these measurements: as `bias` takes them."""
         return replace(self, twin=self._values(measured, volumes))
 
-    def bias(self, measured: Measures, volumes: Measures) -> Bias:
+    def bias(self, measured: Measures, volumes: Measures) -> TrainingDistance:
         """A heart's bias. measured: as `metrics.morphology.features` gives it. volumes: ml by tissue."""
         found = self._values(measured, volumes)
         beyond = (found < self.rows.min(axis=0) - ROUNDED) | (found > self.rows.max(axis=0) + ROUNDED)
         nearest, nearer = self._nearest(self._scaled(found))
         percentiles = {name: float(percentile_of(found[n], self.rows[:, n])) for n, name in enumerate(self.columns)}
         drift, overall = ({}, None) if self.twin is None else self._drift(found, self.twin)
-        return Bias(percentiles, tuple(self.columns[n] for n in np.flatnonzero(beyond)), nearest, nearer,
+        return TrainingDistance(percentiles, tuple(self.columns[n] for n in np.flatnonzero(beyond)), nearest, nearer,
                     nearest < self.too_near, drift, overall)
 
     @cached_property
     def own_nearest(self) -> FloatArray:
-        """(N,) ascending: distance of each training heart to the most similar other one, as `Bias.nearest`."""
+        """(N,) ascending: distance of each training heart to the most similar other one, as `nearest`."""
         distances = own_nearest(self._scaled(self.rows))
         return np.asarray(np.sort(distances) / np.sqrt(len(self.columns)), dtype=np.float64)
 
@@ -164,7 +164,7 @@ class BiasMeter:
         return drift, float((start - end) @ start) / length
 
 
-def bias_columns(bias: Bias | None) -> dict[str, object]:
+def bias_columns(bias: TrainingDistance | None) -> dict[str, object]:
     """A heart's columns in metrics.csv; none without a bias, as where a model ships no statistics."""
     if bias is None:
         return {}
@@ -177,7 +177,7 @@ def bias_columns(bias: Bias | None) -> dict[str, object]:
 
 def twin_words(twin: Twin | None, support: Support | None, anatomy: Anatomy) -> list[str]:
     """What to say of a twin before siblings are made of it: that it is unlike the training hearts, or one of them."""
-    meter = BiasMeter.of(support, anatomy)
+    meter = TrainingDistanceMeter.of(support, anatomy)
     if meter is None or twin is None:
         return []
     known, affine = twin.known, twin.labelmap.affine
@@ -206,7 +206,7 @@ class Doubtful:
         return tuple(f"{count} of {self.siblings} siblings: {words}" for words, count in counted.items() if count)
 
 
-def bias_words(name: str, bias: Bias | None) -> list[str]:
+def bias_words(name: str, bias: TrainingDistance | None) -> list[str]:
     """What a person should be told of a heart's bias, one line each; most often nothing."""
     if bias is None:
         return []

@@ -25,7 +25,7 @@ TISSUE_SHARE = 0.5  # from here on a point of the mean heart is tissue: its volu
 
 
 @dataclass(frozen=True)
-class Ground:
+class Placement:
     """A heart that controls are placed on.
 
     labels: (D, H, W) uint8, KJI order, the anatomy's labels. affine: (4, 4) voxel IJK -> mm of `frame`. frame: "world"
@@ -39,7 +39,7 @@ class Ground:
     anatomy: Anatomy
 
     @classmethod
-    def of(cls, twin: Twin | None, anatomy: Anatomy, reference: Reference) -> Ground:
+    def of(cls, twin: Twin | None, anatomy: Anatomy, reference: Reference) -> Placement:
         """The twin, or the mean heart of the model's reference where there is none."""
         if twin is not None:
             return cls(twin.known, twin.labelmap.affine, "world", twin.canonical.to_world, anatomy)

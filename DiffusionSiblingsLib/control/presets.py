@@ -49,7 +49,7 @@ class Scene:
         return bool((self.labels == self.anatomy.label_of(tissue)).any())
 
 
-Parts = tuple[list[ControlDomain], list[Term]]
+PartialResults = tuple[list[ControlDomain], list[Term]]
 
 
 def preset(
@@ -150,7 +150,7 @@ def _checked_amount(amount: float, name: str, change: float) -> float:
     return found
 
 
-def _volumes(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
+def _volumes(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
     """Volumes of whole tissues: `tissues` times 1 + change amount, `held` as they are."""
     factor = 1 + recipe["change"] * scene.amount
     wanted = {**dict.fromkeys(recipe.get("held", []), 1.0), **dict.fromkeys(recipe["tissues"], factor)}
@@ -158,7 +158,7 @@ def _volumes(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     return domains, [Term(tissue, "mass", Target(times=times)) for tissue, times in wanted.items()]
 
 
-def _contact_plane(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
+def _contact_plane(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
     """The area of `tissues` in the plane between two tissues."""
     first, second = recipe["between"]
     domain = between_tissues(scene.labels, scene.affine, scene.anatomy, first, second, recipe["tissues"],
@@ -166,7 +166,7 @@ def _contact_plane(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     return _masses(scene, recipe, [domain])
 
 
-def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
+def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
     """The areas of a tube in planes across its centre line, each as wide as the tube needs."""
     tissue = recipe["tissue"]
     curve = centre_line(scene.labels, scene.affine, scene.anatomy, tissue, start=recipe.get("start"))
@@ -176,7 +176,7 @@ def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     return _masses(scene, recipe, planes)
 
 
-def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
+def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
     """The thickness of a wall on lines from a cavity's centroid, square to its axis, the first towards a tissue.
 
     They begin and end `margin_mm` before and behind the wall, so that only the wall is on them; later where a
@@ -216,7 +216,7 @@ def _wall_on(scene: Scene, ray: ControlDomain) -> tuple[float, float, float]:
     return float(found[0]), float(found[1]), float(found[2])
 
 
-def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
+def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
     """Betti numbers of groups of tissues, each taken together in a box of its own; what the map lacks is left out."""
     groups = [group for group in recipe["groups"] if len(group) > 1 or scene.has(group[0])]
     if not groups:
@@ -231,13 +231,13 @@ def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> Parts:
     return domains, [Term(domain.name, "betti", target) for domain in domains]
 
 
-def _masses(scene: Scene, recipe: Mapping[str, Any], domains: Sequence[ControlDomain]) -> Parts:
+def _masses(scene: Scene, recipe: Mapping[str, Any], domains: Sequence[ControlDomain]) -> PartialResults:
     """Every domain's mass times 1 + change amount; within `tolerance` where the recipe has one of its own."""
     target, tolerance = Target(times=1 + recipe["change"] * scene.amount), recipe.get("tolerance")
     return list(domains), [Term(domain.name, "mass", target, tolerance) for domain in domains]
 
 
-_KINDS: Mapping[str, Callable[[Scene, Mapping[str, Any]], Parts]] = {
+_KINDS: Mapping[str, Callable[[Scene, Mapping[str, Any]], PartialResults]] = {
     "volumes": _volumes,
     "contact-plane": _contact_plane,
     "planes-along": _planes_along,

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..control.builders import around_tissue
 from ..control.control import Control
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
@@ -98,11 +98,11 @@ class Design:
             base = replace(cell, region=self.regions[0])
         return None if base == cell else base
 
-    def requests(self, ground: Ground) -> list[Request]:
+    def requests(self, ground: Placement) -> list[Request]:
         """One request for each cell, in their order. ground: the twin. Raises InputError for what it does not have."""
         return [self._request(cell, ground) for cell in self.cells]
 
-    def _request(self, cell: Cell, ground: Ground) -> Request:
+    def _request(self, cell: Cell, ground: Placement) -> Request:
         for tissue in cell.region:
             ground.anatomy.tissue(tissue)  # says what is wrong
         edit: dict[str, Any] = {"edit": "inpaint", "tissues": cell.region} if cell.region else {"edit": "perturb"}
@@ -115,7 +115,7 @@ class Design:
                 "magnitudes": list(self.magnitudes), "base": self.base.to_json()}
 
 
-def _resized(cell: Cell, ground: Ground) -> Control:
+def _resized(cell: Cell, ground: Placement) -> Control:
     """Asks for 1 + magnitude times the volume of each tissue of the region, of each chamber where that is everything.
 
     At magnitude 0 the volume is held: cells then differ in nothing but the number that is asked for.

@@ -13,13 +13,13 @@ from ..cohorts.training_statistics import Support, Tissues, unsupported
 from ..control.absolute_targets import Asked
 from ..control.control import Control
 from ..control.measure import Measurement
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.twin import Twin
 from .composite import free_labels
-from .presets_and_holds import Wishes, control_of
+from .presets_and_holds import PresetsAndHolds, control_of
 from .request import Request
 
 WHOLE = 0.02  # a domain that misses no more of its tissues than this share holds them whole
@@ -49,7 +49,7 @@ class Guided:
                 "warnings": list(self.warnings)}
 
 
-def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
+def make_guided(request: Request, ground: Placement, wishes: PresetsAndHolds | None = None,
                 support: Support | None = None) -> Guided:
     """Adds what the wishes ask for to the request's control, and checks all of it on the ground.
 
@@ -57,7 +57,7 @@ def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
     each other. support: the training cohort, to warn of targets beyond it.
     """
     free = free_labels(request.tissues, ground.anatomy) if request.tissues else None
-    control = control_of(request.control, ground, wishes or Wishes(), free)
+    control = control_of(request.control, ground, wishes or PresetsAndHolds(), free)
     if control is None:
         return Guided(request)
     ready = replace(request, control=control)
@@ -71,23 +71,23 @@ def make_guided(request: Request, ground: Ground, wishes: Wishes | None = None,
     return Guided(ready, asked, measured, tuple(notes))
 
 
-def plan_guidance(requests: Sequence[Request], wishes: Sequence[Wishes], twin: Twin | None, anatomy: Anatomy,
+def plan_guidance(requests: Sequence[Request], wishes: Sequence[PresetsAndHolds], twin: Twin | None, anatomy: Anatomy,
                   reference: Reference, support: Support | None = None) -> list[Guided]:
     """Every request made ready with its own wishes, on the twin or (to generate) on the model's mean heart."""
-    grounds: dict[bool, Ground] = {}
+    grounds: dict[bool, Placement] = {}
     planned = []
     for request, wish in zip(requests, wishes, strict=True):
         if request.control is None and not wish:
             planned.append(Guided(request))
             continue
         if request.needs_twin not in grounds:
-            grounds[request.needs_twin] = Ground.of(twin if request.needs_twin else None, anatomy, reference)
+            grounds[request.needs_twin] = Placement.of(twin if request.needs_twin else None, anatomy, reference)
         planned.append(make_guided(request, grounds[request.needs_twin], wish, support))
     return planned
 
 
 def _whole_volumes(control: Control, asked: tuple[Asked, ...], measured: Mapping[str, Measurement],
-                   ground: Ground) -> dict[Tissues, float]:
+                   ground: Placement) -> dict[Tissues, float]:
     """Tissues -> ml asked of them as a whole. Raises InputError where two domains ask differently of the same ones."""
     found: dict[Tissues, tuple[float, float, str]] = {}
     for target in asked:
@@ -107,7 +107,7 @@ def _whole_volumes(control: Control, asked: tuple[Asked, ...], measured: Mapping
     return {tissues: value for tissues, (value, _, _) in found.items()}
 
 
-def _out_of_sight(control: Control, measured: Mapping[str, Measurement], ground: Ground) -> list[str]:
+def _out_of_sight(control: Control, measured: Mapping[str, Measurement], ground: Placement) -> list[str]:
     """Warnings of domains that are mostly out of view or empty. Raises InputError for one wholly out of view."""
     notes = []
     for domain in ground.placed(control).domains:

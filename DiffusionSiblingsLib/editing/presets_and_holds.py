@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control.control import Control
 from ..control.measure import Measurement
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..control.presets import MOST_AMOUNT, PRESETS, hold, preset
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
@@ -21,7 +21,7 @@ _NAMES = ("preset", "amount", "hold")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PresetsAndHolds:
     """What is asked for besides a control.
 
     presets: names of `control.presets.PRESETS`. amount: the share by which presets change what they are about (0.2 is
@@ -46,7 +46,7 @@ class Wishes:
         return bool(self.presets or self.hold)
 
     @classmethod
-    def taken_from(cls, values: Mapping[str, Any]) -> tuple[dict[str, Any], Wishes]:
+    def taken_from(cls, values: Mapping[str, Any]) -> tuple[dict[str, Any], PresetsAndHolds]:
         """A request's JSON with `preset`, `amount` and `hold` beside its settings -> the settings, and the wishes.
 
         preset, hold: a name, several with commas, or a list.
@@ -64,7 +64,7 @@ class Wishes:
         return (ALL,) if ALL in found else found
 
 
-def control_of(control: Control | None, ground: Ground, wishes: Wishes,
+def control_of(control: Control | None, ground: Placement, wishes: PresetsAndHolds,
                free: tuple[int, ...] | None = None) -> Control | None:
     """A control and all that the wishes add, as one; None where neither asks for anything.
 
@@ -107,7 +107,7 @@ def _together(control: Control | None, other: Control) -> Control:
     return other if control is None else control.merged(other)
 
 
-def _to_hold(ground: Ground, wishes: Wishes, control: Control | None,
+def _to_hold(ground: Placement, wishes: PresetsAndHolds, control: Control | None,
              free: tuple[int, ...] | None) -> tuple[str, ...]:
     """The tissues to hold. "all" leaves out those that cannot change, are absent, or are asked to change."""
     held = wishes.held(ground.anatomy)
@@ -118,7 +118,7 @@ def _to_hold(ground: Ground, wishes: Wishes, control: Control | None,
                  and ground.volumes[tissue.id] > 0 and tissue.id not in moving)
 
 
-def _changing(control: Control, ground: Ground) -> set[str]:
+def _changing(control: Control, ground: Placement) -> set[str]:
     """Tissues whose volume cannot stay if the control is to be met.
 
     A plane or line through one tissue counts as that tissue's (a wider aorta, a thicker wall), one through several does

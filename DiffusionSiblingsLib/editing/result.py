@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.training_distance import Bias
+from ..cohorts.training_distance import TrainingDistance
 from ..core.labelmap import LabelMap
 from ..metrics.topology import TopologyReport
 from .repair.repair import Repair
@@ -57,7 +57,7 @@ class Sibling:
     timings: dict[str, float] = field(default_factory=dict)
     guidance: tuple[Achieved, ...] = ()
     guidance_notes: tuple[str, ...] = ()
-    bias: Bias | None = None
+    bias: TrainingDistance | None = None
 
     @property
     def voxels_repaired(self) -> int:
@@ -111,7 +111,7 @@ class RecordedSibling:
     dice_to_twin: dict[str, float]
     guidance: tuple[Achieved, ...]
     guidance_notes: tuple[str, ...]
-    bias: Bias | None
+    bias: TrainingDistance | None
 
     @classmethod
     def from_json(cls, request: Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
@@ -127,7 +127,8 @@ class RecordedSibling:
                    int((entry.get("repair") or {}).get("changed_voxels", 0)), entry.get("voxels_changed"),
                    dict(entry.get("conflicts") or {}), dict(entry.get("dice_to_twin") or {}),
                    tuple(Achieved.from_json(item) for item in entry.get("guidance", ())),
-                   tuple(entry.get("guidance_notes", ())), Bias.from_json(entry["bias"]) if entry.get("bias") else None)
+                   tuple(entry.get("guidance_notes", ())),
+                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
 
 
 def _checks(values: Mapping[str, Any]) -> Checks:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..cohorts.training_distance import BiasMeter
+from ..cohorts.training_distance import TrainingDistanceMeter
 from ..cohorts.training_statistics import read_cohort
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap
@@ -64,7 +64,7 @@ class Engine:
         self.networks = networks.to(compute.device, compute.dtype)
         modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
         self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]), modes)
-        self.meter = BiasMeter.of(read_cohort(card.folder), self.anatomy)
+        self.meter = TrainingDistanceMeter.of(read_cohort(card.folder), self.anatomy)
         self.churn = Churn(**{name: card.sampling[name] for name in CHURN if name in card.sampling})
 
     @classmethod
@@ -174,9 +174,9 @@ class Engine:
         if request.control is None:
             return None
         source = twin.twin if twin is not None and request.needs_twin else None
-        return Goal.of(request, Ground.of(source, self.anatomy, self.reference))
+        return Goal.of(request, Placement.of(source, self.anatomy, self.reference))
 
-    def meter_of(self, request: Request, twin: Encoded | None) -> BiasMeter | None:
+    def meter_of(self, request: Request, twin: Encoded | None) -> TrainingDistanceMeter | None:
         """What measures the bias of a request's siblings, against their twin if they have one."""
         if self.meter is None or twin is None or not request.needs_twin:
             return self.meter

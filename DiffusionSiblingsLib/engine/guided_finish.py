@@ -15,7 +15,7 @@ from ..control.achieved import Achieved, achieved_of
 from ..control.control import Control
 from ..control.levels import level_to_targets
 from ..control.measure import measured_weights, sample
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..control.rounding import Likelihood, round_to_targets
 from ..core.anatomy import Anatomy
 from ..core.errors import ModelError
@@ -74,10 +74,10 @@ class Goal:
     asked: tuple[Asked, ...]
     canonical: Control
     canonical_asked: tuple[Asked, ...]
-    ground: Ground
+    ground: Placement
 
     @classmethod
-    def of(cls, request: Request, ground: Ground) -> Goal | None:
+    def of(cls, request: Request, ground: Placement) -> Goal | None:
         """The goal of a request, None where it has no control. Raises InputError for what cannot be had."""
         if request.control is None:
             return None

@@ -62,7 +62,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Gate:
+class Acceptance:
     """Checks that a map must pass, all of them.
 
         gate = Gate.parse("components,contacts,thin-walls:2")
@@ -72,7 +72,7 @@ class Gate:
     rules: tuple[Rule, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Gate:
+    def parse(cls, text: str) -> Acceptance:
         """The gate of "components,contacts,thin-walls:2" (2 mm), or "thin-walls:2:5" where 5 % may be thinner.
 
         Raises InputError for an unknown name, or numbers that a check cannot use.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cohorts.training_distance import Bias, BiasMeter
+from ..cohorts.training_distance import TrainingDistance, TrainingDistanceMeter
 from ..cohorts.training_statistics import Support, read_cohort
 from ..core.errors import SiblingsError
 from ..core.record import Record
@@ -41,7 +41,7 @@ class CohortFacts:
     entries: tuple[Mapping[str, Any], ...] = ()
     requests: tuple[int | None, ...] = ()
     support: Support | None = None
-    meter: BiasMeter | None = field(default=None, repr=False)
+    meter: TrainingDistanceMeter | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, cohort: MeasuredCohort, card: ModelCard) -> CohortFacts:
@@ -52,7 +52,7 @@ class CohortFacts:
                   for entry in run["siblings"]}
         found: list[tuple[Mapping[str, Any], int | None]] = [listed.get(path.name, ({}, None)) for path in cohort.paths]
         support = read_cohort(card.folder)
-        meter = BiasMeter.of(support, cohort.anatomy)
+        meter = TrainingDistanceMeter.of(support, cohort.anatomy)
         if meter is not None and record is not None and record.twin is not None:
             meter = meter.against(record.twin["features"], record.twin["volumes_ml"])
         return cls(cohort, card, record, tuple(entry for entry, _ in found), tuple(number for _, number in found),
@@ -134,14 +134,14 @@ class CohortFacts:
                 if cavity_words(entry.get("repair"))]
 
     @cached_property
-    def biases(self) -> tuple[Bias, ...]:
+    def biases(self) -> tuple[TrainingDistance, ...]:
         """The bias of every member, none where the model ships no measurements of its training hearts."""
         if self.meter is None:
             return ()
         return tuple(self.meter.bias(*measured) for measured in self._measured())
 
     @cached_property
-    def twin_bias(self) -> Bias | None:
+    def twin_bias(self) -> TrainingDistance | None:
         """The bias of the twin; None for hearts without one, or where the model ships no measurements."""
         if self.meter is None or self.twin is None:
             return None

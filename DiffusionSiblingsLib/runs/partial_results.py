@@ -28,7 +28,7 @@ _NAME = re.compile(r"(\d+)-(\d+)\.json")
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialResult:
     """A finished sibling but for its voxels.
 
     run, k: sibling k of which request of the run. suffix: of its label map's file. entry: for the record. row: of
@@ -46,7 +46,7 @@ class Part:
     rejected: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, run: int, sibling: Sibling, format: str, verdict: Verdict | None = None) -> Part:
+    def of(cls, run: int, sibling: Sibling, format: str, verdict: Verdict | None = None) -> PartialResult:
         """What is to be kept of a sibling; its number, and with it its name, is not known yet."""
         entry = sibling_entry("", sibling)
         if verdict is not None:
@@ -56,13 +56,13 @@ class Part:
                    tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None)
 
 
-class Parts:
+class PartialResults:
     """The parts of a run. out: the run's folder."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / PARTS
 
-    def write(self, part: Part, sibling: Sibling | None, format: str) -> None:
+    def write(self, part: PartialResult, sibling: Sibling | None, format: str) -> None:
         """Writes a part: its label map (not of a rejected sibling), then its entry. Raises OutputError."""
         if sibling is not None and part.rejected is None:
             write_labelmap(sibling.labelmap, self.map_of(part.run, part.k, part.suffix), format)
@@ -76,11 +76,11 @@ class Parts:
             with atomic_path(self.folder / name) as temporary:
                 temporary.write_bytes(files[name])
 
-    def read(self, run: int, k: int) -> Part:
+    def read(self, run: int, k: int) -> PartialResult:
         """A part that is there."""
         values = json.loads(self.file_of(run, k).read_text(encoding="utf-8"))
         rejected = values["rejected"]
-        return Part(**{**values, "told": tuple(values["told"]),
+        return PartialResult(**{**values, "told": tuple(values["told"]),
                        "rejected": None if rejected is None else tuple(rejected)})
 
     def all(self) -> list[tuple[int, int]]:
@@ -98,7 +98,7 @@ class Parts:
         """Where a part's label map lies until it has its place."""
         return self.folder / f"{run:04d}-{k:06d}.{suffix}"
 
-    def place(self, part: Part, target: Path) -> bool:
+    def place(self, part: PartialResult, target: Path) -> bool:
         """Moves a part's label map to its place -> whether it is there now. Raises OutputError."""
         source = self.map_of(part.run, part.k, part.suffix)
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.training_distance import BiasMeter, Doubtful, twin_words
+from ..cohorts.training_distance import Doubtful, TrainingDistanceMeter, twin_words
 from ..cohorts.training_statistics import read_cohort
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
@@ -22,22 +22,22 @@ from ..editing.composite import edit_scope
 from ..editing.entries import run_entry
 from ..editing.guided_plan import Guided, plan_guidance
 from ..editing.postprocess import canonical_labelmap
-from ..editing.presets_and_holds import Wishes
+from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.twin import Twin, open_twin
 from ..labelmaps.write import suffix_for
-from ..metrics.acceptance import Gate
+from ..metrics.acceptance import Acceptance
 from ..models.card import ModelCard
 from ..models.registry import DEFAULT_MODEL, find_model
 from . import resume as resuming
 from .lock import locked
 from .messages import Job, Made
-from .partial_results import Parts
-from .pool import Crew
-from .rejection import Draws
+from .partial_results import PartialResults
+from .pool import WorkerPool
+from .rejection import SamplingBudget
 from .run_folder import METRICS_NAME, TOLD, RunFolder, check_folder, clear_folder
-from .scheduler import Progress, Work
+from .scheduler import Progress, Scheduler
 
 LIMIT = 10  # siblings that are drawn at most for each one asked for, with a gate
 MOST_JOBS = 1000
@@ -109,11 +109,11 @@ class Plan:
         twins = suffix_for(self.twin.labelmap, self.setting.format) if self.twin is not None else own
         return [twins if request.needs_twin else own for request in self.requests]
 
-    def draws(self) -> list[Draws]:
+    def draws(self) -> list[SamplingBudget]:
         """What is to be drawn, request by request."""
         found, offset = [], 0
         for request in self.requests:
-            found.append(Draws(request.first, request.count, offset, self.most(request)))
+            found.append(SamplingBudget(request.first, request.count, offset, self.most(request)))
             offset += request.count
         return found
 
@@ -121,8 +121,8 @@ class Plan:
 def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None, out: str | Path = "siblings", *,
          model: str = DEFAULT_MODEL, device: str = "auto", labels: dict[str, int] | None = None, format: str = "same",
          jobs: int = 1, cluster: str = "", gate: str = "", limit: int = LIMIT, resume: bool = False,
-         replace: bool = False, wishes: Wishes | None = None, title: str = "", progress: Progress | None = None,
-         say: Say | None = None, report: Callable[[Made], None] | None = None) -> Made:
+         replace: bool = False, wishes: PresetsAndHolds | None = None, title: str = "",
+         progress: Progress | None = None, say: Say | None = None, report: Callable[[Made], None] | None = None) -> Made:
     """Makes all siblings of all requests into the folder `out`: label maps, record.json, metrics.csv, overview.png.
 
     twin: label map that edits start from. jobs: processes; 1 works in this one. cluster: "ray" or the address of a
@@ -142,7 +142,7 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
     if not resume:
         check_folder(out, replace=replace)
     setting = Setting(model, device, format, jobs, cluster, gate, limit)
-    plan = prepare(tuple(requests), twin, setting, labels, wishes or Wishes())
+    plan = prepare(tuple(requests), twin, setting, labels, wishes or PresetsAndHolds())
     for warning in plan.warnings if say is not None else ():
         say(warning)
     old = resuming.recorded(out) if resume else None
@@ -153,7 +153,7 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
             if report is not None:
                 report(done)
             return done
-    work = Work(plan.draws(), progress)
+    work = Scheduler(plan.draws(), progress)
     named = str(Path(model).resolve()) if Path(model).is_dir() else model  # workers may stand elsewhere
     job = Job(plan.requests, named, device, old.compute["dtype"] if old is not None else None, plan.twin,
               out.resolve(), format, plan.gate, threads_for(jobs) if not cluster else 0)
@@ -171,18 +171,18 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
     return _carry_out(plan, old, out, crew, work, replace=replace, close=close)
 
 
-def _carry_out(plan: Plan, old: Record | None, out: Path, crew: Crew, work: Work, *, replace: bool,
+def _carry_out(plan: Plan, old: Record | None, out: Path, crew: WorkerPool, work: Scheduler, *, replace: bool,
                close: Callable[[RunFolder, bool], Made]) -> Made:
     """The work in the folder, from the first worker that is ready to the closing record. Nothing is written before."""
     with ExitStack() as held:
         held.callback(crew.close, at_once=True)
-        begun = old is not None or Parts(out).folder.exists()  # another run may be at work in it
+        begun = old is not None or PartialResults(out).folder.exists()  # another run may be at work in it
         if begun:
-            held.enter_context(locked(Parts(out).folder))
+            held.enter_context(locked(PartialResults(out).folder))
         crew.start()
         compute = work.ready(crew)
         if not begun:
-            held.enter_context(locked(Parts(out).folder))
+            held.enter_context(locked(PartialResults(out).folder))
         if old is None:
             clear_folder(out, replace=replace)
         folder = _open(plan, old, out, crew, compute)
@@ -198,14 +198,14 @@ def _carry_out(plan: Plan, old: Record | None, out: Path, crew: Crew, work: Work
 
 
 def prepare(requests: tuple[Request, ...], source: str | Path | LabelMap | None, setting: Setting,
-            labels: dict[str, int] | None, wishes: Wishes) -> Plan:
+            labels: dict[str, int] | None, wishes: PresetsAndHolds) -> Plan:
     """Reads and checks everything that can be checked without the model's weights. Raises InputError, ModelError."""
     if not requests:
         raise InputError("There is nothing to do", rule="at least one request")
     card = find_model(setting.model)
     anatomy = load_anatomy(card.anatomy)
     wishes.held(anatomy)
-    gate = str(Gate.parse(setting.gate)) if setting.gate else ""
+    gate = str(Acceptance.parse(setting.gate)) if setting.gate else ""
     if source is None and (missing := [request.edit for request in requests if request.needs_twin]):
         raise InputError("The edit needs a twin", value=missing[0], rule="a label map to start from")
     reference = card.reference()
@@ -234,21 +234,21 @@ def threads_for(jobs: int) -> int:
     return max(1, cores // jobs)
 
 
-def _crew(job: Job, setting: Setting, work: Work) -> Crew:
+def _crew(job: Job, setting: Setting, work: Scheduler) -> WorkerPool:
     if setting.cluster:
-        from .ray_pool import RayCrew
+        from .ray_pool import RayPool
 
-        return RayCrew(job, setting.jobs, setting.cluster)
+        return RayPool(job, setting.jobs, setting.cluster)
     if setting.jobs == 1:
-        from .pool import Here
+        from .pool import LocalWorker
 
-        return Here(job, step=work.step_here, seen=work.seen)
-    from .process_pool import Processes
+        return LocalWorker(job, step=work.step_here, seen=work.seen)
+    from .process_pool import ProcessPool
 
-    return Processes(job, min(setting.jobs, sum(request.count for request in job.requests)))
+    return ProcessPool(job, min(setting.jobs, sum(request.count for request in job.requests)))
 
 
-def _open(plan: Plan, old: Record | None, out: Path, crew: Crew, compute: dict[str, object]) -> RunFolder:
+def _open(plan: Plan, old: Record | None, out: Path, crew: WorkerPool, compute: dict[str, object]) -> RunFolder:
     """The run's folder, with the parts of the run that was there."""
     told = {"scheduler": crew.scheduler, "workers": crew.size} if crew.scheduler else {}
     record = plan.record({**compute, **told})
@@ -261,7 +261,7 @@ def _open(plan: Plan, old: Record | None, out: Path, crew: Crew, compute: dict[s
             record.compute["earlier"] = [*before, earlier]
         elif before:
             record.compute["earlier"] = before
-    meter = BiasMeter.of(read_cohort(plan.card.folder), plan.anatomy)
+    meter = TrainingDistanceMeter.of(read_cohort(plan.card.folder), plan.anatomy)
     folder = RunFolder(out, record, plan.anatomy, plan.setting.format, plan.twin, meter=meter)
     folder.go_on()
     return folder
@@ -292,7 +292,8 @@ def _title(twin: Twin | None) -> str:
 def _nothing_left(plan: Plan, old: Record, out: Path) -> Made | None:
     """What a complete run came to, where no more is asked for now; None where there is something to do."""
     counts = [run["request"]["count"] for run in old.runs]
-    if not old.complete or Parts(out).folder.exists() or counts != [request.count for request in plan.requests]:
+    unfinished = not old.complete or PartialResults(out).folder.exists()
+    if unfinished or counts != [request.count for request in plan.requests]:
         return None
     entries = [entry for run in old.runs for entry in run["siblings"]]
     if not all((out / entry["file"]).exists() for entry in entries):

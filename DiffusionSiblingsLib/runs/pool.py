@@ -10,7 +10,7 @@ from .messages import Failed, Idle, Job, Message, Task
 from .sampler_loop import Maker, Seen, Step
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Workers 0..size-1. A worker says Ready once; after each task that it was given, Idle.
 
     After Lost it says nothing more until `replace` has put another in its place, which says Ready again.
@@ -35,7 +35,7 @@ class Crew(Protocol):
         """Ends all workers. at_once: whatever they are doing."""
 
 
-class Here:
+class LocalWorker:
     """One worker in this process. step: told each step of the sampler, as no message can be while it is at work."""
 
     size, scheduler = 1, ""

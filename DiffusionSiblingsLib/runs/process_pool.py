@@ -27,7 +27,7 @@ class _Worker:
     lost: bool = False
 
 
-class Processes:
+class ProcessPool:
     """`size` processes. They are spawned, so a script that uses them starts them under `if __name__ == "__main__"`."""
 
     scheduler = "processes"

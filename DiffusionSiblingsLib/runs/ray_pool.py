@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import DeviceError, InputError, SiblingsError
 from ..core.files import atomic_path
 from .messages import Failed, Idle, Job, Lost, Message, Task
-from .partial_results import Parts
+from .partial_results import PartialResults
 
 if TYPE_CHECKING:
     from .sampler_loop import Maker
@@ -32,7 +32,7 @@ LOSSES = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedEr
 TOKEN = "token"  # file that tells whether a worker sees the same folder
 
 
-class RayCrew:
+class RayPool:
     """Ray actors. size: how many; 0: one for each GPU of the cluster, or for each core where it has none.
 
     address: "ray" starts Ray on this machine, else a cluster's: "ray://head:10001", "auto", "head:6379".
@@ -58,7 +58,7 @@ class RayCrew:
         self.size = self.size or gpus or cores
         threads = max(1, min(MOST_THREADS, cores // self.size))
         needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": threads}
-        self._worker = self._ray.remote(Hand).options(max_restarts=0, **needs)
+        self._worker = self._ray.remote(RayWorker).options(max_restarts=0, **needs)
         self._told = self._ray.put(replace(self._job, threads=threads))
         self._actors = [None] * self.size
         for number in range(self.size):
@@ -85,7 +85,7 @@ class RayCrew:
     def give(self, worker: int, task: Task) -> None:
         """Calls the worker."""
         if not self._shown:  # a run that was killed may have left its own token there
-            with atomic_path(Parts(self._job.out).folder / TOKEN) as temporary:
+            with atomic_path(PartialResults(self._job.out).folder / TOKEN) as temporary:
                 temporary.write_text(self._token, encoding="ascii")
             self._shown = True
         self._calls[self._actors[worker].make.remote(task, self._token)] = worker
@@ -120,7 +120,7 @@ class RayCrew:
             self._ray.shutdown()
 
 
-class Hand:
+class RayWorker:
     """One worker, in a process of Ray's."""
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class Hand:
         """The same where the run's folder is out of sight: made in a folder of its own, and sent as bytes."""
         made: list[Message] = []
         with tempfile.TemporaryDirectory(prefix="siblings-") as folder:
-            parts = Parts(Path(folder))
+            parts = PartialResults(Path(folder))
             for finished in maker.make(task, parts=parts):
                 files = {path.relative_to(parts.folder).as_posix(): path.read_bytes()
                          for path in parts.folder.rglob("*") if path.is_file()}
@@ -163,7 +163,7 @@ class Hand:
 
 def _sees(out: Path, token: str) -> bool:
     try:
-        return (Parts(out).folder / TOKEN).read_text(encoding="ascii") == token
+        return (PartialResults(out).folder / TOKEN).read_text(encoding="ascii") == token
     except OSError:
         return False
 

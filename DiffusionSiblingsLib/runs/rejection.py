@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
 
-class Draws:
+class SamplingBudget:
     """The siblings of one request.
 
     first: number k of the first. count: how many are to be accepted. offset: number of the first one in the folder.

@@ -16,8 +16,8 @@ from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record, hash_labelmap, read_record
 from ..editing.entries import segment_rows
 from ..editing.target_rows import looked_at, twin_columns
-from .partial_results import Part, Parts
-from .rejection import Draws
+from .partial_results import PartialResult, PartialResults
+from .rejection import SamplingBudget
 from .run_folder import METRICS_NAME
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
@@ -70,7 +70,8 @@ def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Pa
 
 def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
     """Raises InputError where siblings of a request lie in a folder with other endings than they would have now."""
-    for number, (verdicts, suffix) in enumerate(zip(verdicts_of(Parts(out), len(suffixes)), suffixes, strict=True)):
+    found = verdicts_of(PartialResults(out), len(suffixes))
+    for number, (verdicts, suffix) in enumerate(zip(found, suffixes, strict=True)):
         entries = old.runs[number]["siblings"] if number < len(old.runs) else ()
         had = {ending(entry["file"]).lstrip(".") for entry in entries}
         had |= {suffix for good, suffix in verdicts.values() if good}
@@ -97,7 +98,7 @@ def _another(out: Path, what: str, value: object) -> InputError:
 
 def restore(out: Path, record: Record) -> None:
     """Makes parts again of all siblings in a record and its metrics.csv, of a run that came to its end."""
-    parts, rows = Parts(out), None
+    parts, rows = PartialResults(out), None
     for number, run in enumerate(record.runs):
         for entry in (*run["siblings"], *run.get("rejected", ())):
             if parts.file_of(number, entry["k"]).exists():
@@ -106,12 +107,12 @@ def restore(out: Path, record: Record) -> None:
             parts.write(_part(number, run["request"], dict(entry), rows), None, "")
 
 
-def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Part:
+def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[str, dict[str, Any]]) -> PartialResult:
     rejected, file = entry.pop("rejected", None), entry.pop("file") or ""
     row = rows.get(file.split(".")[0]) or {"map": "", "seed": request["seed"], "k": entry["k"], **entry["features"]}
     suffix = ending(file).lstrip(".") or "nii.gz"
-    return Part(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)), told_of(entry),
-                None if rejected is None else tuple(rejected))
+    return PartialResult(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)),
+                         told_of(entry), None if rejected is None else tuple(rejected))
 
 
 def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -140,7 +141,7 @@ def _value(text: str) -> object:
 Verdicts = dict[int, tuple[bool, str]]  # k -> accepted, and the suffix of its label map
 
 
-def verdicts_of(parts: Parts, requests: int) -> list[Verdicts]:
+def verdicts_of(parts: PartialResults, requests: int) -> list[Verdicts]:
     """What the parts of a run say, request by request."""
     found: list[Verdicts] = [{} for _ in range(requests)]
     for run, k in parts.all():
@@ -155,7 +156,7 @@ def take_back(out: Path, record: Record, counts: Sequence[int]) -> None:
     had = [run["request"]["count"] for run in record.runs]
     if had == list(counts[: len(had)]):
         return
-    parts, offset = Parts(out), 0
+    parts, offset = PartialResults(out), 0
     for number, verdicts in enumerate(verdicts_of(parts, len(had))):
         run = record.runs[number]
         first, most = run["request"]["first"], run.get("gate", {}).get("most")
@@ -168,6 +169,6 @@ def take_back(out: Path, record: Record, counts: Sequence[int]) -> None:
 
 def settled(verdicts: Verdicts, first: int, count: int, offset: int, most: int | None) -> list[tuple[int, int]]:
     """(k, number) of the siblings whose number is known."""
-    draws = Draws(first, count, offset, most)
+    draws = SamplingBudget(first, count, offset, most)
     draws.known({k: good for k, (good, _) in verdicts.items()})
     return draws.settled()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cohorts.measured_map import Measured
-from ..cohorts.training_distance import BiasMeter, Doubtful
+from ..cohorts.training_distance import Doubtful, TrainingDistanceMeter
 from ..core.anatomy import Anatomy
 from ..core.errors import OutputError
 from ..core.files import output_error
@@ -33,7 +33,7 @@ from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
 from ..labelmaps.twin import Twin
 from ..reports.overview import Panel, overview
-from .partial_results import Part, Parts
+from .partial_results import PartialResult, PartialResults
 from .streamed_json import write_json
 
 TABLES = METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
@@ -70,14 +70,14 @@ class RunFolder:
     anatomy: Anatomy
     format: str = "same"
     twin: Twin | None = None
-    meter: BiasMeter | None = None
+    meter: TrainingDistanceMeter | None = None
     placed: dict[int, Placed] = field(default_factory=dict)  # number -> where
     rejected: dict[int, list[int]] = field(default_factory=dict)  # run -> k of siblings that a gate set aside
     told: list[str] = field(default_factory=list)  # "sibling_0003: RV mass ...", what a person should look at
     doubtful: Doubtful = field(default_factory=Doubtful)
 
     def __post_init__(self) -> None:
-        self.parts = Parts(self.out)
+        self.parts = PartialResults(self.out)
         self._twin_row: dict[str, object] | None = None
         self._kept: Sequence[dict[str, object]] | None = None
         self._canonical: dict[int, npt.NDArray[np.uint8]] = {}  # of the first siblings, as far as they came this way
@@ -114,7 +114,7 @@ class RunFolder:
 
     def add(self, sibling: Sibling) -> Path:
         """Writes the next sibling of the latest request, then the record -> the sibling's file."""
-        part = Part.of(len(self.record.runs) - 1, sibling, self.format)
+        part = PartialResult.of(len(self.record.runs) - 1, sibling, self.format)
         self.parts.write(part, sibling, self.format)
         number = len(self.placed)
         self.place(number, part)
@@ -122,7 +122,7 @@ class RunFolder:
         self.checkpoint()
         return self.out / self.placed[number].file
 
-    def place(self, number: int, part: Part) -> bool:
+    def place(self, number: int, part: PartialResult) -> bool:
         """Gives a part its place as sibling `number` -> False where its label map is gone, and with it the part."""
         file = f"sibling_{number:04d}.{part.suffix}"
         if not self.parts.place(part, self.out / file):
@@ -139,7 +139,7 @@ class RunFolder:
         """Whether the label map of a part is there, in its place or on the way."""
         return self.parts.map_of(run, k, suffix).exists() or (self.out / f"sibling_{number:04d}.{suffix}").exists()
 
-    def set_aside(self, part: Part) -> None:
+    def set_aside(self, part: PartialResult) -> None:
         """Notes a part that a gate rejected."""
         self.rejected.setdefault(part.run, []).append(part.k)
 
@@ -280,7 +280,7 @@ def clear_folder(out: Path, *, replace: bool) -> None:
     check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        parts = Parts(out)
+        parts = PartialResults(out)
         unrecorded = bool(parts.all())  # of a run that was killed: siblings may be there that its record has not yet
         try:
             runs = json.loads(record.read_text(encoding="utf-8")).get("runs", []) if record.exists() else []
@@ -303,6 +303,6 @@ def _files_of_a_run(out: Path) -> list[str]:
     """Names of what only a run writes, siblings, table, overview and parts, whether its record is there or not."""
     if not out.is_dir():
         return []
-    parts = Parts(out)
+    parts = PartialResults(out)
     return sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name) or path.name in TABLES
                   or (path == parts.folder and parts.all()))

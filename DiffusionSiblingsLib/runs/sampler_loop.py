@@ -8,9 +8,9 @@ from itertools import groupby
 
 from ..editing.result import Sibling
 from ..engine.engine import Encoded, Engine
-from ..metrics.acceptance import Gate
+from ..metrics.acceptance import Acceptance
 from .messages import Finished, Job, Ready, Task
-from .partial_results import Part, Parts
+from .partial_results import PartialResult, PartialResults
 
 Step = Callable[[float], None]
 Seen = Callable[[int, int, Sibling], None]  # (run, k, sibling) of those that a gate let through
@@ -21,9 +21,9 @@ class Maker:
 
     def __init__(self, job: Job, *, seen: Seen | None = None) -> None:
         self.job, self.seen = job, seen
-        self.parts = Parts(job.out)
+        self.parts = PartialResults(job.out)
         self.engine = Engine.open(job.model, job.device, dtype=job.dtype)
-        self.gate = Gate.parse(job.gate) if job.gate else None
+        self.gate = Acceptance.parse(job.gate) if job.gate else None
         self.twin: Encoded | None = None
         if job.twin is not None:
             self.twin = Encoded(job.twin, self.engine.encode(job.twin.canonical.labels))
@@ -33,7 +33,7 @@ class Maker:
         """What this worker computes with."""
         return Ready(self.engine.compute.to_json(), self.engine.compute.batch)
 
-    def make(self, task: Task, step: Step | None = None, *, parts: Parts | None = None) -> Iterator[Finished]:
+    def make(self, task: Task, step: Step | None = None, *, parts: PartialResults | None = None) -> Iterator[Finished]:
         """Makes a task's siblings; each is written when it is given back, into the run's folder if not other `parts`.
 
         step: told the share of the task done.
@@ -48,11 +48,11 @@ class Maker:
             for sibling in self.engine.run(stretch, self.twin, progress=report):
                 yield self._finish(task.run, sibling, parts or self.parts)
 
-    def _finish(self, run: int, sibling: Sibling, parts: Parts) -> Finished:
+    def _finish(self, run: int, sibling: Sibling, parts: PartialResults) -> Finished:
         verdict = None
         if self.gate is not None:
             verdict = self.gate.check(sibling.known, sibling.labelmap.affine, self.engine.anatomy)
-        part = Part.of(run, sibling, self.job.format, verdict)
+        part = PartialResult.of(run, sibling, self.job.format, verdict)
         parts.write(part, sibling, self.job.format)
         if self.seen is not None and part.rejected is None:
             self.seen(run, sibling.k, sibling)

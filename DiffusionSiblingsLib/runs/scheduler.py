@@ -9,8 +9,8 @@ from ..core.errors import DeviceError
 from ..editing.request import Request
 from ..editing.result import Sibling
 from .messages import Failed, Finished, Idle, Lost, Made, Message, Ready, Stepped, Task
-from .pool import Crew
-from .rejection import Draws
+from .pool import WorkerPool
+from .rejection import SamplingBudget
 from .resume import verdicts_of
 from .run_folder import TOLD, RunFolder
 
@@ -18,10 +18,10 @@ Progress = Callable[[float, int, str], None]  # (siblings done, asked for, what 
 DEATHS = 3  # of workers at one sibling, or of one in a row before it was ready
 
 
-class Work:
+class Scheduler:
     """Draws of all requests on their way through workers into a folder."""
 
-    def __init__(self, draws: Sequence[Draws], progress: Progress | None = None) -> None:
+    def __init__(self, draws: Sequence[SamplingBudget], progress: Progress | None = None) -> None:
         self.draws, self.progress = draws, progress
         self.folder: RunFolder | None = None
         self.batch = 1
@@ -33,7 +33,7 @@ class Work:
         self.made_here, self.lost, self.compute = 0, 0, dict[str, object]()
         self.shown: dict[tuple[int, int], Sibling] = {}  # the latest, in this process, until it has its number
 
-    def ready(self, crew: Crew) -> dict[str, object]:
+    def ready(self, crew: WorkerPool) -> dict[str, object]:
         """Waits for the first worker -> what it computes with. Raises what it met, or DeviceError if none lives."""
         while not self.compute:
             for worker, message in crew.wait():
@@ -59,7 +59,7 @@ class Work:
         folder.checkpoint(always=True)
         self._tell()
 
-    def run(self, crew: Crew) -> None:
+    def run(self, crew: WorkerPool) -> None:
         """Makes all that is left. Raises what a worker met, or DeviceError where workers are lost again and again."""
         while not all(draws.done for draws in self.draws):
             for worker in sorted(self.idle):
@@ -92,7 +92,7 @@ class Work:
         """A sibling that is in memory, for the overview."""
         self.shown = {(run, k): sibling}
 
-    def _give(self, crew: Crew, worker: int) -> None:
+    def _give(self, crew: WorkerPool, worker: int) -> None:
         for run, draws in enumerate(self.draws):
             if ks := draws.take(self.batch):
                 self.idle.discard(worker)
@@ -100,7 +100,7 @@ class Work:
                 crew.give(worker, self.tasks[worker])
                 return
 
-    def _hear(self, crew: Crew, worker: int, message: Message) -> None:
+    def _hear(self, crew: WorkerPool, worker: int, message: Message) -> None:
         if isinstance(message, Ready):
             self._welcome(worker, message)
         elif isinstance(message, Stepped):
@@ -152,7 +152,7 @@ class Work:
             if (sibling := self.shown.pop((run, k), None)) is not None:
                 folder.picture(number, sibling)
 
-    def _lose(self, crew: Crew, worker: int, message: Lost) -> None:
+    def _lose(self, crew: WorkerPool, worker: int, message: Lost) -> None:
         """A worker is gone: what it wrote is kept, the rest is for others. Raises DeviceError for one loss too many."""
         self.lost += 1
         starting = worker not in self.idle and worker not in self.tasks

@@ -11,16 +11,16 @@ from ..cohorts.members import find_members
 from ..cohorts.training_statistics import Support, read_cohort, unsupported
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..control.control import Control
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
-from ..editing.presets_and_holds import Wishes, control_of
+from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
 from ..models.registry import find_model
 from .augmentation import Augmented, Augmenter, Strategy, Task
 from .augmented_folder import MADE, numbering_notes, require_same_order, write_augmented
-from .conditions import Arms
-from .seed_hearts import Start, starts, starts_of
+from .conditions import Conditions
+from .seed_hearts import SeedHeart, starts, starts_of
 from .settings import LEAST_GUIDED
 from .sibling_maker import Maker
 from .twins import TwinSource
@@ -60,13 +60,13 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     """
     card = find_model(order.model)
     anatomy, reference, support = load_anatomy(card.anatomy), card.reference(), read_cohort(card.folder)
-    mean = Ground.of(None, anatomy, reference)
-    named = control_of(_canonical(order.control, mean), mean, Wishes(presets=order.presets))
+    mean = Placement.of(None, anatomy, reference)
+    named = control_of(_canonical(order.control, mean), mean, PresetsAndHolds(presets=order.presets))
     wanted = parse_wanted(order.target, anatomy, named)
     if order.strategy != "generate" and order.seeds is None:
         raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
     columns = {name: support.column(name) for name in support.columns} if support is not None else {}
-    seeds: tuple[Start, ...] = ()
+    seeds: tuple[SeedHeart, ...] = ()
     notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
         measured, notes = _measured(order.seeds, order, anatomy, reference)
@@ -89,7 +89,7 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     model = {"id": card.id, "version": card.version, "sha256": card.sha256}
     require_same_order(order.out, task, model)
     make = Maker(order.model, order.device, order.jobs, say)
-    arms = Arms(order.out / MADE, card.sha256, make, order.arms, say)
+    arms = Conditions(order.out / MADE, card.sha256, make, order.arms, say)
     made = Augmenter(task, arms, anatomy, reference, support).run()
     made = replace(made, notes=(*notes, *made.notes, *numbering_notes(made)))
     write_augmented(order.out, made, model, order.command)
@@ -97,7 +97,7 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
 
 
 def _measured(source: Path, order: Order, anatomy: Anatomy,
-              reference: Reference) -> tuple[list[Start], tuple[str, ...]]:
+              reference: Reference) -> tuple[list[SeedHeart], tuple[str, ...]]:
     """The hearts of a folder or a run that can be measured, and what to say of the others."""
     members = find_members(source, anatomy=anatomy)
     cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
@@ -107,7 +107,7 @@ def _measured(source: Path, order: Order, anatomy: Anatomy,
     return found, tuple(f"{name} is no seed, it cannot be measured: {why}" for name, why in cohort.skipped.items())
 
 
-def _canonical(control: Control | None, mean: Ground) -> Control | None:
+def _canonical(control: Control | None, mean: Placement) -> Control | None:
     """The control for reading the target: one of a twin's own frame names its domains as well as any other."""
     if control is None or control.frame == mean.frame:
         return control

@@ -22,19 +22,19 @@ from ..cohorts.training_statistics import Support
 from ..cohorts.wanted import Wanted
 from ..control.control import Control
 from ..control.measure import measure
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..editing.guided_plan import make_guided
-from ..editing.presets_and_holds import Wishes, control_of
+from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..editing.request import Request
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.tissues import known_labels
 from ..labelmaps.twin import open_twin
 from ..metrics.bootstrap import wilson
 from ..metrics.morphology import by_column
-from .conditions import Arm, Arms, busy_seconds
-from .seed_hearts import Start
+from .conditions import Condition, Conditions, busy_seconds
+from .seed_hearts import SeedHeart
 from .target_values import Tail, Values, control_for
 
 Strategy = Literal["guided", "perturb", "local", "generate"]
@@ -54,7 +54,7 @@ class Task:
 
     wanted: Wanted
     strategy: Strategy
-    seeds: tuple[Start, ...] = ()
+    seeds: tuple[SeedHeart, ...] = ()
     count: int = 140
     most: int = 700
     control: Control | None = None
@@ -142,11 +142,11 @@ class Augmenter:
     """Makes the siblings of a task. arms: where they are made, or are already. support: the training hearts."""
 
     task: Task
-    arms: Arms
+    arms: Conditions
     anatomy: Anatomy
     reference: Reference
     support: Support | None = None
-    grounds: dict[str, Ground] = field(default_factory=dict)
+    grounds: dict[str, Placement] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> Augmented:
@@ -215,7 +215,7 @@ class Augmenter:
             values = self.tail.draw(start.values, np.random.default_rng([task.seed, index, k]))
             asked = control_for(values, task.wanted, ground, control)
             request = replace(plain, first=k, count=1, control=asked)
-            found.append(make_guided(request, ground, Wishes(hold=task.hold), None).request)
+            found.append(make_guided(request, ground, PresetsAndHolds(hold=task.hold), None).request)
         return found
 
     @cached_property
@@ -228,26 +228,26 @@ class Augmenter:
         support = [{name: self.support.column(name) for name in self.support.columns}] if self.support else []
         return Tail.of(self.task.wanted, [*seeds, *support])
 
-    def measured_seed(self, start: Start) -> Values:
+    def measured_seed(self, start: SeedHeart) -> Values:
         """A seed's values, those in control domains among them."""
         if not self.task.wanted.domains:
             return start.values
         ground = self.ground(start)
         return {**start.values, **self.in_domains(ground.labels, ground.affine, ground)}
 
-    def ground(self, start: Start | None) -> Ground:
+    def ground(self, start: SeedHeart | None) -> Placement:
         """The heart that controls are placed on: the seed, or without one the model's mean heart."""
         key = start.name if start is not None else ""
         if key not in self.grounds:
             twin = open_twin(start.twin.read(), self.anatomy, self.reference) if start is not None else None
-            self.grounds[key] = Ground.of(twin, self.anatomy, self.reference)
+            self.grounds[key] = Placement.of(twin, self.anatomy, self.reference)
         return self.grounds[key]
 
-    def control(self, ground: Ground) -> Control | None:
+    def control(self, ground: Placement) -> Control | None:
         """The control whose domains the target names, on this heart."""
-        return control_of(self.task.control, ground, Wishes(presets=self.task.presets))
+        return control_of(self.task.control, ground, PresetsAndHolds(presets=self.task.presets))
 
-    def in_domains(self, labels: np.ndarray, affine: np.ndarray, ground: Ground) -> Values:
+    def in_domains(self, labels: np.ndarray, affine: np.ndarray, ground: Placement) -> Values:
         """What a heart has in the target's control domains. labels, affine: in the ground's frame."""
         control = self.control(ground)
         if control is None:
@@ -256,7 +256,7 @@ class Augmenter:
         return {m.column: measure(labels, affine, placed.domain(m.domain), self.anatomy, betti=False).mass
                 for m in self.task.wanted.measures if m.domain is not None}
 
-    def _judged(self, arm: Arm, seed: str, start: Start | None) -> list[Candidate]:
+    def _judged(self, arm: Condition, seed: str, start: SeedHeart | None) -> list[Candidate]:
         found = []
         for member in arm.members:
             entry = member.entry or {}

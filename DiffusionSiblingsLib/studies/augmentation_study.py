@@ -11,10 +11,10 @@ from ..cohorts.wanted import Wanted, parse_wanted
 from ..reports.charts import Group, scatter
 from .augmentation import Augmented, Augmenter, Strategy, Task
 from .charts import renamed
-from .context import Studio
+from .context import StudyContext
 from .papers import paper_table
 from .seed_choice import LV, RV
-from .seed_hearts import Start, columns_of_cohort, starts, starts_of
+from .seed_hearts import SeedHeart, columns_of_cohort, starts, starts_of
 from .tables import Result, Row, figure_columns
 
 PAPERS_TARGET = "RV>115"
@@ -24,7 +24,7 @@ FEWEST = 4  # members that a comparison needs
 ORDER: tuple[Strategy, ...] = ("generate", "perturb", "local", "guided")
 
 
-def augmentation(studio: Studio) -> Result:
+def augmentation(studio: StudyContext) -> Result:
     """One row for each strategy: yield, and figures against the target cohort."""
     wanted, words = target_of(studio)
     cohort = target_cohort(studio)
@@ -60,7 +60,7 @@ YIELD = ("Yield: made hearts that meet the target, with Wilson's 95 % interval; 
          "seconds of all stages times a worker's threads. TV raw is of the accepted hearts before repair.")
 
 
-def run(studio: Studio, wanted: Wanted, strategy: Strategy, seeds: tuple[Start, ...]) -> Augmented:
+def run(studio: StudyContext, wanted: Wanted, strategy: Strategy, seeds: tuple[SeedHeart, ...]) -> Augmented:
     """One strategy, to the plan's stop rule; generated hearts come from the pool, all of it."""
     plan = studio.plan
     most = plan.pool if strategy == "generate" else plan.most
@@ -75,7 +75,7 @@ def run(studio: Studio, wanted: Wanted, strategy: Strategy, seeds: tuple[Start, 
     return Augmented(replace(task, count=count), found.candidates, notes)
 
 
-def target_of(studio: Studio) -> tuple[Wanted, str]:
+def target_of(studio: StudyContext) -> tuple[Wanted, str]:
     """The target, and how it was chosen: as given, the papers', or by percentile where their 115 ml is not rare."""
     columns = columns_of_cohort(studio.real)
     if studio.settings.target is not None:
@@ -91,7 +91,7 @@ def target_of(studio: Studio) -> tuple[Wanted, str]:
                    "the papers' 115 ml, which is not rare here.")
 
 
-def target_cohort(studio: Studio) -> MeasuredCohort:
+def target_cohort(studio: StudyContext) -> MeasuredCohort:
     """The cohort that the target cohort is taken from."""
     if studio.settings.seeds is None:
         return studio.real

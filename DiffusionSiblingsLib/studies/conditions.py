@@ -25,7 +25,7 @@ Make = Callable[[Sequence[Request], LabelMap | None, Path], None]  # requests, t
 
 
 @dataclass(frozen=True)
-class Arm:
+class Condition:
     """Siblings first .. first + count - 1 of a request. folder: of the run that has them. members: in that order."""
 
     request: Request
@@ -58,7 +58,7 @@ def busy_seconds(entry: dict[str, Any]) -> float:
 
 
 @dataclass
-class Arms:
+class Conditions:
     """The arms of a study folder. folder: where new ones are made. elsewhere: run folders, or folders of them, that are
     only read. sha256: of the model's weights. make: makes siblings into a run folder; it goes on with one that was
     stopped.
@@ -70,7 +70,7 @@ class Arms:
     elsewhere: tuple[Path, ...] = ()
     say: Callable[[str], None] = print
 
-    def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Arm]:
+    def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Condition]:
         """The arms of some requests on one twin, from wherever they are; those that are nowhere are made into one run.
 
         Raises InputError where a run ended without all of them.
@@ -92,7 +92,7 @@ class Arms:
                              hint="run the study again; remove the folder if that does not help")
         return complete
 
-    def _elsewhere(self, request: Request, twin: TwinSource | None, own: Path) -> Arm | None:
+    def _elsewhere(self, request: Request, twin: TwinSource | None, own: Path) -> Condition | None:
         """The arm in a run other than its own, if some run has at least its siblings."""
         for folder in self._runs(own):
             found = matching(folder, request, twin, self.sha256)
@@ -109,7 +109,7 @@ class Arms:
                 yield from (path.parent for path in sorted(root.glob(f"*/{RECORD_NAME}")) if path.parent != own)
 
 
-def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha256: str) -> Arm | None:
+def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha256: str) -> Condition | None:
     """The arm in a run folder; None where the run is of something else, or has too few siblings so far.
 
     A twin is the same by its voxels and what they mean, as for a run that goes on: its file may lie elsewhere now, may
@@ -131,7 +131,7 @@ def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha2
     if not all(k in by_k for k in ks):
         return None
     threads = int(record.get("compute", {}).get("threads") or 1)
-    return Arm(request, folder, tuple(by_k[k] for k in ks), threads)
+    return Condition(request, folder, tuple(by_k[k] for k in ks), threads)
 
 
 def plain_name(name: str) -> str:

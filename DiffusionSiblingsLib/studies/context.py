@@ -17,11 +17,11 @@ from ..cohorts.compare import Comparison, compare_cohorts
 from ..cohorts.measured import SAME_GRID_MM, MeasuredCohort, measure_cohort
 from ..cohorts.members import Member, find_member, find_members, read_member
 from ..cohorts.training_statistics import Support, read_cohort
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
 from ..editing.guided_plan import make_guided
-from ..editing.presets_and_holds import Wishes
+from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
@@ -30,7 +30,7 @@ from ..labelmaps.tissues import known_labels
 from ..labelmaps.twin import open_twin
 from ..models.card import ModelCard
 from ..models.registry import find_model
-from .conditions import Arm, Arms
+from .conditions import Condition, Conditions
 from .seed_choice import Seed, choose_seeds
 from .settings import REFERENCE_SEED, SEED, Plan, Settings
 from .sibling_maker import Maker
@@ -41,7 +41,7 @@ STAND_IN = ("No real hearts were given (--real): the reference is hearts generat
 
 
 @dataclass
-class Studio:
+class StudyContext:
     """A study's workplace. Everything in it is made when it is first asked for, and kept in `settings.out`."""
 
     settings: Settings
@@ -72,11 +72,11 @@ class Studio:
         return read_cohort(self.card.folder)
 
     @cached_property
-    def arms(self) -> Arms:
+    def arms(self) -> Conditions:
         """The arms of this folder, and those that are elsewhere already."""
         settings = self.settings
         make = Maker(settings.model, settings.device, settings.jobs, self.say)
-        return Arms(settings.out / "arms", self.card.sha256, make, settings.arms, self.say)
+        return Conditions(settings.out / "arms", self.card.sha256, make, settings.arms, self.say)
 
     def say(self, words: str) -> None:
         """Progress, on standard error."""
@@ -87,7 +87,7 @@ class Studio:
         values: dict[str, object] = {"seed": SEED, "steps": self.plan.steps, **settings}
         return Request(edit, count=count, **values)  # type: ignore[arg-type]
 
-    def generated(self, count: int, **settings: object) -> Arm:
+    def generated(self, count: int, **settings: object) -> Condition:
         """Hearts without a twin: the first `count` of a seed."""
         request = self.request("generate", count, **settings)
         return self.arms.get(f"generated-seed-{request.seed}-steps-{request.steps}", [request])[0]
@@ -100,16 +100,16 @@ class Studio:
     def held(self, request: Request, twin: Path) -> Request:
         """The request with every volume held at the twin's."""
         opened = open_twin(self.twin(twin).read(), self.anatomy, self.reference)
-        ground = Ground.of(opened, self.anatomy, self.reference)
-        return make_guided(request, ground, Wishes(hold=("all",)), self.support).request
+        ground = Placement.of(opened, self.anatomy, self.reference)
+        return make_guided(request, ground, PresetsAndHolds(hold=("all",)), self.support).request
 
-    def measured(self, source: Arm | Sequence[Member] | Path, name: str,
+    def measured(self, source: Condition | Sequence[Member] | Path, name: str,
                  labels: dict[str, int] | None = None) -> MeasuredCohort:
         """A cohort's measurements, from the cache where they are there.
 
         labels: which value is which tissue in its files, where neither names nor the record of an arm say so.
         """
-        members = list(source.members) if isinstance(source, Arm) else source
+        members = list(source.members) if isinstance(source, Condition) else source
         return measure_cohort(members, self.anatomy, self.reference, jobs=self.settings.jobs, name=name,
                               cache=self.settings.out / "measured", labels=labels)
 

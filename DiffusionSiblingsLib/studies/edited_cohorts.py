@@ -6,8 +6,8 @@ import numpy as np
 
 from ..metrics.feature_space import constant
 from .charts import Panel, difference
-from .conditions import Arm
-from .context import Studio
+from .conditions import Condition
+from .context import StudyContext
 from .seed_choice import LV, RV, Seed
 from .tables import Row
 
@@ -16,7 +16,7 @@ DRIFT = ("Drift: the share of the way from the seed to the reference cohort's me
          f"(0 none, 1 at the mean, negative away); empty for a seed within {LEAST_Z} deviations of the mean.")
 
 
-def cohort_row(studio: Studio, seed: Seed, arm: Arm) -> Row:
+def cohort_row(studio: StudyContext, seed: Seed, arm: Condition) -> Row:
     """Sizes, violations, ventricles, drift, likeness to the seed and spread of one arm."""
     row: Row = {"members": len(arm), "TV raw half [%]": arm.mean_violations(raw=True),
                 "TV half [%]": arm.mean_violations(raw=False)}
@@ -31,7 +31,7 @@ def cohort_row(studio: Studio, seed: Seed, arm: Arm) -> Row:
     return row
 
 
-def drift(studio: Studio, seed: Seed, name: str, values: np.ndarray) -> float:
+def drift(studio: StudyContext, seed: Seed, name: str, values: np.ndarray) -> float:
     """Share of the way from the seed to the cohort's mean; nan where the seed lies at the mean."""
     column = studio.real.column(name)
     mean, own = float(column.mean()), seed.features[name]
@@ -47,7 +47,7 @@ def deviation(values: np.ndarray) -> float:
     return 0.0 if constant(values) else float(values.std(ddof=1))
 
 
-def panel(studio: Studio, seed: Seed, label: str, arm: Arm, *, mapped: bool) -> Panel:
+def panel(studio: StudyContext, seed: Seed, label: str, arm: Condition, *, mapped: bool) -> Panel:
     """The arm in the figure. mapped: with the map of where it differs from its seed, on the middle plane along the long
     axis (y = 0).
     """

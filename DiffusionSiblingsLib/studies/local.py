@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .charts import seed_grid
-from .conditions import Arm
-from .context import Studio
+from .conditions import Condition
+from .context import StudyContext
 from .edited_cohorts import DRIFT, cohort_row, panel
 from .papers import paper_table
 from .seed_choice import RULE, Seed
@@ -15,7 +15,7 @@ from .tables import Result, Row
 EDITED = ("RV", "LV")
 
 
-def local(studio: Studio) -> Result:
+def local(studio: StudyContext) -> Result:
     """One cohort for each seed, ventricle and method."""
     plan = studio.plan
     arms = [(tissue, method, count) for method, count in (("replace", plan.count), ("guidance", plan.guidance_form))
@@ -45,7 +45,7 @@ def local(studio: Studio) -> Result:
                   {"seeds": [seed.to_json() for seed in studio.seeds]})
 
 
-def _others(seed: Seed, tissue: str, arm: Arm) -> Row:
+def _others(seed: Seed, tissue: str, arm: Condition) -> Row:
     """What the edit did elsewhere: the largest change of another chamber, and voxels outside its reach."""
     others = [name for name in seed.features if name.endswith("volume [ml]") and not name.startswith(tissue)]
     moved = max(float(np.abs(arm.column(name) - seed.features[name]).max()) for name in others)

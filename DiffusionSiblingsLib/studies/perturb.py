@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .charts import seed_grid
-from .context import Studio
+from .context import StudyContext
 from .edited_cohorts import DRIFT, cohort_row, panel
 from .papers import paper_table
 from .seed_choice import RULE
@@ -12,7 +12,7 @@ from .tables import Result, Row
 HELD_RATIO = 0.65
 
 
-def perturb(studio: Studio) -> Result:
+def perturb(studio: StudyContext) -> Result:
     """One cohort for each seed and ratio, the reconstruction, and one with all volumes held."""
     plan = studio.plan
     rows: list[Row] = []

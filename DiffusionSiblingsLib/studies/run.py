@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from .augmentation_study import augmentation
-from .context import Studio
+from .context import StudyContext
 from .local import local
 from .perturb import perturb
 from .sensitivity import sensitivity
@@ -16,7 +16,7 @@ from .tables import Clock, Result, write_result
 from .unconditional import unconditional
 
 ALL = "all"
-_STUDIES: dict[str, Callable[[Studio], Result]] = {
+_STUDIES: dict[str, Callable[[StudyContext], Result]] = {
     "sensitivity": sensitivity, "unconditional": unconditional, "perturb": perturb, "local": local,
     "augment": augmentation,
 }
@@ -32,7 +32,7 @@ def run_studies(names: Sequence[str], settings: Settings) -> list[Path]:
     if unknown or not wanted:
         raise InputError("There is no such study", value=", ".join(unknown) or "no name",
                          rule=f"one of {', '.join(STUDIES)}, or {ALL}")
-    studio, done = Studio(settings), []
+    studio, done = StudyContext(settings), []
     for name in wanted:
         clock = Clock()
         studio.say(name)

@@ -15,7 +15,7 @@ from .twins import TwinSource
 
 
 @dataclass(frozen=True)
-class Start:
+class SeedHeart:
     """A seed of an augmentation. name: in its cohort. twin: the heart itself. values: its measurements by column."""
 
     name: str
@@ -29,7 +29,7 @@ class Starts:
     though they would be.
     """
 
-    seeds: tuple[Start, ...]
+    seeds: tuple[SeedHeart, ...]
     meet: bool
     left_out: tuple[str, ...] = ()
 
@@ -40,21 +40,21 @@ def columns_of_cohort(cohort: MeasuredCohort) -> dict[str, np.ndarray]:
     return {**volumes, **{name: cohort.features[:, i] for i, name in enumerate(cohort.feature_names)}}
 
 
-def starts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[Start]:
+def starts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[SeedHeart]:
     """The hearts of a measured cohort. twins: the same hearts in the same order."""
     columns = columns_of_cohort(cohort)
-    return [Start(name, twin, {column: float(values[i]) for column, values in columns.items()})
+    return [SeedHeart(name, twin, {column: float(values[i]) for column, values in columns.items()})
             for i, (name, twin) in enumerate(zip(cohort.members, twins, strict=True))]
 
 
-def starts(everyone: Sequence[Start], wanted: Wanted, most: int | None = None) -> Starts:
+def starts(everyone: Sequence[SeedHeart], wanted: Wanted, most: int | None = None) -> Starts:
     """The seeds of an augmentation: those that meet the target, all where none does (or it is of control domains).
 
     most: the first so many of them. A heart that is there twice is taken once, and one that no edit can start from not
     at all. Raises InputError where none is left.
     """
     chosen = [start for start in everyone if not wanted.domains and wanted.met_by(start.values)]
-    found: dict[str, Start] = {}
+    found: dict[str, SeedHeart] = {}
     left_out = []
     for start in chosen or everyone:
         if len(found) == most:

@@ -8,14 +8,14 @@ import numpy as np
 
 from ..metrics.feature_space import NEIGHBOURS, compare, sampling_floor, standardise
 from .charts import lines
-from .conditions import Arm
-from .context import Studio
+from .conditions import Condition
+from .context import StudyContext
 from .tables import Result, Row, interval
 
 FIGURES = ("precision", "recall", "FMD", "TV raw half [%]")
 
 
-def sensitivity(studio: Studio) -> Result:
+def sensitivity(studio: StudyContext) -> Result:
     """Precision, recall, FMD and violations over the number of steps, and over the size of the cohort."""
     plan, real = studio.plan, studio.real.features
     names = studio.real.feature_names
@@ -51,7 +51,7 @@ def sensitivity(studio: Studio) -> Result:
     return Result("sensitivity", "Sensitivity to sampler steps and cohort size", table, notes, [picture])
 
 
-def features(arm: Arm, names: Sequence[str]) -> np.ndarray:
+def features(arm: Condition, names: Sequence[str]) -> np.ndarray:
     """(n, 12) features of an arm's siblings, from its record."""
     return np.stack([arm.column(name) for name in names], axis=1)
 
@@ -63,7 +63,7 @@ def floors_of(real: np.ndarray, size: int) -> Row:
     return {f"{name} floor": value for name, value in zip(FIGURES, found, strict=False)}
 
 
-def raw_violations(arm: Arm) -> np.ndarray:
+def raw_violations(arm: Condition) -> np.ndarray:
     """(n,) failed checks in percent at half resolution before repair."""
     return np.array([entry["raw_checks"]["half"]["violation_percent"] for entry in arm.entries])
 

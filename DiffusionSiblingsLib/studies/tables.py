@@ -16,7 +16,7 @@ from ..core.files import atomic_path
 from ..core.record import now
 from ..core.tables import columns_of, csv_text, write_metrics_csv
 from ..reports.chart_style import Picture
-from .context import Studio
+from .context import StudyContext
 from .papers import findings, paper_tables
 from .settings import QUICK_WORDS
 
@@ -51,7 +51,7 @@ def interval(low: float, high: float) -> str:
     return f"{low:.3g} to {high:.3g}" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def write_result(result: Result, studio: Studio, seconds: float) -> Path:
+def write_result(result: Result, studio: StudyContext, seconds: float) -> Path:
     """Writes DIR/<study>/ table.csv, table.md, study.json and the figures -> that folder."""
     out = studio.settings.out / result.study
     out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def write_result(result: Result, studio: Studio, seconds: float) -> Path:
     return out
 
 
-def _page(result: Result, studio: Studio, seconds: float) -> str:
+def _page(result: Result, studio: StudyContext, seconds: float) -> str:
     """The table as a person reads it, with what it was made by and what the papers say."""
     tables = paper_tables(result.study)
     lines = [f"# {result.title}", "", f"`{studio.settings.command}`" if studio.settings.command else "",

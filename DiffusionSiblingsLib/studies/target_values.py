@@ -11,7 +11,7 @@ from ..cohorts.wanted import Measure, Wanted
 from ..control.builders import around_tissue
 from ..control.control import Control
 from ..control.domain import ControlDomain
-from ..control.placement import Ground
+from ..control.placement import Placement
 from ..control.terms import Target, Term
 from ..metrics.morphology import moments
 
@@ -67,7 +67,7 @@ class Tail:
         return _in_order(drawn, self.wanted)
 
 
-def control_for(values: Values, wanted: Wanted, ground: Ground, control: Control | None) -> Control:
+def control_for(values: Values, wanted: Wanted, ground: Placement, control: Control | None) -> Control:
     """A control that asks for the values on a heart. control: the one whose domains the target names, on this heart;
     its other terms stay.
     """
@@ -88,7 +88,7 @@ def control_for(values: Values, wanted: Wanted, ground: Ground, control: Control
                    f"augment {wanted}")
 
 
-def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: Ground) -> list[Term]:
+def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: Placement) -> list[Term]:
     """Size and shape that give a tissue the axis lengths; the other axes stay the heart's own as far as their order
     allows: the minor axis takes those along that it would outgrow, the major one those that it would fall below.
 

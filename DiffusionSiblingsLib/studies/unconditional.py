@@ -20,8 +20,8 @@ from ..reports.comparison import count_occupancy, write_comparison
 from ..reports.occupancy_slices import occupancy_slices
 from .baselines.pca import ShapePCA
 from .charts import renamed
-from .conditions import Arm
-from .context import Studio
+from .conditions import Condition
+from .context import StudyContext
 from .papers import paper_table
 from .seed_choice import LV, RV
 from .tables import Result, Row, figure_columns
@@ -32,7 +32,7 @@ FEW_VIOLATIONS = 5.0
 OF_ONE_KIND = ("precision", "recall", "FMD", "COV-CD", "COV-EMD")  # figures with a floor of two samples of one kind
 
 
-def unconditional(studio: Studio) -> Result:
+def unconditional(studio: StudyContext) -> Result:
     """A row for the samples, one for each baseline, one for real and reconstructed hearts, and the papers'."""
     plan, real = studio.plan, studio.real
     arm = studio.generated(plan.unconditional)
@@ -82,7 +82,7 @@ def aims(row: Row) -> list[str]:
     return ["Aims: " + "; ".join(told) + "."]
 
 
-def against_training(studio: Studio, samples: MeasuredCohort) -> Row:
+def against_training(studio: StudyContext, samples: MeasuredCohort) -> Row:
     """Precision, recall and FMD against the features of the training hearts, which ship with the model."""
     if studio.support is None or not set(samples.feature_names) <= set(studio.support.columns):
         return {}
@@ -96,10 +96,10 @@ def against_training(studio: Studio, samples: MeasuredCohort) -> Row:
             "members": len(samples), "precision": found.precision, "recall": float(recall), "FMD": found.frechet}
 
 
-def reconstructions(studio: Studio) -> Row:
+def reconstructions(studio: StudyContext) -> Row:
     """Violations of some reference hearts put through the autoencoder, before repair (Table 2, "Recon")."""
     chosen = studio.real.thinned(studio.plan.reconstructed)
-    arms: list[Arm] = []
+    arms: list[Condition] = []
     for member, path in zip(chosen.members, chosen.paths, strict=True):
         arms += studio.arms.get(f"reconstruct-{member}", [studio.request("reconstruct", 1)], studio.twin(path))
     return {"cohort": "reference, reconstructed", "source": "ours", "members": len(arms),
@@ -107,7 +107,7 @@ def reconstructions(studio: Studio) -> Row:
             "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}
 
 
-def baseline_cohorts(studio: Studio) -> tuple[dict[str, MeasuredCohort], list[str]]:
+def baseline_cohorts(studio: StudyContext) -> tuple[dict[str, MeasuredCohort], list[str]]:
     """The baselines' samples, as many as ours, and what is to be said of those that are no hearts; none where no
     training data is given.
     """
@@ -129,7 +129,7 @@ def baseline_cohorts(studio: Studio) -> tuple[dict[str, MeasuredCohort], list[st
     return found, notes
 
 
-def pca_samples(studio: Studio, count: int) -> Path:
+def pca_samples(studio: StudyContext, count: int) -> Path:
     """A folder with samples of the principal components, which are fitted once."""
     out = studio.settings.out / "baselines" / "pca"
     weights = out / "components.npz"
@@ -144,7 +144,7 @@ def pca_samples(studio: Studio, count: int) -> Path:
     return out
 
 
-def vae_samples(studio: Studio, count: int) -> Path:
+def vae_samples(studio: StudyContext, count: int) -> Path:
     """A folder with samples of the global-latent VAE, which is trained once."""
     from .baselines.vae import load_vae, save_vae, train_vae
 
@@ -163,7 +163,7 @@ def vae_samples(studio: Studio, count: int) -> Path:
     return out
 
 
-def baseline_words(studio: Studio) -> list[str]:
+def baseline_words(studio: StudyContext) -> list[str]:
     """What has to be said of the baselines."""
     if studio.settings.train_data is None:
         return ["Baselines (PCA of signed distances, global-latent VAE) were left out: they need the training maps "
@@ -178,7 +178,7 @@ def baseline_words(studio: Studio) -> list[str]:
             f"{about['minutes']:g} minutes on the CPU: smaller and trained for less than the paper's."]
 
 
-def training_maps(studio: Studio) -> Iterable[npt.NDArray[np.uint8]]:
+def training_maps(studio: StudyContext) -> Iterable[npt.NDArray[np.uint8]]:
     """The training maps of the pack; in a quick run every so many of them."""
     pack = read_pack(pack_file(studio.settings.train_data or Path()))
     chosen = pack.indices("train")

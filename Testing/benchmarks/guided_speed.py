@@ -25,7 +25,7 @@ from guided_tables import ATRIA, Plan, Table, targets
 from DiffusionSiblingsLib.control.builders import around_tissue, field_of_view
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.guidance.guide import REFRESH, Guide
@@ -164,7 +164,7 @@ def atria(bench: Bench, points: int) -> Control:
 def guide_of(bench: Bench, control: Control, parsing: str, plan: Plan) -> Guide:
     """A guide as the engine makes it for a new heart."""
     request = Request("generate", steps=plan.steps, control=control, parsing=parsing)  # type: ignore[arg-type]
-    goal = Goal.of(request, Ground.of(None, bench.anatomy, bench.engine.reference))
+    goal = Goal.of(request, Placement.of(None, bench.anatomy, bench.engine.reference))
     if goal is None:
         raise RuntimeError("the control asks for nothing")
     return make_guide(goal, request, bench.engine.networks, bench.anatomy, bench.engine.denoiser.modes, None, None)

@@ -15,10 +15,10 @@ from DiffusionSiblingsLib.control.builders import between_tissues, field_of_view
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.measure import measure
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
-from DiffusionSiblingsLib.editing.guided_plan import Wishes, make_guided
+from DiffusionSiblingsLib.editing.guided_plan import PresetsAndHolds, make_guided
 from DiffusionSiblingsLib.editing.repair.repair import repair
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.metrics.betti import betti_numbers
@@ -151,8 +151,8 @@ def topology(bench: Bench, plan: Plan) -> Table:
     columns = ["method", "resolution", "B0 %", "B1 %", "B2 %", "all %", "FMD", "1-NNA %", "s a sample (CPU)"]
     table = Table(f"Atrial separation from noise, {plan.count} samples: share with Betti numbers (2, 0, 0)", columns)
     whole, cohort = field_of_view(bench.anatomy, ATRIA, (64, 64, 64), "atria"), real_cohort(bench, plan)
-    mean = Ground.of(None, bench.anatomy, bench.engine.reference)
-    control = make_guided(Request("generate"), mean, Wishes(("atria-separate",))).request.control
+    mean = Placement.of(None, bench.anatomy, bench.engine.reference)
+    control = make_guided(Request("generate"), mean, PresetsAndHolds(("atria-separate",))).request.control
     plain = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, repair=False) for k in range(plan.count)]
     sets = {"unguided": plain, **{guider: [replace(r, control=control, guider=guider, parsing=plan.parsing)
                                            for r in plain] for guider in plan.guiders}}

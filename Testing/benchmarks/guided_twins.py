@@ -12,11 +12,11 @@ from guided_store import HEARTS, Bench, Stored
 from guided_tables import Plan, Table, means, took
 
 from DiffusionSiblingsLib.control.control import Control
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.editing.composite import free_labels
-from DiffusionSiblingsLib.editing.guided_plan import Wishes, make_guided
+from DiffusionSiblingsLib.editing.guided_plan import PresetsAndHolds, make_guided
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.engine.engine import Encoded
@@ -35,7 +35,7 @@ def hold(bench: Bench, plan: Plan) -> Table:
         twin = open_real(bench, name)
         own = tissue_volumes(twin.twin.known, twin.twin.labelmap.affine, bench.anatomy)
         plain = Request("perturb", ratio=plan.ratio, seed=plan.seed, steps=plan.steps)
-        guided = make_guided(plain, ground_of(bench, twin), Wishes(hold=("all",))).request
+        guided = make_guided(plain, ground_of(bench, twin), PresetsAndHolds(hold=("all",))).request
         for method, request in (("plain", plain), ("hold all", guided)):
             samples = list(bench.samples(f"hold-{name}-{method.replace(' ', '-')}", each(request, plan.count), twin))
             changes = volume_changes([s.facts["volumes"] for s in samples], own)
@@ -66,7 +66,7 @@ def edits(bench: Bench, plan: Plan) -> Table:
                 continue
             held = free_labels(edit.request.tissues, bench.anatomy) if edit.request.tissues else ()
 
-            def more(sibling: Sibling, edit: Edit = edit, ground: Ground = ground,
+            def more(sibling: Sibling, edit: Edit = edit, ground: Placement = ground,
                      held: tuple[int, ...] = held) -> dict[str, Any]:
                 found = measured(sibling.known, ground.affine, ground.placed(edit.control), bench.anatomy)
                 return {"masses": {key: m.mass for key, m in found.items()},
@@ -90,14 +90,14 @@ class Edit:
     lines_mm: float = 0.0
 
 
-def guided_edits(bench: Bench, plan: Plan, ground: Ground) -> list[Edit]:
+def guided_edits(bench: Bench, plan: Plan, ground: Placement) -> list[Edit]:
     """What issue and README promise, made ready on a twin."""
     perturb = Request("perturb", ratio=0.6, seed=plan.seed, steps=plan.steps, parsing=plan.parsing)  # type: ignore[arg-type]
     redraw = replace(perturb, edit="inpaint", tissues=("RV",), ratio=1.0)
     same = dict.fromkeys((t.id for t in bench.anatomy.tissues), 1.0)
     chambers = tuple(bench.anatomy.chambers)
 
-    def ready(request: Request, wishes: Wishes) -> Control:
+    def ready(request: Request, wishes: PresetsAndHolds) -> Control:
         control = make_guided(request, ground, wishes).request.control
         if control is None:
             raise RuntimeError(f"no control of {wishes}")
@@ -106,18 +106,19 @@ def guided_edits(bench: Bench, plan: Plan, ground: Ground) -> list[Edit]:
     lines = preset("myo-wall", ground.labels, ground.affine, bench.anatomy, axes=ground.axes).domains
     wall = Control(lines, tuple(Term(d.name, "mass", Target(plus=2.0)) for d in lines), ground.frame, "wall + 2 mm")
     found = [Edit("rv-plus", "RV +20 %, the others held", perturb,
-                  ready(perturb, Wishes(("enlarge-rv",), hold=("all",))), {**same, "RV": 1.2}),
+                  ready(perturb, PresetsAndHolds(("enlarge-rv",), hold=("all",))), {**same, "RV": 1.2}),
              Edit("rv-minus", "RV -20 %, the others held", perturb,
-                  ready(perturb, Wishes(("shrink-rv",), hold=("all",))), {**same, "RV": 0.8}),
+                  ready(perturb, PresetsAndHolds(("shrink-rv",), hold=("all",))), {**same, "RV": 0.8}),
              Edit("wall", "wall +2 mm on four lines", perturb, wall, lines_mm=2.0)]
     larger = tuple(f"enlarge-{chamber.lower()}" for chamber in chambers)
-    found.append(Edit("chambers", "four chambers +10 %", perturb, ready(perturb, Wishes(larger, amount=0.1)),
+    found.append(Edit("chambers", "four chambers +10 %", perturb, ready(perturb, PresetsAndHolds(larger, amount=0.1)),
                       dict.fromkeys(chambers, 1.1)))
-    found.append(Edit("inpaint", "RV drawn anew, +20 %", redraw, ready(redraw, Wishes(("enlarge-rv",))), {"RV": 1.2}))
+    found.append(Edit("inpaint", "RV drawn anew, +20 %", redraw, ready(redraw, PresetsAndHolds(("enlarge-rv",))),
+                      {"RV": 1.2}))
     return found
 
 
-def _edit_row(table: Table, name: str, edit: Edit, ground: Ground, samples: list[Stored]) -> None:
+def _edit_row(table: Table, name: str, edit: Edit, ground: Placement, samples: list[Stored]) -> None:
     """Adds a row and its verdicts."""
     own = ground.volumes
     off = {t: np.array([100 * abs(s.facts["volumes"][t] / (own[t] * factor) - 1) for s in samples])
@@ -160,6 +161,6 @@ def open_real(bench: Bench, name: str) -> Encoded:
     return bench.engine.twin(HEARTS / "real" / f"{name}.nii.gz")
 
 
-def ground_of(bench: Bench, twin: Encoded) -> Ground:
+def ground_of(bench: Bench, twin: Encoded) -> Placement:
     """Where controls of the twin are placed and measured."""
-    return Ground.of(twin.twin, bench.anatomy, bench.engine.reference)
+    return Placement.of(twin.twin, bench.anatomy, bench.engine.reference)

@@ -29,7 +29,7 @@ from DiffusionSiblingsLib.core.record import Record
 from DiffusionSiblingsLib.core.tables import short_table
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.runs.messages import Made
-from DiffusionSiblingsLib.runs.partial_results import Part, Parts
+from DiffusionSiblingsLib.runs.partial_results import PartialResult, PartialResults
 from DiffusionSiblingsLib.runs.pipeline import make
 from DiffusionSiblingsLib.runs.run_folder import RunFolder
 
@@ -118,7 +118,7 @@ def arm(name: str, out: Path, request: Request, twin: Path | None, kill: bool, *
 def read_many(out: Path, folder: Path) -> dict[str, object]:
     """Seconds and memory to put record and table of a large cohort together from parts."""
     record = json.loads((folder / "record.json").read_text())
-    parts = Parts(out / "many")
+    parts = PartialResults(out / "many")
     entry = record["runs"][0]["siblings"][0]
     rows = (folder / "metrics.csv").read_text().splitlines()
     row = dict(zip(rows[0].split(","), rows[-1].split(","), strict=False))
@@ -126,7 +126,7 @@ def read_many(out: Path, folder: Path) -> dict[str, object]:
     many.begin(replace=True)
     many.begin_request(Request.from_json(record["runs"][0]["request"]))
     for number in range(COHORT):
-        part = Part(0, number, "nii.gz", {**entry, "k": number}, row)
+        part = PartialResult(0, number, "nii.gz", {**entry, "k": number}, row)
         parts.write(part, None, "")
         parts.map_of(0, number, "nii.gz").touch()
         many.place(number, part)

@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.mask_folder import stem_of
 from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
 from DiffusionSiblingsLib.runs.resume import twin_entry
-from DiffusionSiblingsLib.studies.seed_hearts import Start
+from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
 CHANGES = {"generate": 0.06, "reconstruct": 0.0, "perturb": 0.05, "inpaint": 0.03}
@@ -76,10 +76,10 @@ def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> P
     return path
 
 
-def start_of(path: Path, values: dict[str, float] | None = None) -> Start:
+def start_of(path: Path, values: dict[str, float] | None = None) -> SeedHeart:
     """A seed of an augmentation; by default it meets RV > 1 ml."""
     twin = TwinSource(Member(stem_of(path), path), ANATOMY)
-    return Start(twin.member.name, twin, values or {"RV volume [ml]": 120.0})
+    return SeedHeart(twin.member.name, twin, values or {"RV volume [ml]": 120.0})
 
 
 def renumbered_run(folder: Path) -> Path:

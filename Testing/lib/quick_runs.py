@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib.cohorts.training_distance import Bias
+from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.labelmap import LabelMap
 from DiffusionSiblingsLib.editing.request import Request
@@ -57,7 +57,7 @@ class QuickEngine:
             progress(1, 2)
             yield Sibling(request, k, HEART.with_labels(labels), labels, CANONICAL, 80.0, features, features, volumes,
                           CHECKS, CHECKS, None,
-                          bias=Bias({}, ("LV volume [ml]",) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
+                          bias=TrainingDistance({}, ("LV volume [ml]",) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:

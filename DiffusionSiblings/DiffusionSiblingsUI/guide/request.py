@@ -47,7 +47,7 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
 
 
 def wishes(preset: Sequence[str] = (), amount: float = 0.2, hold: Sequence[str] = ()) -> dict[str, Any]:
-    """What the worker makes controls of, as `editing.presets_and_holds.Wishes` reads it; {} for nothing."""
+    """What the worker makes controls of, as `editing.presets_and_holds.PresetsAndHolds` reads it; {} for nothing."""
     found: dict[str, Any] = {"preset": list(preset), "amount": amount} if preset else {}
     return {**found, "hold": list(hold)} if hold else found
 

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...control.placement import Ground
+from ...control.placement import Placement
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.record import RECORD_NAME, read_record
 from ...core.tables import short_table, write_metrics_csv
 from ...editing.design import Design, Row, design_rows, effects, measured_names, parse_region
-from ...editing.presets_and_holds import Wishes, names_of
+from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.tissues import parse_labels
 from ...labelmaps.twin import open_twin
@@ -37,7 +37,7 @@ def design(arguments: argparse.Namespace) -> int:
     labels = parse_labels(arguments.labels) if arguments.labels else None
     reference = card.reference()
     twin = open_twin(arguments.twin, anatomy, reference, labels=labels)
-    _make(arguments, plan.requests(Ground.of(twin, anatomy, reference)), labels)
+    _make(arguments, plan.requests(Placement.of(twin, anatomy, reference)), labels)
     out: Path = arguments.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
     found = effects(plan, rows, measured_names(anatomy))
@@ -62,7 +62,7 @@ def _make(arguments: argparse.Namespace, requests: list[Request], labels: dict[s
 
         make(requests, arguments.twin, arguments.out, model=arguments.model, device=arguments.device, labels=labels,
              format=arguments.format, jobs=arguments.jobs, resume=arguments.resume, replace=arguments.replace,
-             wishes=Wishes(hold=names_of(arguments.hold)), title=f"Paired design of {arguments.twin.name}",
+             wishes=PresetsAndHolds(hold=names_of(arguments.hold)), title=f"Paired design of {arguments.twin.name}",
              progress=show, report=_stopped, say=lambda words: print(f"siblings: note: {words}", file=sys.stderr))
 
 

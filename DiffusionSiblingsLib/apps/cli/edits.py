@@ -8,7 +8,7 @@ from typing import Any
 from ...control.control import read_control
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
-from ...editing.presets_and_holds import Wishes, names_of
+from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.region import parse_box
 from ...labelmaps.tissues import parse_labels
@@ -27,21 +27,21 @@ def generate(arguments: argparse.Namespace) -> int:
 def perturb(arguments: argparse.Namespace) -> int:
     """siblings perturb TWIN: one request for each ratio, with the same seed, so that they differ in the ratio alone."""
     requests = [Request("perturb", ratio=ratio, **_common(arguments)) for ratio in arguments.ratio]
-    return _run(arguments, requests, Wishes(hold=names_of(arguments.hold)))
+    return _run(arguments, requests, PresetsAndHolds(hold=names_of(arguments.hold)))
 
 
 def inpaint(arguments: argparse.Namespace) -> int:
     """siblings inpaint TWIN."""
     request = Request("inpaint", method=arguments.method, ratio=arguments.ratio, resample=arguments.resample,
                       **_region(arguments), **_common(arguments))
-    return _run(arguments, [request], Wishes(hold=names_of(arguments.hold)))
+    return _run(arguments, [request], PresetsAndHolds(hold=names_of(arguments.hold)))
 
 
 def guide(arguments: argparse.Namespace) -> int:
     """siblings guide [TWIN]: a control or presets on top of generate, perturb or inpaint."""
     anatomy = load_anatomy(find_model(arguments.model).anatomy)
     control = read_control(arguments.control, anatomy) if arguments.control else None
-    wishes = Wishes(names_of(arguments.preset), arguments.amount, names_of(arguments.hold))
+    wishes = PresetsAndHolds(names_of(arguments.preset), arguments.amount, names_of(arguments.hold))
     if control is None and not wishes:
         raise InputError("There is nothing to guide by", rule="--control FILE, --preset NAME or --hold TISSUES",
                          hint="for example --preset enlarge-rv; `siblings guide --help` lists the presets")
@@ -76,7 +76,7 @@ def _region(arguments: argparse.Namespace) -> dict[str, Any]:
             "region": str(arguments.region.resolve()) if arguments.region else None}
 
 
-def _run(arguments: argparse.Namespace, requests: list[Request], wishes: Wishes | None = None) -> int:
+def _run(arguments: argparse.Namespace, requests: list[Request], wishes: PresetsAndHolds | None = None) -> int:
     from .running import run_requests
 
     labels = parse_labels(arguments.labels) if getattr(arguments, "labels", None) else None

@@ -11,10 +11,10 @@ from ...cohorts.measured_map import Measured
 from ...cohorts.members import Member, find_members, is_cohort, named_by_record, read_member
 from ...cohorts.pool import in_order, jobs_of, or_reason
 from ...control.control import read_control, write_control
-from ...control.placement import Ground
+from ...control.placement import Placement
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
-from ...editing.presets_and_holds import Wishes, control_of, names_of, own_values
+from ...editing.presets_and_holds import PresetsAndHolds, control_of, names_of, own_values
 from ...editing.target_rows import domain_rows
 from ...labelmaps.tissues import known_labels, parse_labels
 from ...labelmaps.twin import open_twin
@@ -125,13 +125,13 @@ def _domains_of(arguments: argparse.Namespace) -> Measure:
     card = find_model(arguments.model)
     anatomy, reference = load_anatomy(card.anatomy), card.reference()
     labels = parse_labels(arguments.labels) if arguments.labels else None
-    wishes = Wishes(names_of(arguments.preset))
+    wishes = PresetsAndHolds(names_of(arguments.preset))
     chosen = read_control(arguments.control, anatomy) if arguments.control else None
 
     def measured(member: Member | None) -> Rows:
         labelmap = None if member is None else read_member(member, anatomy, labels, whole=True)
         twin = open_twin(labelmap, anatomy, reference) if labelmap is not None else None
-        ground = Ground.of(twin, anatomy, reference)
+        ground = Placement.of(twin, anatomy, reference)
         control = control_of(chosen, ground, wishes)
         if control is None:
             raise InputError("There is nothing to measure", rule="--control FILE or --preset NAME")

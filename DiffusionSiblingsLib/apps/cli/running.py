@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ...control.achieved import REACHED
 from ...core.record import RECORD_NAME
 from ...core.tables import short_table
-from ...editing.presets_and_holds import Wishes
+from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...runs.messages import Made
 from ...runs.pipeline import make
@@ -26,7 +26,7 @@ SHORT = 3  # exit code where fewer siblings were let through than were asked for
 
 
 def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,
-                 wishes: Wishes | None = None, **settings: Any) -> int:
+                 wishes: PresetsAndHolds | None = None, **settings: Any) -> int:
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written.
 
     wishes: presets and tissues to hold, added to the control of every request. settings: as `batch.make` takes them.

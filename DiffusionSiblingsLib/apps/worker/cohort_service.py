@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cohorts.measured_map import Measured
-from ...cohorts.training_distance import BiasMeter
+from ...cohorts.training_distance import TrainingDistanceMeter
 from ...cohorts.training_statistics import read_cohort
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import InputError, SiblingsError
@@ -28,7 +28,7 @@ from ...labelmaps.tissues import known_labels
 from ...metrics.topology import TopologyReport
 from ...models.registry import DEFAULT_MODEL, find_model
 from .payloads import cohort_source, described
-from .progress import Course
+from .progress import JobProgress
 
 if TYPE_CHECKING:
     from ...cohorts.measured import MeasuredCohort
@@ -46,7 +46,7 @@ EMD_MEMBERS = 120  # of either cohort that it is taken of, which takes minutes; 
 Row = dict[str, Any]
 
 
-def open_cohort(command: Row, task: Any, course: Course) -> Row:
+def open_cohort(command: Row, task: Any, course: JobProgress) -> Row:
     """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" in their order.
 
     Members with an entry in a record are not measured again. The others are measured as for a comparison, which then
@@ -58,7 +58,7 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
     card = find_model(command.get("model", DEFAULT_MODEL))
     anatomy = load_anatomy(card.anatomy)
     members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
-    meter, failed = BiasMeter.of(read_cohort(card.folder), anatomy), []
+    meter, failed = TrainingDistanceMeter.of(read_cohort(card.folder), anatomy), []
     fresh = [member for member in members if member.entry is None]
     measured = _measured_rows(fresh, command, card, meter, task, course)
     alone = {member.name for member in fresh} - set(measured)
@@ -80,8 +80,8 @@ def open_cohort(command: Row, task: Any, course: Course) -> Row:
     return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
 
 
-def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: BiasMeter | None, task: Any,
-                   course: Course) -> dict[str, Row]:
+def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: TrainingDistanceMeter | None, task: Any,
+                   course: JobProgress) -> dict[str, Row]:
     """Name -> row of those members that can be measured as for a comparison."""
     if not members:
         return {}
@@ -95,7 +95,7 @@ def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: 
     return {name: _row_of(cohort, index, meter) for index, name in enumerate(cohort.members)}
 
 
-def _row_of(cohort: MeasuredCohort, index: int, meter: BiasMeter | None) -> Row:
+def _row_of(cohort: MeasuredCohort, index: int, meter: TrainingDistanceMeter | None) -> Row:
     """The row of metrics.csv of a member of a measured cohort."""
     measures = dict(zip(cohort.feature_names, cohort.features[index].tolist(), strict=True))
     volumes = dict(zip(cohort.anatomy.ids, cohort.volumes[index].tolist(), strict=True))
@@ -105,7 +105,7 @@ def _row_of(cohort: MeasuredCohort, index: int, meter: BiasMeter | None) -> Row:
     return dict(Measured(measures, volumes, checks, bias).row(cohort.members[index]))
 
 
-def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None) -> Row:
+def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | None = None) -> Row:
     """A member's row of metrics.csv, of its record's entry where it has one. Raises InputError.
 
     meter: of the training hearts, for members whose entry says nothing of them.
@@ -123,7 +123,7 @@ def member_row(member: Member, anatomy: Anatomy, meter: BiasMeter | None = None)
                          rule="features, volumes and checks of a sibling") from error
 
 
-def read_member(command: Row, task: Any, course: Course) -> Row:
+def read_member(command: Row, task: Any, course: JobProgress) -> Row:
     """One label map `file` as an exchange under the stem `out`, with the anatomy's names, colours and codes."""
     from ...cohorts.members import find_member, read_member
 
@@ -132,7 +132,7 @@ def read_member(command: Row, task: Any, course: Course) -> Row:
     return {"stem": str(write_exchange(labelmap, command["out"]))}
 
 
-def compare(command: Row, task: Any, course: Course) -> Row:
+def compare(command: Row, task: Any, course: JobProgress) -> Row:
     """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
 
     real, synthetic: as `handed.cohort_source` takes them. question: that the report answers. cache: a folder that keeps
@@ -167,7 +167,7 @@ def compare(command: Row, task: Any, course: Course) -> Row:
             "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
 
 
-def report(command: Row, task: Any, course: Course) -> Row:
+def report(command: Row, task: Any, course: JobProgress) -> Row:
     """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`.
 
     question: what the cohort is to answer. use: the context of use. Both may be left away.
@@ -188,7 +188,7 @@ def report(command: Row, task: Any, course: Course) -> Row:
 
 
 def _measured(source: Row, members: list[Member], command: Row, card: ModelCard, task: Any,
-              course: Course) -> MeasuredCohort:
+              course: JobProgress) -> MeasuredCohort:
     """A cohort, measured in processes of its own."""
     from ...cohorts.measured import measure_cohort
 
@@ -199,7 +199,7 @@ def _measured(source: Row, members: list[Member], command: Row, card: ModelCard,
                           progress=_advancing(task, course, count))
 
 
-def _advancing(task: Any, course: Course, units: float) -> Callable[[int, int, str], None]:
+def _advancing(task: Any, course: JobProgress, units: float) -> Callable[[int, int, str], None]:
     """Takes the progress of a part of the library as that of what the course has started; ends it when cancelled."""
     def advance(done: int, total: int, what: str) -> None:
         task.check()
@@ -214,7 +214,7 @@ def _pairs(count: int, command: Row) -> float:
     return (count**2 + (EMD_PAIRS - 1.0) * with_emd**2) / 2
 
 
-def _watched(cohort: MeasuredCohort, before: int, task: Any, course: Course) -> Iterator[npt.NDArray[np.uint8]]:
+def _watched(cohort: MeasuredCohort, before: int, task: Any, course: JobProgress) -> Iterator[npt.NDArray[np.uint8]]:
     """The maps of a cohort, one by one, which can be watched and cancelled. before: maps done by then."""
     for index, labels in enumerate(cohort.store, start=before + 1):
         task.check()

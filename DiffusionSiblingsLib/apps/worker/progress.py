@@ -34,7 +34,7 @@ class Costs:
         self._seen.add(kind)
 
 
-class Course:
+class JobProgress:
     """The course of one job through its planned work, reported as done / (done + left) in seconds.
 
         course.plan("sample", 100); course.plan("finish", 2)
@@ -106,7 +106,7 @@ class Sampling:
     `finish` for one sibling. kind: of the steps, "sample" or "guide".
     """
 
-    def __init__(self, course: Course, task: Any, count: int, steps: int, batch: int, finish: float,
+    def __init__(self, course: JobProgress, task: Any, count: int, steps: int, batch: int, finish: float,
                  kind: str = "sample") -> None:
         self._course, self._task, self._finish, self._kind = course, task, finish, kind
         self._count, self._steps, self._batch = count, steps, batch

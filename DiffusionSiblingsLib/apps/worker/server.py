@@ -150,9 +150,9 @@ class Server:
 def _open_workshop() -> tuple[Any, BaseException | None]:
     """Loads the engine (some seconds, while commands are already heard) -> it, or why it could not be loaded."""
     try:
-        from .service import Workshop
+        from .service import Service
 
-        return Workshop(), None
+        return Service(), None
     except MemoryError:
         return None, DeviceError("There is too little memory to start", rule="about 1 GB free", hint="close programs")
     except (ImportError, OSError) as error:  # OSError: a library of torch that does not load on Windows

@@ -28,7 +28,7 @@ from ...core.record import hash_labelmap
 from ...editing.composite import edit_scope
 from ...editing.entries import describe_twin, run_entry, sibling_entry, sibling_row, twin_row
 from ...editing.guided_plan import plan_guidance
-from ...editing.presets_and_holds import Wishes
+from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...editing.result import Sibling
 from ...editing.target_rows import twin_columns
@@ -41,15 +41,15 @@ from ...models.registry import DEFAULT_MODEL, find_model
 from . import cohort_service as cohort_jobs
 from . import memory
 from .payloads import moved, read_twin, size_of, stored
-from .progress import Costs, Course, Sampling, effort
+from .progress import Costs, JobProgress, Sampling, effort
 
-Watch = Callable[[Course], None]
+Watch = Callable[[JobProgress], None]
 NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",), "cohort": ("folder",),
           "member": ("file", "out"), "compare": ("real", "synthetic", "out", "maps"),
           "report": ("source", "out", "maps")}
 
 
-class Workshop:
+class Service:
     """The engine that was used last and the twin that was placed last, and what can be done with them."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Workshop:
         if job is None:
             raise InputError("The worker does not know this command", value=command["command"],
                              rule=f"one of {', '.join(jobs)}, cancel, quit")
-        course = Course(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
+        course = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
                                                                        seconds_left=left))
         watch(course)
         if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
@@ -86,7 +86,7 @@ class Workshop:
             return memory.too_little(f"{type(error).__name__} while the run was under way")
         return error
 
-    def hello(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+    def hello(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
         """Versions and devices."""
         free = memory.free_memory()
         devices = [{"id": "cpu", "name": platform.processor() or platform.machine(), "free": free}]
@@ -98,7 +98,7 @@ class Workshop:
         return {"version": __version__, "torch": torch.__version__, "python": platform.python_version(),
                 "executable": sys.executable, "threads": torch.get_num_threads(), "devices": devices}
 
-    def estimate(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+    def estimate(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
         """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
         card = find_model(command.get("model", DEFAULT_MODEL))
         shape = command.get("shape") or load_anatomy(card.anatomy).shape
@@ -112,7 +112,7 @@ class Workshop:
         held = max(0, now - self._resident) if now is not None and self._resident is not None else 0
         return max(memory.SPARE, wanted - held)
 
-    def measure(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+    def measure(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
         """Rows of metrics.csv of label maps as they are; with a `control` also what they have in its domains.
 
         The control lies in the maps' own frame.
@@ -133,14 +133,14 @@ class Workshop:
         course.finish()
         return {"rows": rows} if control is None else {"rows": rows, "domains": domains}
 
-    def run(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+    def run(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
         """Makes the siblings of all requests into `out`, each told as soon as it is there.
 
         A request may have `preset`, `amount` and `hold` beside its settings: they become part of its control. What a
         guided request asks for is told before it is made, by an event "guided".
         """
         began, out = time.monotonic(), Path(command["out"])
-        parted = [Wishes.taken_from(values) for values in command["requests"]]
+        parted = [PresetsAndHolds.taken_from(values) for values in command["requests"]]
         requests, wishes = [Request.from_json(settings) for settings, _ in parted], [wish for _, wish in parted]
         if not requests:
             raise InputError("There is nothing to do", rule="at least one request")
@@ -179,7 +179,7 @@ class Workshop:
         record.complete = True
         return {"record": record.to_json(), "rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def replay(self, command: dict[str, Any], task: Any, course: Course) -> dict[str, Any]:
+    def replay(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
         """Makes a record's siblings again -> one verdict each. siblings: folder of the recorded ones, if they are left.
 
         region: the file that now holds the region of the record's requests.
@@ -208,7 +208,7 @@ class Workshop:
             task.emit("replayed", row=rows[-1])
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def engine(self, model: str, device: str, *, dtype: str | None = None, course: Course) -> Engine:
+    def engine(self, model: str, device: str, *, dtype: str | None = None, course: JobProgress) -> Engine:
         """The engine kept from before if it is the one, else it is opened."""
         card, compute = find_model(model), find_compute(device, dtype)
         key = (card.id, card.sha256, compute)
@@ -220,8 +220,8 @@ class Workshop:
         course.drop("open")
         return self._engine[1]
 
-    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: Course,
-              wishes: Sequence[Wishes] = ()) -> LabelMap | None:
+    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: JobProgress,
+              wishes: Sequence[PresetsAndHolds] = ()) -> LabelMap | None:
         """The twin of a command as it was handed over; all that is to come is planned."""
         anatomy = load_anatomy(find_model(model).anatomy)
         twin = read_twin(command, anatomy) if command.get("twin") else None
@@ -238,7 +238,7 @@ class Workshop:
         return twin
 
     def _place(self, engine: Engine, twin: LabelMap | None, requests: list[Request],
-               course: Course) -> tuple[Encoded | None, Measured | None]:
+               course: JobProgress) -> tuple[Encoded | None, Measured | None]:
         """The twin placed and measured, if it is not the one kept from before. Raises DeviceError without memory."""
         shape = twin.labels.shape if twin is not None else engine.anatomy.shape
         batch = engine.compute.batch if engine.compute.device.type != "cuda" else 1  # there it is the card's memory
@@ -261,7 +261,7 @@ class Workshop:
         return self._twin[1], self._twin[2]
 
     def _make(self, engine: Engine, encoded: Encoded | None, requests: list[Request], task: Any,
-              course: Course) -> Iterator[tuple[int, Sibling]]:
+              course: JobProgress) -> Iterator[tuple[int, Sibling]]:
         """(number of the request, sibling), with the course kept up to date."""
         shape = encoded.twin.known.shape if encoded is not None else engine.anatomy.shape
         whole, made = sum(request.count for request in requests), 0

@@ -16,9 +16,9 @@ import torch
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.worker import memory
-from DiffusionSiblingsLib.apps.worker.progress import Costs, Course
+from DiffusionSiblingsLib.apps.worker.progress import Costs, JobProgress
 from DiffusionSiblingsLib.apps.worker.protocol import Cancelled, failure
-from DiffusionSiblingsLib.apps.worker.service import Workshop
+from DiffusionSiblingsLib.apps.worker.service import Service
 from DiffusionSiblingsLib.core.errors import DeviceError, InputError, SiblingsError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.engine import Engine
@@ -49,8 +49,8 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def workshop(models: Path) -> Workshop:
-    return Workshop()
+def workshop(models: Path) -> Service:
+    return Service()
 
 
 @pytest.fixture
@@ -58,20 +58,20 @@ def twin(tmp_path: Path) -> Path:
     return write_exchange(HEART, tmp_path / "twin")
 
 
-def do(workshop: Workshop, name: str, **values: Any) -> tuple[dict[str, Any], Listener]:
+def do(workshop: Service, name: str, **values: Any) -> tuple[dict[str, Any], Listener]:
     """One command on the small model -> the values of its end, and its events."""
     listener = Listener()
     command = {"command": name, "model": "small", "device": "cpu", **values}
     return workshop.do(command, listener, lambda course: None), listener
 
 
-def run(workshop: Workshop, twin: Path | None, *requests: Request) -> tuple[dict[str, Any], Listener]:
+def run(workshop: Service, twin: Path | None, *requests: Request) -> tuple[dict[str, Any], Listener]:
     out = twin.parent if twin is not None else Path(os.environ["SIBLINGS_MODELS"])
     return do(workshop, "run", twin=str(twin) if twin else None, out=str(out / "out"),
               requests=[request.to_json() for request in requests])
 
 
-def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Service, twin: Path, tmp_path: Path) -> None:
     inpaint = Request("inpaint", tissues=("RV",), steps=3, ratio=1.0)
     result, heard = run(workshop, twin, PERTURB, inpaint)
     engine = Engine.open("small", "cpu")
@@ -100,7 +100,7 @@ def lasting(values: Any) -> Any:
     return [lasting(value) for value in values] if isinstance(values, list) else values
 
 
-def test_model_and_twin_stay_loaded_until_another_is_asked_for(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+def test_model_and_twin_stay_loaded_until_another_is_asked_for(workshop: Service, twin: Path, tmp_path: Path) -> None:
     run(workshop, twin, ONE)
     engine, encoded = workshop._engine, workshop._twin
     run(workshop, twin, ONE)
@@ -114,7 +114,7 @@ def test_model_and_twin_stay_loaded_until_another_is_asked_for(workshop: Worksho
     assert read_exchange(heard.of("sibling")[0]["stem"]).segments == renamed.segments
 
 
-def test_hearts_without_a_twin(workshop: Workshop, models: Path) -> None:
+def test_hearts_without_a_twin(workshop: Service, models: Path) -> None:
     result, heard = run(workshop, None, Request("generate", steps=2, repair=False))
     assert [row["map"] for row in result["rows"]] == ["sibling_0000"]
     assert result["record"]["twin"] is None
@@ -122,7 +122,7 @@ def test_hearts_without_a_twin(workshop: Workshop, models: Path) -> None:
     assert {s.tissue for s in read_exchange(heard.of("sibling")[0]["stem"]).segments} == set(HEART.tissues)
 
 
-def test_a_replay_says_identical_and_notices_a_change(workshop: Workshop, twin: Path) -> None:
+def test_a_replay_says_identical_and_notices_a_change(workshop: Service, twin: Path) -> None:
     result, heard = run(workshop, twin, PERTURB)
     record = result["record"]
     again, told = do(workshop, "replay", record=record, twin=str(twin))
@@ -135,7 +135,7 @@ def test_a_replay_says_identical_and_notices_a_change(workshop: Workshop, twin: 
     assert all(row["least Dice"] < 1 for row in other["rows"])
 
 
-def test_a_replay_wants_the_twin_of_the_record(workshop: Workshop, twin: Path, tmp_path: Path) -> None:
+def test_a_replay_wants_the_twin_of_the_record(workshop: Service, twin: Path, tmp_path: Path) -> None:
     record = run(workshop, twin, ONE)[0]["record"]
     with pytest.raises(InputError, match="not there"):
         do(workshop, "replay", record=record, twin=None)
@@ -144,14 +144,14 @@ def test_a_replay_wants_the_twin_of_the_record(workshop: Workshop, twin: Path, t
         do(workshop, "replay", record=record, twin=str(write_exchange(changed, tmp_path / "changed")))
 
 
-def test_label_maps_are_measured_as_they_are(workshop: Workshop, twin: Path) -> None:
+def test_label_maps_are_measured_as_they_are(workshop: Service, twin: Path) -> None:
     result, _ = do(workshop, "measure", maps=[str(twin), str(twin)], names=["one", "two"])
     measured = run(workshop, twin, ONE)[0]["rows"][0]
     assert [row["map"] for row in result["rows"]] == ["one", "two"]
     assert result["rows"][0]["LV volume [ml]"] == measured["LV volume [ml]"]
 
 
-def test_hello_names_versions_and_devices(workshop: Workshop) -> None:
+def test_hello_names_versions_and_devices(workshop: Service) -> None:
     result, _ = do(workshop, "hello")
     assert result["torch"] == torch.__version__
     assert "cpu" in {device["id"] for device in result["devices"]}
@@ -164,18 +164,18 @@ def test_hello_names_versions_and_devices(workshop: Workshop) -> None:
     ({"command": "run", "requests": [{"edit": "perturb", "ratio": 3}], "out": "x"}, "ratio"),
     ({"command": "run", "requests": [{"edit": "perturb"}], "out": "x", "twin": "nowhere"}, "nowhere"),
 ])
-def test_a_command_that_cannot_be_done_is_refused(workshop: Workshop, command: dict, message: str) -> None:
+def test_a_command_that_cannot_be_done_is_refused(workshop: Service, command: dict, message: str) -> None:
     with pytest.raises(SiblingsError, match=message):
         workshop.do(command, Listener(), lambda course: None)
 
 
-def test_a_twin_that_lacks_a_tissue_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_twin_that_lacks_a_tissue_is_refused(workshop: Service, tmp_path: Path) -> None:
     lacking = dataclasses.replace(HEART, segments=tuple(s for s in HEART.segments if s.tissue != "LA"))
     with pytest.raises(InputError, match="LA"):
         run(workshop, write_exchange(lacking, tmp_path / "lacking"), ONE)
 
 
-def test_without_memory_the_run_is_refused_before_it_starts(workshop: Workshop, twin: Path,
+def test_without_memory_the_run_is_refused_before_it_starts(workshop: Service, twin: Path,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: 50 * memory.MIB)
     with pytest.raises(DeviceError, match=r"0\.0 GB free") as caught:
@@ -192,7 +192,7 @@ def test_without_memory_the_run_is_refused_before_it_starts(workshop: Workshop, 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
                                    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 B")])
 def test_memory_that_runs_out_ends_in_a_message_and_the_worker_works_on(
-        workshop: Workshop, twin: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        workshop: Service, twin: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def no_memory(*_: object, **__: object) -> None:
         raise error
 
@@ -207,7 +207,7 @@ def test_memory_that_runs_out_ends_in_a_message_and_the_worker_works_on(
     assert run(workshop, twin, ONE)[0]["record"]["complete"]
 
 
-def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Workshop, twin: Path,
+def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Service, twin: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("DiffusionSiblingsLib.apps.worker.progress.EVERY", 0.0)
     workshop._engine = workshop._twin = None
@@ -223,7 +223,7 @@ def test_progress_grows_over_the_whole_job_and_names_what_is_done(workshop: Work
     assert order[-2:] == ["Sampling sibling 3 of 3", "Checking sibling 3 of 3"]
 
 
-def test_progress_of_siblings_that_are_sampled_together(workshop: Workshop, twin: Path,
+def test_progress_of_siblings_that_are_sampled_together(workshop: Service, twin: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("DiffusionSiblingsLib.apps.worker.progress.EVERY", 0.0)
     monkeypatch.setattr("DiffusionSiblingsLib.engine.compute.Compute.batch", property(lambda self: 2))
@@ -237,7 +237,7 @@ def test_time_left_is_that_of_the_planned_work_at_the_pace_seen(monkeypatch: pyt
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     costs, told = Costs(), []
-    course = Course(costs, lambda done, what, left: told.append((done, left)))
+    course = JobProgress(costs, lambda done, what, left: told.append((done, left)))
     course.plan("open", 1)
     course.plan("sample", 200)
     assert course.seconds_left() == pytest.approx(1.5 + 200 * 0.1)

@@ -15,10 +15,10 @@ from hearts import ellipsoid_heart
 from DiffusionSiblingsLib import cohorts
 from DiffusionSiblingsLib.apps.worker import cohort_service as cohort_jobs
 from DiffusionSiblingsLib.apps.worker.payloads import cohort_source, described
-from DiffusionSiblingsLib.apps.worker.progress import Costs, Course
+from DiffusionSiblingsLib.apps.worker.progress import Costs, JobProgress
 from DiffusionSiblingsLib.apps.worker.protocol import Cancelled
 from DiffusionSiblingsLib.cohorts import measured
-from DiffusionSiblingsLib.cohorts.training_distance import BiasMeter
+from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistanceMeter
 from DiffusionSiblingsLib.cohorts.training_statistics import read_cohort
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -50,8 +50,8 @@ class Listener:
             raise Cancelled
 
 
-def course() -> Course:
-    return Course(Costs(), lambda *_: None)
+def course() -> JobProgress:
+    return JobProgress(Costs(), lambda *_: None)
 
 
 def scaled(scale: float) -> LabelMap:
@@ -205,7 +205,8 @@ def test_hearts_that_were_measured_to_be_listed_are_not_measured_again(tmp_path:
     assert cohort_jobs.open_cohort(command, heard, course())["failed"] == []
     rows = [row for event in heard.events for row in event["rows"]]
     for row, member in zip(rows, cohorts.find_members(tmp_path / "hearts"), strict=True):
-        by_itself = cohort_jobs.member_row(member, ANATOMY, BiasMeter.of(read_cohort(find_model().folder), ANATOMY))
+        meter = TrainingDistanceMeter.of(read_cohort(find_model().folder), ANATOMY)
+        by_itself = cohort_jobs.member_row(member, ANATOMY, meter)
         assert row == pytest.approx({**by_itself, "file": str(member.path)})
     read: list[str] = []
 

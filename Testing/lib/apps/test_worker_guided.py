@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib.apps.worker.service import Workshop
+from DiffusionSiblingsLib.apps.worker.service import Service
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -39,17 +39,17 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def workshop(models: Path) -> Workshop:
-    return Workshop()
+def workshop(models: Path) -> Service:
+    return Service()
 
 
-def do(workshop: Workshop, name: str, **values: Any) -> tuple[dict[str, Any], Listener]:
+def do(workshop: Service, name: str, **values: Any) -> tuple[dict[str, Any], Listener]:
     listener = Listener()
     command = {"command": name, "model": "small", "device": "cpu", **values}
     return workshop.do(command, listener, lambda course: None), listener
 
 
-def test_wishes_become_controls_and_are_told_before_the_siblings(workshop: Workshop, tmp_path: Path) -> None:
+def test_wishes_become_controls_and_are_told_before_the_siblings(workshop: Service, tmp_path: Path) -> None:
     twin = str(write_exchange(HEART, tmp_path / "twin"))
     requests = [PLAIN.to_json(), {**PLAIN.to_json(), "preset": "enlarge-rv", "amount": 0.1, "hold": ["LA"]}]
     result, heard = do(workshop, "run", twin=twin, out=str(tmp_path / "out"), requests=requests)
@@ -70,14 +70,14 @@ def test_wishes_become_controls_and_are_told_before_the_siblings(workshop: Works
     assert [row["verdict"] for row in replayed["rows"]] == ["identical", "identical"]
 
 
-def test_new_hearts_are_guided_by_presets_of_the_mean_heart(workshop: Workshop, tmp_path: Path) -> None:
+def test_new_hearts_are_guided_by_presets_of_the_mean_heart(workshop: Service, tmp_path: Path) -> None:
     request = {**Request("generate", steps=2).to_json(), "preset": "shrink-lv"}
     result, heard = do(workshop, "run", out=str(tmp_path / "out"), requests=[request])
     assert heard.of("guided")[0]["control"]["frame"] == "canonical"
     assert result["rows"][0]["targets reached"].endswith("of 1")
 
 
-def test_maps_are_measured_in_the_domains_of_a_control(workshop: Workshop, tmp_path: Path) -> None:
+def test_maps_are_measured_in_the_domains_of_a_control(workshop: Service, tmp_path: Path) -> None:
     map_ = str(write_exchange(HEART, tmp_path / "map"))
     control = preset("enlarge-rv", HEART.labels, HEART.affine, ANATOMY)
     result, _ = do(workshop, "measure", maps=[map_], names=["mine"], control=control.to_json())
@@ -92,7 +92,7 @@ def test_maps_are_measured_in_the_domains_of_a_control(workshop: Workshop, tmp_p
     ({"hold": "liver"}, "liver"), ({"preset": 3}, "Names"), ({"control": {"schema": "other"}}, "siblings-control/1"),
     ({"preset": "enlarge-rv", "hold": "RV"}, "contradict"), ({"preset": "enlarge-rv", "ratio": 0.0}, "draws nothing"),
 ])
-def test_wishes_that_cannot_be_had_are_refused_before_anything_is_made(workshop: Workshop, tmp_path: Path,
+def test_wishes_that_cannot_be_had_are_refused_before_anything_is_made(workshop: Service, tmp_path: Path,
                                                                        wishes: dict[str, Any], words: str) -> None:
     twin = str(write_exchange(HEART, tmp_path / "twin"))
     requests = [PLAIN.to_json(), {**PLAIN.to_json(), **wishes}]
@@ -101,7 +101,7 @@ def test_wishes_that_cannot_be_had_are_refused_before_anything_is_made(workshop:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_control_of_a_panel_passes_through_as_it_is(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_control_of_a_panel_passes_through_as_it_is(workshop: Service, tmp_path: Path) -> None:
     control = preset("shrink-ra", HEART.labels, HEART.affine, ANATOMY, amount=0.1)
     request = Request("inpaint", tissues=("RA",), ratio=1.0, steps=2, control=control)
     twin = str(write_exchange(HEART, tmp_path / "twin"))

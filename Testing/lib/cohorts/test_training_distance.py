@@ -18,8 +18,8 @@ from DiffusionSiblingsLib.cohorts.training_distance import (
     NEAREST,
     OUTSIDE,
     SUSPICIOUS,
-    Bias,
-    BiasMeter,
+    TrainingDistance,
+    TrainingDistanceMeter,
     bias_columns,
     bias_words,
 )
@@ -34,7 +34,7 @@ HEART = load_anatomy("heart")
 COLUMNS = ("LV volume [ml]", "LV major axis [mm]", "RV volume [ml]", "Myo volume [ml]", "Ao volume [ml]")
 MEAN, SPREAD = np.array([130.0, 80.0, 160.0, 150.0, 40.0]), np.array([30.0, 9.0, 40.0, 35.0, 10.0])
 ROWS = MEAN + SPREAD * np.random.default_rng(5).standard_normal((300, 5))
-METER = BiasMeter.of(Support("heart", COLUMNS, ROWS), HEART)
+METER = TrainingDistanceMeter.of(Support("heart", COLUMNS, ROWS), HEART)
 assert METER is not None
 
 
@@ -116,7 +116,7 @@ def test_columns_and_record_say_the_same() -> None:
                          "percentile of Myo volume", DRIFT, OUTSIDE, NEAREST, NEARER, SUSPICIOUS]
     assert row[DRIFT] == pytest.approx(50, abs=6) and row[OUTSIDE] == row[SUSPICIOUS] == ""
     assert bias_columns(METER.bias(*parts(ROWS[17])))[SUSPICIOUS] == "yes"
-    back = Bias.from_json(json.loads(json.dumps(bias.to_json())))
+    back = TrainingDistance.from_json(json.loads(json.dumps(bias.to_json())))
     assert back.percentiles == pytest.approx(bias.percentiles, abs=0.01) and back.outside == bias.outside
     assert back.overall == pytest.approx(bias.overall, abs=1e-4) and back.suspicious == bias.suspicious
     assert bias_columns(None) == {} and bias_words("x", None) == []
@@ -125,7 +125,7 @@ def test_columns_and_record_say_the_same() -> None:
 @pytest.mark.parametrize("support", [None, Support("liver", COLUMNS, ROWS), Support("heart", COLUMNS, ROWS[:2]),
                                      Support("heart", ("Ao volume [ml]",), ROWS[:, 4:])])
 def test_without_statistics_there_is_no_meter(support: Support | None) -> None:
-    assert BiasMeter.of(support, HEART) is None
+    assert TrainingDistanceMeter.of(support, HEART) is None
 
 
 def test_a_measured_map_tells_its_bias_in_row_and_record() -> None:
@@ -133,7 +133,7 @@ def test_a_measured_map_tells_its_bias_in_row_and_record() -> None:
     plain = Measured.of(heart, heart.labels, HEART)
     own = [plain.features.get(name, plain.volumes[name.split()[0]]) for name in COLUMNS]
     rows = np.array([own]) + np.arange(9.0)[:, None]
-    meter = BiasMeter.of(Support("heart", COLUMNS, rows), HEART)
+    meter = TrainingDistanceMeter.of(Support("heart", COLUMNS, rows), HEART)
     found = Measured.of(heart, heart.labels, HEART, meter)
     assert plain.bias is None and NEAREST not in plain.row("twin")
     assert found.bias is not None and found.bias.suspicious and found.row("twin")[NEAREST] == pytest.approx(0, abs=1e-9)
@@ -153,5 +153,5 @@ def test_the_engine_gives_every_sibling_its_bias(models: Path) -> None:
 
 
 def test_the_shipped_model_has_a_meter() -> None:
-    meter = BiasMeter.of(read_cohort(resource_folder() / "Models" / "heart-compact"), HEART)
+    meter = TrainingDistanceMeter.of(read_cohort(resource_folder() / "Models" / "heart-compact"), HEART)
     assert meter is not None and len(meter.columns) == 13 and 0.05 < meter.too_near < meter.own_nearest[0]

@@ -13,7 +13,7 @@ from hearts import ellipsoid_heart, small_model
 
 from DiffusionSiblingsLib.apps.cli.replaying import _stored
 from DiffusionSiblingsLib.cohorts.measured_map import Measured
-from DiffusionSiblingsLib.cohorts.training_distance import Bias
+from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -80,7 +80,8 @@ def test_the_row_of_a_recorded_sibling_is_that_of_the_sibling() -> None:
         Request("inpaint", 3, 7, tissues=("LV", "RV")), 2, heart, heart.labels, heart.labels, 80.0, measured.features,
         measured.features, measured.volumes, measured.checks, raw, Repair(heart.labels, changed_voxels=11),
         {"inside": 5, "outside": 1}, {"LA": 2, "RA": 3}, 4, {"LV": 0.9, "RV": 0.8}, 1, {}, (reached, missed, turned),
-        ("a step was skipped",), Bias({"LV volume [ml]": 12.0}, ("LV volume [ml]",), 0.4, 30.0, False, {}, 0.5))
+        ("a step was skipped",),
+        TrainingDistance({"LV volume [ml]": 12.0}, ("LV volume [ml]",), 0.4, 30.0, False, {}, 0.5))
     entry = json.loads(json.dumps(sibling_entry("a.nii.gz", sibling)))
     request = json.loads(json.dumps(run_entry(sibling.request)["request"]))
     row, again = sibling_row("a", sibling), sibling_row("a", RecordedSibling.from_json(request, entry))

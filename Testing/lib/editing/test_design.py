@@ -12,7 +12,7 @@ from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.cli import designing
 from DiffusionSiblingsLib.apps.cli.main import main
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.record import Record
@@ -25,9 +25,9 @@ LV = "LV volume [ml]"
 
 
 @pytest.fixture(scope="module")
-def ground() -> Ground:
+def ground() -> Placement:
     heart = ellipsoid_heart()
-    return Ground(heart.labels, heart.affine, "world", np.eye(4), HEART)
+    return Placement(heart.labels, heart.affine, "world", np.eye(4), HEART)
 
 
 def entry(k: int, lv: float) -> dict[str, object]:
@@ -60,7 +60,7 @@ def test_a_base_differs_in_one_factor_alone() -> None:
     assert regions.base_of(Cell(("RV",), 0.5)) == Cell(("LV",), 0.5) and regions.base_of(Cell(("LV",), 0.5)) is None
 
 
-def test_requests_share_their_noise_and_ask_for_what_the_cell_says(ground: Ground) -> None:
+def test_requests_share_their_noise_and_ask_for_what_the_cell_says(ground: Placement) -> None:
     base = Request("perturb", count=3, seed=7, steps=20)
     requests = Design(((), ("LV", "RV")), (0.5,), (0.2,), base).requests(ground)
     assert {(request.seed, request.first, request.count, request.steps) for request in requests} == {(7, 0, 3, 20)}
@@ -81,7 +81,7 @@ def test_designs_that_cannot_be_meant_are_refused(settings: tuple, words: str) -
         Design(*settings)
 
 
-def test_a_ratio_or_tissue_that_cannot_be_is_said(ground: Ground) -> None:
+def test_a_ratio_or_tissue_that_cannot_be_is_said(ground: Placement) -> None:
     with pytest.raises(InputError, match="sampling ratio"):
         Design(((),), (1.5,)).requests(ground)
     with pytest.raises(InputError, match="no such tissue"):

@@ -9,13 +9,13 @@ from hearts import ellipsoid_heart
 from DiffusionSiblingsLib.cohorts.training_statistics import Support
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
-from DiffusionSiblingsLib.control.placement import Ground, mean_heart
+from DiffusionSiblingsLib.control.placement import Placement, mean_heart
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.guided_plan import make_guided, plan_guidance
-from DiffusionSiblingsLib.editing.presets_and_holds import Wishes, control_of, names_of, own_values
+from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds, control_of, names_of, own_values
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.geometry.reference import build_reference, starting_reference
@@ -28,7 +28,7 @@ HEART = ellipsoid_heart((64, 72, 68), 2.4, direction=TURNED)
 REFERENCE = build_reference([(HEART.labels, HEART.affine)], ANATOMY,
                             starting_reference(HEART.labels, HEART.affine, ANATOMY))
 TWIN = open_twin(HEART, ANATOMY, REFERENCE)
-GROUND = Ground.of(TWIN, ANATOMY, REFERENCE)
+GROUND = Placement.of(TWIN, ANATOMY, REFERENCE)
 PERTURB = Request("perturb", ratio=0.6)
 
 
@@ -43,7 +43,7 @@ def masses(control: Control | None) -> dict[str, float | None]:
 
 
 def test_domains_of_presets_lie_along_the_models_grid() -> None:
-    control = control_of(None, GROUND, Wishes(("enlarge-rv",)))
+    control = control_of(None, GROUND, PresetsAndHolds(("enlarge-rv",)))
     assert control is not None and control.frame == "world"
     back = np.linalg.inv(GROUND.to_frame)
     assert all(domain.moved(back).is_aligned() for domain in control.domains)
@@ -60,24 +60,24 @@ def test_a_control_measures_alike_in_both_frames() -> None:
 
 
 def test_all_holds_what_is_not_asked_to_change() -> None:
-    assert masses(control_of(None, GROUND, Wishes(("enlarge-rv", "shrink-la"), 0.1, ("all",)))) == {
+    assert masses(control_of(None, GROUND, PresetsAndHolds(("enlarge-rv", "shrink-la"), 0.1, ("all",)))) == {
         "RV": 1.1, "LA": 0.9, "Ao": 1.0, "Myo": 1.0, "LV": 1.0, "RA": 1.0}
-    assert set(masses(control_of(None, GROUND, Wishes(hold=("lv", "RA", "LV"))))) == {"LV", "RA"}
+    assert set(masses(control_of(None, GROUND, PresetsAndHolds(hold=("lv", "RA", "LV"))))) == {"LV", "RA"}
 
 
 def test_a_plane_through_one_tissue_frees_it_and_one_through_two_frees_neither() -> None:
-    wider = masses(control_of(None, GROUND, Wishes(("mitral-valve", "aortic-trunk"), 0.1, ("all",))))
+    wider = masses(control_of(None, GROUND, PresetsAndHolds(("mitral-valve", "aortic-trunk"), 0.1, ("all",))))
     assert {name for name, times in wider.items() if times == 1.0} == {"Myo", "LV", "RV", "LA", "RA"}
 
 
 def test_all_holds_the_whole_of_a_tissue_of_which_only_a_part_is_asked_to_change() -> None:
     centre = tuple(GROUND.measured(preset("enlarge-rv", GROUND.labels, GROUND.affine, ANATOMY))["RV"].centroid or ())
     part = Control((box("tip", ("RV",), centre, 20.0),), (Term("tip", "mass", Target(times=1.2)),))  # type: ignore[arg-type]
-    assert "RV" in masses(control_of(part, GROUND, Wishes(hold=("all",))))
+    assert "RV" in masses(control_of(part, GROUND, PresetsAndHolds(hold=("all",))))
 
 
 def test_all_holds_only_what_an_inpainting_can_change() -> None:
-    guided = make_guided(Request("inpaint", tissues=("RV",)), GROUND, Wishes(hold=("all",)))
+    guided = make_guided(Request("inpaint", tissues=("RV",)), GROUND, PresetsAndHolds(hold=("all",)))
     assert set(masses(guided.request.control)) == {"Myo", "RV"}
 
 
@@ -85,12 +85,12 @@ def test_two_boxes_that_ask_differently_of_one_tissue_contradict() -> None:
     centre = tuple(GROUND.measured(preset("enlarge-rv", GROUND.labels, GROUND.affine, ANATOMY))["RV"].centroid or ())
     big = Control((box("mine", ("RV",), centre, 130.0),), (Term("mine", "mass", Target(times=1.2)),))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="the whole of RV"):
-        make_guided(Request("perturb", control=big), GROUND, Wishes(hold=("RV",)))
-    assert make_guided(Request("perturb", control=big), GROUND, Wishes(hold=("LV",))).warnings == ()
+        make_guided(Request("perturb", control=big), GROUND, PresetsAndHolds(hold=("RV",)))
+    assert make_guided(Request("perturb", control=big), GROUND, PresetsAndHolds(hold=("LV",))).warnings == ()
 
 
 def test_a_domain_out_of_view_is_refused_and_an_empty_one_is_said() -> None:
-    large = Ground(np.pad(GROUND.labels, 80), GROUND.affine @ shift(-80), "world", GROUND.to_frame, ANATOMY)
+    large = Placement(np.pad(GROUND.labels, 80), GROUND.affine @ shift(-80), "world", GROUND.to_frame, ANATOMY)
     far = GROUND.to_frame @ (0.0, 0.0, 160.0, 1.0)
     control = Control((box("far", ("RV",), tuple(far[:3]), 20.0),), (Term("far", "mass", Target(value=2.0)),))
     with pytest.raises(InputError, match="outside the model's field of view"):
@@ -102,7 +102,7 @@ def test_a_domain_out_of_view_is_refused_and_an_empty_one_is_said() -> None:
 
 
 def test_too_few_steps_for_guidance_are_said() -> None:
-    (note,) = make_guided(Request("perturb", steps=10), GROUND, Wishes(hold=("LV",))).warnings
+    (note,) = make_guided(Request("perturb", steps=10), GROUND, PresetsAndHolds(hold=("LV",))).warnings
     assert "10 steps are too few" in note
 
 
@@ -113,7 +113,7 @@ def shift(voxels: int) -> np.ndarray:
 
 
 def test_own_values_are_a_start_to_edit() -> None:
-    control = control_of(None, GROUND, Wishes(("enlarge-rv", "atria-separate")))
+    control = control_of(None, GROUND, PresetsAndHolds(("enlarge-rv", "atria-separate")))
     assert control is not None
     measured = GROUND.measured(control)
     own = own_values(control, measured)
@@ -123,13 +123,13 @@ def test_own_values_are_a_start_to_edit() -> None:
 
 
 def test_the_mean_heart_has_the_volumes_of_its_cohort() -> None:
-    ground = Ground.of(None, ANATOMY, REFERENCE)
+    ground = Placement.of(None, ANATOMY, REFERENCE)
     assert ground.frame == "canonical" and ground.labels.shape == CanonicalFrame.of(ANATOMY).shape
     assert np.array_equal(ground.labels, mean_heart(REFERENCE, ANATOMY))
     cohort = tissue_volumes(TWIN.canonical.labels, ground.affine, ANATOMY)
     for tissue in ("LV", "RV", "LA", "RA", "Myo"):
         assert ground.volumes[tissue] == pytest.approx(cohort[tissue], rel=0.15)  # smoothing takes from small ones
-    guided = make_guided(Request("generate"), ground, Wishes(("enlarge-lv",)))
+    guided = make_guided(Request("generate"), ground, PresetsAndHolds(("enlarge-lv",)))
     assert guided.asked[0].value == pytest.approx(1.2 * ground.volumes["LV"], rel=0.02)
     with pytest.raises(InputError, match="name the twin"):
         ground.placed(Control((box("b", ("RV",), (0.0, 0.0, 0.0), 20.0),)))
@@ -138,7 +138,7 @@ def test_the_mean_heart_has_the_volumes_of_its_cohort() -> None:
 def test_requests_are_planned_each_with_its_own_wishes() -> None:
     support = Support("heart", ("RV volume [ml]",), np.array([[20.0], [30.0]]))
     requests = [PERTURB, PERTURB, Request("generate")]
-    wishes = [Wishes(), Wishes(("enlarge-rv",)), Wishes(("enlarge-rv",))]
+    wishes = [PresetsAndHolds(), PresetsAndHolds(("enlarge-rv",)), PresetsAndHolds(("enlarge-rv",))]
     plain, guided, new = plan_guidance(requests, wishes, TWIN, ANATOMY, REFERENCE, support)
     assert plain.request == PERTURB and plain.asked == ()
     assert guided.request.control is not None and guided.request.control.frame == "world"
@@ -148,10 +148,11 @@ def test_requests_are_planned_each_with_its_own_wishes() -> None:
 
 
 def test_wishes_are_taken_out_of_a_requests_json() -> None:
-    settings, wishes = Wishes.taken_from({"edit": "perturb", "preset": "enlarge-rv, shrink-la", "hold": ["LV"]})
+    asked = {"edit": "perturb", "preset": "enlarge-rv, shrink-la", "hold": ["LV"]}
+    settings, wishes = PresetsAndHolds.taken_from(asked)
     assert settings == {"edit": "perturb"}
-    assert wishes == Wishes(("enlarge-rv", "shrink-la"), 0.2, ("LV",))
-    assert Wishes.taken_from({"edit": "perturb"}) == ({"edit": "perturb"}, Wishes())
+    assert wishes == PresetsAndHolds(("enlarge-rv", "shrink-la"), 0.2, ("LV",))
+    assert PresetsAndHolds.taken_from({"edit": "perturb"}) == ({"edit": "perturb"}, PresetsAndHolds())
     assert names_of(["LV,RV", " LA "]) == ("LV", "RV", "LA")
     with pytest.raises(InputError, match="Names"):
         names_of(3)

@@ -10,7 +10,7 @@ from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.metrics.acceptance import RULES, Gate, gate_help
+from DiffusionSiblingsLib.metrics.acceptance import RULES, Acceptance, gate_help
 
 HEART = load_anatomy("heart")
 LABEL = {tissue.id: tissue.label for tissue in HEART.tissues}
@@ -24,7 +24,7 @@ def sound():
 
 
 def judged(text: str, labels, affine):
-    return Gate.parse(text).check(labels, affine, HEART)
+    return Acceptance.parse(text).check(labels, affine, HEART)
 
 
 @pytest.mark.parametrize(("text", "told"), [
@@ -34,8 +34,8 @@ def judged(text: str, labels, affine):
     ("components,loops,hollows", "components,loops,hollows"),
 ])
 def test_gates_are_read_and_written(text: str, told: str) -> None:
-    gate = Gate.parse(text)
-    assert str(gate) == told and Gate.parse(told) == gate
+    gate = Acceptance.parse(text)
+    assert str(gate) == told and Acceptance.parse(told) == gate
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -46,7 +46,7 @@ def test_gates_are_read_and_written(text: str, told: str) -> None:
 ])
 def test_gates_that_cannot_be_meant_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Gate.parse(text)
+        Acceptance.parse(text)
 
 
 def test_every_check_is_explained() -> None:

@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.runs import pipeline as making
 from DiffusionSiblingsLib.runs import run_folder
 from DiffusionSiblingsLib.runs import sampler_loop as maker
 from DiffusionSiblingsLib.runs.messages import Idle, Job, Task
-from DiffusionSiblingsLib.runs.rejection import Draws
+from DiffusionSiblingsLib.runs.rejection import SamplingBudget
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +171,7 @@ def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Pa
 
 
 def test_a_lower_limit_takes_nothing_away_that_an_earlier_run_accepted() -> None:
-    draws = Draws(10, 3, 0, 4)
+    draws = SamplingBudget(10, 3, 0, 4)
     draws.known({10: True, 11: False, 12: False, 13: False, 14: False, 16: True})
     assert draws.take(9) == (15,)  # below what was drawn already
     draws.decide(15, False)
@@ -183,7 +183,7 @@ def test_the_same_siblings_are_drawn_in_whatever_order_they_come(seed: int) -> N
     rng = random.Random(seed)
     count, batch, workers = rng.randint(1, 12), rng.choice([1, 1, 4]), rng.randint(1, 5)
     good = [rng.random() < 0.6 for _ in range(200)]
-    draws, numbers, under_way = Draws(10, count, 100, 8 * count), dict[int, int](), list[int]()
+    draws, numbers, under_way = SamplingBudget(10, count, 100, 8 * count), dict[int, int](), list[int]()
     while not draws.done:
         while draws.waiting and len(under_way) < workers * batch:
             under_way += draws.take(batch)
@@ -194,7 +194,7 @@ def test_the_same_siblings_are_drawn_in_whatever_order_they_come(seed: int) -> N
         draws.decide(k, good[k - 10])
         numbers |= dict(draws.settled())
         if rng.random() < 0.1:  # the run was stopped and goes on
-            draws, verdicts, under_way = Draws(10, count, 100, 8 * count), draws.verdicts, []
+            draws, verdicts, under_way = SamplingBudget(10, count, 100, 8 * count), draws.verdicts, []
             draws.known(verdicts)
             assert {k: n for k, n in dict(draws.settled()).items() if k in numbers} == numbers
     wanted = [10 + n for n in range(8 * count) if good[n]][:count]

@@ -17,9 +17,9 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.runs import ray_pool as ray_crew
 from DiffusionSiblingsLib.runs import run_folder
 from DiffusionSiblingsLib.runs.messages import Failed, Finished, Idle, Job, Lost, Ready, Task
-from DiffusionSiblingsLib.runs.partial_results import Parts
+from DiffusionSiblingsLib.runs.partial_results import PartialResults
 from DiffusionSiblingsLib.runs.pipeline import make
-from DiffusionSiblingsLib.runs.ray_pool import Hand, RayCrew
+from DiffusionSiblingsLib.runs.ray_pool import RayPool, RayWorker
 
 ASKED = Request("generate", count=5, steps=2, repair=False)
 
@@ -40,7 +40,7 @@ def job(out: Path, device: str = "cpu") -> Job:
 
 
 def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, tmp_path: Path) -> None:
-    hand, parts = Hand(), Parts(tmp_path / "here")
+    hand, parts = RayWorker(), PartialResults(tmp_path / "here")
     assert isinstance(hand.begin(job(tmp_path / "there"))[0], Ready)
     first, second, idle = hand.make(Task(0, (0, 3)), "a token that is not there")
     assert isinstance(first, Finished) and isinstance(second, Finished) and isinstance(idle, Idle)
@@ -52,7 +52,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, 
     (tmp_path / "there" / ".parts" / ray_crew.TOKEN).write_text("seen")
     (near, _) = hand.make(Task(0, (3,)), "seen")
     assert isinstance(near, Finished) and not near.files
-    written = Parts(tmp_path / "there")
+    written = PartialResults(tmp_path / "there")
     assert written.all() == [(0, 3)]
     assert written.map_of(0, 3, "nrrd").read_bytes() == parts.map_of(0, 3, "nrrd").read_bytes()
 
@@ -71,7 +71,7 @@ class NoRay:
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2}
 
-    def remote(self, kind: type[Hand]) -> Any:
+    def remote(self, kind: type[RayWorker]) -> Any:
         def start() -> Any:
             hand = kind()
             self.started.append(SimpleNamespace(begin=SimpleNamespace(remote=partial(self.call, hand.begin)),
@@ -106,10 +106,10 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> NoRay:
 
 
 def test_what_a_killed_run_left_hides_the_folder_from_no_worker(models: Path, tmp_path: Path, no_ray: NoRay) -> None:
-    parts = Parts(tmp_path)
+    parts = PartialResults(tmp_path)
     parts.folder.mkdir()
     (parts.folder / ray_crew.TOKEN).write_text("of the run that was killed")
-    crew = RayCrew(job(tmp_path), 1, "ray")
+    crew = RayPool(job(tmp_path), 1, "ray")
     crew.start()
     assert isinstance(crew.wait()[0][1], Ready)
     crew.give(0, Task(0, (2,)))
@@ -133,7 +133,7 @@ def test_a_loss_of_any_kind_is_told_and_another_worker_started(models: Path, tmp
             return said
 
     LossError.__name__ = kind
-    crew = RayCrew(job(tmp_path), 1, "ray")
+    crew = RayPool(job(tmp_path), 1, "ray")
     crew.start()
     no_ray.errors.append(LossError())
     assert crew.wait() == [(0, Lost(why))]
@@ -143,7 +143,7 @@ def test_a_loss_of_any_kind_is_told_and_another_worker_started(models: Path, tmp
 
 
 def test_a_worker_says_what_went_wrong(models: Path, tmp_path: Path) -> None:
-    (message,) = Hand().begin(job(tmp_path, "mps"))
+    (message,) = RayWorker().begin(job(tmp_path, "mps"))
     assert isinstance(message, Failed) and isinstance(message.error, DeviceError)
 
 

@@ -13,7 +13,7 @@ from hearts import ANATOMY
 
 from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort, measure_cohort
 from DiffusionSiblingsLib.cohorts.members import Member
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
 from DiffusionSiblingsLib.editing.request import Request
@@ -21,12 +21,12 @@ from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.studies import settings as sizes
 from DiffusionSiblingsLib.studies.augmentation import Augmenter
-from DiffusionSiblingsLib.studies.conditions import Arm, Arms
-from DiffusionSiblingsLib.studies.context import Studio, names_in
+from DiffusionSiblingsLib.studies.conditions import Condition, Conditions
+from DiffusionSiblingsLib.studies.context import StudyContext, names_in
 from DiffusionSiblingsLib.studies.papers import findings, paper_table, paper_tables
 from DiffusionSiblingsLib.studies.run import run_studies
 from DiffusionSiblingsLib.studies.seed_choice import PLACES, choose_seeds, nearest
-from DiffusionSiblingsLib.studies.seed_hearts import Start
+from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart
 from DiffusionSiblingsLib.studies.settings import QUICK, STUDIES, Settings
 from DiffusionSiblingsLib.studies.tables import markdown
 from DiffusionSiblingsLib.studies.twins import TwinSource
@@ -36,7 +36,7 @@ TINY = replace(QUICK, count=4, held=1, unconditional=6, pool=6, reference=6, rec
 
 
 @pytest.fixture
-def arms(tmp_path: Path) -> tuple[Arms, list[tuple[Request, ...]]]:
+def arms(tmp_path: Path) -> tuple[Conditions, list[tuple[Request, ...]]]:
     """Arms whose siblings are made without a model, and what was asked to be made."""
     asked: list[tuple[Request, ...]] = []
 
@@ -44,10 +44,10 @@ def arms(tmp_path: Path) -> tuple[Arms, list[tuple[Request, ...]]]:
         asked.append(tuple(requests))
         make_fake(requests, twin, out, sha256="abc")
 
-    return Arms(tmp_path / "arms", "abc", make, say=lambda words: None), asked
+    return Conditions(tmp_path / "arms", "abc", make, say=lambda words: None), asked
 
 
-def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Arms, list[tuple[Request, ...]]],
+def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Conditions, list[tuple[Request, ...]]],
                                                      tmp_path: Path) -> None:
     store, asked = arms
     request = Request("generate", count=4, steps=10)
@@ -58,15 +58,15 @@ def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Arms, list[tupl
     assert len(asked) == 1
     store.get("other steps", [request, replace(request, steps=20)])
     assert [[r.steps for r in batch] for batch in asked] == [[10], [20]], "what is elsewhere was made again"
-    elsewhere = Arms(tmp_path / "new", "abc", store.make, (tmp_path / "arms" / "pool",), lambda words: None)
+    elsewhere = Conditions(tmp_path / "new", "abc", store.make, (tmp_path / "arms" / "pool",), lambda words: None)
     assert elsewhere.get("pool", [request])[0].folder == first.folder and len(asked) == 2
-    other_model = Arms(tmp_path / "new", "abd", store.make, (tmp_path / "arms",), lambda words: None)
+    other_model = Conditions(tmp_path / "new", "abd", store.make, (tmp_path / "arms",), lambda words: None)
     with pytest.raises(InputError, match="incomplete"):  # the fake writes the other model's hash
         other_model.get("pool", [request])
     assert first.threads == 2
 
 
-def test_a_run_that_was_stopped_at_once_is_no_arm(arms: tuple[Arms, list[tuple[Request, ...]]],
+def test_a_run_that_was_stopped_at_once_is_no_arm(arms: tuple[Conditions, list[tuple[Request, ...]]],
                                                   tmp_path: Path) -> None:
     store, asked = arms
     make_fake([Request("generate", count=2)], None, tmp_path / "arms" / "stopped", sha256="abc")
@@ -83,7 +83,7 @@ def twin_of(path: Path, scale: float, **labels: int) -> TwinSource:
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ""])
-def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Request, ...]]], tmp_path: Path,
+def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path,
                                                suffix: str) -> None:
     store, asked = arms
     twins = [twin_of(tmp_path / f"twin{number}{suffix}", scale) for number, scale in enumerate((0.95, 1.05))]
@@ -92,7 +92,7 @@ def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Arms, list[tuple[Requ
     assert (len(folders), len(asked)) == (2, 2)
 
 
-def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Arms, list[tuple[Request, ...]]],
+def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Conditions, list[tuple[Request, ...]]],
                                                           tmp_path: Path) -> None:
     store, asked = arms
     request = Request("perturb", count=1, ratio=0.5)
@@ -105,7 +105,7 @@ def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Arms, list
     assert len(asked) == 2
 
 
-def test_a_twin_is_read_once_however_many_runs_are_looked_through(arms: tuple[Arms, list[tuple[Request, ...]]],
+def test_a_twin_is_read_once_however_many_runs_are_looked_through(arms: tuple[Conditions, list[tuple[Request, ...]]],
                                                                   tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     store, request = arms[0], Request("perturb", count=1, ratio=0.5)
@@ -181,10 +181,10 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
         batches.append(out.name)
         make_fake(requests, twin, out, sha256=sha256)
 
-    def ground(self: Augmenter, start: Start | None) -> Ground:  # no registration
+    def ground(self: Augmenter, start: SeedHeart | None) -> Placement:  # no registration
         assert start is not None
         labelmap = start.twin.read()
-        return Ground(labelmap.labels.astype(np.uint8), labelmap.affine, "world", np.eye(4), ANATOMY)
+        return Placement(labelmap.labels.astype(np.uint8), labelmap.affine, "world", np.eye(4), ANATOMY)
 
     monkeypatch.setattr(sizes, "QUICK", TINY)
     monkeypatch.setattr("DiffusionSiblingsLib.reports.chart_style.SHARP", 0.5)  # drawing is most of the time
@@ -192,7 +192,7 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
     reports: list[Path] = []
     monkeypatch.setattr("DiffusionSiblingsLib.studies.unconditional.write_comparison",
                         lambda out, *given, **more: reports.append(out))
-    monkeypatch.setattr(Studio, "held", lambda self, request, twin: replace(request, ratio=0.66))
+    monkeypatch.setattr(StudyContext, "held", lambda self, request, twin: replace(request, ratio=0.66))
     monkeypatch.setattr(Augmenter, "ground", ground)
     settings = Settings(tmp_path, quick=True, jobs=1, model="small", command="siblings study all")
     folders = run_studies(["all"], settings)
@@ -224,16 +224,17 @@ def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_m
     monkeypatch.setattr("DiffusionSiblingsLib.studies.context.measure_cohort",
                         lambda members, *_, labels, **__: asked.append((members[0].path.name, labels)))
     (tmp_path / "heart.nii.gz").write_bytes(b"is not read here")
-    studio = Studio(Settings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
+    studio = StudyContext(Settings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
     studio.real  # noqa: B018 (is measured when it is asked for)
-    studio.measured(Arm(Request("generate"), tmp_path, (Member("made", tmp_path / "made.nii.gz", {}),), 1), "made")
+    made = (Member("made", tmp_path / "made.nii.gz", {}),)
+    studio.measured(Condition(Request("generate"), tmp_path, made, 1), "made")
     assert asked == [("heart.nii.gz", {"LV": 4}), ("made.nii.gz", None)]
 
 
 def test_a_seed_of_a_study_is_edited_as_it_is_measured(models: Path, tmp_path: Path) -> None:
     path = renumbered_run(tmp_path) / "sibling_000000.nii.gz"
-    studio = Studio(Settings(tmp_path / "out", real=path.parent, model="small"))
+    studio = StudyContext(Settings(tmp_path / "out", real=path.parent, model="small"))
     assert {tissue: values[0] for tissue, values in studio.twin(path).read().tissues.items()} == SWAPPED
     own = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
-    said = Studio(Settings(tmp_path / "out", real=path.parent, labels=own, model="small"))
+    said = StudyContext(Settings(tmp_path / "out", real=path.parent, labels=own, model="small"))
     assert {tissue: values[0] for tissue, values in said.twin(path).read().tissues.items()} == own

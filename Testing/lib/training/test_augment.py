@@ -17,7 +17,7 @@ from DiffusionSiblingsLib.cohorts.members import Member
 from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
-from DiffusionSiblingsLib.control.placement import Ground
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
@@ -26,8 +26,8 @@ from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.studies.augmentation import Augmenter, Candidate, Task, share_out
-from DiffusionSiblingsLib.studies.conditions import Arm, Arms
-from DiffusionSiblingsLib.studies.seed_hearts import Start, starts
+from DiffusionSiblingsLib.studies.conditions import Condition, Conditions
+from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart, starts
 from DiffusionSiblingsLib.studies.target_values import Tail, control_for
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
@@ -74,12 +74,12 @@ def test_a_seed_is_sent_near_to_its_own_value() -> None:
 
 
 @pytest.fixture(scope="module")
-def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Placement:
     reference: Reference = find_model("small").reference()
-    return Ground.of(open_twin(ellipsoid_heart(), ANATOMY, reference), ANATOMY, reference)
+    return Placement.of(open_twin(ellipsoid_heart(), ANATOMY, reference), ANATOMY, reference)
 
 
-def test_a_control_asks_for_a_volume_and_for_axes(ground: Ground) -> None:
+def test_a_control_asks_for_a_volume_and_for_axes(ground: Placement) -> None:
     wanted = parse_wanted("RV>115 and LV major axis>70", ANATOMY)
     control = control_for({RV: 140.0, "LV major axis [mm]": 74.0}, wanted, ground, None)
     asked = {(term.domain, term.quantity): term.target.value for term in control.terms}
@@ -90,7 +90,7 @@ def test_a_control_asks_for_a_volume_and_for_axes(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize(("text", "length"), [("LV major axis<12", 10.0), ("LV minor axis>60", 62.0)])
-def test_an_axis_takes_along_those_that_it_would_pass(ground: Ground, text: str, length: float) -> None:
+def test_an_axis_takes_along_those_that_it_would_pass(ground: Placement, text: str, length: float) -> None:
     wanted = parse_wanted(text, ANATOMY)
     control = control_for({wanted.measures[0].column: length}, wanted, ground, None)
     asked = {term.quantity: term.target.value for term in control.terms}
@@ -110,7 +110,7 @@ def test_a_minor_axis_is_never_drawn_longer_than_the_major_one(seed: int, text: 
     assert parse_wanted(text, ANATOMY).met_by(drawn)
 
 
-def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Ground) -> None:
+def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Placement) -> None:
     rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     box = ControlDomain("upper RV", ("RV",), (28.0, 0.0, 10.0), rows, (60.0, 60.0, 30.0), (20, 20, 10))
     other = Term("upper RV", "size", Target(times=1.0))
@@ -161,15 +161,15 @@ def test_no_sibling_is_made_twice_and_seeds_take_turns(models: Path, seeds: int,
                 count=count, most=count + more)
     asked: list[tuple[Path, int]] = []
 
-    class Numbered(Arms):
-        def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Arm]:
+    class Numbered(Conditions):
+        def get(self, name: str, requests: Sequence[Request], twin: TwinSource | None = None) -> list[Condition]:
             assert twin is not None
             asked.extend((twin.member.path, k) for r in requests for k in range(r.first, r.first + r.count))
             members = tuple(Member("", twin.member.path, {"k": k}) for r in requests
                             for k in range(r.first, r.first + r.count))
-            return [Arm(requests[0], Path(), members)]
+            return [Condition(requests[0], Path(), members)]
 
-    def judged(arm: Arm, seed: str, start: Start | None) -> list[Candidate]:
+    def judged(arm: Condition, seed: str, start: SeedHeart | None) -> list[Candidate]:
         return [Candidate(member, seed, {}, () if rng.random() < share else ("missed",), 1.0) for member in arm.members]
 
     work = Augmenter(task, Numbered(Path(), "", lambda *given: None, say=lambda words: None), ANATOMY,
@@ -189,11 +189,11 @@ def test_the_first_round_is_the_same_number_of_every_seed_and_the_rest_of_the_fi
     assert share_out(3, {}) == {}
 
 
-def test_guided_siblings_have_a_target_each_beyond_the_threshold(ground: Ground, tmp_path: Path) -> None:
+def test_guided_siblings_have_a_target_each_beyond_the_threshold(ground: Placement, tmp_path: Path) -> None:
     wanted = parse_wanted("RV>60", ANATOMY)
     seed = start_of(tmp_path / "heart.nii.gz", {RV: 70.0})
     reference = find_model("small").reference()
-    arms = Arms(tmp_path, "", lambda *given: None)
+    arms = Conditions(tmp_path, "", lambda *given: None)
     task = Task(wanted, "guided", (seed, seed), count=2, most=4, hold=("LV",))
     work = Augmenter(task, arms, ANATOMY, reference, grounds={seed.name: ground})
     requests = work.requests(1, 3, 2)

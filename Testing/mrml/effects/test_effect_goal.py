@@ -37,7 +37,7 @@ from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.measure import measure
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
-from DiffusionSiblingsLib.editing.presets_and_holds import Wishes
+from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsLib.editing.request import Request
 
 AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -51,7 +51,7 @@ def test_goals_of_presets_are_told_by_name() -> None:
     assert wishes_of(Goal("aortic-trunk", change=0.3, hold=False)) == {"preset": ["aortic-trunk"], "amount": 0.3}
     assert wishes_of(Goal(DOMAINS, hold=False)) == wishes_of(Goal(VOLUME, "Ao", 0.1, hold=False)) == {}
     for goal in (Goal(VOLUME, "RV", 0.2), Goal(VOLUME, "LA", 0.0), Goal("one-piece"), Goal("myo-wall", change=0.1)):
-        _, wishes = Wishes.taken_from(wishes_of(goal))
+        _, wishes = PresetsAndHolds.taken_from(wishes_of(goal))
         assert wishes
 
 
