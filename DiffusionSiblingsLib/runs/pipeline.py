@@ -122,7 +122,8 @@ def make(requests: Sequence[Request], twin: str | Path | LabelMap | None = None,
          model: str = DEFAULT_MODEL, device: str = "auto", labels: dict[str, int] | None = None, format: str = "same",
          jobs: int = 1, cluster: str = "", gate: str = "", limit: int = LIMIT, resume: bool = False,
          replace: bool = False, wishes: PresetsAndHolds | None = None, title: str = "",
-         progress: Progress | None = None, say: Say | None = None, report: Callable[[Made], None] | None = None) -> Made:
+         progress: Progress | None = None, say: Say | None = None,
+         report: Callable[[Made], None] | None = None) -> Made:
     """Makes all siblings of all requests into the folder `out`: label maps, record.json, metrics.csv, overview.png.
 
     twin: label map that edits start from. jobs: processes; 1 works in this one. cluster: "ray" or the address of a
