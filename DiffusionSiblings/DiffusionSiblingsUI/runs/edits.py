@@ -27,7 +27,8 @@ class Task:
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
     where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
-    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds` has them; the worker, which places the twin, makes controls of them.
+    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds` has
+    them; the worker, which places the twin, makes controls of them.
     """
 
     requests: tuple[Request, ...]
