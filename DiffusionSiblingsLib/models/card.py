@@ -34,6 +34,11 @@ class ModelCard:
     card: dict[str, Any]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What a record says of the model: id, version, sha256."""
+        return {"id": self.id, "version": self.version, "sha256": self.sha256}
+
+    @property
     def weights_path(self) -> Path:
         """The weight file."""
         return self.folder / self.weights

@@ -79,7 +79,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
         "run": None if record is None else {"created": record.created, "complete": record.complete,
                                             "model": record.model, "compute": record.compute,
                                             "twin": record.twin and record.twin.get("file"), "edits": facts.edits},
-        "model": {"id": card.id, "version": card.version, "sha256": card.sha256, "licence": card.licence},
+        "model": {**card.identity, "licence": card.licence},
         "checks": {"names": list(cohort.checks), **{
             f"failed {at}": dict(zip(cohort.checks, failures(cohort.checks, failed)[0], strict=True))
             for at, failed in (("half", cohort.failed_half), ("full", cohort.failed_full))}},

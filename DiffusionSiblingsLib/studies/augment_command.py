@@ -86,7 +86,7 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     most = order.most if order.most is not None else MOST * order.count
     task = Task(wanted, order.strategy, seeds, order.count, most, order.control, order.presets, order.hold, order.steps,
                 order.seed)
-    model = {"id": card.id, "version": card.version, "sha256": card.sha256}
+    model = card.identity
     require_same_order(order.out, task, model)
     make = Maker(order.model, order.device, order.jobs, say)
     arms = Conditions(order.out / MADE, card.sha256, make, order.arms, say)
