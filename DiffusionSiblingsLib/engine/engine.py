@@ -26,7 +26,6 @@ from ..editing.result import Sibling
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.twin import Twin
-from ..models.card import ModelCard
 from ..models.networks.checkpoint import Networks, load_networks
 from ..models.registry import DEFAULT_MODEL
 from .compute import Compute, find_compute
@@ -79,7 +78,7 @@ class Engine:
     """
 
     def __init__(self, facts: ModelFacts, networks: Networks, compute: Compute) -> None:
-        self.facts, self.compute, self.anatomy = facts, compute, facts.anatomy
+        self.facts, self.card, self.anatomy, self.compute = facts, facts.card, facts.anatomy, compute
         self.networks = networks.to(compute.device, compute.dtype)
         modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
         sampling = self.card.sampling
@@ -97,11 +96,6 @@ class Engine:
         facts = model if isinstance(model, ModelFacts) else ModelFacts.of(model)
         networks = load_networks(facts.card.weights_path, sha256=facts.card.sha256)
         return cls(facts, networks, find_compute(device, dtype))
-
-    @property
-    def card(self) -> ModelCard:
-        """The model's card."""
-        return self.facts.card
 
     @property
     def reference(self) -> Reference:

@@ -22,6 +22,7 @@ from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.write import suffix_for
+from ..metrics.acceptance import Acceptance
 from .rejection import SamplingBudget
 from .settings import RunSettings
 
@@ -58,7 +59,9 @@ class Plan:
         each = each or [PresetsAndHolds()] * len(requests)
         for wish in each:
             wish.held(facts.anatomy)
-        settings = replace(settings, gate=str(settings.acceptance or ""), model=_named(settings.model))
+        gate = str(Acceptance.parse(settings.gate)) if settings.gate else ""
+        folder = Path(settings.model)  # a model by its folder: workers may have another working directory
+        settings = replace(settings, gate=gate, model=str(folder.resolve()) if folder.is_dir() else settings.model)
         require_twin(requests, twin)
         placed = twin if twin is None or isinstance(twin, PlacedTwin) else PlacedTwin.of(twin, facts, labels)
         return cls(facts, settings, placed, plan_requests(requests, each, placed.twin if placed else None, facts))
@@ -134,8 +137,3 @@ class Plan:
                 found.append(SamplingBudget(request.first, request.count, offset, self.most(request)))
             offset += found[-1].count
         return found
-
-
-def _named(model: str) -> str:
-    """The model's name; a folder by its full path, as workers may have another working directory."""
-    return str(Path(model).resolve()) if Path(model).is_dir() else model

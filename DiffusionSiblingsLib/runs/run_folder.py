@@ -104,8 +104,10 @@ class RunFolder:
         return {**self.parts.read(at.run, at.k).entry, "file": at.file}
 
     def labelmap(self, at: Placed) -> LabelMap:
-        """A sibling as its file has it."""
-        return read_sibling(self.out / at.file, self.plan.template_of(at.run), self.plan.facts.anatomy)
+        """A sibling as it was when its file was written."""
+        template = self.plan.template_of(at.run)
+        found = read_sibling(self.out / at.file, template, self.plan.facts.anatomy)
+        return template.with_labels(found.labels.astype(template.labels.dtype))
 
     def place(self, number: int, part: PartialResult) -> Placed | None:
         """Gives a part its place as sibling `number` -> None where its label map is gone, and with it the part."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.errors import InputError
-from ..metrics.acceptance import Acceptance
 from ..models.registry import DEFAULT_MODEL
 
 LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
@@ -47,8 +46,3 @@ class RunSettings:
         if self.resume and self.replace:
             raise InputError("A run cannot be resumed and replaced at once", rule="either --resume or --replace",
                              hint="choose one of the two")
-
-    @property
-    def acceptance(self) -> Acceptance | None:
-        """The acceptance checks; None without any. Raises InputError for a check that does not exist."""
-        return Acceptance.parse(self.gate) if self.gate else None

@@ -118,7 +118,7 @@ def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
         region = hand_over(task.mask, task.twin, folder)
         requests = tuple(replace(request, region=str(region)) for request in requests)
         yield None
-    return {"command": "run", "model": task.model, "device": task.device, "twin": stem,
+    return {"command": "run", "model": task.model, "device": task.device, "twin": stem, "overview": False,
             "requests": [{**request.to_json(), **task.wishes} for request in requests], "out": str(folder)}
 
 

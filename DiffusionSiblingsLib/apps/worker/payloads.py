@@ -73,7 +73,7 @@ def moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:
     return {**request, "region": region} if request.get("region") and region else request
 
 
-def stored(folder: str | None, name: str, template: LabelMap, anatomy: Anatomy) -> LabelMap | None:
+def stored(folder: str | None, anatomy: Anatomy, name: str, template: LabelMap) -> LabelMap | None:
     """A recorded sibling as it was handed over or as its file has it, None where it is not there any more."""
     if not folder:
         return None

@@ -18,21 +18,19 @@ import torch
 from ... import __version__
 from ...cohorts.measured_map import Measured
 from ...cohorts.model_facts import ModelFacts
-from ...cohorts.training_distance import bias_words
 from ...control.control import Control
 from ...control.measure import measure
-from ...core.anatomy import Anatomy, load_anatomy
+from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import RECORD_NAME, Record, hash_labelmap
-from ...editing.entries import twin_row
 from ...editing.planned import PlacedTwin, require_twin
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...editing.result import Sibling
 from ...engine.compute import find_compute, quiet_threads
 from ...engine.engine import Engine
-from ...labelmaps.ipc_labelmap import read_exchange, write_exchange
+from ...labelmaps.ipc_labelmap import read_exchange
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
 from ...models.registry import DEFAULT_MODEL, find_model
@@ -41,11 +39,12 @@ from ...runs.plan import Plan
 from ...runs.replay import Replay, check_twin, installed
 from ...runs.run_folder import Placed, RunFolder
 from ...runs.scheduler import Hooks
-from ...runs.settings import LIMIT, RunSettings
+from ...runs.settings import RunSettings
 from . import cohort_service as cohort_jobs
 from . import memory
 from .payloads import moved, read_twin, size_of, stored
 from .progress import Costs, JobProgress, RunProgress, effort, kind_of, steps_of
+from .run_events import OnPlaced, RunEvents, settings_of
 
 Watch = Callable[[JobProgress], None]
 NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",), "cohort": ("folder",),
@@ -145,11 +144,11 @@ class Service:
         began = time.monotonic()
         parted = [PresetsAndHolds.taken_from(values) for values in command["requests"]]
         requests, wishes = [Request.from_json(settings) for settings, _ in parted], [wish for _, wish in parted]
-        settings = _settings(command)
+        settings = settings_of(command)
         require_twin(requests, command.get("twin"))
         room = self._open(command, settings, requests, wishes, course)
         plan = Plan.of(requests, room.twin, settings, wishes=wishes, facts=room.facts)
-        events = _Events(task, plan, Path(command["out"]))
+        events = RunEvents(task, plan, Path(command["out"]))
         events.planned()
         run_plan(plan, events.out, self._hooks(room, plan, task, course, events.placed))
         record = json.loads((events.out / RECORD_NAME).read_text(encoding="utf-8"))
@@ -173,7 +172,7 @@ class Service:
             check_twin(room.twin, record.twin or {}, named="the segmentation chosen as twin",
                        hint="choose the unchanged segmentation, with the same tissues")
         again = Replay(record, room.facts, room.twin, requests,
-                       partial(_stored_in, command.get("siblings"), room.facts.anatomy))
+                       partial(stored, command.get("siblings"), room.facts.anatomy))
         plan = again.plan(settings.device)
         rows = again.run(plan, None, self._hooks(room, plan, task, course), lambda row: task.emit("replayed", row=row))
         course.finish()
@@ -260,9 +259,6 @@ class Service:
         return Hooks(sampling=progress.sampling, placed=on_placed, engine=lambda: room.engine)
 
 
-OnPlaced = Callable[[RunFolder, Placed, "Sibling | None"], None]
-
-
 @dataclass(frozen=True)
 class _Room:
     """What a command works with. engine: None where other processes open their own. finish: units of finishing."""
@@ -271,54 +267,6 @@ class _Room:
     facts: ModelFacts
     twin: PlacedTwin | None
     finish: float
-
-
-class _Events:
-    """The events of a run, and the rows of its table by number, the twin's first."""
-
-    def __init__(self, task: Any, plan: Plan, out: Path) -> None:
-        self._task, self._plan, self.out = task, plan, out
-        self._since = time.monotonic()
-        self._rows: dict[int, dict[str, object]] = {}
-
-    @property
-    def rows(self) -> list[dict[str, object]]:
-        """Rows of metrics.csv."""
-        return [self._rows[number] for number in sorted(self._rows)]
-
-    def planned(self) -> None:
-        """Tells of the twin, and what guided requests ask for."""
-        if (twin := self._plan.twin) is not None:
-            self._rows[-1] = twin_row(twin.measured)
-            self._task.emit("twin", row=self._rows[-1], entry=self._plan.twin_entry, warnings=[
-                *twin.twin.warnings, *bias_words("The twin", twin.measured.bias)])
-        for number, planned in enumerate(self._plan.requests):
-            if planned.request.control is not None:
-                self._task.emit("guided", request=number, **planned.guided.to_json())
-
-    def placed(self, folder: RunFolder, at: Placed, sibling: Sibling | None) -> None:
-        """Hands a sibling over and tells of it."""
-        stem = write_exchange(sibling.labelmap if sibling is not None else folder.labelmap(at), self.out / at.name)
-        self._rows[at.number] = row = folder.row(at)
-        if self._plan.twin is not None:
-            self._rows[-1] = folder.tally.twin_row(self._plan.twin)
-        self._task.emit("sibling", index=at.number, request=at.run, k=at.k, stem=str(stem), row=row,
-                        entry=folder.entry(at), seconds=round(time.monotonic() - self._since, 3))
-        self._since = time.monotonic()
-
-
-def _settings(command: dict[str, Any]) -> RunSettings:
-    """The settings of a command. A run in its folder is replaced, unless the command says anything of resuming."""
-    resume = bool(command.get("resume", False))
-    return RunSettings(command.get("model", DEFAULT_MODEL), command.get("device", "auto"),
-                       command.get("format", "same"), int(command.get("jobs", 1)), gate=command.get("gate", ""),
-                       limit=int(command.get("limit", LIMIT)), resume=resume,
-                       replace=bool(command.get("replace", "resume" not in command)),
-                       overview=bool(command.get("overview", True)))
-
-
-def _stored_in(folder: str | None, anatomy: Anatomy, file: str, template: LabelMap) -> LabelMap | None:
-    return stored(folder, file, template, anatomy)
 
 
 def _means_memory(error: Exception) -> bool:
