@@ -60,14 +60,14 @@ def require_twin(requests: Sequence[Request], twin: object) -> None:
         raise InputError("The edit needs a twin", value=missing[0], rule="a label map to start from")
 
 
-def plan_requests(requests: Sequence[Request], wishes: Sequence[PresetsAndHolds], twin: Twin | None,
+def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds], twin: Twin | None,
                   facts: ModelFacts) -> tuple[PlannedRequest, ...]:
     """Resolves the targets of all requests and finds where they may act. Raises InputError for what cannot be done.
 
-    wishes: presets and tissues to hold, one for each request.
+    shorthand: presets and tissues to hold, one for each request.
     """
     planner = _Planner(facts, twin)
-    guided = [planner.guided(request, wish) for request, wish in zip(requests, wishes, strict=True)]
+    guided = [planner.guided(request, named) for request, named in zip(requests, shorthand, strict=True)]
     return tuple(PlannedRequest(ready.request, planner.scope(ready.request), ready,
                                 planner.placement(ready.request) if ready.request.control is not None else None)
                  for ready in guided)
@@ -91,10 +91,10 @@ class _Planner:
     def placement(self, request: Request) -> Placement:
         return self.on_twin if request.needs_twin else self.on_mean
 
-    def guided(self, request: Request, wish: PresetsAndHolds) -> Guided:
-        if request.control is None and not wish:
+    def guided(self, request: Request, named: PresetsAndHolds) -> Guided:
+        if request.control is None and not named:
             return Guided(request)
-        return make_guided(request, self.placement(request), wish, self.facts.training)
+        return make_guided(request, self.placement(request), named, self.facts.training)
 
     def scope(self, request: Request) -> Scope | None:
         """Requests that differ in anything but their region and `overwrite` share one, as it has the twin's size."""

@@ -28,11 +28,11 @@ if TYPE_CHECKING:  # torch is not loaded before it is needed
 
 def run(requests: Sequence[Request], twin: Source = None, out: str | Path = "siblings",
         settings: RunSettings | None = None, hooks: Hooks | None = None, *, labels: dict[str, int] | None = None,
-        wishes: PresetsAndHolds | Sequence[PresetsAndHolds] = ()) -> RunSummary:
+        shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = ()) -> RunSummary:
     """Makes all siblings of all requests into the folder `out`: label maps, record.json, metrics.csv, overview.png.
 
     twin: the label map that edits start from. labels: tissue id -> value, for a twin whose file does not say so.
-    wishes: presets and tissues to hold, for all requests or one for each.
+    shorthand: presets and tissues to hold, for all requests or one for each.
 
     Raises InputError and the like before anything is written; what was finished before another error stays and can be
     resumed. KeyboardInterrupt passes through, after the record, the table and the overview were written.
@@ -40,7 +40,8 @@ def run(requests: Sequence[Request], twin: Source = None, out: str | Path = "sib
     settings = settings or RunSettings()
     if not settings.resume:
         check_folder(Path(out), replace=settings.replace)
-    return run_plan(Plan.of(requests, twin, settings, labels=labels, wishes=wishes), Path(out), hooks or Hooks())
+    plan = Plan.of(requests, twin, settings, labels=labels, shorthand=shorthand)
+    return run_plan(plan, Path(out), hooks or Hooks())
 
 
 def run_plan(plan: Plan, out: Path, hooks: Hooks) -> RunSummary:

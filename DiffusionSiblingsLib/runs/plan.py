@@ -46,19 +46,19 @@ class Plan:
 
     @classmethod
     def of(cls, requests: Sequence[Request], twin: Source = None, settings: RunSettings | None = None, *,
-           labels: dict[str, int] | None = None, wishes: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
+           labels: dict[str, int] | None = None, shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
            facts: ModelFacts | None = None) -> Plan:
         """Plans a run. Raises InputError or ModelError for what cannot be done; needs no networks.
 
-        labels: tissue id -> value, for a twin whose file does not say so. wishes: presets and tissues to hold, for all
-        requests or one for each. facts: of the settings' model, where they are at hand.
+        labels: tissue id -> value, for a twin whose file does not say so. shorthand: presets and tissues to hold, for
+        all requests or one for each. facts: of the settings' model, where they are at hand.
         """
         settings = settings or RunSettings()
         facts = facts or ModelFacts.of(settings.model)
-        each = [wishes] * len(requests) if isinstance(wishes, PresetsAndHolds) else list(wishes)
+        each = [shorthand] * len(requests) if isinstance(shorthand, PresetsAndHolds) else list(shorthand)
         each = each or [PresetsAndHolds()] * len(requests)
-        for wish in each:
-            wish.held(facts.anatomy)
+        for named in each:
+            named.held(facts.anatomy)
         gate = str(Acceptance.parse(settings.gate)) if settings.gate else ""
         folder = Path(settings.model)  # a model by its folder: workers may have another working directory
         settings = replace(settings, gate=gate, model=str(folder.resolve()) if folder.is_dir() else settings.model)

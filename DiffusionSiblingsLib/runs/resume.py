@@ -29,8 +29,8 @@ def require_same(old: Record, new: Record, out: Path) -> None:
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
         raise _another(out, "twin", (old.twin or {}).get("file") or "none")
     if other := _other_meanings(old.twin, new.twin):
-        told = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
-        raise _another(out, "meaning of the twin's labels", told)
+        meanings = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
+        raise _another(out, "meaning of the twin's labels", meanings)
     if len(old.runs) > len(new.runs):
         raise _another(out, "number of requests", len(old.runs))
     for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
@@ -52,8 +52,8 @@ def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Pa
     had, wanted = was.pop("count"), want.pop("count")
     if was != want:
         names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
-        told = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
-        raise _another(out, ", ".join(names), told)
+        had_before = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
+        raise _another(out, ", ".join(names), had_before)
     if had > wanted:
         raise InputError("The run in this folder already has more siblings than you asked for",
                          value=f"{had} in {out}", rule=f"at most the {wanted} asked for",

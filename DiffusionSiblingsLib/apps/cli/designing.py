@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace, requests: list[Request], twin: PlacedTwi
                                title=f"Paired design of {arguments.twin.name}")
         say = lambda words: print(f"siblings: note: {words}", file=sys.stderr)  # noqa: E731
         run(requests, twin, arguments.out, settings, Hooks(show, say, _stopped),
-            wishes=PresetsAndHolds(hold=names_of(arguments.hold)))
+            shorthand=PresetsAndHolds(hold=names_of(arguments.hold)))
 
 
 def _stopped(summary: RunSummary) -> None:

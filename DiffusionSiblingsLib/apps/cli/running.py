@@ -48,7 +48,7 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_js
             _report(summary, as_json)
 
         summary = run(requests, twin, out, RunSettings(**settings), Hooks(show, _say, report), labels=labels,
-                      wishes=wishes or PresetsAndHolds())
+                      shorthand=wishes or PresetsAndHolds())
     return SHORT if summary.short else 0
 
 

@@ -41,10 +41,10 @@ class Costs:
 
 
 class JobProgress:
-    """The course of one job through its planned work, reported as done / (done + left) in seconds.
+    """How far one job is on its way through its planned work, reported as done / (done + left) in seconds.
 
-        course.plan("sample", 100); course.plan("finish", 2)
-        course.start("sample", "Sampling sibling 1 of 2", 50); course.advance(10) ...
+        progress.plan("sample", 100); progress.plan("finish", 2)
+        progress.start("sample", "Sampling sibling 1 of 2", 50); progress.advance(10) ...
     """
 
     def __init__(self, costs: Costs, tell: Tell) -> None:
@@ -111,8 +111,8 @@ class RunProgress:
     stop: called at every step; it may raise to end the run.
     """
 
-    def __init__(self, course: JobProgress, plan: Plan, finish: float, stop: Callable[[], None]) -> None:
-        self._course, self._finish, self._stop = course, finish, stop
+    def __init__(self, progress: JobProgress, plan: Plan, finish: float, stop: Callable[[], None]) -> None:
+        self._progress, self._finish, self._stop = progress, finish, stop
         self._requests = [planned.request for planned in plan.requests]
         self._whole, self._made, self._left = plan.asked, 0, 0
 
@@ -128,22 +128,22 @@ class RunProgress:
         if share == 0:
             self._left = len(task.ks)
         if share == 0 and units:
-            self._course.start(kind_of(request), f"Sampling {self._name}", units)
+            self._progress.start(kind_of(request), f"Sampling {self._name}", units)
         elif share in (0, 1):
-            self._course.start("finish", f"Checking {self._name}", self._finish)
+            self._progress.start("finish", f"Checking {self._name}", self._finish)
         else:
-            self._course.advance(share * units)
+            self._progress.advance(share * units)
 
     def placed(self) -> None:
         """A sibling has its place; the next one of its task is finished now."""
         self._made, self._left = self._made + 1, self._left - 1
         if self._left > 0:
-            self._course.start("finish", f"Checking {self._name}", self._finish)
+            self._progress.start("finish", f"Checking {self._name}", self._finish)
 
     def elsewhere(self, done: float, asked: int, words: str) -> None:
         """So many siblings are made by other processes."""
         self._stop()
-        self._course.advance(done)
+        self._progress.advance(done)
 
 
 def steps_of(request: Request) -> int:

@@ -71,13 +71,13 @@ class Service:
         if job is None:
             raise InputError("The worker does not know this command", value=command["command"],
                              rule=f"one of {', '.join(jobs)}, cancel, quit")
-        course = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
+        progress = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
                                                                        seconds_left=left))
-        watch(course)
+        watch(progress)
         if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
             raise InputError("The command lacks something", value=command["command"],
                              rule=f"it has {', '.join(missing)}")
-        return job(command, task, course)
+        return job(command, task, progress)
 
     def explain(self, error: Exception) -> Exception:
         """An error as the user should hear it; after one of memory, what can be given up is given up."""
@@ -89,7 +89,7 @@ class Service:
             return memory.too_little(f"{type(error).__name__} while the run was under way")
         return error
 
-    def hello(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def hello(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Versions and devices."""
         free = memory.free_memory()
         devices = [{"id": "cpu", "name": platform.processor() or platform.machine(), "free": free}]
@@ -101,7 +101,7 @@ class Service:
         return {"version": __version__, "torch": torch.__version__, "python": platform.python_version(),
                 "executable": sys.executable, "threads": torch.get_num_threads(), "devices": devices}
 
-    def estimate(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def estimate(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
         card = find_model(command.get("model", DEFAULT_MODEL))
         shape = command.get("shape") or load_anatomy(card.anatomy).shape
@@ -113,7 +113,7 @@ class Service:
         """What of that the worker does not hold already."""
         return max(memory.SPARE, wanted - max(0, memory.resident() - self._resident))
 
-    def measure(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def measure(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Rows of metrics.csv of label maps as they are; with a `control` also what they have in its domains.
 
         The control lies in the maps' own frame.
@@ -123,18 +123,18 @@ class Service:
         anatomy = load_anatomy(command.get("anatomy", "heart"))
         names = command.get("names") or [Path(stem).name for stem in command["maps"]]
         rows = []
-        course.plan("measure", 12.0 * len(names))
+        progress.plan("measure", 12.0 * len(names))
         for stem, name in zip(command["maps"], names, strict=True):
-            course.start("measure", f"Measuring {name}", 12.0)
+            progress.start("measure", f"Measuring {name}", 12.0)
             labelmap = read_exchange(stem)
             known = known_labels(labelmap, anatomy)
             rows.append(Measured.of(labelmap, known, anatomy).row(name))
             for domain in control.domains if control is not None else ():
                 domains.append({"map": name, **measure(known, labelmap.affine, domain, anatomy).to_json()})
-        course.finish()
+        progress.finish()
         return {"rows": rows} if control is None else {"rows": rows, "domains": domains}
 
-    def run(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def run(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Makes the siblings of all requests into the run folder `out`; an event tells of each as soon as it is there.
 
         A request may have `preset`, `amount` and `hold` beside its settings: they become part of its control. What a
@@ -143,19 +143,19 @@ class Service:
         """
         began = time.monotonic()
         parted = [PresetsAndHolds.taken_from(values) for values in command["requests"]]
-        requests, wishes = [Request.from_json(settings) for settings, _ in parted], [wish for _, wish in parted]
+        requests, shorthand = [Request.from_json(values) for values, _ in parted], [named for _, named in parted]
         settings = settings_of(command)
         require_twin(requests, command.get("twin"))
-        room = self._open(command, settings, requests, wishes, course)
-        plan = Plan.of(requests, room.twin, settings, wishes=wishes, facts=room.facts)
+        room = self._open(command, settings, requests, shorthand, progress)
+        plan = Plan.of(requests, room.twin, settings, shorthand=shorthand, facts=room.facts)
         events = RunEvents(task, plan, Path(command["out"]))
         events.planned()
-        run_plan(plan, events.out, self._hooks(room, plan, task, course, events.placed))
+        run_plan(plan, events.out, self._hooks(room, plan, task, progress, events.placed))
         record = json.loads((events.out / RECORD_NAME).read_text(encoding="utf-8"))
-        course.finish()
+        progress.finish()
         return {"record": record, "rows": events.rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def replay(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def replay(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Makes a record's siblings again -> one verdict each. siblings: folder of the recorded ones, if they are left.
 
         region: the file that now holds the region of the record's requests.
@@ -167,31 +167,31 @@ class Service:
                              hint="choose it as the twin, then replay")
         settings = RunSettings(record.model["id"], command.get("device", "auto"), dtype=record.compute["dtype"])
         installed(record)
-        room = self._open(command, settings, requests, [PresetsAndHolds()] * len(requests), course)
+        room = self._open(command, settings, requests, [PresetsAndHolds()] * len(requests), progress)
         if room.twin is not None:
             check_twin(room.twin, record.twin or {}, named="the segmentation chosen as twin",
                        hint="choose the unchanged segmentation, with the same tissues")
         again = Replay(record, room.facts, room.twin, requests,
                        partial(stored, command.get("siblings"), room.facts.anatomy))
         plan = again.plan(settings.device)
-        rows = again.run(plan, None, self._hooks(room, plan, task, course), lambda row: task.emit("replayed", row=row))
-        course.finish()
+        rows = again.run(plan, None, self._hooks(room, plan, task, progress), partial(_judged, task))
+        progress.finish()
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def engine(self, model: str, device: str, *, dtype: str | None = None, course: JobProgress) -> Engine:
+    def engine(self, model: str, device: str, *, dtype: str | None = None, progress: JobProgress) -> Engine:
         """The engine kept from before if it is the one, else it is opened."""
         card, compute = find_model(model), find_compute(device, dtype)
         key = (card.id, card.sha256, compute)
         if self._engine is None or self._engine[0] != key:
-            course.start("open", f"Opening model {card.id}", 1)
+            progress.start("open", f"Opening model {card.id}", 1)
             memory.require(self._still_needed(memory.needed((0,), size_of(card.weights_path))), memory.free_memory())
             self._engine = self._twin = None
             self._engine = (key, Engine.open(model, device, dtype=dtype))
-        course.drop("open")
+        progress.drop("open")
         return self._engine[1]
 
     def _open(self, command: dict[str, Any], settings: RunSettings, requests: Sequence[Request],
-              wishes: Sequence[PresetsAndHolds], course: JobProgress) -> _Room:
+              shorthand: Sequence[PresetsAndHolds], progress: JobProgress) -> _Room:
         """The model and the twin of a command, those kept from before if they are the same; plans all that is to come.
 
         Raises DeviceError without memory, InputError for a twin that cannot be used.
@@ -199,27 +199,27 @@ class Service:
         anatomy = load_anatomy(find_model(settings.model).anatomy)
         source = read_twin(command, anatomy) if command.get("twin") else None
         shape = source.labels.shape if source is not None else anatomy.shape
-        self._foresee(settings, requests, wishes, course, shape, placing=source is not None)
+        self._foresee(settings, requests, shorthand, progress, shape, placing=source is not None)
         engine = None
         if settings.jobs == 1:
-            engine = self.engine(settings.model, settings.device, dtype=settings.dtype, course=course)
+            engine = self.engine(settings.model, settings.device, dtype=settings.dtype, progress=progress)
         facts = engine.facts if engine is not None else ModelFacts.of(settings.model)
         self._require_memory(facts, shape, settings.jobs, engine)
-        return _Room(engine, facts, self._place(facts, source, course) if source is not None else None, effort(shape))
+        return _Room(engine, facts, self._place(facts, source, progress) if source is not None else None, effort(shape))
 
-    def _foresee(self, settings: RunSettings, requests: Sequence[Request], wishes: Sequence[PresetsAndHolds],
-                 course: JobProgress, shape: tuple[int, ...], *, placing: bool) -> None:
-        """Tells the course what is to come."""
+    def _foresee(self, settings: RunSettings, requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds],
+                 progress: JobProgress, shape: tuple[int, ...], *, placing: bool) -> None:
+        """Plans the work that is to come."""
         if placing:
-            course.plan("place", effort(shape))
-            course.plan("measure", effort(shape))
+            progress.plan("place", effort(shape))
+            progress.plan("measure", effort(shape))
         if settings.jobs > 1:
-            course.plan("sibling", sum(request.count for request in requests))
+            progress.plan("sibling", sum(request.count for request in requests))
             return
-        course.plan("open", 1)
-        for request, wish in zip(requests, wishes, strict=True):
-            course.plan("guide" if wish else kind_of(request), request.count * steps_of(request))
-            course.plan("finish", request.count * effort(shape))
+        progress.plan("open", 1)
+        for request, named in zip(requests, shorthand, strict=True):
+            progress.plan("guide" if named else kind_of(request), request.count * steps_of(request))
+            progress.plan("finish", request.count * effort(shape))
 
     def _require_memory(self, facts: ModelFacts, shape: tuple[int, ...], jobs: int, engine: Engine | None) -> None:
         """Raises DeviceError where the run does not fit."""
@@ -228,35 +228,36 @@ class Service:
         wanted = memory.needed(shape, size_of(facts.card.weights_path), batch)
         memory.require(jobs * wanted if jobs > 1 else self._still_needed(wanted), memory.free_memory())
 
-    def _place(self, facts: ModelFacts, source: LabelMap, course: JobProgress) -> PlacedTwin:
+    def _place(self, facts: ModelFacts, source: LabelMap, progress: JobProgress) -> PlacedTwin:
         """The twin placed and measured, if it is not the one kept from before."""
         key = (facts.card.id, facts.card.sha256, hash_labelmap(source),
                tuple((s.value, s.name, s.tissue, s.identifier) for s in source.segments))
         if self._twin is None or self._twin[0] != key:
             self._twin = None
-            course.start("place", "Placing the twin in the model's frame", effort(source.labels.shape))
+            progress.start("place", "Placing the twin in the model's frame", effort(source.labels.shape))
             twin = open_twin(source, facts.anatomy, facts.reference)
-            course.start("measure", "Measuring the twin", effort(source.labels.shape))
+            progress.start("measure", "Measuring the twin", effort(source.labels.shape))
             self._twin = (key, PlacedTwin.measured_of(twin, facts))
-            course.finish()
-        course.drop("place")
-        course.drop("measure")
+            progress.finish()
+        progress.drop("place")
+        progress.drop("measure")
         return self._twin[1]
 
-    def _hooks(self, room: _Room, plan: Plan, task: Any, course: JobProgress, placed: OnPlaced | None = None) -> Hooks:
+    def _hooks(self, room: _Room, plan: Plan, task: Any, progress: JobProgress,
+               placed: OnPlaced | None = None) -> Hooks:
         """What the pipeline calls: progress, cancelling, and siblings that have their place."""
-        progress = RunProgress(course, plan, room.finish, task.check)
+        follower = RunProgress(progress, plan, room.finish, task.check)
 
         def on_placed(folder: RunFolder, at: Placed, sibling: Sibling | None) -> None:
             task.check()
             if placed is not None:
                 placed(folder, at, sibling)
-            progress.placed()
+            follower.placed()
 
         if room.engine is None:
-            course.start("sibling", f"Making {plan.asked} siblings in {plan.settings.jobs} processes", plan.asked)
-            return Hooks(progress.elsewhere, placed=on_placed)
-        return Hooks(sampling=progress.sampling, placed=on_placed, engine=lambda: room.engine)
+            progress.start("sibling", f"Making {plan.asked} siblings in {plan.settings.jobs} processes", plan.asked)
+            return Hooks(follower.elsewhere, placed=on_placed)
+        return Hooks(sampling=follower.sampling, placed=on_placed, engine=lambda: room.engine)
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,10 @@ class _Room:
     facts: ModelFacts
     twin: PlacedTwin | None
     finish: float
+
+
+def _judged(task: Any, row: dict[str, object]) -> None:
+    task.emit("replayed", row=row)
 
 
 def _means_memory(error: Exception) -> bool:
