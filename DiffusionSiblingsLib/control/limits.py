@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, prod
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ..core.errors import InputError
 from .domain import ControlDomain
 from .terms import Quantity, Term, Value
+
+FEATURES = ("components", "loops", "voids")
 
 
 def check_possible(term: Term, domain: ControlDomain) -> None:
@@ -38,26 +41,40 @@ def check_value(quantity: Quantity, value: Value, domain: ControlDomain) -> None
         _check_betti(value, domain, of)
 
 
-def most_features(template: tuple[int, int, int]) -> tuple[int, int, int]:
+def most_features(template: tuple[int, ...]) -> tuple[int, int, int]:
     """Upper bounds of (components, loops, voids) that a template of that many points can show.
 
     Components: touching not even by a corner, every other point along each axis. Voids (in a plane: holes, which are
-    loops): points within the border, no two sharing a face. Loops in a box: fewer than it has points.
+    loops): points within the border, no two sharing a face. Loops in a box: fewer than it has points, and none where
+    only one axis has room for a hole.
     """
     dimension = sum(n > 1 for n in template)
     components = prod(ceil(n / 2) for n in template)
-    within = prod(max(n - 2, 0) for n in template[:dimension])
-    holes = ceil(within / 2)
-    return components, {3: prod(template) if within else 0, 2: holes}.get(dimension, 0), holes if dimension == 3 else 0
+    holes = ceil(prod(max(n - 2, 0) for n in template[:dimension]) / 2)
+    ringed = sum(n > 2 for n in template) > 1  # a ring needs three points along two axes
+    loops = {3: prod(template) if ringed else 0, 2: holes}.get(dimension, 0)
+    return components, loops, holes if dimension == 3 else 0
+
+
+def can_show(template: tuple[int, ...], betti: Sequence[int | None]) -> bool:
+    """Whether a template of that many points is fine enough for (components, loops, voids); None = not asked."""
+    return _too_many(template, betti) is None
 
 
 def _check_betti(value: Value, domain: ControlDomain, of: str) -> None:
-    most = most_features(domain.template)
-    for name, asked, limit in zip(("components", "loops", "voids"), _tuple(value), most, strict=True):
+    if found := _too_many(domain.template, _tuple(value)):
+        name, asked, limit = found
+        points = " x ".join(map(str, domain.template))
+        raise InputError(of, value=f"{asked} {name}", rule=f"a template of {points} points shows at most {limit}",
+                         hint="give the domain a finer template, or another dimension")
+
+
+def _too_many(template: tuple[int, ...], betti: Sequence[int | None]) -> tuple[str, int, int] | None:
+    """(name, asked, limit) of the first Betti number that the template cannot show."""
+    for name, asked, limit in zip(FEATURES, betti, most_features(template), strict=True):
         if asked is not None and asked > limit:
-            points = " x ".join(map(str, domain.template))
-            raise InputError(of, value=f"{asked} {name}", rule=f"a template of {points} points shows at most {limit}",
-                             hint="give the domain a finer template, or another dimension")
+            return name, asked, limit
+    return None
 
 
 def _check_plane(value: np.ndarray[tuple[int, ...], np.dtype[np.float64]], quantity: Quantity, domain: ControlDomain,

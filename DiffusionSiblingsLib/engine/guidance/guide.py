@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...control.absolute_targets import Asked
 from ...control.domain import ControlDomain
+from ...control.limits import can_show
 from .bracket import Bracket
 from .features import TopologyPart
 from .gradient import descend
@@ -124,7 +125,9 @@ class Guide:
     def _topology(self, target: Asked) -> TopologyPart:
         place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
         term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value), level=0.5)
-        return TopologyPart(place, place.coarse(2, self._extent), term, target.weight)
+        coarse = place.coarse(2, self._extent)
+        fits = can_show(coarse.domain.template, term.targets)  # small templates have no points to spare
+        return TopologyPart(place, coarse if fits else place, term, target.weight)
 
     def _site(self, domain: ControlDomain) -> Site:
         return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)

@@ -73,7 +73,10 @@ class MomentResidual:
         return _upper(moments.normalised - self.target.to(moments.mass))
 
     def _shape(self, moments: Moments) -> Tensor:
-        return torch.linalg.eigvalsh(moments.normalised).flip(-1) - self.target.to(moments.mass)
+        spread = moments.normalised
+        defined = torch.isfinite(spread).flatten(1).all(1)[:, None]  # eigvalsh raises for other matrices
+        shares = torch.linalg.eigvalsh(torch.where(defined[:, None], spread, torch.zeros_like(spread))).flip(-1)
+        return torch.where(defined, shares, torch.full_like(shares, math.nan)) - self.target.to(moments.mass)
 
     def _orientation(self, moments: Moments) -> Tensor:
         """Zero when the asked axes are eigenvectors: then the covariance seen along them has no mixed terms."""
@@ -118,8 +121,11 @@ def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
 
 
 def moment_residuals(asked: Sequence[Asked], domain: ControlDomain) -> tuple[MomentResidual, ...]:
-    """All residuals of one domain but the topological ones."""
-    return tuple(moment_residual(term, domain) for term in asked if term.quantity != "betti")
+    """All residuals of one domain but the topological ones, and but those without numbers: a line has no orientation
+    that could be wrong.
+    """
+    found = (moment_residual(term, domain) for term in asked if term.quantity != "betti")
+    return tuple(residual for residual in found if residual.count)
 
 
 def _upper(matrices: Tensor) -> Tensor:
