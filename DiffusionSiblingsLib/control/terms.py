@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, cast, get_args
@@ -61,14 +62,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Term:
-    """One wish: the quantity of a domain should have the target's value.
+    """One request: the quantity of a domain should have the target's value.
 
-    domain: name of a ControlDomain of the same Control. quantity, with its value: mass (ml, mm^2 or mm, as the domain
-    is a box, plane or line), position (centroid: 3 numbers, mm), size (trace of the covariance, mm^2), shape
-    (eigenvalues of covariance / size, descending, one per dimension), orientation (rows: eigenvectors in that order,
-    signs do not matter), covariance (covariance / size, 3 x 3), betti (components, loops, voids; None = not asked).
-    tolerance: how near counts as reached, None = `default_tolerance`. weight: for guiders that weigh. on: False keeps
-    the term without using it. Raises InputError for values that cannot be meant.
+    domain: name of a ControlDomain of the same Control. quantity, with its value:
+      mass         the amount of tissue: ml in a box, mm^2 in a plane, mm on a line
+      position     the centroid, three numbers, mm
+      size         the extent of the tissue: the trace of its covariance, mm^2
+      shape        eigenvalues of covariance / size, descending, one per dimension
+      orientation  rows: eigenvectors in that order; their signs do not matter
+      covariance   covariance / size, 3 x 3
+      betti        (components, loops, voids); None = not asked
+    tolerance: how near counts as reached, None = `default_tolerance`. weight: used by guiders that weigh terms. on:
+    False keeps the term without using it. id: names the term in its Control and in everything that reports on it;
+    "" until the Control assigns one. Raises InputError for values that no tissue can have.
     """
 
     domain: str
@@ -77,6 +83,7 @@ class Term:
     tolerance: float | None = None
     weight: float = 1.0
     on: bool = True
+    id: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domain", text(self.domain, "A term names no control domain"))
@@ -87,6 +94,8 @@ class Term:
             raise InputError(f"{self.label} has no target", value=repr(self.target), rule="a Target")
         if not isinstance(self.on, bool):
             raise InputError(f"{self.label} is neither on nor off", value=repr(self.on), rule="true or false")
+        if self.id != "":
+            object.__setattr__(self, "id", text(self.id, f"The id of {self.label} cannot be used"))
         object.__setattr__(self, "target", _checked_target(self))
         if self.tolerance is not None:
             object.__setattr__(self, "tolerance", _from_zero(self.tolerance, f"The tolerance of {self.label}"))
@@ -117,8 +126,8 @@ class Term:
     def to_json(self) -> dict[str, Any]:
         """Plain values; what has its default is left out."""
         kind = self.target.kind
-        found: dict[str, Any] = {"domain": self.domain, "quantity": self.quantity,
-                                 kind: plain(getattr(self.target, kind))}
+        found: dict[str, Any] = {"id": self.id} if self.id else {}
+        found |= {"domain": self.domain, "quantity": self.quantity, kind: plain(getattr(self.target, kind))}
         if self.tolerance is not None:
             found["tolerance"] = self.tolerance
         if self.weight != 1.0:
@@ -131,9 +140,34 @@ class Term:
     def from_json(cls, values: object) -> Term:
         """The term that `to_json` wrote; InputError for unknown or missing fields and for impossible values."""
         found = fields(values, "A term cannot be read", ("domain", "quantity"),
-                       ("value", "times", "plus", "tolerance", "weight", "on"))
+                       ("id", "value", "times", "plus", "tolerance", "weight", "on"))
         target = Target(**{key: found.pop(key) for key in ("value", "times", "plus") if key in found})
         return cls(target=target, **found)
+
+
+def with_ids(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms, each with an id of its own: its label where it has none yet, with a number where that is taken.
+
+    Raises InputError where two terms came with the same id.
+    """
+    given = [term.id for term in terms if term.id]
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise InputError("Two terms have the same id", value=", ".join(twice), rule="each id once in a control",
+                         hint="leave the ids out, and they are assigned")
+    taken, found = set(given), []
+    for term in terms:
+        name = term.id or free_name(term.label, taken)
+        taken.add(name)
+        found.append(term if term.id else replace(term, id=name))
+    return tuple(found)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or where it is taken with the first free number from 2 on."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
 
 
 def default_tolerance(quantity: Quantity) -> float:

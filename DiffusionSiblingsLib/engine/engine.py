@@ -15,12 +15,13 @@ from torch import Tensor
 
 from ..cohorts.training_distance import TrainingDistanceMeter
 from ..cohorts.training_statistics import read_cohort
-from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap
 from ..editing.composite import Scope, edit_scope
+from ..editing.guided_plan import GuidedTargets, plan_guidance
 from ..editing.postprocess import finish_edit, finish_generated, most_probable
+from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from ..editing.result import Sibling
 from ..labelmaps.geometry.frame import CanonicalFrame
@@ -36,7 +37,7 @@ from .diffusion.edm import Schedule, precondition
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
 from .diffusion.sample import Churn, Sampler
-from .guided_finish import Goal, finish_guided, make_guide, steer
+from .guided_finish import finish_guided, make_guide, steer
 
 CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them
 Progress = Callable[[int, int], None]  # (sampling steps done, steps in all), over the whole request
@@ -108,17 +109,18 @@ class Engine:
         slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in axes[0].split(16)]
         return torch.cat(slabs).movedim(-1, 0).float()
 
-    def run(self, request: Request, twin: Encoded | None = None, *,
+    def run(self, request: Request, twin: Encoded | None = None, *, targets: GuidedTargets | None = None,
             progress: Progress | None = None) -> Iterator[Sibling]:
         """Makes the siblings of a request, one after the other; sibling k depends on (seed, k) alone.
 
+        targets: of a guided request that has been planned on this twin already; else they are planned here.
         progress: called at every sampling step; it may raise `diffusion.sample.Cancelled`.
         Raises InputError if the request needs a twin and has none, or cannot reach it.
         """
         schedule = self.schedule(request)
         scope = edit_scope(request, twin.twin, self.anatomy) if twin is not None and request.needs_twin else None
         mask, margin = self.mask(scope, twin)
-        goal, meter = self.goal(request, twin), self.meter_of(request, twin)
+        goal, meter = targets or self.goal(request, twin), self.meter_of(request, twin)
         stop = request.first + request.count
         for low in range(request.first, stop, self.compute.batch):
             indices = range(low, min(low + self.compute.batch, stop))
@@ -169,12 +171,11 @@ class Engine:
                            resample=request.resample)
         return perturb(sampler, twin.z, request.psi, noise)
 
-    def goal(self, request: Request, twin: Encoded | None) -> Goal | None:
+    def goal(self, request: Request, twin: Encoded | None) -> GuidedTargets | None:
         """What a guided request's siblings are to reach; None for other requests. Raises InputError."""
-        if request.control is None:
-            return None
         source = twin.twin if twin is not None and request.needs_twin else None
-        return Goal.of(request, Placement.of(source, self.anatomy, self.reference))
+        (plan,) = plan_guidance([request], [PresetsAndHolds()], source, self.anatomy, self.reference)
+        return plan.targets
 
     def meter_of(self, request: Request, twin: Encoded | None) -> TrainingDistanceMeter | None:
         """What measures the bias of a request's siblings, against their twin if they have one."""
@@ -184,7 +185,7 @@ class Engine:
         return self.meter.against(features(known, affine, self.anatomy), tissue_volumes(known, affine, self.anatomy))
 
     def finish(self, request: Request, k: int, z: Tensor, *, twin: Encoded | None, scope: Scope | None,
-               goal: Goal | None, seconds: float, margin: int) -> Sibling:
+               goal: GuidedTargets | None, seconds: float, margin: int) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
         began = time.perf_counter()
         logits = self.decode(z)

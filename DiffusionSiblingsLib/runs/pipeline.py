@@ -20,7 +20,7 @@ from ..core.labelmap import LabelMap
 from ..core.record import Record
 from ..editing.composite import edit_scope
 from ..editing.entries import run_entry
-from ..editing.guided_plan import Guided, plan_guidance
+from ..editing.guided_plan import GuidedPlan, plan_guidance
 from ..editing.postprocess import canonical_labelmap
 from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
@@ -76,7 +76,7 @@ class Plan:
     card: ModelCard
     anatomy: Anatomy
     twin: Twin | None
-    guided: tuple[Guided, ...]
+    guided: tuple[GuidedPlan, ...]
     gate: str
     region: npt.NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = field(default=())

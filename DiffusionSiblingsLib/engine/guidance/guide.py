@@ -31,7 +31,7 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Settings:
+class GuideSettings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
     topology_below: noise level from which on topology is looked after; topology_fine_below: on its whole template.
@@ -94,7 +94,7 @@ class Guide:
     labels: dict[str, int]
     extent: Sequence[float]
     decoders: Decoders
-    settings: Settings = field(default_factory=Settings)
+    settings: GuideSettings = field(default_factory=GuideSettings)
     free: Tensor | None = None
     metric: Metric | None = None
     log: Log = field(default_factory=Log)

@@ -21,7 +21,7 @@ from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
 from DiffusionSiblingsLib.engine.guidance.bracket import Bracket
-from DiffusionSiblingsLib.engine.guidance.guide import Guide, Settings
+from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
 from DiffusionSiblingsLib.engine.guidance.linearise import Aim, Measured, linearise, missing
 from DiffusionSiblingsLib.engine.guidance.moments import moments
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
@@ -45,7 +45,7 @@ LINE = box(name="line", size=(30.0, 0.0, 0.0), template=(20, 1, 1), axes=TURNED)
 
 def guide(domain: ControlDomain, asked: list[Asked], **settings: object) -> Guide:
     free = settings.pop("free", None)
-    return Guide([domain], asked, {"LV": 1}, EXTENT.tolist(), Blobs(), Settings(**settings),  # type: ignore[arg-type]
+    return Guide([domain], asked, {"LV": 1}, EXTENT.tolist(), Blobs(), GuideSettings(**settings),  # type: ignore[arg-type]
                  free=free)  # type: ignore[arg-type]
 
 

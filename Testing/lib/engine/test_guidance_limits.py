@@ -20,7 +20,7 @@ from DiffusionSiblingsLib.control.limits import can_show, most_features
 from DiffusionSiblingsLib.control.measure import Measurement, measured_weights
 from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity, Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.engine.guidance.guide import Guide, Settings
+from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
 from DiffusionSiblingsLib.metrics.betti import betti_numbers
 
@@ -102,7 +102,7 @@ def latents(seed: int) -> Tensor:
 
 def sample_guided(domains: tuple[ControlDomain, ...], asked: tuple[Asked, ...], z: Tensor, parsing: str) -> None:
     """Every evaluation that a guided run makes, at every kind of noise level."""
-    led, downhill = (Guide(domains, asked, {"LV": 1}, EXTENT.tolist(), Blobs(), Settings(guider, parsing))
+    led, downhill = (Guide(domains, asked, {"LV": 1}, EXTENT.tolist(), Blobs(), GuideSettings(guider, parsing))
                      for guider in ("projection", "gradient"))
     denoise = downhill.guided(lambda z, sigma: z / (1 + sigma**2))
     for step, sigma in enumerate(NOISE_LEVELS):
