@@ -30,8 +30,8 @@ Value = float | tuple[Any, ...]
 # Relative for mass and size; mm for position; difference of shares of the whole size for shape and covariance; degrees.
 _TOLERANCES = {"mass": 0.01, "size": 0.01, "position": 0.5, "shape": 0.02, "covariance": 0.02, "orientation": 5.0,
                "betti": 0.0}
-_TIMES: tuple[Quantity, ...] = ("mass", "size")
-_PLUS: tuple[Quantity, ...] = ("mass", "size", "position")
+SCALABLE: tuple[Quantity, ...] = ("mass", "size")  # may be a multiple of what the twin has
+ADDABLE: tuple[Quantity, ...] = ("mass", "size", "position")  # may be so much more than the twin has
 
 
 @dataclass(frozen=True)
@@ -225,11 +225,11 @@ def _checked_target(term: Term) -> Target:
     if target.value is not None:
         return Target(value=checked_value(quantity, target.value, of))
     if target.times is not None:
-        if quantity not in _TIMES:
-            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(_TIMES)}")
+        if quantity not in SCALABLE:
+            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(SCALABLE)}")
         return Target(times=cast("float", checked_value(quantity, target.times, of)))
-    if quantity not in _PLUS:
-        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(_PLUS)}")
+    if quantity not in ADDABLE:
+        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(ADDABLE)}")
     if quantity == "position":
         return Target(plus=vector(target.plus, of, "three numbers, mm"))
     return Target(plus=number(target.plus, of))

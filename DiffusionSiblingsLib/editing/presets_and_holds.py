@@ -12,7 +12,7 @@ from ..control.placement import Placement
 from ..control.presets import MOST_AMOUNT, PRESETS, hold, preset
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
-from ..core.defaults import AMOUNT
+from ..core.defaults import AMOUNT as AMOUNT
 from ..core.errors import InputError
 from ..core.names import names_of as names_of
 

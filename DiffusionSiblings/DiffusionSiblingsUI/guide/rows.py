@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Term
+from DiffusionSiblingsLib.control.terms import Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
@@ -53,15 +53,16 @@ def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[Measured]],
             achieved: Sequence[Mapping[str, Any]] = ()) -> list[Row]:
     """Rows of these domains, then of what the sibling's run asked for elsewhere (held volumes).
 
-    measured: node ID -> what the twin has. achieved: the sibling's "guidance" entry of the record.
+    measured: node ID -> what the twin has. achieved: the sibling's "guidance" entry of the record. Its targets are
+    those of the terms with their ids; records of earlier versions have no ids, and there names have to do.
     """
-    outcome = {(entry["domain"], entry["quantity"]): entry for entry in achieved}
+    outcome = {entry.get("id") or (entry["domain"], entry["quantity"]): entry for entry in achieved}
     rows: list[Row] = []
-    taken: set[str] = set()
+    names: list[str] = []
     for node in nodes:
         found = measured.get(node.GetID(), ())
         try:
-            rows += _rows(node, domains.read_settings(node), found, outcome, taken)
+            rows += _rows(node, domains.read_settings(node), found, outcome, names)
         except InputError as error:
             rows.append(Row(node, 0, None, False, node.GetName(), "", "cannot be read", "",
                             tips=(("quantity", error.message()),)))
@@ -97,17 +98,17 @@ def run_notes(record: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any],
-          taken: set[str]) -> list[Row]:
-    """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `taken`."""
+          names: list[str]) -> list[Row]:
+    """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `names`."""
     rows = []
     parts = found or (Measured(None, None, ""),)
     for part, measured in enumerate(parts):
-        name = domains.unique(measured.domain.name if measured.domain is not None else node.GetName(), taken)
-        taken.add(name)
+        name = free_name(measured.domain.name if measured.domain is not None else node.GetName(), names)
+        names.append(name)
         unit = measured.domain.unit if measured.domain is not None else UNIT_OF.get(markups.kind_of(node), "ml")
         shared = {"node": node, "part": part, "domain": name, "tissues": " + ".join(settings.tissues)}
-        for index, term in enumerate(settings.terms):
-            entry = outcome.pop((name, term.quantity), None)
+        for index, (term, id) in enumerate(zip(settings.terms, domains.term_ids(node, settings, part), strict=True)):
+            entry = outcome.pop(id, None) or outcome.pop((name, term.quantity), None)
             rows.append(_row(shared, index, term, measured, unit, entry))
         if not settings.terms:
             mass = measured.measurement.mass if measured.measurement is not None else None
