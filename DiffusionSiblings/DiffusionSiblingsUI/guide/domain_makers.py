@@ -59,7 +59,7 @@ def to_draw(twin: Placement | None, kind: str, tissues: Sequence[str], coloring:
     """A domain without points yet -> its node. Lines from a point lie across the long axis of the twin's heart."""
     chosen = tuple(tissues)
     node = markups.new_markup(kind, f"{'+'.join(chosen)} {kind}", coloring(chosen) if coloring else None)
-    settings = domains.Settings(chosen, (Term(node.GetName(), "mass", KEEP),), count=4 if kind == "point" else 5,
+    settings = domains.DomainSettings(chosen, (Term(node.GetName(), "mass", KEEP),), count=4 if kind == "point" else 5,
                                 normal=long_axis(twin) if twin is not None else (0.0, 0.0, 1.0))
     domains.write_settings(node, settings)
     return node

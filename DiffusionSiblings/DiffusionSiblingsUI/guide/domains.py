@@ -1,7 +1,7 @@
 """Markups <-> control domains. ROI = box, plane, line; curve = planes along it; point = lines that radiate from it.
 
-A markups node is a domain of the guide if it has the attribute KEY, which keeps what is asked there (Settings), so
-that domains and targets are saved with the scene and renamed, moved and deleted like all other markups. All
+A markups node is a domain of the guide if it has the attribute KEY, which keeps what is asked there (DomainSettings),
+so that domains and targets are saved with the scene and renamed, moved and deleted like all other markups. All
 coordinates are RAS mm in the world: parent transforms count, as in the views.
 """
 
@@ -32,7 +32,7 @@ FEWEST, MOST = 2, 256  # points along an axis
 
 
 @dataclass(frozen=True)
-class Settings:
+class DomainSettings:
     """What a markups node asks for as a domain.
 
     tissues: IDs, their sum is measured. terms: `domain` is the node's name. spacing: mm between points along the
@@ -56,7 +56,7 @@ def find_domains(scene: Any = None) -> list[Any]:
     return [node for node in found if node.GetAttribute(KEY) is not None and kind_of(node)]
 
 
-def read_settings(node: Any) -> Settings:
+def read_settings(node: Any) -> DomainSettings:
     """What a node asks for. Raises InputError where the attribute is not ours, or was written by a later version."""
     try:
         data = json.loads(node.GetAttribute(KEY) or "{}")
@@ -64,15 +64,16 @@ def read_settings(node: Any) -> Settings:
             raise ValueError(f"schema {data.get('schema')}")
         own = {} if data.get("node") == node.GetID() else {"id": ""}  # the ids of a copied node are the original's
         terms = tuple(Term.from_json({**term, **own, "domain": node.GetName()}) for term in data["terms"])
-        return Settings(tuple(data["tissues"]), terms, tuple(float(mm) for mm in data["spacing"]), int(data["count"]),
-                        float(data["extent"]), _triple(data["normal"]))
+        spacing = tuple(float(mm) for mm in data["spacing"])
+        return DomainSettings(tuple(data["tissues"]), terms, spacing, int(data["count"]), float(data["extent"]),
+                              _triple(data["normal"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The targets of {node.GetName()} cannot be read", value=error,
                          rule=f"the attribute {KEY} as this version writes it",
                          hint="remove the domain and make it again") from error
 
 
-def write_settings(node: Any, settings: Settings) -> None:
+def write_settings(node: Any, settings: DomainSettings) -> None:
     """Makes a markups node a domain that asks for this; nothing happens where it does already."""
     terms = [{key: value for key, value in term.to_json().items() if key != "domain"} for term in settings.terms]
     text = json.dumps({"schema": SCHEMA, "node": node.GetID(), "tissues": list(settings.tissues), "terms": terms,
@@ -82,7 +83,7 @@ def write_settings(node: Any, settings: Settings) -> None:
         node.SetAttribute(KEY, text)
 
 
-def domains_of(node: Any, settings: Settings | None = None) -> tuple[ControlDomain, ...]:
+def domains_of(node: Any, settings: DomainSettings | None = None) -> tuple[ControlDomain, ...]:
     """The domains that a markups node stands for, in the world. Raises InputError where it is not placed yet."""
     settings, kind = settings or read_settings(node), kind_of(node)
     if not is_placed(node):
@@ -115,7 +116,7 @@ def control_of(nodes: Iterable[Any] | None = None, name: str = "") -> Control:
     return Control(tuple(domains), tuple(terms), "world", name)
 
 
-def term_ids(node: Any, settings: Settings, part: int) -> tuple[str, ...]:
+def term_ids(node: Any, settings: DomainSettings, part: int) -> tuple[str, ...]:
     """The ids of a node's terms in the control of the scene, by which their achieved values are found again.
 
     part: which of the node's domains, from 0. Terms of a file keep the ids that they had there. They stay when the node
@@ -163,12 +164,12 @@ def markup_of(domain: ControlDomain, terms: Sequence[Term] = ()) -> Any:
         for end in (-0.5, 0.5):
             node.AddControlPointWorld(vtk.vtkVector3d(*(center + end * size[0] * axes[0]).tolist()))
     spacing = tuple(float(side / count) for side, count in zip(domain.size, domain.template, strict=True) if count > 1)
-    write_settings(node, Settings(tuple(domain.tissues), tuple(replace(term, domain=node.GetName()) for term in terms),
-                                  spacing))
+    own = tuple(replace(term, domain=node.GetName()) for term in terms)
+    write_settings(node, DomainSettings(tuple(domain.tissues), own, spacing))
     return node
 
 
-def _radiating(centre: np.ndarray, settings: Settings) -> Sequence[ControlDomain]:
+def _radiating(centre: np.ndarray, settings: DomainSettings) -> Sequence[ControlDomain]:
     """The lines of a point: evenly spread about `normal`."""
     _, first, second = markups.frame_along(np.array(settings.normal))
     angles = 2 * np.pi * np.arange(settings.count) / settings.count
@@ -177,7 +178,7 @@ def _radiating(centre: np.ndarray, settings: Settings) -> Sequence[ControlDomain
                       spacing_mm=_spacing(settings, "point")[0])
 
 
-def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: np.ndarray,
+def _domain(name: str, kind: str, settings: DomainSettings, center: np.ndarray, axes: np.ndarray,
             size: np.ndarray) -> ControlDomain:
     dimension = DIMENSIONS[kind]
     if not (size[:dimension] > 0).all():
@@ -191,7 +192,7 @@ def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: 
                          axes=tuple(_triple(axis) for axis in axes), size=_triple(size), template=template)
 
 
-def _spacing(settings: Settings, kind: str) -> tuple[float, ...]:
+def _spacing(settings: DomainSettings, kind: str) -> tuple[float, ...]:
     return settings.spacing or (SPACING_MM[kind],)
 
 

@@ -54,7 +54,7 @@ def reading(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) ->
 
 
 @dataclass(frozen=True)
-class Measured:
+class LiveValue:
     """A domain of a markups node and what the twin has there. problem: why nothing was measured, else ""."""
 
     domain: ControlDomain | None
@@ -67,13 +67,13 @@ class LiveMeasures(VTKObservationMixin):
     """Keeps the measurements of all domains of the scene up to date.
 
     on_measured(node) is called when a node's measurements are new, with None when those of all nodes are. found: node
-    ID -> one Measured for each of the node's domains. With timers=False (where there is no Qt) `settle` does the work.
+    ID -> one LiveValue for each of the node's domains. With timers=False (where there is no Qt) `settle` does the work.
     """
 
     def __init__(self, anatomy: Anatomy, on_measured: Callable[[Any], None], timers: bool = True) -> None:
         VTKObservationMixin.__init__(self)
         self.anatomy, self.on_measured = anatomy, on_measured
-        self.found: dict[str, tuple[Measured, ...]] = {}
+        self.found: dict[str, tuple[LiveValue, ...]] = {}
         self.twin: Placement | None = None
         self.problem = NO_TWIN  # why the twin cannot be measured, "" while it is read
         self._node: Any = None
@@ -106,7 +106,7 @@ class LiveMeasures(VTKObservationMixin):
         while self._stale:
             self._measure_stale()
 
-    def measured(self, node: Any) -> tuple[Measured, ...]:
+    def measured(self, node: Any) -> tuple[LiveValue, ...]:
         """The last measurements of a node's domains, () before the first."""
         return self.found.get(node.GetID() or "", ())
 
@@ -212,26 +212,26 @@ class LiveMeasures(VTKObservationMixin):
             self._waiting = True
             self._soon.start()
 
-    def _measures(self, node: Any) -> tuple[Measured, ...]:
+    def _measures(self, node: Any) -> tuple[LiveValue, ...]:
         try:
             settings = domains.read_settings(node)
             betti = any(term.quantity == "betti" for term in settings.terms)
             made = domains.domains_of(node, settings)
         except SiblingsError as error:
-            return (Measured(None, None, error.message()),)
+            return (LiveValue(None, None, error.message()),)
         return tuple(self._measure(domain, betti) for domain in made)
 
-    def _measure(self, domain: ControlDomain, betti: bool) -> Measured:
+    def _measure(self, domain: ControlDomain, betti: bool) -> LiveValue:
         began = time.perf_counter()
         if self.twin is None:
-            return Measured(domain, None, self.problem)
+            return LiveValue(domain, None, self.problem)
         try:
             found = self.twin.measure(domain, betti=betti)
         except SiblingsError as error:
-            return Measured(domain, None, error.message())
+            return LiveValue(domain, None, error.message())
         except ImportError as error:  # Betti numbers need a package that comes with the first run
-            return Measured(domain, self.twin.measure(domain, betti=False), f"{error.name} is not installed yet")
-        return Measured(domain, found, "", time.perf_counter() - began)
+            return LiveValue(domain, self.twin.measure(domain, betti=False), f"{error.name} is not installed yet")
+        return LiveValue(domain, found, "", time.perf_counter() - began)
 
 
 def _timer(milliseconds: int, slot: Callable[[], None]) -> Any:

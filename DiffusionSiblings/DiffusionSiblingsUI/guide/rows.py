@@ -14,7 +14,7 @@ from DiffusionSiblingsLib.control.terms import Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
-from DiffusionSiblingsUI.guide.live import Measured
+from DiffusionSiblingsUI.guide.live import LiveValue
 from DiffusionSiblingsUI.scene import markups
 
 NO_QUANTITY = "nothing yet"
@@ -49,7 +49,7 @@ class Row:
         return (self.node.GetID() if self.node is not None else "", self.part, self.term, self.domain + self.quantity)
 
 
-def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[Measured]],
+def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[LiveValue]],
             achieved: Sequence[Mapping[str, Any]] = ()) -> list[Row]:
     """Rows of these domains, then of what the sibling's run asked for elsewhere (held volumes).
 
@@ -97,11 +97,11 @@ def run_notes(record: Mapping[str, Any]) -> list[str]:
                    for text in (*entry.get("guidance_notes", []), *cavity_words(entry.get("repair")))]
 
 
-def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any],
+def _rows(node: Any, settings: domains.DomainSettings, found: Sequence[LiveValue], outcome: dict[Any, Any],
           names: list[str]) -> list[Row]:
     """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `names`."""
     rows = []
-    parts = found or (Measured(None, None, ""),)
+    parts = found or (LiveValue(None, None, ""),)
     for part, measured in enumerate(parts):
         name = free_name(measured.domain.name if measured.domain is not None else node.GetName(), names)
         names.append(name)
@@ -121,7 +121,7 @@ def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outc
 UNIT_OF = {"box": "ml", "plane": "mm^2", "curve": "mm^2", "line": "mm", "point": "mm"}
 
 
-def _row(shared: Mapping[str, Any], index: int, term: Term, measured: Measured, unit: str,
+def _row(shared: Mapping[str, Any], index: int, term: Term, measured: LiveValue, unit: str,
          entry: Mapping[str, Any] | None) -> Row:
     value = targets.measured_of(measured.measurement, term.quantity)
     twin = targets.value_text(term.quantity, value, unit) if value is not None else _absent(measured)
@@ -147,7 +147,7 @@ def _outcome(quantity: str, unit: str, entry: Mapping[str, Any] | None) -> dict[
     return {"achieved": targets.value_text(quantity, entry.get("achieved"), unit), "reached": bool(entry["reached"])}
 
 
-def _absent(measured: Measured) -> str:
+def _absent(measured: LiveValue) -> str:
     return "none" if measured.measurement is not None else "?" if measured.problem else "..."
 
 
@@ -177,7 +177,7 @@ def switch(row: Row, on: bool) -> None:
     _change(row, lambda term: replace(term, on=on))
 
 
-def retarget(row: Row, text: str, measured: Sequence[Measured]) -> None:
+def retarget(row: Row, text: str, measured: Sequence[LiveValue]) -> None:
     """Takes what was typed as a target. Raises InputError."""
     def changed(term: Term) -> Term:
         found = measured[row.part].measurement if row.part < len(measured) else None
@@ -192,7 +192,7 @@ def retolerate(row: Row, text: str) -> None:
     _change(row, lambda term: replace(term, tolerance=targets.parse_tolerance(text, term.quantity)))
 
 
-def ask(node: Any, quantity: str, measured: Sequence[Measured]) -> None:
+def ask(node: Any, quantity: str, measured: Sequence[LiveValue]) -> None:
     """Asks for one more quantity in a domain: the twin's own value, to start from. Raises InputError."""
     settings = domains.read_settings(node)
     if any(term.quantity == quantity for term in settings.terms):
@@ -213,7 +213,7 @@ def remove(row: Row) -> None:
     try:
         settings = domains.read_settings(row.node)
     except SiblingsError:
-        settings = domains.Settings(())
+        settings = domains.DomainSettings(())
     if len(settings.terms) <= 1 or row.term is None:
         markups.remove_markup(row.node)
         return

@@ -11,10 +11,10 @@ from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsUI.guide import domains, targets
-from DiffusionSiblingsUI.guide.live import Measured
+from DiffusionSiblingsUI.guide.live import LiveValue
 
 
-def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]], twin: Placement | None,
+def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]], twin: Placement | None,
              held: Sequence[str], model: str) -> tuple[str, ...]:
     """What to know of the volumes that these markups ask for, with the held ones; () if the hearts support them."""
     support = support_of(model)
@@ -29,7 +29,7 @@ def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]], twin
                        support)
 
 
-def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]],
+def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]],
                   twin: Placement) -> dict[Tissues, float]:
     """Tissues -> ml that is asked of them as a whole by targets that are on."""
     volumes: dict[Tissues, float] = {}

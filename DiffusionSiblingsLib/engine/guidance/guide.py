@@ -16,7 +16,7 @@ from ...control.limits import can_show
 from .bracket import Bracket
 from .features import TopologyPart
 from .gradient import descend
-from .linearise import Aim, Measured, linearise, missing, residuals_of
+from .linearise import Aim, MomentPart, linearise, missing, residuals_of
 from .parsing import Decoders, Parser, Site, site
 from .projection import Metric, Step, project
 from .residuals import moment_residuals
@@ -114,11 +114,11 @@ class Guide:
         """Whether anything is asked for that latents can be led to."""
         return bool(self.whole or self.topology)
 
-    def _part(self, domain: ControlDomain) -> Measured:
+    def _part(self, domain: ControlDomain) -> MomentPart:
         terms = [term for term in self.asked if term.domain == domain.name]
-        return Measured(self._site(domain), moment_residuals(terms, domain))
+        return MomentPart(self._site(domain), moment_residuals(terms, domain))
 
-    def _thinned(self, part: Measured, factor: float) -> Measured:
+    def _thinned(self, part: MomentPart, factor: float) -> MomentPart:
         """The same on a template with fewer points along every axis."""
         return part if factor <= 1 else dataclasses.replace(part, site=part.site.coarse(factor, self._extent))
 

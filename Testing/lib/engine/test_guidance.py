@@ -22,7 +22,7 @@ from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
 from DiffusionSiblingsLib.engine.guidance.bracket import Bracket
 from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
-from DiffusionSiblingsLib.engine.guidance.linearise import Aim, Measured, linearise, missing
+from DiffusionSiblingsLib.engine.guidance.linearise import Aim, MomentPart, linearise, missing
 from DiffusionSiblingsLib.engine.guidance.moments import moments
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
 from DiffusionSiblingsLib.engine.guidance.projection import project
@@ -188,7 +188,7 @@ def test_a_coarser_template_measures_nearly_the_same() -> None:
 def test_the_jacobian_is_that_of_automatic_differentiation() -> None:
     domain, z = box(), ball(batch=2) + 0.1 * torch.randn(2, 2, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     asked = [of("mass", 4.0), of("position", (0.0, 0.0, 0.0)), of("covariance", tuple(map(tuple, np.eye(3) / 3)))]
-    aim = Aim([Measured(site(domain, [1], EXTENT), moment_residuals(asked, domain))])
+    aim = Aim([MomentPart(site(domain, [1], EXTENT), moment_residuals(asked, domain))])
     parser = Parser(Blobs())
     r, rows = linearise(parser, z, aim)
     assert r.shape == (2, 10) and rows.shape == (10, *z.shape)

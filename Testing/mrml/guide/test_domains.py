@@ -32,7 +32,7 @@ def domain(dimension: int, name: str = "d", tissues: tuple[str, ...] = ("LV",)) 
 
 def add(kind: str, **settings: Any) -> Any:
     node = markups.new_markup(kind, kind)
-    domains.write_settings(node, domains.Settings(("LV",), (ENLARGE,), **settings))
+    domains.write_settings(node, domains.DomainSettings(("LV",), (ENLARGE,), **settings))
     return node
 
 

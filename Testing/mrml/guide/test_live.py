@@ -107,7 +107,7 @@ def test_betti_numbers_are_counted_where_they_are_asked(heart_node: Any) -> None
     made = measures(heart_node)
     assert made.measured(box)[0].measurement.betti is None
     term = Term(box.GetName(), "betti", Target(value=(1, None, None)))
-    domains.write_settings(box, domains.Settings(("LV",), (term,)))
+    domains.write_settings(box, domains.DomainSettings(("LV",), (term,)))
     made.settle()
     assert made.measured(box)[0].measurement.betti[0] == 1
 
