@@ -38,8 +38,9 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
     """A guide for one batch. mask: preserved latents of an inpainting. twin: (1, C, d, h, w) its latents, on which the
     guide is calibrated. Raises ModelError where the field is asked for and the model has none.
     """
-    parsing = request.parsing if request.parsing != "auto" else "L" if networks.autoencoder.field is not None else "V"
-    if parsing == "L" and networks.autoencoder.field is None:
+    field = networks.autoencoder.field is not None
+    parsing = request.parsing if request.parsing != "auto" else "L" if field else "V"
+    if parsing == "L" and not field:
         raise ModelError("The model has no neural field", value="parsing L", rule="parsing V or auto")
     frame = CanonicalFrame.of(anatomy)
     extent = [n * frame.spacing for n in reversed(frame.shape)]

@@ -61,4 +61,5 @@ class TopologyPart:
         found = residuals(values, points, LASTING)
         if not bool((found.detach() > 0).any()):
             return nothing  # the root has no slope at 0
-        return self.weight * torch.linalg.vector_norm(found)[None]
+        norm: Tensor = torch.linalg.vector_norm(found)
+        return self.weight * norm[None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -124,7 +124,8 @@ class Guide:
 
     def _topology(self, target: Asked) -> TopologyPart:
         place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
-        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value), level=0.5)
+        components, loops, voids = cast("tuple[int | None, int | None, int | None]", target.value)
+        term = TopologyTerm((components, loops, voids), level=0.5)
         coarse = place.coarse(2, self._extent)
         fits = can_show(coarse.domain.template, term.targets)  # small templates have no points to spare
         return TopologyPart(place, coarse if fits else place, term, target.weight)

@@ -25,7 +25,7 @@ LEAST_GAP = 0.05  # between two eigenvalues of C / v: closer ones leave the orie
 
 @dataclass(frozen=True)
 class MomentResidual:
-    """One asked quantity of one domain -> residuals.
+    """One target of one domain -> residuals.
 
     quantity: mass, position, size, shape, orientation or covariance. target: float64 along the domain's axes, see
     `moment_residual`. scale: what a residual of 1 means. weight: of the user, 1 by default. tolerance: of the target,
@@ -55,7 +55,7 @@ class MomentResidual:
 
     def __call__(self, moments: BatchMoments) -> Tensor:
         """-> (B, k), 0 where the target is reached; 0 as well where there is too little of the tissue to say."""
-        values = self.weight * getattr(self, f"_{self.quantity}")(moments) / self.scale
+        values: Tensor = self.weight * getattr(self, f"_{self.quantity}")(moments) / self.scale
         if self.quantity == "mass":
             return values
         return torch.where((moments.mass > self.guard)[:, None], values, torch.zeros_like(values))

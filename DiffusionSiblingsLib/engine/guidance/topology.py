@@ -94,10 +94,10 @@ class TopologyTerm:
         dimensions = [dimension for dimension, wanted in enumerate(self.targets) if wanted is not None]
         pairs = persistence(field, dimensions, self.engine, self.floor)
         parts = [self._part(pairs[dimension], dimension, int(self.targets[dimension] or 0)) for dimension in dimensions]
-        missing = [max(0, int(wanted or 0) - (len(pairs[dimension]) if dimension in pairs else 0))
-                   for dimension, wanted in enumerate(self.targets)]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return CriticalPoints(*columns, missing=(missing[0], missing[1], missing[2]))
+        birth, death, of, kept, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+        components, loops, voids = (max(0, int(wanted or 0) - (len(pairs[dimension]) if dimension in pairs else 0))
+                                    for dimension, wanted in enumerate(self.targets))
+        return CriticalPoints(birth, death, of, kept, length, (components, loops, voids))
 
     def _part(self, pairs: Pairs, dimension: int, wanted: int) -> tuple[np.ndarray, ...]:
         """birth, death, dimension, kept, persistence of one dimension."""
@@ -114,7 +114,7 @@ class TopologyTerm:
 
 def persistence_of(values: Tensor, points: CriticalPoints) -> Tensor:
     """(..., 2 n) field values at `points.index`, decoded again -> (..., n) persistence S(r_b) - S(r_d)."""
-    births, deaths = values.split(len(points), dim=-1)
+    births, deaths = values[..., : len(points)], values[..., len(points) :]
     return births - deaths
 
 

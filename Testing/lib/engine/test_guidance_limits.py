@@ -17,13 +17,16 @@ from DiffusionSiblingsLib.control.absolute_targets import Asked
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.limits import can_show, most_features
-from DiffusionSiblingsLib.control.measure import Measurement, measured_weights
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity, Target, Term
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.guided_plan import GuidedTargets
 from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
-from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
+from DiffusionSiblingsLib.engine.guided_finish import weights_for
 from DiffusionSiblingsLib.metrics.betti import betti_numbers
 
+HEART = load_anatomy("heart")
 NOISE_LEVELS = (20.0, 5.0, 0.5, 0.1, 0.005)  # above topology, topology on coarse and fine templates, moments, the last
 NAMED = (  # each passed planning and then failed in the middle of sampling
     ((5, 5, 1), (None, 1, None)),
@@ -90,27 +93,41 @@ def require_clear(error: InputError) -> None:
     assert error.what and error.value not in (None, "") and error.rule
 
 
-def measured_on(z: Tensor, domain: ControlDomain) -> Measurement:
-    parser, place = Parser(Blobs()), site(domain, [1], EXTENT)
-    values = parser.probability(parser.read(parser.prepare(z), place), place)
-    return measured_weights(values.reshape(domain.template).numpy(), domain)
+def heart_of(seed: int) -> Placement:
+    """A map with one tissue, a ball with holes and specks, in a pose of its own."""
+    rng = np.random.default_rng(seed)
+    axis = (np.arange(32) + 0.5) * 2 - 32
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    inside = (np.sqrt(x**2 + y**2 + z**2) < 9) ^ (rng.random((32, 32, 32)) < 0.02)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = axis[0]
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation(seed), rng.normal(scale=20, size=3)
+    return Placement((inside * HEART.label_of("LV")).astype(np.uint8), pose @ affine, "world", pose, HEART)
 
 
 def latents(seed: int) -> Tensor:
     return ball() + 2.0 * torch.randn(1, 2, 16, 16, 16, generator=torch.Generator().manual_seed(seed))
 
 
-def sample_guided(domains: tuple[ControlDomain, ...], asked: tuple[Asked, ...], z: Tensor, parsing: str) -> None:
-    """Every evaluation that a guided run makes, at every kind of noise level."""
-    led, downhill = (Guide(domains, asked, {"LV": 1}, EXTENT.tolist(), Blobs(), GuideSettings(guider, parsing))
-                     for guider in ("projection", "gradient"))
+def sample_guided(targets: GuidedTargets, z: Tensor, parsing: str) -> None:
+    """Every evaluation that a guided run makes, at every kind of noise level, and what is made of a finished map."""
+    led, downhill = (Guide(targets.canonical.domains, targets.canonical_asked, {"LV": 1}, EXTENT.tolist(), Blobs(),
+                           GuideSettings(guider, parsing)) for guider in ("projection", "gradient"))
+    labels, affine = targets.heart.labels, targets.heart.affine
+    shares = targets.shares(labels, affine)
+    if led.whole:
+        led.calibrate(z, weights_for(led, shares))
     denoise = downhill.guided(lambda z, sigma: z / (1 + sigma**2))
     for step, sigma in enumerate(NOISE_LEVELS):
         assert torch.isfinite(led.hook(z, z, sigma, step)).all()
         assert torch.isfinite(denoise(z, torch.tensor(sigma))).all()
     if led.steers:
-        assert torch.isfinite(led.correct(z)).all()
+        assert torch.isfinite(led.refine(z, weights_for(led, shares), led.bracket(), 0.5)).all()
         led.hook(torch.full_like(z, math.nan), z, 0.5, 50)  # a sampling that diverges is not guided; it does not raise
+    undecided = np.random.default_rng(0).normal(size=(7, *labels.shape))
+    rounded = targets.rounded(labels, affine, lambda voxels: undecided[(slice(None), *voxels.T)])
+    assert len(targets.achieved(targets.shares(rounded, affine))) == len(targets.asked)
 
 
 @given(st.data())
@@ -121,19 +138,20 @@ def test_what_planning_accepts_never_raises_while_sampling(data: st.DataObject) 
     terms = [term for domain in picked if (term := data.draw(drawn_terms(domain))) is not None]
     z = latents(data.draw(st.integers(0, 5)))
     try:
-        asked = Control(domains, tuple(terms)).resolve({domain.name: measured_on(z, domain) for domain in domains})
+        control = Control(domains, tuple(terms), "canonical")
+        targets = GuidedTargets.of(control, heart_of(data.draw(st.integers(0, 5))))
     except InputError as error:
         require_clear(error)
         return
-    sample_guided(domains, asked, z, data.draw(st.sampled_from("LV")))
+    sample_guided(targets, z, data.draw(st.sampled_from("LV")))
 
 
 @pytest.mark.parametrize(("template", "betti"), NAMED)
 def test_targets_that_only_the_whole_template_can_show_are_sampled(template: tuple[int, ...], betti: Any) -> None:
     size = [30.0 if n > 1 else 0.0 for n in template]
     domain = ControlDomain("a", ("LV",), (0.0, 0.0, 0.0), np.eye(3), size, template)  # type: ignore[arg-type]
-    control = Control((domain,), (Term("a", "betti", Target(value=betti)),))
-    sample_guided(control.domains, control.resolve({}), ball(), "L")
+    control = Control((domain,), (Term("a", "betti", Target(value=betti)),), "canonical")
+    sample_guided(GuidedTargets.of(control, heart_of(0)), ball(), "L")
 
 
 def test_high_noise_has_the_coarse_template_where_that_can_show_the_targets() -> None:
