@@ -62,7 +62,7 @@ class Control:
         return tuple(term for term in self.terms if term.on)
 
     def domain(self, name: str) -> ControlDomain:
-        """The domain of that name; InputError if there is none."""
+        """The domain of that name. Raises InputError for an unknown name."""
         for domain in self.domains:
             if domain.name == name:
                 return domain
@@ -70,7 +70,7 @@ class Control:
         raise InputError("The control has no such domain", value=name, rule=f"its domains are {known}")
 
     def term(self, id: str) -> Term:
-        """The term of that id; InputError if there is none."""
+        """The term of that id. Raises InputError for an unknown id."""
         for term in self.terms:
             if term.id == id:
                 return term

@@ -1,4 +1,4 @@
-"""What a domain can hold at all: targets beyond it are refused before anything is sampled."""
+"""What a domain can hold at all. Planning refuses targets beyond it, so that none fails while sampling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_value(quantity: Quantity, value: Value, domain: ControlDomain) -> None
                          hint="make the domain larger or the target smaller")
     if quantity == "size" and _number(value) > (most := sum(side * side for side in domain.size) / 4):
         raise InputError(of, value=f"{_number(value):.6g} mm^2", rule=f"at most {most:.6g} mm^2 fit into the domain",
-                         hint="size is the trace of the covariance; make the domain larger or the target smaller")
+                         hint="the extent is the trace of the covariance; make the domain larger or the target smaller")
     if quantity == "position" and isinstance(value, tuple) and not domain.contains((value[0], value[1], value[2])):
         raise InputError(of, value=_listed(value), rule="a centroid in the domain, mm of the control's frame",
                          hint="move or enlarge the domain")
@@ -84,7 +84,7 @@ def _check_plane(value: np.ndarray[tuple[int, ...], np.dtype[np.float64]], quant
     across = value[: domain.dimension] @ flat.T if quantity == "orientation" else value @ flat.T
     if np.abs(across).max() > 1e-3:
         raise InputError(of, value=_listed(tuple(value.round(4).tolist())),
-                         rule="nothing across the plane or line: its principal axes lie in it")
+                         rule="the principal axes lie in the plane or line, and nothing extends across it")
 
 
 def _number(value: Value) -> float:

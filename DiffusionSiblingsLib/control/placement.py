@@ -48,7 +48,7 @@ class Placement:
 
     @classmethod
     def of(cls, twin: Twin | None, anatomy: Anatomy, reference: Reference) -> Placement:
-        """The twin, or the mean heart of the model's reference where there is none."""
+        """The twin, or without one the mean heart of the model's reference."""
         if twin is not None:
             return cls(twin.known, twin.labelmap.affine, "world", twin.canonical.to_world, anatomy)
         labels = mean_heart(reference, anatomy)

@@ -51,7 +51,8 @@ def preset(name: str, heart: Placement, amount: float = AMOUNT) -> Control:
 def hold(tissues: Sequence[str] | str, heart: Placement) -> Control:
     """Keeps the volumes of tissues as the heart has them.
 
-    tissues: ids, or "all": every tissue of the anatomy that the heart has. Raises InputError where there are none.
+    tissues: ids, or "all": every tissue of the anatomy that the heart has. Raises InputError where nothing is left
+    to hold.
     """
     if tissues == "all":
         kept = [tissue for tissue in heart.anatomy.ids if heart.has(tissue)]

@@ -27,7 +27,8 @@ Quantity = Literal["mass", "position", "size", "shape", "orientation", "covarian
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 Value = float | tuple[Any, ...]
 
-# Relative for mass and size; mm for position; difference of shares of the whole size for shape and covariance; degrees.
+# Amount (mass) and extent (size): relative. Position: mm. Shape and covariance: differences of shares. Orientation:
+# degrees.
 _TOLERANCES = {"mass": 0.01, "size": 0.01, "position": 0.5, "shape": 0.02, "covariance": 0.02, "orientation": 5.0,
                "betti": 0.0}
 SCALABLE: tuple[Quantity, ...] = ("mass", "size")  # may be a multiple of what the twin has
@@ -93,7 +94,7 @@ class Term:
         if not isinstance(self.target, Target):
             raise InputError(f"{self.label} has no target", value=repr(self.target), rule="a Target")
         if not isinstance(self.on, bool):
-            raise InputError(f"{self.label} is neither on nor off", value=repr(self.on), rule="true or false")
+            raise InputError(f"{self.label} cannot be switched", value=repr(self.on), rule="on is true or false")
         if self.id != "":
             object.__setattr__(self, "id", text(self.id, f"The id of {self.label} cannot be used"))
         object.__setattr__(self, "target", _checked_target(self))
@@ -171,7 +172,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def default_tolerance(quantity: Quantity) -> float:
-    """How near counts as reached: relative for mass and size, mm, shares, degrees, and 0 for Betti numbers."""
+    """How near counts as reached, see the table above; Betti numbers have to be exact."""
     return _TOLERANCES[quantity]
 
 
@@ -244,7 +245,7 @@ def _from_zero(value: object, what: str) -> float:
 
 
 def _shape(value: object, of: str) -> Value:
-    rule = "shares of the size along the principal axes: from 0, descending, sum 1, one for each dimension"
+    rule = "shares of the extent along the principal axes: from 0, descending, sum 1, one for each dimension"
     found = tuple(number(item, of, rule) for item in sequence(value, of, rule))
     falling = all(a >= b - 1e-6 for a, b in pairwise(found))
     if not 1 <= len(found) <= 3 or min(found) < 0 or not falling or abs(sum(found) - 1) > 1e-3:
@@ -253,7 +254,7 @@ def _shape(value: object, of: str) -> Value:
 
 
 def _covariance(value: object, of: str) -> Value:
-    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by size)"
+    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by its trace)"
     rows = matrix_rows(value, of, rule)
     matrix = np.array(rows)
     odd = np.abs(matrix - matrix.T).max() > 1e-6 or abs(np.trace(matrix) - 1) > 1e-3

@@ -142,7 +142,7 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     volumes = _whole_volumes(targets)
     notes = [*_out_of_sight(targets), *(unsupported(volumes, support) if support else ())]
     if request.steps < LEAST_GUIDED_STEPS:
-        notes.append(f"{request.steps} steps are too few to be guided well: hearts come out broken; take "
+        notes.append(f"{request.steps} steps are too few to guide well: hearts come out broken; take "
                      f"{LEAST_GUIDED_STEPS} or more")
     return GuidedPlan(ready, targets, tuple(notes))
 
@@ -176,7 +176,7 @@ def _whole_volumes(targets: GuidedTargets) -> dict[Tissues, float]:
             raise InputError("Two targets contradict each other",
                              value=f"{name} {value:.6g} ml and {target.domain} {target.value:.6g} ml, both the whole "
                              f"of {' + '.join(tissues)}", rule="one volume for each tissue",
-                             hint="leave the tissue out of --hold, or switch one of the targets off")
+                             hint="do not hold the tissue, or switch one of the targets off")
     return {tissues: value for tissues, (value, _, _) in found.items()}
 
 
@@ -190,7 +190,7 @@ def _out_of_sight(targets: GuidedTargets) -> list[str]:
         if share == 0:
             centre = ", ".join(f"{value:.1f}" for value in domain.centre)
             raise InputError(f"The control domain {domain.name} lies outside the model's field of view",
-                             value=f"centre ({centre}) mm", rule="it has to reach into what the model sees",
+                             value=f"centre ({centre}) mm", rule="the model must see at least part of it",
                              hint="move it to the heart; coordinates are RAS mm (LPS has the first two signs turned)")
         if share < LEAST_IN_VIEW:
             notes.append(f"Only {share:.0%} of the control domain {domain.name} lies in the model's field of view")

@@ -65,7 +65,7 @@ class PresetsAndHolds:
         """The tissues to hold by the anatomy's ids, or ("all",). Raises InputError for others."""
         ids = {tissue.lower(): tissue for tissue in anatomy.ids} | {ALL: ALL}
         if unknown := [name for name in self.hold if name.lower() not in ids]:
-            raise InputError("The tissue to hold is not known", value=", ".join(unknown),
+            raise InputError("The tissue to hold is unknown", value=", ".join(unknown),
                              rule=f"tissues are {', '.join(anatomy.ids)}, or {ALL}")
         found = tuple(dict.fromkeys(ids[name.lower()] for name in self.hold))
         return (ALL,) if ALL in found else found

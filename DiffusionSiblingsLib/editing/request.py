@@ -106,7 +106,7 @@ class Request:
         return "" if self.control is None else _guided_words(self.control)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the record, which holds the whole control; nothing of guidance where there is none."""
+        """Plain values for the record, which holds the whole control; no settings of guidance without one."""
         names = [entry.name for entry in dataclasses.fields(self)]
         if self.control is None:
             names = [name for name in names if name not in GUIDANCE]

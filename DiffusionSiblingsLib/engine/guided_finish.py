@@ -35,8 +35,8 @@ def weights_for(guide: Guide, shares: Shares) -> list[Tensor]:
 
 def make_guide(targets: GuidedTargets, request: Request, networks: Networks, anatomy: Anatomy, modes: Modes | None,
                mask: Tensor | None, twin: Tensor | None) -> Guide:
-    """A guide for one batch. mask: preserved latents of an inpainting. twin: (1, C, d, h, w) its latents, on which the
-    guide is calibrated. Raises ModelError where the field is asked for and the model has none.
+    """A guide for one batch. mask: preserved latents of an inpainting. twin: (1, C, d, h, w) its latents, to calibrate
+    the guide on. Raises ModelError where the field is asked for and the model has none.
     """
     field = networks.autoencoder.field is not None
     parsing = request.parsing if request.parsing != "auto" else "L" if field else "V"
@@ -53,7 +53,7 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
 
 
 def steer(sampler: Sampler, guide: Guide) -> Sampler:
-    """The sampler, led by a guide."""
+    """The sampler, steered by a guide."""
     if guide.settings.guider == "gradient":
         return dataclasses.replace(sampler, denoiser=guide.guided(sampler.denoiser))
     return dataclasses.replace(sampler, hook=guide.hook)
@@ -64,7 +64,7 @@ def finish_guided(targets: GuidedTargets, guide: Guide, z: Tensor, finish: Calla
 
     finish: latents -> sibling. Sampling reaches the targets on the decoded probabilities; between these and the map lie
     the other decoder, thresholds, resampling and repair. Each round measures the map and moves the latents to where the
-    next one should have it; the best map is kept. A target that is not reached is said, never hidden.
+    next one should have it; the best map is kept. Targets that are not reached are reported, never hidden.
     """
     best: tuple[tuple[int, float], Sibling] | None = None
     idle = 0  # rounds since one that was clearly better
@@ -103,7 +103,7 @@ def _share(target: Achieved) -> float:
 
 
 def _notes(guide: Guide) -> tuple[str, ...]:
-    """Remarks for a person: steps that could not be made. What was missed stands in the targets themselves."""
+    """Remarks for a person about steps that could not be made. The targets themselves say what was missed."""
     if not guide.log.skipped:
         return ()
     return (f"{guide.log.skipped} of {guide.log.guided} guided evaluations had undefined numbers and were left "

@@ -25,7 +25,7 @@ HELD = "Held or asked for when the sibling that is shown was made"
 class Row:
     """A row. node: the markups node, None for what the run held. term: index into its terms, None where it has none.
 
-    part: which of the node's domains, from 0. reached: of the chosen sibling, None where there is none. tips: column ->
+    part: which of the node's domains, from 0. reached: by the chosen sibling, None without one. tips: column ->
     text over it.
     """
 
@@ -89,7 +89,7 @@ def targets_words(record: Mapping[str, Any]) -> str:
 
 
 def run_notes(record: Mapping[str, Any]) -> list[str]:
-    """What was said of a run's targets beforehand, and of its siblings afterwards: also of gaps left in a tissue."""
+    """The warnings about a run's targets, and the notes on its siblings, gaps left in a tissue among them."""
     said = [text for run in record["runs"] for text in run.get("warnings", [])]
     entries = [entry for run in record["runs"] for entry in run["siblings"]]
     return said + [f"{entry['file']}: {text}" if len(entries) > 1 else text

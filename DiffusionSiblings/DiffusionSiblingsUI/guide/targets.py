@@ -74,7 +74,7 @@ def target_text(target: Target, quantity: str) -> str:
 def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     """A target from what a user typed.
 
-    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is meant as it stands;
+    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is the value itself;
     several numbers stand apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked
     for in relative terms it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
     """
@@ -141,7 +141,7 @@ def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
 
 
 def measured_of(measurement: Measurement | None, quantity: str) -> Any:
-    """A quantity of a measurement, None where there is none."""
+    """A quantity of a measurement, None without a measurement."""
     return measurement.get(quantity) if measurement is not None else None
 
 

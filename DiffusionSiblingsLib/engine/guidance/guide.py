@@ -34,7 +34,7 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 class GuideSettings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
-    topology_below: noise level from which on topology is looked after; topology_fine_below: on its whole template.
+    topology_below: noise level below which topology is steered; topology_fine_below: on its whole template.
     weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
     """
 
@@ -111,7 +111,7 @@ class Guide:
 
     @property
     def steers(self) -> bool:
-        """Whether anything is asked for that latents can be led to."""
+        """Whether there is any target that latents can be steered to."""
         return bool(self.whole or self.topology)
 
     def _part(self, domain: ControlDomain) -> MomentPart:
@@ -138,8 +138,8 @@ class Guide:
         return z0_hat + self._change(z0_hat, sigma, step).to(z0_hat)
 
     def _change(self, z0_hat: Tensor, sigma: float, step: int) -> Tensor:
-        """The projection's step. Residuals are measured once a solver step, their Jacobian, which changes little and is
-        dear, is of coarse templates and serves for several steps.
+        """The projection's step. Residuals are measured once a solver step. Their Jacobian changes little and is
+        expensive: it is taken on coarse templates and reused for several steps.
         """
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:

@@ -90,7 +90,7 @@ class MomentResidual:
 
 
 def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
-    """The residual of a resolved target that is no Betti number. Raises InputError for a quantity without moments.
+    """The residual of a resolved target other than a Betti number. Raises InputError for a quantity without moments.
 
     Targets that have a direction are turned from the frame that the domain lies in onto the domain's own axes.
     """
@@ -121,8 +121,8 @@ def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
 
 
 def moment_residuals(asked: Sequence[Asked], domain: ControlDomain) -> tuple[MomentResidual, ...]:
-    """All residuals of one domain but the topological ones, and but those without numbers: a line has no orientation
-    that could be wrong.
+    """All residuals of one domain except those of topology, and except empty ones: on a line no orientation can be
+    wrong.
     """
     found = (moment_residual(term, domain) for term in asked if term.quantity != "betti")
     return tuple(residual for residual in found if residual.count)
