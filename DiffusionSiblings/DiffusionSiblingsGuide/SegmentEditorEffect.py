@@ -114,7 +114,7 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
             for widget in widgets:
                 reveal(widget, on)
         self._show_volumes()
-        put(ui.domainsCheckBox, "text", _("And what {names} ask").format(names=_names(marked)))
+        put(ui.domainsCheckBox, "text", _("Also the targets of {names}").format(names=_names(marked)))
         put(ui.askedLabel, "text", goal_words(kind, self._selected_name(), _names(marked)))
         put(ui.scaleLabel, "text", _(ratio_words(effect.doubleParameter("Ratio"))))
 

@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..labelmaps.twin import Twin, open_twin
 from .composite import Scope, edit_scope
-from .guided_plan import Guided, make_guided
+from .guided_plan import GuidedPlan, make_guided
 from .presets_and_holds import PresetsAndHolds
 from .request import Request
 
@@ -43,13 +43,12 @@ class PlannedRequest:
     """A request that is ready to be sampled; it is compared by identity.
 
     scope: where it may change its twin; None without a twin. guided: its targets, resolved; without any, its control is
-    None. placement: the heart on which the control is placed, where there is one.
+    None.
     """
 
     request: Request
     scope: Scope | None
-    guided: Guided
-    placement: Placement | None
+    guided: GuidedPlan
 
 
 def require_twin(requests: Sequence[Request], twin: object) -> None:
@@ -68,9 +67,7 @@ def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHol
     """
     planner = _Planner(facts, twin)
     guided = [planner.guided(request, named) for request, named in zip(requests, shorthand, strict=True)]
-    return tuple(PlannedRequest(ready.request, planner.scope(ready.request), ready,
-                                planner.placement(ready.request) if ready.request.control is not None else None)
-                 for ready in guided)
+    return tuple(PlannedRequest(ready.request, planner.scope(ready.request), ready) for ready in guided)
 
 
 class _Planner:
@@ -91,9 +88,9 @@ class _Planner:
     def placement(self, request: Request) -> Placement:
         return self.on_twin if request.needs_twin else self.on_mean
 
-    def guided(self, request: Request, named: PresetsAndHolds) -> Guided:
+    def guided(self, request: Request, named: PresetsAndHolds) -> GuidedPlan:
         if request.control is None and not named:
-            return Guided(request)
+            return GuidedPlan(request)
         return make_guided(request, self.placement(request), named, self.facts.training)
 
     def scope(self, request: Request) -> Scope | None:

@@ -18,6 +18,7 @@ from ..cohorts.training_distance import TrainingDistanceMeter
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap
 from ..editing.composite import Scope
+from ..editing.guided_plan import GuidedTargets
 from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
 from ..editing.postprocess import finish_edit, finish_generated, most_probable
 from ..editing.presets_and_holds import PresetsAndHolds
@@ -34,7 +35,7 @@ from .diffusion.edm import Schedule, precondition
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
 from .diffusion.sample import Churn, Progress, Sampler
-from .guided_finish import Goal, finish_guided, make_guide, steer
+from .guided_finish import finish_guided, make_guide, steer
 
 CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them
 
@@ -65,7 +66,7 @@ class Prepared:
     schedule: Schedule
     mask: Tensor | None
     dilations: int
-    goal: Goal | None
+    goal: GuidedTargets | None
     meter: TrainingDistanceMeter | None
 
 
@@ -165,7 +166,7 @@ class Engine:
         last = self._prepared
         if last is None or last.planned is not planned or last.twin is not twin:
             mask, dilations = self.mask(planned.scope, twin)
-            last = Prepared(planned, twin, self.schedule(planned.request), mask, dilations, self.goal(planned),
+            last = Prepared(planned, twin, self.schedule(planned.request), mask, dilations, planned.guided.targets,
                             self.meter_of(twin))
             self._prepared = last
         return last
@@ -218,10 +219,6 @@ class Engine:
             return inpaint(sampler, twin.z, mask, noise, method=request.method, psi=request.psi,
                            resample=request.resample)
         return perturb(sampler, twin.z, request.psi, noise)
-
-    def goal(self, planned: PlannedRequest) -> Goal | None:
-        """What a guided request's siblings have to reach; None for other requests."""
-        return Goal.of(planned.request, planned.placement) if planned.placement is not None else None
 
     def meter_of(self, twin: Encoded | None) -> TrainingDistanceMeter | None:
         """What measures siblings against the training hearts, and their twin if they have one."""

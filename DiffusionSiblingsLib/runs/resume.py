@@ -12,6 +12,7 @@ from ..core.files import ending, move_over
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record, hash_labelmap, read_record
 from ..editing.entries import segment_rows
+from ..editing.request import Request
 from .partial_results import PartialResult, PartialResults
 from .rejection import SamplingBudget
 
@@ -48,7 +49,7 @@ def same_twin(was: dict[str, Any] | None, now: dict[str, Any]) -> bool:
 
 
 def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Path) -> None:
-    was, want = dict(before["request"]), dict(after["request"])
+    was, want = Request.from_json(before["request"]).to_json(), dict(after["request"])
     had, wanted = was.pop("count"), want.pop("count")
     if was != want:
         names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from DiffusionSiblingsLib.control.builders import around_tissue
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.presets import PRESETS
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
-from DiffusionSiblingsUI.guide.live import mapping
+from DiffusionSiblingsUI.guide.live import placing
 from DiffusionSiblingsUI.runs.edits import Task, prepared
 from DiffusionSiblingsUI.runs.operation import Steps
 from DiffusionSiblingsUI.scene.bridge import Bridged
@@ -70,8 +69,8 @@ def wishes_of(goal: Goal) -> dict[str, Any]:
 
 def _volume(goal: Goal, bridged: Bridged, anatomy: Anatomy) -> Steps[Control]:
     """The volume of a tissue for which there is no preset, in a box along the world's axes."""
-    twin = yield from mapping(bridged, anatomy)
-    domain = around_tissue(twin.labels, twin.affine, anatomy, (goal.tissue,))
+    twin = yield from placing(bridged, anatomy)
+    domain = twin.around((goal.tissue,))
     yield None
     return Control((domain,), (Term(domain.name, "mass", Target(times=1.0 + goal.change)),))
 
@@ -87,7 +86,7 @@ def goal_words(kind: str, selected: str, marked: str) -> str:
     if kind == VOLUME:
         return f"{selected or 'The selected segment'} gets this volume."
     if kind == DOMAINS:
-        return f"What {marked} ask." if marked else "The module Diffusion Siblings makes control domains of markups."
+        return f"Targets of {marked}." if marked else "The module Diffusion Siblings makes control domains of markups."
     words = PRESETS[kind].rstrip(".")
     return words[0].upper() + words[1:] + "."
 

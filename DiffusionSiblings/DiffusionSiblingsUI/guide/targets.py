@@ -7,25 +7,24 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from DiffusionSiblingsLib.control.absolute_targets import absolute
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Target, Term, default_tolerance
+from DiffusionSiblingsLib.control.terms import ADDABLE, SCALABLE, Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
 
-QUANTITIES = ("mass", "position", "size", "shape", "orientation", "covariance", "betti")
 MASS_WORDS = {"ml": "Volume", "mm^2": "Area", "mm": "Length"}
-WORDS = {"position": "Centre", "size": "Spread", "shape": "Shape", "orientation": "Orientation",
+WORDS = {"position": "Centre", "size": "Extent", "shape": "Shape", "orientation": "Orientation",
          "covariance": "Covariance", "betti": "Pieces, holes, voids"}
 UNITS = {"position": "mm", "size": "mm²", "shape": "", "orientation": "", "covariance": "", "betti": ""}
 MEANINGS = {
-    "mass": "how much of the tissues lies in the domain",
+    "mass": "the amount of the tissues in the domain",
     "position": "where the middle of the tissues lies in the domain, R, A, S in mm",
-    "size": "how far the tissues spread about their middle: the sum of their variances",
-    "shape": "how the spread is shared among the main directions, largest first; they add up to 1",
+    "size": "how far the tissues extend about their middle: the sum of their variances",
+    "shape": "the shares of the extent along the main directions, largest first; they add up to 1",
     "orientation": "the main directions of the tissues",
     "covariance": "shape and orientation at once, as the covariance of the tissues over its trace",
     "betti": "how many pieces, holes through, and closed voids the tissues have in the domain",
 }
-RELATIVE, ADDABLE = ("mass", "size"), ("mass", "position", "size")
 KEEP, BY = "keep", "by "
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?"
 EXAMPLES = {"mass": '"+20 %", "120" or "+5"', "size": '"+20 %", "900" or "+50"',
@@ -75,16 +74,16 @@ def target_text(target: Target, quantity: str) -> str:
 def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     """A target from what a user typed.
 
-    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is meant as it stands;
+    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is the value itself;
     several numbers stand apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked
     for in relative terms it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
     """
     plain = text.strip().lower()
     if plain in (KEEP, "=", "hold"):
         return keep_target(quantity, measured)
-    if quantity in RELATIVE and (found := re.fullmatch(rf"({NUMBER})\s*%", plain)):
+    if quantity in SCALABLE and (found := re.fullmatch(rf"({NUMBER})\s*%", plain)):
         return Target(times=1 + _number(found[1]) / 100)
-    if quantity in RELATIVE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
+    if quantity in SCALABLE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
         return Target(times=_number(found[1]))
     added = plain.startswith((BY, "+")) or (quantity == "mass" and plain.startswith("-"))
     numbers = _numbers(plain.removeprefix(BY), quantity)
@@ -93,7 +92,7 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     if numbers is None or len(numbers) not in wanted:
         raise InputError("The target cannot be read", value=text,
                          rule=f"for example {EXAMPLES.get(quantity, 'numbers with semicolons')}, or \"{KEEP}\"")
-    shaped: Any = numbers[0] if quantity in RELATIVE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
+    shaped: Any = numbers[0] if quantity in SCALABLE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
     if quantity in ADDABLE and added:
         return Target(plus=shaped)
     return Target(value=shaped)
@@ -101,7 +100,7 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
 
 def keep_target(quantity: str, measured: Any = None) -> Target:
     """The twin's own value as target."""
-    if quantity in RELATIVE:
+    if quantity in SCALABLE:
         return Target(times=1.0)
     if quantity == "position":
         return Target(plus=(0.0, 0.0, 0.0))
@@ -113,8 +112,8 @@ def keep_target(quantity: str, measured: Any = None) -> Target:
 
 def tolerance_text(term: Term) -> str:
     """How far off still counts as reached: "1 %", "0.5 mm"."""
-    number = term.tolerance if term.tolerance is not None else default_tolerance(term.quantity)
-    if term.quantity in RELATIVE:
+    number = term.allowed
+    if term.quantity in SCALABLE:
         return f"{100 * number:g} %"
     return f"{number:g} {({'position': 'mm', 'orientation': '°'}).get(term.quantity, '')}".strip()
 
@@ -126,8 +125,9 @@ def parse_tolerance(text: str, quantity: str) -> float | None:
         return None
     found = re.fullmatch(rf"({NUMBER})\s*(%|mm|°|degrees)?", plain)
     if found is None or _number(found[1]) < 0:
-        raise InputError("The tolerance cannot be read", value=text, rule="a number from 0, in % for volumes and sizes")
-    return _number(found[1]) / (100 if quantity in RELATIVE else 1)
+        raise InputError("The tolerance cannot be read", value=text,
+                         rule="a number from 0, in % for amounts and extents")
+    return _number(found[1]) / (100 if quantity in SCALABLE else 1)
 
 
 def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
@@ -141,22 +141,16 @@ def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
 
 
 def measured_of(measurement: Measurement | None, quantity: str) -> Any:
-    """A quantity of a measurement, None where there is none."""
+    """A quantity of a measurement, None without a measurement."""
     return measurement.get(quantity) if measurement is not None else None
 
 
 def asked_of(term: Term, measurement: Measurement | None) -> Any:
-    """What a target comes to for the twin; None where that cannot be said."""
-    target, value = term.target, measured_of(measurement, term.quantity)
-    if target.value is not None:
-        return target.value
-    if value is None:
+    """The absolute value of a target on the twin; None where it has none, as the twin has nothing to refer to."""
+    try:
+        return absolute(term, measured_of(measurement, term.quantity))
+    except InputError:
         return None
-    if target.times is not None:
-        return value * target.times
-    if isinstance(value, (int, float)):
-        return value + float(target.plus)  # type: ignore[arg-type]
-    return tuple(a + b for a, b in zip(value, target.plus, strict=True))  # type: ignore[arg-type]
 
 
 def _numbers(text: str, quantity: str) -> list[Any] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_exchange, write_exchange
@@ -27,8 +28,8 @@ class Task:
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
     where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
-    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds` has
-    them; the worker, which places the twin, makes controls of them.
+    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds.to_json`
+    writes them; the worker, which places the twin, makes controls of them.
     """
 
     requests: tuple[Request, ...]
@@ -36,7 +37,7 @@ class Task:
     tissue_of: Mapping[str, str | None] | None = None
     roi: Any = None
     segment: tuple[Any, str] | None = None
-    model: str = "heart-compact"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     mask: Any = None
     wishes: Mapping[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from hearts import ellipsoid_heart, small_model
 from DiffusionSiblingsLib.cohorts.measured_map import Measured
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, ModelError
@@ -42,7 +43,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_guided_request_is_in_the_record_whole(tmp_path: Path) -> None:
     heart, anatomy = ellipsoid_heart((32, 28, 32), 4.2), load_anatomy("heart")
-    control = preset("enlarge-rv", heart.labels, heart.affine, anatomy)
+    control = preset("enlarge-rv", Placement.of_map(heart.labels, heart.affine, anatomy))
     request = Request("perturb", ratio=0.6, control=control)
     record = Record({"id": "m"}, {}, "2026-01-01T00:00:00+00:00", runs=[run_entry(request, ("beyond",))])
     record.write(tmp_path / "record.json")
