@@ -12,10 +12,11 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.files import ending
 from ..core.labelmap import Affine, LabelMap
+from .formats.guard import reading
 from .formats.mha import read_mha
 from .formats.nifti import read_nifti
 from .formats.nrrd import read_nrrd
-from .formats.volume import Volume, check_grid, reading
+from .formats.volume import Volume, check_grid
 from .layers import flatten
 from .mask_folder import read_folder
 from .tissues import check_tissues, find_tissues

@@ -1,31 +1,22 @@
-"""One image of a file as numbers, and the parts that all formats share: bytes, label values, geometry.
-
-The formats are read by this package's own code and not by SimpleITK, after trying: SimpleITK reads a truncated NIfTI
-as zeros without an error, drops its extensions (TotalSegmentator's label names) and refuses sheared grids, takes no
-notice of a wrong checksum in NRRD, and prints to the terminal. The tests hold both against each other.
-"""
+"""One image of a file as numbers, and what all formats share: label values, and the grid that they lie on."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, Labels, Segment
+from .guard import raw_bytes
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS mm <-> RAS mm
 MAX_LABEL = 2**31 - 1
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
-_PIECE = 1 << 24  # bytes at a time, as gzip's reader makes a copy of what is asked for
-_PACKED = 1100  # deflate cannot make data more than 1,032 times smaller
 
 
 @dataclass(frozen=True)
@@ -44,91 +35,9 @@ class Volume:
     header: dict[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns everything that a damaged or forbidden file can raise into one InputError."""
-    try:
-        yield
-    except PermissionError as error:
-        raise InputError(
-            f"{path} may not be read", value=error.strerror, hint="ask for the right to read it"
-        ) from error
-    except MemoryError as error:
-        raise InputError(f"{path} does not fit into memory", hint="crop it around the heart") from error
-    except (OSError, EOFError, ValueError, KeyError, IndexError, OverflowError, zlib.error, struct.error) as error:
-        raise damaged(path, str(error) or type(error).__name__) from error
-
-
-def damaged(path: Path, reason: str) -> InputError:
-    """The InputError for a truncated or corrupt file."""
-    return InputError(
-        f"{path} is truncated or corrupt",
-        value=reason,
-        rule="a whole file of its format",
-        hint="copy or export it again",
-    )
-
-
-def read_array(stream: IO[bytes], dtype: np.dtype[Any], sizes: tuple[int, ...], stored: int) -> npt.NDArray[Any]:
-    """Exactly the voxels of an array and no fewer; the rest of the stream is read too, so that checksums are compared.
-
-    sizes: fastest axis first. stored: bytes left in the file, which bounds what they can unpack to.
-    Returns an array of native byte order with the slowest axis first. Raises EOFError or ValueError.
-    """
-    if min(sizes) < 1:
-        raise ValueError(f"grid of {' x '.join(map(str, sizes))} voxels")
-    count = 1
-    for size in sizes:
-        count *= size
-    if count * dtype.itemsize > stored * _PACKED:
-        raise EOFError(f"{stored} bytes cannot hold {count} voxels")
-    array = np.empty(sizes[::-1], dtype=dtype)
-    view, filled = raw_bytes(array), 0
-    while filled < len(view):
-        got = stream.readinto(view[filled : filled + _PIECE])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError(f"ends after {filled} of {len(view)} bytes of voxels")
-        filled += got
-    while stream.read(1 << 20):
-        pass
-    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
-
-
-def raw_bytes(array: npt.NDArray[Any]) -> memoryview:
-    """The bytes of a contiguous array, not copied."""
-    return memoryview(cast(Any, array.reshape(-1).view(np.uint8)))
-
-
 def little_endian(array: npt.NDArray[Any]) -> memoryview:
     """The bytes of an array in C order and little-endian, copied only if they are not so already."""
     return raw_bytes(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
-
-
-class ZlibReader:
-    """A raw file of one zlib stream, for `read_array`; EOFError where it breaks off, zlib.error where it is damaged."""
-
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file, self._left = file, length
-        self._inflater = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the sound end of the stream."""
-        while not self._inflater.eof:
-            chunk = self._inflater.unconsumed_tail or self._file.read(min(self._left, 1 << 20))
-            if not chunk:
-                raise EOFError("the compressed data break off")
-            if not self._inflater.unconsumed_tail:
-                self._left -= len(chunk)
-            data = self._inflater.decompress(chunk, size)
-            if data:
-                return data
-        return b""
-
-    def readinto(self, view: memoryview) -> int:
-        """Fills the start of `view` -> number of bytes, 0 at the end."""
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
 
 def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0) -> Labels:
@@ -229,6 +138,16 @@ def look_up(labels: Labels, table: Mapping[int, int]) -> npt.NDArray[np.uint8]:
         place = np.minimum(np.searchsorted(keys, plane), len(keys) - 1)
         result[k] = np.where(keys[place] == plane, values[place], 0)
     return result
+
+
+def not_3d(path: Path, sizes: tuple[int, ...]) -> InputError:
+    """The InputError for an image with other axes than a label map has; sizes: fastest axis first."""
+    return InputError(
+        f"{path} is not a 3D image",
+        value=" x ".join(map(str, sizes)),
+        rule="there are three axes in space; a further axis has length 1, or holds the layers of a segmentation",
+        hint="give one label map, not a series of images",
+    )
 
 
 def check_grid(shape: tuple[int, ...], affine: Affine, path: Path) -> None:
