@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # nibabel takes 0.1 s to import, and only those who read or w
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI unit code -> mm
 
 
+@np.errstate(all="ignore")  # what is not finite is refused later, with a message in place of numpy's warning
 def affine_of(header: Nifti1Header) -> Affine:
     """(4, 4) voxel IJK -> RAS mm: sform, else qform, else spacing (methods 3, 2, 1 of the standard)."""
     affine = np.eye(4)
@@ -90,8 +91,9 @@ def new_header(old: Nifti1Header | None = None) -> Nifti1Header:
 
     size = Nifti1Header.template_dtype.itemsize
     header = Nifti1Header(bytes(size), "<", check=False)
-    for name in set(header.keys()) & set(old.keys() if old is not None else ()):
-        header[name] = old[name]
+    with np.errstate(all="ignore"):  # a number that NIfTI-1 has no room for
+        for name in set(header.keys()) & set(old.keys() if old is not None else ()):
+            header[name] = old[name]
     header["sizeof_hdr"], header["magic"] = size, b"n+1"
     return header
 
