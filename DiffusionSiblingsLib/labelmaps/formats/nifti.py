@@ -48,13 +48,13 @@ def _read_header(file: Guarded) -> Nifti1Header:
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
 
-    kinds = {kind.template_dtype.itemsize: kind for kind in (Nifti1Header, Nifti2Header)}
+    kinds: dict[int, Any] = {kind.template_dtype.itemsize: kind for kind in (Nifti1Header, Nifti2Header)}
     raw = file.header(min(kinds))
     for order in ("<", ">"):
         size = struct.unpack(order + "i", raw[:4])[0]
         if size not in kinds:
             continue
-        header = kinds[size](raw + file.header(size - len(raw)), order, check=False)
+        header: Nifti1Header = kinds[size](raw + file.header(size - len(raw)), order, check=False)
         magic = bytes(header["magic"].item())[:3]
         if magic in (b"ni1", b"ni2"):
             raise refuse_detached(file.path, ".nii or .nii.gz")

@@ -91,9 +91,10 @@ def new_header(old: Nifti1Header | None = None) -> Nifti1Header:
 
     size = Nifti1Header.template_dtype.itemsize
     header = Nifti1Header(bytes(size), "<", check=False)
-    with np.errstate(all="ignore"):  # a number that NIfTI-1 has no room for
-        for name in set(header.keys()) & set(old.keys() if old is not None else ()):
-            header[name] = old[name]
+    if old is not None:
+        with np.errstate(all="ignore"):  # a number that NIfTI-1 has no room for
+            for name in set(header.keys()).intersection(old.keys()):
+                header[name] = old[name]
     header["sizeof_hdr"], header["magic"] = size, b"n+1"
     return header
 

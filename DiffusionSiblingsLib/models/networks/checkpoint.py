@@ -6,18 +6,18 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ...core.codec import from_plain, to_plain
 from ...core.errors import ModelError
 from ...core.files import atomic_path
 from ...core.record import hash_file
 from .denoiser import Denoiser, DenoiserConfig
-from .field import FieldConfig
 from .vae import Autoencoder, AutoencoderConfig
 
 SCHEMA = "1"
@@ -40,8 +40,10 @@ class Networks:
     def to(self, device: torch.device, dtype: torch.dtype) -> Networks:
         """The networks on a device in a floating type, in channels-last order."""
         for net in (self.autoencoder, self.denoiser):
-            net.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
-        modes = tuple(part.to(device) for part in self.modes) if self.modes is not None else None
+            cast(Any, net).to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
+        modes = self.modes
+        if modes is not None:
+            modes = modes[0].to(device), modes[1].to(device), modes[2].to(device)
         return dataclasses.replace(self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device),
                                    modes=modes)
 
@@ -73,8 +75,8 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
         tensors[name] = kept.half() if name == MODES[1] else kept
     header = {
         "schema": SCHEMA,
-        "autoencoder": json.dumps(dataclasses.asdict(networks.autoencoder.config)),
-        "denoiser": json.dumps(dataclasses.asdict(networks.denoiser.config)),
+        "autoencoder": json.dumps(to_plain(networks.autoencoder.config)),
+        "denoiser": json.dumps(to_plain(networks.denoiser.config)),
         **metadata,
     }
     with atomic_path(path) as temporary:
@@ -106,12 +108,9 @@ def _build(file: Any) -> Networks:
     header = file.metadata() or {}
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema {header.get('schema')} instead of {SCHEMA}")
-    values = _tuples(json.loads(header["autoencoder"]))
-    if values["field"] is not None:
-        values["field"] = FieldConfig(**_tuples(values["field"]))
-    with torch.device("meta"):  # no weights are drawn that the file's replace
-        autoencoder = Autoencoder(AutoencoderConfig(**values))
-        denoiser = Denoiser(DenoiserConfig(**_tuples(json.loads(header["denoiser"]))))
+    with torch.device("meta"):  # the file's weights come next, so none are drawn
+        autoencoder = Autoencoder(from_plain(AutoencoderConfig, json.loads(header["autoencoder"]), "autoencoder"))
+        denoiser = Denoiser(from_plain(DenoiserConfig, json.loads(header["denoiser"]), "denoiser"))
     names = set(file.keys())
     nets: list[tuple[str, nn.Module]] = [("autoencoder", autoencoder), ("denoiser", denoiser)]
     for prefix, net in nets:
@@ -120,7 +119,3 @@ def _build(file: Any) -> Networks:
         net.eval().requires_grad_(False)
     modes = tuple(file.get_tensor(name).float() for name in MODES) if names.issuperset(MODES) else None
     return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes)
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

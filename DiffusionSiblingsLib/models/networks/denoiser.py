@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,8 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x: (B, inputs, d, h, w); condition: (B, condition) -> (B, outputs, d, h, w)."""
-        return self.attention(self.block(x, condition))
+        result: Tensor = self.attention(self.block(x, condition))
+        return result
 
 
 class Denoiser(nn.Module):
@@ -76,7 +78,7 @@ class Denoiser(nn.Module):
         h = self.stem(x)
         skips = [h]
         for level, stages in enumerate(self.down):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 h = stage(h, condition)
                 skips.append(h)
             if level < len(self.shrink):
@@ -84,11 +86,12 @@ class Denoiser(nn.Module):
                 skips.append(h)
         h = self.middle(h, condition)
         for level, stages in enumerate(self.up):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 h = stage(torch.cat([h, skips.pop()], dim=1), condition)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2, mode="nearest"))
-        return self.head(F.silu(self.norm(h)))
+        result: Tensor = self.head(F.silu(self.norm(h)))
+        return result
 
 
 def fourier_features(value: Tensor, size: int) -> Tensor:

@@ -75,7 +75,8 @@ class FieldDecoder(nn.Module):
         h = F.silu(h)
         for layer in self.hidden:
             h = F.silu(layer(h)) + h
-        return self.head(h)
+        logits: Tensor = self.head(h)
+        return logits
 
 
 def interpolation_matrix(coordinates: Tensor, size: int) -> Tensor:

@@ -57,7 +57,8 @@ class ResidualBlock(nn.Module):
         if self.modulation is not None and condition is not None:
             scale, shift = self.modulation(condition)[:, :, None, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        return self.skip(x) + self.conv2(F.silu(h))
+        added: Tensor = self.skip(x) + self.conv2(F.silu(h))
+        return added
 
 
 class SelfAttention(nn.Module):
@@ -80,7 +81,8 @@ class SelfAttention(nn.Module):
             for t in self.qkv(tokens).chunk(3, dim=-1)
         )  # (B, heads, N, C / heads)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, N, C)
-        return x + self.out(mixed).transpose(1, 2).reshape(batch, channels, *grid)
+        added: Tensor = x + self.out(mixed).transpose(1, 2).reshape(batch, channels, *grid)
+        return added
 
 
 def space_to_depth(x: Tensor, factor: int) -> Tensor:

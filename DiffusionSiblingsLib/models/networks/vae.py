@@ -35,7 +35,7 @@ class AutoencoderConfig:
     @property
     def reduction(self) -> int:
         """Voxels per latent cell along one axis."""
-        return self.patch * 2 ** (len(self.encoder) - 1)
+        return self.patch << (len(self.encoder) - 1)
 
 
 class Encoder(nn.Module):

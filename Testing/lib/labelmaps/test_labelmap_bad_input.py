@@ -127,7 +127,8 @@ def test_images_that_are_not_3d(tmp_path: Path) -> None:
         refused(itk_file(tmp_path / f"series.{format}", np.stack([blocks()] * 2)), "not a 3D image")
         if format != "seg.nrrd":
             colour = np.stack([blocks()] * 3, axis=-1)
-            refused(itk_file(tmp_path / f"colour.{format}", colour, vector=True), "3D image|not hold label values|overlap")
+            path = itk_file(tmp_path / f"colour.{format}", colour, vector=True)
+            refused(path, "3D image|not hold label values|overlap")
     path = write_labelmap(heart(named=False), tmp_path / "single.nii")
     edit_header(path, dim=[4, 12, 10, 8, 1, 1, 1, 1])
     assert read_labelmap(path, HEART).labels.shape == (8, 10, 12), "a fourth axis of length 1 is fine"

@@ -212,7 +212,7 @@ def test_models_are_listed_and_added_with_numpy_alone(own: Path, source: Path) -
         "for name in ('safetensors', 'torch', 'scipy', 'SimpleITK', 'cc3d', 'matplotlib', 'tqdm', 'PIL'):\n"
         "    sys.modules[name] = None\n"
         "from pathlib import Path\n"
-        "from DiffusionSiblingsLib import model_store, registry\n"
+        "from DiffusionSiblingsLib.models import registry, store as model_store\n"
         "model_store.verify(registry.find_model())\n"
         "print(model_store.add_model(Path(sys.argv[1])).id, len(registry.survey()))\n"
     )
