@@ -1,7 +1,7 @@
 """MetaImage files with their voxels inside (.mha): https://itk.org/Wiki/ITK/MetaIO/Documentation.
 
-The header is parsed here: SimpleITK takes no notice of a wrong checksum, prints to the terminal and straightens
-sheared grids, and no other kept library reads the format (docs/decisions/0012-readers.md).
+The header is parsed here: SimpleITK ignores a wrong checksum and prints to the terminal, and no other well-kept library
+reads the format (docs/decisions/0012-readers.md).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The geometry in a NIfTI header: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h.
 
-nibabel knows the fields, both versions and both byte orders; the geometry is read and written here. nibabel ignores the
-unit of length, refuses a qfac of 0 (which the standard reads as 1) and quaternions that rounding made too long, and
-mirrors the first axis where a header has no transform. Its own quaternions differ from ours in the last bit.
+nibabel knows the fields, both versions and both byte orders. The geometry is read and written here, because nibabel
+ignores the unit of length, refuses quaternions that rounding made too long, mirrors the first axis of a header without
+a transform, and writes quaternions whose last bit differs (docs/decisions/0012-readers.md).
 """
 
 from __future__ import annotations

@@ -150,6 +150,7 @@ def not_3d(path: Path, sizes: tuple[int, ...]) -> InputError:
     )
 
 
+@np.errstate(all="ignore")  # what is not finite is refused with a message in place of numpy's warning
 def check_grid(shape: tuple[int, ...], affine: Affine, path: Path) -> None:
     """Refuses a grid that is not a volume in space: two dimensions, zero spacing, singular directions."""
     if len(shape) != 3 or min(shape) < 2:
