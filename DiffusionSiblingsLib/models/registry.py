@@ -32,7 +32,8 @@ class Installed:
 def own_model_folder() -> Path:
     """Where the user's own models are: $SIBLINGS_MODELS, or the folder in which this system keeps a user's data.
 
-    The rules are those of platformdirs, which Slicer does not have yet when it first lists models; a test compares them.
+    The rules are those of platformdirs, which Slicer has not installed yet when it first lists models; a test
+    compares the two.
     """
     if chosen := os.environ.get("SIBLINGS_MODELS"):
         return Path(chosen)

@@ -88,7 +88,7 @@ def _voxels(header: Nifti1Header, path: Path) -> tuple[np.dtype[Any], tuple[int,
 
 
 def label_table(extensions: bytes) -> tuple[Segment, ...]:
-    """Label names that TotalSegmentator and Connectome Workbench leave in a header extension (a Caret label table)."""
+    """The labels that TotalSegmentator and Connectome Workbench describe in a header extension (Caret label table)."""
     text = extensions[4:].decode("utf-8", errors="replace") if extensions[:1] not in (b"", b"\0") else ""
     segments: dict[int, Segment] = {}
     for attributes, name in _entries(text):
@@ -114,7 +114,7 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _label_extension(segments: tuple[Segment, ...]) -> bytes:
-    """The extension bytes (with the leading extender) of such a table."""
+    """The bytes of a header extension with such a table, including the leading extender."""
     rows = []
     for segment in segments:
         red, green, blue = segment.color or (0.5, 0.5, 0.5)
@@ -130,7 +130,7 @@ def _label_extension(segments: tuple[Segment, ...]) -> bytes:
 
 
 def write_nifti(labelmap: LabelMap, path: Path) -> None:
-    """Writes a label map at `path`, packed if it ends in .gz; the header it came with is kept where it still fits."""
+    """Writes a label map to `path`, packed if the name ends in .gz. What still fits of its old header is kept."""
     data = storable(labelmap.labels, labelmap.header.get("dtype"))
     old = labelmap.header.get("nifti")
     extensions = b"\0\0\0\0"
@@ -155,7 +155,7 @@ def _same(first: Affine, second: Affine) -> bool:
 
 
 def write_bytes(path: Path, head: bytes, voxels: memoryview) -> None:
-    """Header and voxels into a file, through gzip where its name ends in .gz (same bytes for the same content)."""
+    """Writes header and voxels, through gzip if the name ends in .gz. The same content gives the same bytes."""
     with path.open("wb") as file:
         if path.suffix != ".gz":
             file.write(head)

@@ -98,17 +98,17 @@ def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[in
         dtype = dtype.newbyteorder(_ENDIAN[fields["endian"].lower()])
     sizes = tuple(int(size) for size in fields["sizes"].split())
     if len(sizes) != int(fields["dimension"]):
-        raise ValueError("dimension and sizes do not agree")
+        raise ValueError("dimension and sizes contradict each other")
     return dtype, sizes
 
 
 def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
-    """Which axes lie in space, and their (4, 4) voxel IJK -> RAS mm. Without a space the axes are taken as LPS."""
+    """The axes that lie in space, and their (4, 4) affine, voxel IJK -> RAS mm. Without a space, the axes are LPS."""
     affine, letters = np.eye(4), _orientation(fields.get("space", ""))
     entries = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""))
     if entries:
         if len(entries) != rank:
-            raise ValueError("space directions do not agree with dimension")
+            raise ValueError("space directions and dimension contradict each other")
         spatial = [axis for axis, entry in enumerate(entries) if entry != "none"]
         columns = [_vector(entries[axis]) for axis in spatial[:3]] if len(spatial) == 3 else []
     else:
@@ -131,12 +131,14 @@ def _vector(text: str) -> npt.NDArray[np.float64]:
 
 
 def _orientation(space: str) -> npt.NDArray[np.float64]:
-    """(3,) signs that turn the file's world into RAS; without a space it is LPS, as ITK takes it."""
+    """(3,) signs that turn the world of the file into RAS; without a space it is LPS, as in ITK."""
     name = space.lower().strip()
     names = {"ras": "right-anterior-superior", "las": "left-anterior-superior", "lps": "left-posterior-superior"}
     words = names.get(name, name or names["lps"]).split("-")
     if words[:3] in (["scanner", "xyz"], ["3d", "right", "handed"], ["3d", "left", "handed"]) or len(words) != 3:
-        raise InputError("The NRRD space is not supported", value=space, rule="such as left-posterior-superior")
+        raise InputError("The space of the NRRD file is not supported", value=space,
+                         rule="the space names the patient's axes, such as left-posterior-superior",
+                         hint="save it in Slicer again")
     signs = {"right": (0, 1.0), "left": (0, -1.0), "anterior": (1, 1.0), "posterior": (1, -1.0), "superior": (2, 1.0),
              "inferior": (2, -1.0)}  # fmt: skip
     if [signs[word][0] for word in words] != [0, 1, 2]:
@@ -145,7 +147,7 @@ def _orientation(space: str) -> npt.NDArray[np.float64]:
 
 
 def _layers_last(array: npt.NDArray[Any], sizes: tuple[int, ...], spatial: list[int], path: Path) -> npt.NDArray[Any]:
-    """(K, J, I) or, with an axis of layers, (K, J, I, layers); refuses other ranks."""
+    """(K, J, I), or (K, J, I, layers) with an axis of layers. Raises InputError for other axes."""
     if len(spatial) == 3 and len(sizes) == 3:
         return array
     if len(spatial) == 3 and len(sizes) == 4:
@@ -155,7 +157,7 @@ def _layers_last(array: npt.NDArray[Any], sizes: tuple[int, ...], spatial: list[
 
 
 def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:
-    """Writes a label map, with Slicer's segment fields if `named`; its file's other pairs are kept."""
+    """Writes a label map, with Slicer's segment fields if `named`. Other pairs of its original file are kept."""
     data = storable(labelmap.labels, labelmap.header.get("dtype"))
     affine = LPS @ labelmap.affine
     vectors = " ".join(f"({_numbers(affine[:3, axis])})" for axis in range(3))

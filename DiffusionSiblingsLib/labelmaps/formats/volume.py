@@ -21,11 +21,11 @@ _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uin
 
 @dataclass(frozen=True)
 class Volume:
-    """What a file holds, before tissues are found.
+    """The content of a file, before its tissues are found.
 
     array: (D, H, W) or (D, H, W, layers), KJI order, as stored. affine: (4, 4) float64, voxel IJK -> RAS mm.
-    segments: what the file says about labels, tissue not set; for layers each value stands in `layer_of`.
-    header: what the format needs to be written again as it was.
+    segments: the labels that the file describes, without a tissue. layer_of: the layer of each segment, where there are
+    layers. header: what the format needs to write the file again as it was.
     """
 
     array: npt.NDArray[Any]
@@ -36,21 +36,22 @@ class Volume:
 
 
 def little_endian(array: npt.NDArray[Any]) -> memoryview:
-    """The bytes of an array in C order and little-endian, copied only if they are not so already."""
+    """The bytes of an array, little-endian and in C order; they are copied only if they are in another order."""
     return raw_bytes(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
 
 
 def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0) -> Labels:
-    """Stored numbers -> label values, integer; integers pass through without a copy, floats go slice by slice.
+    """Stored numbers -> integer label values. Integers are not copied; floating-point numbers go slice by slice.
 
-    Raises InputError for NaN, infinite, non-integer, negative or huge values.
+    Raises InputError for values that are NaN, infinite, not whole, negative or too large.
     """
     scaled = (slope, offset) != (1.0, 0.0)
     if array.dtype.type in _INTEGERS and not scaled:
         _check_range(float(array.min()), float(array.max()), path)
         return array
     if array.dtype.type not in _INTEGERS and array.dtype.kind != "f":
-        raise InputError(f"{path} holds no label values", value=array.dtype, rule="integer or float numbers")
+        raise InputError(f"{path} does not hold label values", value=array.dtype,
+                         rule="each voxel is one integer or floating-point number")
     labels = np.empty(array.shape, dtype=np.int32)
     for k, plane in enumerate(array):
         values = plane * slope + offset if scaled else plane
@@ -58,8 +59,8 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
             raise InputError(
                 f"{path} has NaN or infinite values",
                 value=f"slice {k}",
-                rule="labels are whole numbers from 0",
-                hint="export the label map again, or replace these voxels by 0",
+                rule="labels are whole numbers from 0 upwards",
+                hint="export the label map again, or replace these voxels with 0",
             )
         whole = np.rint(values)
         wrong = np.abs(values - whole) > 1e-3
@@ -67,8 +68,8 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
             raise InputError(
                 f"{path} has values that are not whole numbers",
                 value=f"{float(values[wrong].flat[0]):g} in slice {k}",
-                rule="labels are whole numbers from 0",
-                hint="give the label map and not the image; resample labels with nearest neighbour only",
+                rule="labels are whole numbers from 0 upwards",
+                hint="choose the label map, not the image; resample label maps with nearest-neighbour interpolation",
             )
         _check_range(float(whole.min()), float(whole.max()), path)
         labels[k] = whole
@@ -78,10 +79,10 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
 def _check_range(low: float, high: float, path: Path) -> None:
     if low < 0 or high > MAX_LABEL:
         raise InputError(
-            f"{path} has labels that are no label values",
+            f"{path} has numbers that cannot be label values",
             value=f"{low if low < 0 else high:.0f}",
             rule=f"labels are whole numbers from 0 to {MAX_LABEL}",
-            hint="give the label map and not the image",
+            hint="choose the label map, not the image",
         )
 
 
@@ -95,7 +96,7 @@ def shrink(labels: Labels) -> Labels:
 
 
 def storable(labels: npt.NDArray[Any], wanted: np.dtype[Any] | None) -> Labels:
-    """The labels in the dtype that the file had, where that is an integer and holds them; else in a small one."""
+    """The labels in the integer dtype of their file if it holds them; otherwise in a small dtype."""
     if labels.dtype == np.bool_:
         labels = labels.view(np.uint8)
     if wanted is not None and wanted.type in _INTEGERS and int(labels.max(initial=0)) <= np.iinfo(wanted).max:
@@ -104,7 +105,7 @@ def storable(labels: npt.NDArray[Any], wanted: np.dtype[Any] | None) -> Labels:
 
 
 def label_counts(labels: Labels) -> dict[int, int]:
-    """Non-zero label value -> number of voxels, ascending; slice by slice, as whole-volume counts copy to int64."""
+    """Non-zero label value -> number of voxels, ascending; slice by slice, because counting copies to int64."""
     high = int(labels.max(initial=0))
     if high < 1 << 16:
         total = np.zeros(high + 1, dtype=np.int64)
@@ -119,7 +120,7 @@ def label_counts(labels: Labels) -> dict[int, int]:
 
 
 def look_up(labels: Labels, table: Mapping[int, int]) -> npt.NDArray[np.uint8]:
-    """(D, H, W) uint8: `table` of every label, 0 where the table has none; slice by slice to keep memory low."""
+    """(D, H, W) uint8: the entry of `table` for every label, or 0; slice by slice, to keep memory low."""
     result = np.zeros(labels.shape, dtype=np.uint8)
     keys = np.array(sorted(table), dtype=np.int64)
     if not len(keys):
@@ -146,26 +147,26 @@ def not_3d(path: Path, sizes: tuple[int, ...]) -> InputError:
         f"{path} is not a 3D image",
         value=" x ".join(map(str, sizes)),
         rule="there are three axes in space; a further axis has length 1, or holds the layers of a segmentation",
-        hint="give one label map, not a series of images",
+        hint="choose one label map, not a series of images",
     )
 
 
 @np.errstate(all="ignore")  # what is not finite is refused with a message in place of numpy's warning
 def check_grid(shape: tuple[int, ...], affine: Affine, path: Path) -> None:
-    """Refuses a grid that is not a volume in space: two dimensions, zero spacing, singular directions."""
+    """Refuses a grid that is not a volume in space: fewer than three axes, no spacing, or singular directions."""
     if len(shape) != 3 or min(shape) < 2:
         raise InputError(
             f"{path} is not a 3D image",
             value=" x ".join(map(str, shape[::-1])),
-            rule="three axes of at least 2 voxels each",
-            hint="give the label map as one volume",
+            rule="each of the three axes has at least 2 voxels",
+            hint="save the label map as one volume",
         )
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         raise InputError(
-            f"{path} has no usable voxel spacing",
+            f"{path} has a voxel spacing that cannot be used",
             value=" x ".join(f"{value:g}" for value in spacing),
-            rule="spacing is finite and above 0 mm along each axis",
+            rule="the spacing is finite and above 0 mm along each axis",
             hint="set the spacing in the program that wrote the file",
         )
     volume = abs(float(np.linalg.det(affine[:3, :3] / spacing)))

@@ -15,8 +15,11 @@ from .layers import ResidualBlock, SelfAttention, conv3, make_norm
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """channels: per level, each level after the first halves the grid. blocks: residual blocks per level on the way
-    down (one more on the way up). attention: levels (0 = finest) with self-attention. norm: 'channel' | 'group'.
+    """Shape of the denoiser.
+
+    channels: one number per level; each level after the first halves the grid. blocks: residual blocks per level on
+    the way down (one more on the way up). attention: levels with self-attention (0 is the finest). norm: 'channel' or
+    'group'.
     """
 
     latent_channels: int = 16
@@ -29,7 +32,7 @@ class DenoiserConfig:
 
 
 class Stage(nn.Module):
-    """A residual block with an optional self-attention behind it."""
+    """A residual block, followed by self-attention if asked for."""
 
     def __init__(self, inputs: int, outputs: int, config: DenoiserConfig, *, attend: bool) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class Stage(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """U-Net F(c_in z; c_noise), without the preconditioning (that is `diffusion.edm`)."""
+    """U-Net F(c_in z; c_noise), without the preconditioning (see `engine.diffusion.edm`)."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of every position of (B, C, D, H, W).
 
-    It keeps no statistics over space, so that a crop, a whole map and a single point decode alike.
+    It keeps no statistics over space, so that a crop, a whole map and a single point are decoded in the same way.
     """
 
     def __init__(self, channels: int) -> None:
@@ -25,7 +25,7 @@ class ChannelNorm(nn.Module):
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
-    """'channel' (ours) or 'group' (32 groups or fewer, as the papers' networks have)."""
+    """kind: 'channel' (this project's) or 'group' (at most 32 groups, as in the networks of the papers)."""
     if kind == "channel":
         return ChannelNorm(channels)
     groups = next(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0)

@@ -101,7 +101,7 @@ class Upsample(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and both decoders. Latents here are raw; standardisation is the checkpoint's (`LatentScale`)."""
+    """The encoder and both decoders. Latents are raw here; `checkpoint.Networks` standardises them."""
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ def test_missing_file_and_unknown_format(tmp_path: Path) -> None:
     refused(tmp_path / "no.nii.gz", "does not exist")
     for name in ("map.png", "map", "map.nhdr", "map.nii.bz2", ".nii.gz.txt"):
         (tmp_path / name).write_bytes(b"x")
-        refused(tmp_path / name, "no known format")
+        refused(tmp_path / name, "does not have a known format")
 
 
 @pytest.mark.parametrize("format", FILES)
@@ -255,7 +255,7 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
 def test_formats_that_contradict_each_other_or_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="contradict"):
         write_labelmap(heart(), tmp_path / "twin.nrrd", "mha")
-    with pytest.raises(InputError, match="no such format"):
+    with pytest.raises(InputError, match="format is unknown"):
         suffix_for(heart(), "stl")
     assert suffix_for(heart()) == "nii.gz" and suffix_for(heart(), "seg.nrrd") == "seg.nrrd"
 
