@@ -56,7 +56,8 @@ def canonicalise(
     frame = CanonicalFrame.of(anatomy)
     world = checked_affine(affine)
     if labels.ndim != 3:
-        raise InputError("The label map is not a volume", value=f"shape {labels.shape}", rule="a label map has three dimensions")
+        raise InputError("The label map is not a volume", value=f"shape {labels.shape}",
+                         rule="a label map has three dimensions")
     maps = tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), frame.spacing)
     to_world, agreement = align(maps, anatomy, reference)
     outside = _outside(maps, to_world, anatomy, frame, cut_limit)

@@ -90,7 +90,8 @@ class Reference:
         names = ("values", "centroids", "weights", "contrasts", "maps", "grid")
         missing = [prefix + name for name in names if prefix + name not in tensors]
         if missing:
-            raise InputError("The file does not hold a reference of the canonical frame", value="missing: " + ", ".join(missing))
+            raise InputError("The file does not hold a reference of the canonical frame",
+                             value="missing: " + ", ".join(missing))
         values, centroids, weights, contrasts, maps, grid = (np.asarray(tensors[prefix + name]) for name in names)
         return cls(
             values.astype(np.int64),
