@@ -14,7 +14,7 @@ from ..models.registry import find_model, installed_models
 from .chart_style import Picture
 from .charts import Group, Mark, checks_chart, distributions, failures, scatter
 from .cohort_facts import CohortFacts, bias_rows, flagged, ordinary_to_unusual
-from .cohort_page import Shown, cohort_page
+from .cohort_page import Shown, write_cohort_page
 from .comparison import member_rows, volume_pairs
 from .occupancy_slices import occupancy_slices
 from .overview import Panel, overview
@@ -65,7 +65,7 @@ def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, questio
     report = {**made_by(), "command": command_line(), "question": question, "context_of_use": use,
               **summary(facts), "files": files}
     write_json(out / JSON_NAME, report)
-    return cohort_page(facts, shown, report).write(out / PAGE_NAME)
+    return write_cohort_page(out / PAGE_NAME, facts, shown, report)
 
 
 def summary(facts: CohortFacts) -> dict[str, Any]:
