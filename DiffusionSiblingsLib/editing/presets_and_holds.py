@@ -13,8 +13,8 @@ from ..control.presets import MOST_AMOUNT, PRESETS, hold, preset
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
+from .choices import AMOUNT as AMOUNT
 
-AMOUNT = 0.2
 MOST = 0.5  # a box with this share of a tissue decides its volume
 ALL = "all"
 _NAMES = ("preset", "amount", "hold")

@@ -10,13 +10,20 @@ from typing import Any
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import read_record
-from ...core.tables import short_table
 from ...editing.request import Request
 from ...editing.result import Sibling
 from ...engine.engine import Encoded, Engine
 from ...engine.replay import check_twin, compare, new_record, open_recorded, stretches
 from ...labelmaps.read import read_labelmap
 from ...runs.run_folder import RunFolder
+from .measuring_options import Replay
+from .terminal import print_table
+
+
+def replay(options: Replay) -> int:
+    """siblings replay RECORD."""
+    return replay_record(options.record, twin=options.twin, out=options.out, device=options.device,
+                         as_json=options.json)
 
 
 def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
@@ -41,7 +48,10 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
                     folder.add(sibling)
     if folder is not None:
         folder.finish(complete=True, title=f"Replay of {path.name}")
-    print(json.dumps(rows, indent=1) if as_json else short_table(rows))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print_table(rows)
     return 3 if any(row["verdict"] == "different" for row in rows) else 0
 
 
@@ -57,8 +67,8 @@ def _open_twin(engine: Engine, described: dict[str, Any] | None, moved: Path | N
         return None
     path = moved or (Path(described["file"]) if described["file"] else None)
     if path is None or not path.exists():
-        raise InputError("The twin of the record is not there", value=path, rule="the label map that was edited",
-                         hint="say where it is now with --twin")
+        raise InputError("The twin of the record cannot be found", value=path, rule="the label map that was edited",
+                         hint="give its present place with --twin")
     values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
     return check_twin(engine.twin(path, values), described, named=path, hint="name the unchanged file with --twin")
 

@@ -1,0 +1,13 @@
+"""The settings of a request that are chosen from a list, and defaults. Light: the command line's help imports it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
+Method = Literal["replace", "guidance"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Guider = Literal["projection", "gradient"]
+Parsing = Literal["auto", "V", "L"]
+
+AMOUNT = 0.2  # how much a preset changes what it is about: 0.2 is 20 %
