@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ... import __version__
-from .command import HELP, Command, build, plain_without_terminal, write_groups
+from .command import HELP, Command, build, in_paragraphs, plain_without_terminal, write_groups
 from .tokens import Takes, TokenError, spelled_out
 
 MAKE, LOOK, COHORTS, TRAIN = "Make siblings", "Measure and check", "Cohorts and studies", "Train models"
@@ -107,7 +107,8 @@ class Siblings(TyperGroup):
 
 def build_app() -> Siblings:
     """The whole command line."""
-    app = typer.Typer(cls=Siblings, rich_markup_mode="rich", help=ABOUT, epilog=ENDING,
+    app = typer.Typer(cls=Siblings, rich_markup_mode="rich", help=in_paragraphs(ABOUT),
+                      epilog=in_paragraphs(ENDING),
                       context_settings={"help_option_names": ["-h", "--help"]})
     app.callback()(_version)
     group = typer.main.get_command(app)

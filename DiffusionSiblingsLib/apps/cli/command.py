@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from textwrap import fill
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import typer
@@ -17,6 +18,8 @@ from .tokens import Takes, TokenError, spelled_out
 TWIN, EDIT, GUIDANCE, SAMPLING, COHORT = "Twin", "Edit", "Guidance", "Sampling", "Cohort"
 REPORT, TRAINING, OUTPUT, MACHINE, HELP = "Report", "Training", "Output", "Machine", "Help"
 PANELS = (TWIN, EDIT, GUIDANCE, SAMPLING, COHORT, REPORT, TRAINING, OUTPUT, MACHINE, HELP)  # in the order of the help
+
+NOTE_WIDTH = 98
 
 SEVERAL: Takes = "several"  # in the annotation of an option: it takes values up to the next option
 ANY: Takes = "any"  # the same, and it may have none
@@ -76,6 +79,18 @@ class Command(TyperCommand):
             formatter.write(f"\n{self.epilog}\n")
 
 
+def in_paragraphs(text: str) -> str:
+    """The text without the line ends of its source: each paragraph is one line, which is wrapped where it is shown."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
+
+
+def listed(title: str, entries: Mapping[str, str]) -> tuple[str, ...]:
+    """A title and lines "name: words" under it, for the end of a help."""
+    lines = (fill(f"{name}: {words}", NOTE_WIDTH, initial_indent="  ", subsequent_indent="      ")
+             for name, words in entries.items())
+    return (title, *lines)
+
+
 def plain_without_terminal(command: Any) -> None:
     """Makes the help of a command or group plain text where standard output is no terminal."""
     if not sys.stdout.isatty():
@@ -97,7 +112,8 @@ def build(name: str, summary: str, options: type[Options], run: Callable[[Any], 
 
     call.__signature__ = _signature(options)  # type: ignore[attr-defined]  # what typer reads
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command(name, cls=Command, help=f"{summary}\n\n{inspect.getdoc(options)}", epilog=_epilog(options))(call)
+    app.command(name, cls=Command, help=f"{summary}\n\n{in_paragraphs(options.__doc__ or '')}",
+                epilog=_epilog(options))(call)
     command = typer.main.get_command(app)
     assert isinstance(command, Command)
     command.takes = dict(_takes(options, command))

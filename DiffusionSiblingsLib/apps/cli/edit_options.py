@@ -11,7 +11,7 @@ import typer
 from ...control.preset_file import preset_help
 from ...editing.choices import AMOUNT, Guider, Method, Parsing
 from . import completion
-from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, Options
+from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, Options, listed
 from .shared_options import TISSUES, Batch, HoldTissues, Json, Labels, Machine, Run, Sampling, TwinFile, choice, option
 
 GUIDED_RATIO = 0.6  # of `siblings guide` with a twin: room for the targets, and still a sibling
@@ -113,8 +113,8 @@ class Guide(Labels, Region, Sampling, Batch, Run):
 
     @classmethod
     def notes(cls) -> tuple[str, ...]:
-        """The presets."""
-        return ("Presets:", *(f"  {name:<15} {words}" for name, words in preset_help().items()))
+        """The presets, and the acceptance checks."""
+        return (*listed("Presets:", preset_help()), "", *super().notes())
 
 
 @dataclass(frozen=True, kw_only=True)

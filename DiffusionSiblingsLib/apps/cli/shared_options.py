@@ -12,7 +12,7 @@ from ...editing.choices import Device
 from ...metrics.acceptance_help import gate_help
 from ...models.registry import DEFAULT_MODEL
 from . import completion
-from .command import COHORT, EDIT, MACHINE, OUTPUT, SAMPLING, TWIN, Options
+from .command import COHORT, EDIT, MACHINE, OUTPUT, SAMPLING, TWIN, Options, listed
 
 Format = Literal["same", "nii.gz", "nrrd", "seg.nrrd", "mha"]
 TISSUES = "TISSUES"
@@ -57,7 +57,6 @@ ModelName = Annotated[str, option(
     autocompletion=completion.models)]
 AnatomyName = Annotated[str, option(
     TWIN, "--anatomy", "NAME", "Anatomy file that says which tissues there are.", autocompletion=completion.anatomies)]
-_CHECKS = "; ".join(f"{name}: {words}" for name, words in gate_help().items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +119,17 @@ class Batch(Options):
         OUTPUT, "--resume", "Continue the run that DIR holds, if there is one: nothing is made twice, and a larger "
         "--count adds siblings.")] = False
     gate: Annotated[str, option(
-        COHORT, "--gate", "CHECKS", "Acceptance checks. A sibling that fails one of them is rejected, and another one "
-        f"is drawn until --count have passed. Example: components,contacts,thin-walls:2. Checks: {_CHECKS}.",
+        COHORT, "--gate", "CHECK,...", "Acceptance checks, listed below, such as components,contacts,thin-walls:2. A "
+        "sibling that fails one of them is rejected, and another one is drawn until --count have passed.",
         show_default=False, autocompletion=completion.checks)] = ""
     gate_limit: Annotated[int, option(
         COHORT, "--gate-limit", "N", "With --gate: draw at most N times --count siblings. If too few of them pass, the "
         "command ends with exit code 3.")] = LIMIT
+
+    @classmethod
+    def notes(cls) -> tuple[str, ...]:
+        """The acceptance checks."""
+        return listed("Acceptance checks for --gate:", gate_help())
 
     def batch_settings(self) -> dict[str, Any]:
         """What they say, as `runs.pipeline.make` takes it."""
