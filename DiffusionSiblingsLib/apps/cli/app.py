@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ... import __version__
-from .command import HELP, Command, build, in_paragraphs, plain_without_terminal, write_groups
+from .command import Command, build, in_help_panel, in_paragraphs, plain_without_terminal, write_groups
 from .tokens import Takes, TokenError, spelled_out
 
 MAKE, LOOK, COHORTS, TRAIN = "Make siblings", "Measure and check", "Cohorts and studies", "Train models"
@@ -88,9 +88,7 @@ class Siblings(TyperGroup):
 
     def get_help_option(self, ctx: Any) -> Any:
         """--help, without a type."""
-        option: Any = super().get_help_option(ctx)
-        option.rich_help_panel, option.metavar = HELP, ""
-        return option
+        return in_help_panel(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Panels on a terminal; in a pipe or file plain text."""
@@ -114,7 +112,7 @@ def build_app() -> Siblings:
     group = typer.main.get_command(app)
     assert isinstance(group, Siblings)
     for param in group.params:
-        param.rich_help_panel, param.metavar = HELP, ""  # type: ignore[attr-defined]
+        in_help_panel(param)
     for name, entry in COMMANDS.items():
         group.add_command(TyperCommand(name, help=entry.summary, rich_help_panel=entry.panel))
     return group

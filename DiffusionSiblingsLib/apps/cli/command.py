@@ -53,9 +53,7 @@ class Command(TyperCommand):
 
     def get_help_option(self, ctx: Any) -> Any:
         """--help, in a panel of its own at the end."""
-        option: Any = super().get_help_option(ctx)
-        option.rich_help_panel, option.metavar = HELP, ""
-        return option
+        return in_help_panel(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Panels on a terminal; in a pipe or file plain text, which can be searched."""
@@ -77,6 +75,16 @@ class Command(TyperCommand):
         """Examples and notes, line by line."""
         if self.epilog:
             formatter.write(f"\n{self.epilog}\n")
+
+
+def in_help_panel(option: Any) -> Any:
+    """The option in the panel of help, without a type. A flag of typer's own that is None would make typer load
+    pydantic, which takes a tenth of a second; False is the same to it.
+    """
+    option.rich_help_panel, option.metavar = HELP, ""
+    if option.is_flag:
+        option.default = False
+    return option
 
 
 def in_paragraphs(text: str) -> str:

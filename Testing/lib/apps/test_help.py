@@ -16,7 +16,7 @@ from terminals import on_terminal
 from DiffusionSiblingsLib.apps.cli import app, command
 from DiffusionSiblingsLib.apps.cli.main import main
 
-HEAVY = ("torch", "numpy", "scipy", "SimpleITK", "matplotlib", "cc3d")
+HEAVY = ("torch", "numpy", "scipy", "SimpleITK", "matplotlib", "cc3d", "pydantic")
 UNENGLISH = re.compile(r"\bis none\b|\bof which\b|\bis meant\b|\bgone on\b|\bgoes on\b|\bsaid of\b|\bwhat it is told\b")
 
 

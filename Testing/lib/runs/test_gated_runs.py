@@ -54,7 +54,7 @@ class NanGate(SomeGate):
 
 @pytest.fixture
 def some_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", SomeGate)
+    monkeypatch.setattr(maker, "Acceptance", SomeGate)
 
 
 def test_a_gate_sets_aside_with_reasons_and_others_are_drawn(models: Path, tmp_path: Path, some_gate: None) -> None:
@@ -140,7 +140,7 @@ def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_p
 
 def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", NanGate)
+    monkeypatch.setattr(maker, "Acceptance", NanGate)
     asked = [Request("generate", count=2)]
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(run_folder.RunFolder, "finish", lambda *_, **__: None)
@@ -155,17 +155,17 @@ def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, 
 def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch,
                                                       capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(maker, "Gate", NoGate)
+    monkeypatch.setattr(maker, "Acceptance", NoGate)
     arguments = ["generate", "--count", "1", "--steps", "2", "--model", "small", "--device", "cpu",
                  "--gate", "components", "--gate-limit", "2", "--out", str(tmp_path / "run")]
     assert main(arguments) == 3
     shown = capsys.readouterr().out
-    assert "0 of 2 siblings through" in shown and "1 of 1 siblings are missing" in shown
+    assert "accepted 0 of 2 siblings" in shown and "1 of 1 siblings are missing" in shown
     found = record(tmp_path / "run")["runs"][0]
     assert (len(found["siblings"]), len(found["rejected"]), found["gate"]["drawn"]) == (0, 2, 2)
     assert found["rejected"][0]["rejected"] == ["none"]
     assert main([*arguments, "--resume"]) == 3
-    assert "complete already" in capsys.readouterr().out
+    assert "already complete" in capsys.readouterr().out
     assert main([*arguments, "--resume", "--gate-limit", "3"]) == 3
     assert record(tmp_path / "run")["runs"][0]["gate"]["drawn"] == 3
 
