@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 REFRESHES_PER_SECOND = 4
+SPEED_OF_LAST_SECONDS = 3600.0  # a step may take minutes, and the time left needs two of them
 
 
 class ProgressBar:
@@ -69,4 +70,4 @@ def _progress(kept: bool) -> Progress:
     return Progress(field("description"), BarColumn(bar_width=24), field("fields[count]", "progress.download"),
                     TimeRemainingColumn(), TextColumn("left", style="progress.remaining"), field("fields[note]"),
                     console=Console(stderr=True), redirect_stdout=False, refresh_per_second=REFRESHES_PER_SECOND,
-                    transient=not kept)
+                    speed_estimate_period=SPEED_OF_LAST_SECONDS, transient=not kept)
