@@ -17,7 +17,7 @@ MAKE, LOOK, COHORTS, TRAIN = "Make siblings", "Measure and check", "Cohorts and 
 ABOUT = """Make digital siblings of digital twins: variants of a segmented heart that differ from it at a chosen scale,
 in a chosen region, or by chosen measurements.
 
-You give a label map, an image in which every voxel holds the number of its tissue (the twin). A generative model that
+You give a label map, an image in which every voxel holds the value of its tissue (the twin). A generative model that
 was trained on many hearts draws plausible variants of it (the siblings). Each one is checked, measured and recorded, so
 that it can be made again."""
 ENDING = """`siblings COMMAND --help` explains a command. Lengths are in mm, volumes in ml, positions in RAS

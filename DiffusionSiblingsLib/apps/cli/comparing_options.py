@@ -57,7 +57,7 @@ class Compare(Page):
         REPORT, "--synthetic-name", "WORDS", "Name of the synthetic cohort on the page.",
         show_default="its folder")] = ""
     labels: Annotated[str | None, option(
-        TWIN, "--labels", LABELS, "Which number is which tissue, for both cohorts; ignored for runs, whose record has "
+        TWIN, "--labels", LABELS, "Which value is which tissue, for both cohorts; ignored for runs, whose record has "
         "the labels.")] = None
     real_labels: Annotated[str | None, option(
         TWIN, "--real-labels", LABELS, "The same for the real cohort alone; it overrides names, --labels and "

@@ -36,8 +36,8 @@ def choice(panel: str, name: str, words: str) -> Any:
 
 TwinFile = Annotated[Path, typer.Argument(
     metavar="TWIN", show_default=False, help="The heart to start from: a label map (.nii, .nii.gz, .nrrd, .mha, "
-    ".seg.nrrd), in which every voxel holds the number of its tissue, or a folder with one mask per tissue.")]
-LABELS_HELP = "Which number is which tissue; needed only where the file itself has no names."
+    ".seg.nrrd), in which every voxel holds the value of its tissue, or a folder with one mask per tissue.")]
+LABELS_HELP = "Which value is which tissue; needed only where the file itself has no names."
 LabelsText = Annotated[str | None, option(TWIN, "--labels", "LV=3,RV=4,...", LABELS_HELP)]
 HoldTissues = Annotated[str | None, option(
     EDIT, "--hold", TISSUES, "Tissues that keep the volume they have in the twin, such as LV,LA; 'all' holds every "
