@@ -77,6 +77,6 @@ def find_model(name: str = DEFAULT_MODEL) -> ModelCard:
         if (folder / CARD_NAME).is_file():
             return read_card(folder)
     names = ", ".join(card.id for card in installed_models()) or "none"
-    raise ModelError("This model is not installed", value=name,
+    raise ModelError("There is no such model", value=name,
                      rule=f"name an installed model ({names}) or the folder of a model",
                      hint="`siblings models` lists the installed models; `siblings train` makes a new one")

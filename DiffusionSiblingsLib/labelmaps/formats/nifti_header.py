@@ -66,6 +66,7 @@ def quaternion_of(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return best[1:] * (1.0 if best[0] >= 0 else -1.0)
 
 
+@np.errstate(all="ignore")  # as in affine_of; NIfTI-1 stores 32 bits
 def set_affine(header: Nifti1Header, affine: Affine) -> None:
     """Puts the affine into sform, spacing and, where the axes are at right angles, qform; units mm."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
