@@ -84,8 +84,12 @@ def _column_cells(values: Sequence[object]) -> list[str]:
     """The cells of one column; numbers with the decimals that suit the largest."""
     fractions = [float(v) for v in values if _is_number(v) and v is not None and not _is_whole(v)]  # type: ignore[arg-type]
     largest = max((abs(v) for v in fractions if math.isfinite(v)), default=0.0)
-    decimals = 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
-    return [_cell(value, decimals) for value in values]
+    return [_cell(value, decimals_of(largest)) for value in values]
+
+
+def decimals_of(largest: float) -> int:
+    """The decimals that suit a column of numbers. largest: the largest of their absolute values."""
+    return 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
 
 
 def _is_whole(value: object) -> bool:

@@ -161,7 +161,7 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> RunSummary | None:
     for _, entry in entries:
         tally.add(name_of(entry), entry)
     rows = [tally.twin_row(plan.twin)] if plan.twin is not None else []
-    rows += [row_of(name_of(entry), request, entry) for request, entry in entries[:SHOWN]]
+    rows += [row_of(name_of(entry), entry, request) for request, entry in entries[:SHOWN]]
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     return RunSummary(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows,
                       remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubtful.words())

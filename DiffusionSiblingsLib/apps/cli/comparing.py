@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ...cohorts.compare import compare_cohorts
+from ...cohorts.compare_cohorts import compare_cohorts
 from ...cohorts.measured import MeasuredCohort, measure_cohort
 from ...core.anatomy import load_anatomy
 from ...core.record import has_record

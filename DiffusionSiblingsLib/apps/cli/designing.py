@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from ...cohorts.model_facts import ModelFacts
 from ...control.placement import Placement
 from ...core.anatomy import Anatomy
+from ...core.files import write_json
 from ...core.record import RECORD_NAME, read_record
 from ...core.tables import short_table, write_metrics_csv
-from ...editing.design import Design, Row, design_rows, effects, measured_names, parse_region
+from ...editing.design import Design, Row, design_rows, effects, parse_region
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.tissues import parse_labels
-from ...reports.report_files import write_json
+from ...metrics.measurement import measurement_keys, tissue_key
 
 if TYPE_CHECKING:
     from ...runs.messages import RunSummary
@@ -39,7 +40,7 @@ def design(arguments: argparse.Namespace) -> int:
     _run(arguments, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
     out: Path = arguments.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
-    found = effects(plan, rows, measured_names(anatomy))
+    found = effects(plan, rows, measurement_keys(anatomy))
     write_metrics_csv(out / TABLE, rows)
     write_metrics_csv(out / EFFECTS, found)
     write_json(out / PLAN, plan.to_json())
@@ -78,7 +79,7 @@ def _stopped(summary: RunSummary) -> None:
 
 def _told(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> str:
     """Effects on volumes, and where everything is."""
-    volumes = [f"{tissue} volume [ml]" for tissue in anatomy.ids]
+    volumes = [tissue_key(tissue).title for tissue in anatomy.ids]
     told = [row for row in found if row["measurement"] in volumes]
     files = f"{TABLE} (one row each), {EFFECTS}, {PLAN}, metrics.csv and {RECORD_NAME} are in {out}"
     where = f"{len(rows)} siblings in {len(plan.cells)} cells. {files}"
