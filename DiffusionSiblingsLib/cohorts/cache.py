@@ -1,4 +1,4 @@
-"""Measurements that are there already: one file a member, valid as long as map, program and settings are the same."""
+"""Measurements kept from earlier: one file for each member, valid while map, program and settings stay the same."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from .. import __version__
 from ..core.anatomy import Anatomy
-from ..core.files import atomic_path, signature
+from ..core.errors import InputError
+from ..core.files import atomic_path, digest_of, signature
 from ..labelmaps.geometry.reference import Reference
+from ..metrics.measurement import keyed_numbers, titled
 
 if TYPE_CHECKING:
     from .measured import MeasuredMember
@@ -34,13 +36,15 @@ class Cache:
         """The cache in a folder for measurements with these settings."""
         parts = [np.ascontiguousarray(value).tobytes() for value in reference.tensors().values()]
         pose = hashlib.sha256(b"".join(parts)).hexdigest()
-        return cls(Path(folder), _digest([VERSION, __version__, asdict(anatomy), labels, pose]))
+        return cls(Path(folder), digest_of([VERSION, __version__, asdict(anatomy), labels, pose]))
 
     def key(self, member: Member) -> str:
-        """What the measurement of a member depends on: its name, file, size, time, place, numbering, the settings."""
+        """A digest of all that a measurement depends on: the map's name, file, size, time, place, numbering, the
+        settings.
+        """
         parts = [self.settings, member.name, str(member.path.resolve()), signature(member.path),
                  member.canonical_to_ras]
-        return _digest([*parts, member.values] if member.renumbered else parts)
+        return digest_of([*parts, member.values] if member.renumbered else parts)
 
     def path(self, member: Member) -> Path:
         """The file of a member's measurement; another one for every state of its map."""
@@ -48,30 +52,26 @@ class Cache:
         return self.folder / f"{safe}.{self.key(member)[:16]}.npz"
 
     def read(self, member: Member) -> MeasuredMember | None:
-        """The measurement, None where there is none, or a damaged one, or one of another state of the map."""
+        """The measurement; None where it is missing or damaged, or belongs to another state of the map."""
         from .measured import MeasuredMember
 
         try:
             with np.load(self.path(member)) as file:
                 facts: dict[str, Any] = json.loads(file["facts"].tobytes())
-                return MeasuredMember(member.name, facts["features"], facts["volumes"], tuple(facts["failed_half"]),
-                                      tuple(facts["failed_full"]), file["cloud"], file["second_cloud"],
-                                      file["packed"].tobytes(), member.path)
-        except (OSError, KeyError, ValueError, EOFError):  # ValueError: a file that is no .npz, or no JSON in it
+                return MeasuredMember(member.name, keyed_numbers(facts["features"]), facts["volumes"],
+                                      tuple(facts["failed_half"]), tuple(facts["failed_full"]), file["cloud"],
+                                      file["second_cloud"], file["packed"].tobytes(), member.path)
+        except (OSError, KeyError, ValueError, EOFError, InputError):  # ValueError: not an .npz file, or not JSON in it
             return None
-        except Exception as problem:  # zipfile.BadZipFile and zlib.error: half a file of a full disk
+        except Exception as problem:  # zipfile.BadZipFile and zlib.error: a file cut short on a full disk
             if type(problem).__name__ in ("BadZipFile", "error"):
                 return None
             raise
 
     def write(self, member: Member, measured: MeasuredMember) -> None:
         """Keeps a measurement, whole or not at all. Raises OutputError where it cannot be written."""
-        facts = {"features": measured.features, "volumes": measured.volumes,
+        facts = {"features": titled(measured.features), "volumes": measured.volumes,
                  "failed_half": measured.failed_half, "failed_full": measured.failed_full}
         with atomic_path(self.path(member)) as temporary, temporary.open("wb") as file:
             np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), cloud=measured.cloud,
                      second_cloud=measured.second_cloud, packed=np.frombuffer(measured.packed, dtype=np.uint8))
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

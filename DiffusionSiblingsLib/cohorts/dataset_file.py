@@ -138,13 +138,13 @@ def _check_splits(cases: list[PackCase]) -> None:
     home: dict[str, str] = {}
     for case in cases:
         if case.name in names:
-            raise InputError("Two cases of the data set have one name", value=case.name)
+            raise InputError("Two cases of the data set have the same name", value=case.name)
         names.add(case.name)
         if home.setdefault(case.subject, case.split) != case.split:
             raise InputError(
                 "A subject lies in two splits",
                 value=f"{case.subject}: {home[case.subject]} and {case.split}",
-                rule="all maps of one subject are trained on, or none",
+                rule="all maps of a subject belong to the same split",
             )
 
 

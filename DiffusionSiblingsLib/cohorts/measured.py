@@ -18,11 +18,12 @@ from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.tissues import check_tissues, known_labels
+from ..metrics.measurement import MeasurementKey, tissue_key
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
 from .cache import Cache
 from .dataset_file import encode
-from .measured_map import Measured
+from .measured_map import MeasuredMap
 from .members import Member, find_members, read_member
 from .pool import each, or_reason
 from .store import Store, joined
@@ -37,14 +38,16 @@ Source = Path | str | Sequence[Path | str] | Sequence[Member]
 
 @dataclass(frozen=True)
 class MeasuredMember:
-    """What is known of one map. features: 12, volumes: ml by tissue, failed_half, failed_full: names of failed checks
-    at half and full resolution; all of the map on its own grid, as metrics.csv has them.
+    """The measurements of one map.
+
+    features: 12. volumes: ml by tissue. failed_half, failed_full: names of failed checks at half and full resolution.
+    All of these are of the map on its own grid, as metrics.csv has them.
     cloud: (1024, 3) float32, random points of its surface in canonical mm; second_cloud: another draw of the same
-    surface. packed: `pack.encode` of the (128, 128, 128) canonical labels.
+    surface. packed: `dataset_file.encode` of the (128, 128, 128) canonical labels.
     """
 
     name: str
-    features: dict[str, float]
+    features: dict[MeasurementKey, float]
     volumes: dict[str, float]
     failed_half: tuple[str, ...]
     failed_full: tuple[str, ...]
@@ -58,7 +61,7 @@ class MeasuredMember:
 class MeasuredCohort:
     """A measured cohort of n members, in the order in which they were found.
 
-    features: (n, f) float64 under feature_names; volumes: (n, t) float64, ml, in the order of anatomy.ids.
+    features: (n, f) float64, in the order of feature_keys; volumes: (n, t) float64, ml, in the order of anatomy.ids.
     failed_half, failed_full: names of the failed checks of each member; checks: names of all.
     clouds, second_clouds: (n, 1024, 3) float32, canonical mm. skipped: name -> why it could not be measured.
     """
@@ -67,7 +70,7 @@ class MeasuredCohort:
     anatomy: Anatomy
     members: tuple[str, ...]
     paths: tuple[Path, ...]
-    feature_names: tuple[str, ...]
+    feature_keys: tuple[MeasurementKey, ...]
     features: FloatArray
     volumes: FloatArray
     checks: tuple[str, ...]
@@ -85,16 +88,25 @@ class MeasuredCohort:
         """(D, H, W) uint8, KJI order, canonical labels of one member; unpacked when asked for."""
         return self.store.labels(index)
 
-    def column(self, name: str) -> FloatArray:
-        """(n,) a feature by its name, or a tissue's volume as "Myo volume [ml]". InputError for what is not there."""
-        if name in self.feature_names:
-            return self.features[:, self.feature_names.index(name)]
-        volumes = [f"{tissue} volume [ml]" for tissue in self.anatomy.ids]
-        if name in volumes:
-            return self.volumes[:, volumes.index(name)]
-        more = [volume for volume in volumes if volume not in self.feature_names]
-        raise InputError("The cohort has no such measurement", value=name,
-                         rule=", ".join([*self.feature_names, *more]))
+    def column(self, key: MeasurementKey) -> FloatArray:
+        """(n,) float64, one measurement: a feature or a tissue's volume. InputError for any other."""
+        if key in self.feature_keys:
+            return self.features[:, self.feature_keys.index(key)]
+        volumes = [tissue_key(tissue) for tissue in self.anatomy.ids]
+        if key in volumes:
+            return self.volumes[:, volumes.index(key)]
+        raise InputError("The cohort does not have this measurement", value=key.title,
+                         rule=", ".join(known.title for known in dict.fromkeys([*self.feature_keys, *volumes])))
+
+    def columns(self) -> dict[MeasurementKey, FloatArray]:
+        """(n,) float64 for each measurement: the features, then the volumes of the other tissues."""
+        volumes = (tissue_key(tissue) for tissue in self.anatomy.ids)
+        return {key: self.column(key) for key in dict.fromkeys([*self.feature_keys, *volumes])}
+
+    def member(self, index: int) -> tuple[dict[MeasurementKey, float], dict[str, float]]:
+        """The features, and the volumes in ml by tissue, of one member."""
+        return (dict(zip(self.feature_keys, self.features[index].tolist(), strict=True)),
+                dict(zip(self.anatomy.ids, self.volumes[index].tolist(), strict=True)))
 
     def violation_percent(self, full: bool = False) -> FloatArray:
         """(n,) failed checks of each member over all checks, in percent, at half or full resolution."""
@@ -106,7 +118,7 @@ class MeasuredCohort:
         chosen = [int(index) for index in indices]
         return MeasuredCohort(
             self.name if name is None else name, self.anatomy, tuple(self.members[i] for i in chosen),
-            tuple(self.paths[i] for i in chosen), self.feature_names, self.features[chosen], self.volumes[chosen],
+            tuple(self.paths[i] for i in chosen), self.feature_keys, self.features[chosen], self.volumes[chosen],
             self.checks, tuple(self.failed_half[i] for i in chosen), tuple(self.failed_full[i] for i in chosen),
             self.clouds[chosen], self.second_clouds[chosen], self.store.subset(chosen))
 
@@ -132,7 +144,8 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
     kept = Cache.of(cache, anatomy, reference, labels) if cache is not None else None
     found: dict[int, MeasuredMember] = {}
     skipped: dict[int, str] = {}
-    for done, (index, result) in enumerate(_each(members, Settings(anatomy, reference, labels, kept), jobs), 1):
+    settings = MeasuringSettings(anatomy, reference, labels, kept)
+    for done, (index, result) in enumerate(_each(members, settings, jobs), 1):
         if isinstance(result, str):
             skipped[index] = result
         else:
@@ -142,7 +155,7 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
     if not found:
         shown = next(iter(skipped.values()))
         raise InputError(f"None of the {len(members)} label maps of the cohort can be measured", value=shown,
-                         hint="the first one's reason is given; correct it, or name another folder")
+                         hint="the message is about the first of them; correct it, or name another folder")
     order = sorted(found)
     places = tuple(found[index].packed if kept is None else kept.path(members[index]) for index in order)
     store = Store(anatomy.shape, places)
@@ -163,7 +176,7 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     if member.entry is None and not _is_canonical(labelmap, anatomy):
         check_tissues(labelmap, anatomy, member.path)  # only what a model drew may lack a tissue: that is a finding
     known = known_labels(labelmap, anatomy)
-    measured = Measured.of(labelmap, known, anatomy)
+    measured = MeasuredMap.of(labelmap, known, anatomy)
     canonical = _placed(labelmap, known, anatomy, reference, twin_frame if twin_frame is not None else _frame(member))
     rng = np.random.default_rng([SEED, int.from_bytes(hashlib.sha256(member.name.encode()).digest()[:8], "little")])
     affine = CanonicalFrame.of(anatomy).affine
@@ -177,11 +190,11 @@ def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = 
             skipped: dict[str, str] | None = None) -> MeasuredCohort:
     """A cohort of measured members. store: where their voxels are, by default in memory."""
     if not members:
-        raise InputError("A cohort has no members", rule="at least one measured label map")
-    names = tuple(members[0].features)
+        raise InputError("The cohort has no members", rule="at least one measured label map")
+    keys = tuple(members[0].features)
     return MeasuredCohort(
-        name, anatomy, tuple(m.name for m in members), tuple(m.path for m in members), names,
-        np.array([[m.features[key] for key in names] for m in members], dtype=np.float64),
+        name, anatomy, tuple(m.name for m in members), tuple(m.path for m in members), keys,
+        np.array([[m.features[key] for key in keys] for m in members], dtype=np.float64),
         np.array([[m.volumes[tissue] for tissue in anatomy.ids] for m in members], dtype=np.float64),
         check_names(anatomy), tuple(m.failed_half for m in members), tuple(m.failed_full for m in members),
         np.stack([m.cloud for m in members]), np.stack([m.second_cloud for m in members]),
@@ -191,11 +204,11 @@ def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = 
 def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
     """Several measured cohorts as one. Raises InputError where they do not measure the same things."""
     first = cohorts[0]
-    if any(c.feature_names != first.feature_names or c.anatomy.id != first.anatomy.id for c in cohorts):
+    if any(c.feature_keys != first.feature_keys or c.anatomy.id != first.anatomy.id for c in cohorts):
         raise InputError("Cohorts do not measure the same things", value=[c.name for c in cohorts])
     return MeasuredCohort(
         name, first.anatomy, tuple(m for c in cohorts for m in c.members), tuple(p for c in cohorts for p in c.paths),
-        first.feature_names, np.concatenate([c.features for c in cohorts]),
+        first.feature_keys, np.concatenate([c.features for c in cohorts]),
         np.concatenate([c.volumes for c in cohorts]), first.checks,
         tuple(f for c in cohorts for f in c.failed_half), tuple(f for c in cohorts for f in c.failed_full),
         np.concatenate([c.clouds for c in cohorts]), np.concatenate([c.second_clouds for c in cohorts]),
@@ -208,7 +221,7 @@ def check_names(anatomy: Anatomy) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class MeasuringSettings:
     """What all members of a cohort are measured with; handed to every process once."""
 
     anatomy: Anatomy
@@ -217,14 +230,15 @@ class Settings:
     cache: Cache | None
 
 
-_settings: list[Settings] = []  # of this process
+_settings: list[MeasuringSettings] = []  # of this process
 
 
-def _begin(settings: Settings) -> None:
+def _begin(settings: MeasuringSettings) -> None:
     _settings[:] = [settings]
 
 
-def _each(members: Sequence[Member], settings: Settings, jobs: int) -> Iterator[tuple[int, MeasuredMember | str]]:
+def _each(members: Sequence[Member], settings: MeasuringSettings,
+          jobs: int) -> Iterator[tuple[int, MeasuredMember | str]]:
     """(index, measurement or the reason why there is none) of every member; those in the cache come first."""
     missing = []
     for index, member in enumerate(members):

@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
 from ..core.labelmap import LabelMap
-from ..metrics.morphology import by_column, features, tissue_volumes
+from ..metrics.measurement import MeasurementKey, keyed_numbers, titled
+from ..metrics.morphology import all_measurements, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
-from .training_distance import TrainingDistance, TrainingDistanceMeter, bias_columns
+from .training_distance import TrainingDistance, TrainingDistanceMeter, training_distance_columns
+
+Checks = dict[str, TopologyReport]  # "full", "half": the resolution
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredMap:
     """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file.
 
-    bias: how it lies among the training hearts of a model, where it was measured with that model's meter.
+    training_distance: how it lies among the training hearts of a model, where that model's meter measured it.
     """
 
-    features: dict[str, float]
+    features: dict[MeasurementKey, float]
     volumes: dict[str, float]
-    checks: dict[str, TopologyReport]
-    bias: TrainingDistance | None = None
+    checks: Checks
+    training_distance: TrainingDistance | None = None
 
     @classmethod
     def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy,
-           meter: TrainingDistanceMeter | None = None) -> Measured:
-        """Measures a map. known: (D, H, W) uint8, its voxels in the anatomy's labels. meter: of the model at hand."""
+           meter: TrainingDistanceMeter | None = None) -> MeasuredMap:
+        """Measures a map. known: (D, H, W) uint8, KJI order, its voxels in the anatomy's labels. meter: of the model in
+        use.
+        """
         found, volumes = features(known, labelmap.affine, anatomy), tissue_volumes(known, labelmap.affine, anatomy)
-        bias = meter.bias(found, volumes) if meter is not None else None
-        return cls(found, volumes, check_both(known, anatomy), bias)
+        distance = meter.distance_of(found, volumes) if meter is not None else None
+        return cls(found, volumes, check_both(known, anatomy), distance)
+
+    def to_json(self) -> dict[str, Any]:
+        """The measurements in a record's entry, in full: metrics.csv is written from them."""
+        return {**measurements_to_json(self.features, self.volumes), "checks": checks_to_json(self.checks),
+                **({"bias": self.training_distance.to_json()} if self.training_distance is not None else {})}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> MeasuredMap:
+        """The measurements in a record's entry of a twin; KeyError, TypeError or InputError where there are none."""
+        return cls(*measurements_from_json(entry), checks_from_json(entry["checks"]),
+                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
 
     def row(self, name: str) -> dict[str, object]:
         """The map's row in metrics.csv."""
         return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
-                **by_column(self.features, self.volumes), **check_columns(self.checks, self.checks),
-                **bias_columns(self.bias)}
+                **titled(all_measurements(self.features, self.volumes)), **check_columns(self.checks, self.checks),
+                **training_distance_columns(self.training_distance)}
 
 
-def check_columns(checks: dict[str, TopologyReport], raw: dict[str, TopologyReport]) -> dict[str, object]:
-    """The columns of metrics.csv on a map's checks. raw: those before repair, empty where there are none."""
+def measurements_to_json(features: Mapping[MeasurementKey, float], volumes: Mapping[str, float]) -> dict[str, Any]:
+    """The two keys of a record's entry that hold measurements."""
+    return {"features": {title: float(value) for title, value in titled(features).items()},
+            "volumes_ml": {tissue: float(ml) for tissue, ml in volumes.items()}}
+
+
+def measurements_from_json(entry: Mapping[str, Any]) -> tuple[dict[MeasurementKey, float], dict[str, float]]:
+    """Features and volumes of a record's entry, as `measurements_to_json` writes them."""
+    return keyed_numbers(entry["features"]), {str(tissue): float(ml) for tissue, ml in entry["volumes_ml"].items()}
+
+
+def measurements_of(entry: Mapping[str, Any]) -> dict[MeasurementKey, float]:
+    """All measurements of a record's entry, of a twin or of a sibling."""
+    return all_measurements(*measurements_from_json(entry))
+
+
+def checks_to_json(checks: Checks) -> dict[str, Any]:
+    """Checks as a record's entry holds them."""
+    return {resolution: report.to_json() for resolution, report in checks.items()}
+
+
+def checks_from_json(values: Mapping[str, Any]) -> Checks:
+    """The inverse of `checks_to_json`."""
+    return {resolution: TopologyReport.from_json(report) for resolution, report in values.items()}
+
+
+def check_columns(checks: Checks, raw: Checks) -> dict[str, object]:
+    """The columns of metrics.csv for a map's checks. raw: the checks before repair; {} where none are known."""
     return {"violations [%]": checks["half"].violation_percent,
             "violations raw [%]": raw["half"].violation_percent if raw else "",
             "violations full resolution [%]": checks["full"].violation_percent,

@@ -52,7 +52,7 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
     if not isinstance(source, (str, Path)):
         found = [member for part in source for member in find_members(part, anatomy=anatomy)]
         if not found:
-            raise InputError("A cohort has no members", rule="at least one folder or label map")
+            raise InputError("The cohort has no members", rule="at least one folder or label map")
         return _with_unique_names(found)
     path, anatomy = Path(source), anatomy or load_anatomy()
     if not path.exists():
@@ -125,7 +125,7 @@ def _of_run(folder: Path, anatomy: Anatomy) -> list[Member]:
                          rule="runs with a request and siblings") from problem
     if not found:
         raise InputError("The run folder has no siblings", value=folder, rule="at least one sibling in its record",
-                         hint="wait until the first one is there, or name another folder")
+                         hint="wait until the first sibling is finished, or name another folder")
     return found
 
 
@@ -136,10 +136,10 @@ def _place(record: Record, folder: Path) -> Rows | None:
     try:
         rows = tuple(tuple(float(value) for value in row) for row in record.twin["canonical_to_ras_mm"])
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("The record does not say where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
+        raise InputError("The record does not tell where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
                          rule="canonical_to_ras_mm, four rows of four numbers") from problem
     if [len(row) for row in rows] != [4, 4, 4, 4]:
-        raise InputError("The record does not say where its twin lies", value=folder / RECORD_NAME,
+        raise InputError("The record does not tell where its twin lies", value=folder / RECORD_NAME,
                          rule="canonical_to_ras_mm, four rows of four numbers")
     return rows
 
@@ -195,8 +195,8 @@ def _of_folder(folder: Path, anatomy: Anatomy) -> list[Member]:
     if not found:
         raise InputError("The folder holds no label maps", value=folder,
                          rule=f"a run's folder, files ending in {', '.join(f for f in FORMATS if f != 'folder')}, or "
-                         "folders of masks", hint="name the folder that holds the maps themselves; it is not searched "
-                         "deeper")
+                         "folders of masks", hint="name the folder that holds the maps themselves; its "
+                         "subfolders are not searched")
     return sorted(found, key=lambda member: (natural(member.path.name), member.path.name))
 
 

@@ -10,7 +10,7 @@ from ..labelmaps.geometry.reference import Reference
 from ..models.card import ModelCard
 from ..models.registry import find_model
 from .training_distance import TrainingDistanceMeter
-from .training_statistics import Support, read_cohort
+from .training_statistics import TrainingStatistics, read_training_statistics
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class ModelFacts:
         return self.card.reference()
 
     @cached_property
-    def training(self) -> Support | None:
+    def training(self) -> TrainingStatistics | None:
         """Measurements of the training hearts; None where the model ships none. Raises ModelError."""
-        return read_cohort(self.card.folder)
+        return read_training_statistics(self.card.folder)
 
     @cached_property
     def meter(self) -> TrainingDistanceMeter | None:

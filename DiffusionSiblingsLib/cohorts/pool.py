@@ -70,10 +70,11 @@ class Workers:
         try:
             yield from _streamed(self._pool, work, items, self._jobs * (WAITING if ordered else AHEAD), ordered)
         except BrokenProcessPool as problem:
-            raise OutputError("A process of the measurement ended before its time", value=f"{self._jobs} processes",
-                              rule="what was measured before is kept where there is a cache",
-                              hint="free some memory or take fewer with --jobs 1; a script that calls this needs "
-                              "`if __name__ == '__main__':` around its own work") from problem
+            raise OutputError("A process of the measurement was stopped before it finished",
+                              value=f"{self._jobs} processes",
+                              rule="finished measurements are kept if there is a cache",
+                              hint="free some memory, or use fewer processes with --jobs 1; a script that calls this "
+                              "needs `if __name__ == '__main__':` around its own work") from problem
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, *,

@@ -1,4 +1,4 @@
-"""The measurements of the hearts that a model was trained on, and whether what is asked for lies among them."""
+"""The measurements of the hearts that a model was trained on, and whether a request stays within them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import ModelError
+from ..core.errors import ModelError, SiblingsError
 from ..core.files import atomic_path
-from ..metrics.morphology import by_column, features, tissue_volumes
+from ..metrics.measurement import MeasurementKey, key_of, tissue_key
+from ..metrics.morphology import all_measurements, features, tissue_volumes
 
 if TYPE_CHECKING:
     from ..core.anatomy import Anatomy
@@ -21,52 +22,56 @@ if TYPE_CHECKING:
 
 SCHEMA = "siblings-cohort/1"
 FILE_NAME = "cohort.json"  # beside the model card
-DECIMALS = 1  # 0.1 ml and 0.1 mm: finer than a voxel is no support for anything
-UNLIKE_ANY = 0.99  # of the training hearts are nearer to another one; the few others stand alone themselves
+DECIMALS = 1  # 0.1 ml and 0.1 mm: a voxel is coarser than that
+UNLIKE_ANY = 0.99  # share of the training hearts that have a nearer one; the few others stand alone themselves
 Tissues = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Support:
-    """What a model has seen. columns: "LV volume [ml]", ... rows: (N, columns) float64, one for each training map,
-    in the order of their values and of nothing else.
+class TrainingStatistics:
+    """What a model has seen. keys: the measurements. rows: (N, keys) float64, one row for each training map, sorted by
+    value so that the order says nothing about the patients.
     """
 
     anatomy: str
-    columns: tuple[str, ...]
+    keys: tuple[MeasurementKey, ...]
     rows: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, name: str) -> npt.NDArray[np.float64]:
-        """(N,) the values of one column; KeyError if there is none."""
-        if name not in self.columns:
-            raise KeyError(name)
-        return self.rows[:, self.columns.index(name)]
+    def column(self, key: MeasurementKey) -> npt.NDArray[np.float64]:
+        """(N,) float64, the values of one measurement; KeyError if it is not among `keys`."""
+        if key not in self.keys:
+            raise KeyError(key)
+        return self.rows[:, self.keys.index(key)]
+
+    def columns(self) -> dict[MeasurementKey, npt.NDArray[np.float64]]:
+        """(N,) float64 for each measurement."""
+        return {key: self.rows[:, index] for index, key in enumerate(self.keys)}
 
     def volumes(self, tissues: Tissues) -> npt.NDArray[np.float64]:
-        """(N,) ml of some tissues together; KeyError for a tissue that was not measured."""
-        columns = [self.column(f"{tissue} volume [ml]") for tissue in tissues]
+        """(N,) float64, ml of several tissues together; KeyError for a tissue that was not measured."""
+        columns = [self.column(tissue_key(tissue)) for tissue in tissues]
         return np.asarray(np.sum(columns, axis=0), dtype=np.float64)
 
 
-def cohort_statistics(pack: Pack, anatomy: Anatomy, splits: Sequence[str] = ("train",)) -> dict[str, Any]:
-    """Morphological features and tissue volumes of a data set's maps, as `write_cohort` takes them.
+def measure_training_set(pack: Pack, anatomy: Anatomy, splits: Sequence[str] = ("train",)) -> dict[str, Any]:
+    """Morphological features and tissue volumes of a data set's maps, as `write_training_statistics` takes them.
 
-    Rounded, without names, and sorted by value: it tells the range of the cohort and nothing of who is in it.
+    Rounded, without names, and sorted by value: the file tells the range of the cohort, and nothing about its members.
     """
     affine = np.diag([pack.spacing, pack.spacing, pack.spacing, 1.0])
     rows = []
     for index in pack.indices(*splits):
         labels = pack.labels(index)
-        rows.append(by_column(features(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy)))
-    columns = list(rows[0]) if rows else []
-    values = sorted([round(float(row[column]), DECIMALS) for column in columns] for row in rows)
-    return {"schema": SCHEMA, "anatomy": anatomy.id, "columns": columns, "rows": values}
+        rows.append(all_measurements(features(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy)))
+    keys = list(rows[0]) if rows else []
+    values = sorted([round(float(row[key]), DECIMALS) for key in keys] for row in rows)
+    return {"schema": SCHEMA, "anatomy": anatomy.id, "columns": [key.title for key in keys], "rows": values}
 
 
-def write_cohort(folder: Path, statistics: Mapping[str, Any]) -> Path:
+def write_training_statistics(folder: Path, statistics: Mapping[str, Any]) -> Path:
     """Writes a model's cohort.json, one line for each map -> its path."""
     path = folder / FILE_NAME
     head = {key: value for key, value in statistics.items() if key != "rows"}
@@ -77,8 +82,8 @@ def write_cohort(folder: Path, statistics: Mapping[str, Any]) -> Path:
     return path
 
 
-def read_cohort(folder: Path) -> Support | None:
-    """The cohort of the model in that folder, None where it has none. Raises ModelError if it is damaged."""
+def read_training_statistics(folder: Path) -> TrainingStatistics | None:
+    """The statistics of the model in that folder, None where it ships none. Raises ModelError for a damaged file."""
     path = folder / FILE_NAME
     if not path.is_file():
         return None
@@ -86,44 +91,45 @@ def read_cohort(folder: Path) -> Support | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["schema"] != SCHEMA:
             raise ValueError(f"schema {values['schema']}, this version reads {SCHEMA}")
-        columns = tuple(str(name) for name in values["columns"])
-        rows = np.array(values["rows"], dtype=np.float64).reshape(-1, len(columns))
+        keys = tuple(key_of(str(title)) for title in values["columns"])
+        rows = np.array(values["rows"], dtype=np.float64).reshape(-1, len(keys))
         if len(rows) != len(values["rows"]) or not len(rows) or not np.isfinite(rows).all():
             raise ValueError("rows of finite numbers, one for each column")
-        return Support(str(values["anatomy"]), columns, rows)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError("The measurements of the training cohort cannot be read", value=f"{path}: {error!r}",
+        return TrainingStatistics(str(values["anatomy"]), keys, rows)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SiblingsError) as error:
+        raise ModelError("The measurements of the training hearts cannot be read", value=f"{path}: {error!r}",
                          rule="the JSON that `siblings train` writes",
                          hint="add the model again, or delete the file to go without its warnings") from error
 
 
-def unsupported(volumes: Mapping[Tissues, float], support: Support) -> tuple[str, ...]:
-    """What to warn of before volumes are asked for: those outside the cohort's range, or a combination unlike any.
+def beyond_training(volumes: Mapping[Tissues, float], statistics: TrainingStatistics) -> tuple[str, ...]:
+    """Warnings about requested volumes: those outside the range of the training hearts, or an unusual combination.
 
-    volumes: tissues (together, most often one) -> ml asked for, of those tissues as a whole.
+    volumes: tissues -> ml requested for these tissues together; most often a single tissue.
     """
     known = {tissues: ml for tissues, ml in volumes.items()
-             if all(f"{tissue} volume [ml]" in support.columns for tissue in tissues)}
+             if all(tissue_key(tissue) in statistics.keys for tissue in tissues)}
     warnings = []
     for tissues, ml in known.items():
-        seen = support.volumes(tissues)
+        seen = statistics.volumes(tissues)
         low, high = float(seen.min()), float(seen.max())
         if not low <= ml <= high:
             warnings.append(f"{' + '.join(tissues)} {ml:.0f} ml is beyond what the model was trained on ({low:.0f} to "
-                            f"{high:.0f} ml in {len(support)} hearts, the nearest has "
-                            f"{low if ml < low else high:.0f} ml): look at whether it is reached, and at the shapes")
-    return tuple(warnings) or _unlike_any(known, support)
+                            f"{high:.0f} ml in {len(statistics)} hearts; the nearest has "
+                            f"{low if ml < low else high:.0f} ml): check whether the siblings reach it, and look at "
+                            "their shapes")
+    return tuple(warnings) or _unlike_any(known, statistics)
 
 
-def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str, ...]:
-    """A warning where several volumes are usual each, but not together.
+def _unlike_any(volumes: Mapping[Tissues, float], statistics: TrainingStatistics) -> tuple[str, ...]:
+    """A warning where each volume is usual, but their combination is not.
 
-    Distances are in standard deviations of the cohort; a heart further from its nearest than nearly all
-    training hearts are from their own nearest is unlike any of them.
+    Distances are in standard deviations of the training hearts. A heart is unlike any of them if it is farther from the
+    nearest one than nearly all training hearts are from theirs.
     """
-    if len(volumes) < 2 or len(support) < 3:
+    if len(volumes) < 2 or len(statistics) < 3:
         return ()
-    seen = np.stack([support.volumes(tissues) for tissues in volumes], axis=1)  # (N, volumes)
+    seen = np.stack([statistics.volumes(tissues) for tissues in volumes], axis=1)  # (N, volumes)
     scale = np.maximum(seen.std(axis=0), 1e-9)
     seen, asked = seen / scale, np.array(list(volumes.values())) / scale
     distances = np.linalg.norm(seen - asked, axis=1)
@@ -132,12 +138,12 @@ def _unlike_any(volumes: Mapping[Tissues, float], support: Support) -> tuple[str
         return ()
     closest = dict(zip(volumes, seen[nearest] * scale, strict=True))
     told = ", ".join(f"{' + '.join(tissues)} {closest[tissues]:.0f} ml for {ml:.0f}" for tissues, ml in volumes.items())
-    return (f"No heart that the model was trained on has volumes like these together; the nearest of {len(support)} "
+    return (f"No training heart of the model combines volumes like these; the nearest of {len(statistics)} hearts "
             f"has {told}",)
 
 
 def own_nearest(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(N, F) -> (N,) distance of each point to the nearest other one."""
+    """(N,) float64: distance of each point to the nearest other one. points: (N, F) float64."""
     from scipy.spatial import cKDTree
 
     return np.asarray(cKDTree(points).query(points, k=2)[0][:, 1], dtype=np.float64)

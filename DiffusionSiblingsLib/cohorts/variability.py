@@ -1,7 +1,7 @@
 """How much the replicates of one request differ: in each voxel, on each surface, in each measurement.
 
-One sibling is one draw. What a request decides, and what it leaves to chance, shows when it is made many times: where
-all siblings agree, the edit (or the twin) has decided; where they do not, the next one may have something else.
+One sibling is one draw. Only many draws of the same request show what it decides and what it leaves to chance: where
+all siblings agree, the edit (or the twin) has decided; where they do not, the next sibling may differ again.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..core.labelmap import Affine, LabelMap
 from ..labelmaps.tissues import known_labels
-from ..metrics.morphology import by_column, features, tissue_volumes
-from ..metrics.run_lengths import foreground_box
+from ..metrics.measurement import MeasurementKey
+from ..metrics.morphology import all_measurements, features, tissue_volumes
+from ..metrics.summary import summary_of
 from ..metrics.walls import surface_area
 from .members import Member, read_member
-from .training_statistics import Support
+from .training_statistics import TrainingStatistics
 
-LEAST = 2  # replicates: one has no spread
+LEAST = 2  # replicates: a single one does not vary
 _FREE = ("count", "first", "seed")  # settings in which replicates of one request may differ
-PERCENTILES = (5, 50, 95)
 OF_TRAINING = "of the training hearts' [%]"  # the standard deviation
 Row = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The spread of `maps` replicates on their common grid, (D, H, W), KJI order, affine: voxel IJK -> RAS mm.
+class Variability:
+    """How `maps` replicates differ on their common grid, (D, H, W), KJI order, affine: voxel IJK -> RAS mm.
 
     differing: float32, 0..1, share of the replicates that have another tissue than most of them. entropy: float32,
     bits: 0 where all agree, 1 where two tissues are equally frequent. consensus: uint8, the most frequent tissue (the
     lower label where two are). surfaces: tissue -> standard deviation of its surface's position in mm, the mean over
-    the surface. rows: measurements, one each, with mean, standard deviation and percentiles.
+    the surface. measurements: mean, standard deviation and percentiles of each.
     request: JSON of the common request, None for maps of unknown origin.
     """
 
@@ -48,8 +49,13 @@ class Spread:
     entropy: npt.NDArray[np.float32]
     consensus: npt.NDArray[np.uint8]
     surfaces: dict[str, float]
-    rows: tuple[Row, ...]
+    measurements: dict[MeasurementKey, Row]
     request: Mapping[str, Any] | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One row of a table for each measurement."""
+        return tuple({"measurement": key.title, **row} for key, row in self.measurements.items())
 
 
 class Counts:
@@ -118,7 +124,9 @@ class Counts:
 
 
 def replicates(members: Iterable[Member]) -> list[list[Member]]:
-    """Members by request, in order: those of one group differ in seed and k alone. Maps without one are one group."""
+    """Members by request, in order; members of a group differ only in seed and k. Maps without a request form one
+    group.
+    """
     groups: dict[str, list[Member]] = {}
     for member in members:
         request = member.request
@@ -127,55 +135,57 @@ def replicates(members: Iterable[Member]) -> list[list[Member]]:
     return list(groups.values())
 
 
-def spread_of(members: Sequence[Member], anatomy: Anatomy, *, labels: dict[str, int] | None = None,
-              twin: Mapping[str, float] | None = None, support: Support | None = None) -> Spread:
-    """The spread of replicates, read one after the other.
+def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: dict[str, int] | None = None,
+                   twin: Mapping[MeasurementKey, float] | None = None,
+                   statistics: TrainingStatistics | None = None) -> Variability:
+    """The variability of replicates, which are read one after the other.
 
-    labels: tissue -> value in the files, where neither names nor a record say. twin: measurements of their twin, to
-    stand beside theirs. support: the training cohort, whose spread theirs is set against. A sibling of a record may
-    have lost a tissue. Raises InputError for fewer than two, or maps that do not lie on one grid.
+    labels: tissue -> value in the files, needed where neither names nor a record tell. twin: measurements of their
+    twin, to stand beside theirs. statistics: of the training hearts, whose standard deviations theirs are compared
+    with. A sibling of a record may have lost a tissue. Raises InputError for fewer than two maps, or maps on different
+    grids.
     """
     if len(members) < LEAST:
-        raise InputError("There is no spread to measure", value=f"{len(members)} siblings of this request",
+        raise InputError("Variability needs several siblings", value=f"{len(members)} siblings of this request",
                          rule=f"at least {LEAST} siblings of one request", hint="make more: --count 20")
-    first, measured = read_member(members[0], anatomy, labels), list[dict[str, float]]()
+    first, measured = read_member(members[0], anatomy, labels), list[dict[MeasurementKey, float]]()
     counts = Counts(first.labels.shape, [tissue.label for tissue in anatomy.tissues])
     for member in members:
         labelmap = read_member(member, anatomy, labels)
         known = known_labels(labelmap, anatomy)
         _same_grid(first, labelmap, member)
         counts.add(known)
-        measured.append(by_column(features(known, labelmap.affine, anatomy),
-                                  tissue_volumes(known, labelmap.affine, anatomy)))
+        measured.append(all_measurements(features(known, labelmap.affine, anatomy),
+                                         tissue_volumes(known, labelmap.affine, anatomy)))
     differing, entropy, consensus = counts.summary()
-    surfaces = {tissue.id: _surface_spread(counts.share(row), first, counts.maps)
+    surfaces = {tissue.id: _surface_deviation(counts.share(row), first, counts.maps)
                 for row, tissue in enumerate(anatomy.tissues)}
-    return Spread(counts.maps, first.affine, differing, entropy, consensus, surfaces,
-                  tuple(feature_rows(measured, twin, support)), members[0].request)
+    return Variability(counts.maps, first.affine, differing, entropy, consensus, surfaces,
+                       measurement_rows(measured, twin, statistics), members[0].request)
 
 
-def feature_rows(measured: Sequence[Mapping[str, float]], twin: Mapping[str, float] | None = None,
-                 support: Support | None = None) -> list[Row]:
-    """One row for each measurement: mean, standard deviation (n - 1) and percentiles over the replicates.
+def measurement_rows(measured: Sequence[Mapping[MeasurementKey, float]],
+                     twin: Mapping[MeasurementKey, float] | None = None,
+                     statistics: TrainingStatistics | None = None) -> dict[MeasurementKey, Row]:
+    """For each measurement its mean, standard deviation (n - 1) and percentiles over the replicates.
 
-    The error of a standard deviation of n replicates is about its 1 / sqrt(2 (n - 1)) part: 16 % of it for 20.
+    The relative error of a standard deviation of n replicates is about 1 / sqrt(2 (n - 1)): 16 % for 20 of them.
     """
-    rows = []
-    for name in measured[0]:
-        values = np.array([one[name] for one in measured])
-        row: Row = {"measurement": name, "siblings": len(values), "mean": float(values.mean()),
-                    "standard deviation": float(values.std(ddof=1))}
-        row |= {f"{share} %": float(np.percentile(values, share)) for share in PERCENTILES}
-        if twin is not None and name in twin:
-            row |= {"twin": twin[name], "mean minus twin": float(values.mean()) - twin[name]}
-        if support is not None and name in support.columns:
-            whole = float(support.column(name).std(ddof=1))
-            row[OF_TRAINING] = 100 * float(values.std(ddof=1)) / max(whole, 1e-9)
-        rows.append(row)
+    rows = {}
+    for key in measured[0]:
+        found = summary_of([one[key] for one in measured])
+        row: Row = {"siblings": found.count, "mean": found.mean, "standard deviation": found.deviation,
+                    **found.percentile_cells()}
+        if twin is not None and key in twin:
+            row |= {"twin": twin[key], "mean minus twin": found.mean - twin[key]}
+        if statistics is not None and key in statistics.keys:
+            whole = summary_of(statistics.column(key)).deviation
+            row[OF_TRAINING] = 100 * found.deviation / max(whole, 1e-9)
+        rows[key] = row
     return rows
 
 
-def _surface_spread(share: npt.NDArray[np.float32], grid: LabelMap, maps: int) -> float:
+def _surface_deviation(share: npt.NDArray[np.float32], grid: LabelMap, maps: int) -> float:
     """Standard deviation of a surface's position in mm, as a mean over the surface; nan without a surface.
 
     Along a normal, the share of maps that have the tissue is a distribution function F of the surface's position, and
@@ -200,5 +210,5 @@ def _same_grid(first: LabelMap, other: LabelMap, member: Member) -> None:
     if not alike:
         raise InputError("The maps do not lie on one grid", value=f"{member.path}: {other.labels.shape}",
                          rule=f"shape and place of the first, {first.labels.shape}",
-                         hint="spread compares siblings of one twin, or generated hearts; other maps cannot be laid "
-                         "over each other")
+                         hint="compare siblings of one twin, or generated hearts; other maps cannot be laid over "
+                         "each other")

@@ -15,13 +15,17 @@ unit is that of its dimension.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from ..control.control import Control
 from ..control.domain import ControlDomain
 from ..core.anatomy import Anatomy, name_key
 from ..core.errors import InputError
+from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, VOLUME, MeasurementKey, tissue_key
 
 _WHAT = "The target cannot be read"
 _HINT = 'for example "RV>115", "LV volume<90 and LA>60", "100<RV<150" or "RV>p90"'
@@ -30,26 +34,42 @@ _OP = re.compile(r"(<=|>=|=<|=>|≤|≥|<|>)")
 _NUMBER = re.compile(r"(?P<p>[pP]\s*)?(?P<value>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<unit>%|[^\s\d].*)?")
 _SAME_OP = {"≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_AXES = {"major axis": "major axis [mm]", "minor axis": "minor axis [mm]"}
-_MASSES = {3: "volume", 2: "area", 1: "length"}
+_AMOUNTS = {3: "volume", 2: "area", 1: "length"}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a clause is about. label: "RV volume". column: its name in tables, "RV volume [ml]". unit: "ml", "mm" ...
-    tissue: of a volume or an axis. domain: of a control, where it is measured in one.
+    """What a clause is about. key: of the measurement. in_domain: whether `key.tissue` is a control domain, in which it
+    is then measured, and not a tissue of the anatomy.
     """
 
-    label: str
-    column: str
-    unit: str
-    tissue: str | None = None
-    domain: str | None = None
+    key: MeasurementKey
+    in_domain: bool = False
+
+    @property
+    def label(self) -> str:
+        """For people, without the unit: "RV volume"."""
+        return self.key.label
+
+    @property
+    def unit(self) -> str:
+        """"ml", "mm^2" or "mm"."""
+        return self.key.unit
+
+    @property
+    def tissue(self) -> str | None:
+        """The tissue of a volume or an axis, None for a control domain."""
+        return None if self.in_domain else self.key.tissue
+
+    @property
+    def domain(self) -> str | None:
+        """The control domain where it is measured, None for a tissue."""
+        return self.key.tissue if self.in_domain else None
 
     @property
     def is_volume(self) -> bool:
         """Whether it is the volume of a whole tissue."""
-        return self.tissue is not None and self.unit == "ml"
+        return self.key.is_volume and not self.in_domain
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,8 @@ class Clause:
     def met_by(self, value: float) -> bool:
         """Whether a value meets the condition. Raises InputError for a percentile that was not resolved."""
         if self.percentile:
-            raise InputError("A percentile has no value yet", value=self.words(), rule="a reference cohort gives it")
+            raise InputError("The percentile has no value yet", value=self.words(),
+                             rule="a reference cohort turns percentiles into values")
         compare: dict[str, Callable[[float], bool]] = {
             ">": lambda v: v > self.value, ">=": lambda v: v >= self.value,
             "<": lambda v: v < self.value, "<=": lambda v: v <= self.value}
@@ -85,7 +106,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Wanted:
-    """All conditions of a target; a heart that is wanted meets every one."""
+    """All conditions of a target; a wanted heart meets every one of them."""
 
     clauses: tuple[Clause, ...]
 
@@ -94,53 +115,52 @@ class Wanted:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """What has to be measured, each once."""
+        """The measurements that the target needs, each once."""
         return tuple(dict.fromkeys(clause.measure for clause in self.clauses))
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Names of the control domains that have to be measured."""
+        """Names of the control domains in which it measures."""
         return tuple(measure.domain for measure in self.measures if measure.domain is not None)
 
     @property
     def axis_pairs(self) -> tuple[tuple[Measure, Measure], ...]:
-        """The minor and the major axis of every chamber of which both are asked for."""
-        lengths = {measure.label: measure for measure in self.measures if measure.unit == "mm" and measure.tissue}
-        return tuple((measure, lengths[major]) for label, measure in lengths.items()
-                     if "minor axis" in label and (major := label.replace("minor axis", "major axis")) in lengths)
+        """The minor and the major axis of every chamber for which the target names both."""
+        of_tissues = {(measure.tissue, measure.key.name): measure for measure in self.measures if measure.tissue}
+        return tuple((minor, major) for (tissue, name), minor in of_tissues.items()
+                     if name == MINOR_AXIS and (major := of_tissues.get((tissue, MAJOR_AXIS))) is not None)
 
-    def met_by(self, measured: Mapping[str, float]) -> bool:
-        """Whether a heart is wanted. measured: column ("RV volume [ml]") -> value; InputError where one is missing."""
+    def met_by(self, measured: Mapping[MeasurementKey, float]) -> bool:
+        """Whether a heart is wanted. InputError where `measured` lacks a measurement that the target names."""
         return all(clause.met_by(_of(measured, clause.measure)) for clause in self.clauses)
 
-    def missed(self, measured: Mapping[str, float]) -> tuple[str, ...]:
+    def missed(self, measured: Mapping[MeasurementKey, float]) -> tuple[str, ...]:
         """The conditions that a heart does not meet, with what it has: "RV volume 98.2, wanted > 115 ml"."""
         return tuple(f"{clause.measure.label} {_of(measured, clause.measure):.4g}, wanted {clause.op} "
                      f"{clause.value:g} {clause.measure.unit}"
                      for clause in self.clauses if not clause.met_by(_of(measured, clause.measure)))
 
     def bounds(self, measure: Measure) -> tuple[float, float]:
-        """Lowest and highest value of a measure that meets all conditions; -inf or inf where there is none."""
+        """Lowest and highest value of a measure that meets all conditions; -inf or inf where it has no bound."""
         of = [clause for clause in self.clauses if clause.measure == measure]
         low = max((clause.value for clause in of if clause.above), default=float("-inf"))
         high = min((clause.value for clause in of if not clause.above), default=float("inf"))
         return low, high
 
-    def resolved(self, columns: Mapping[str, Sequence[float]]) -> Wanted:
-        """The same with every percentile as a number. columns: column -> values of a reference cohort.
+    def resolved(self, columns: Mapping[MeasurementKey, npt.ArrayLike]) -> Wanted:
+        """The same with every percentile as a number. columns: measurement -> values of a reference cohort.
 
         Raises InputError where the cohort has not measured it, and where no heart can meet all conditions.
         """
-        import numpy as np
-
         found = []
         for clause in self.clauses:
             if clause.percentile:
-                if clause.measure.column not in columns or not len(columns[clause.measure.column]):
-                    raise InputError("There is no percentile of this measurement", value=clause.words(),
-                                     rule="the reference cohort has measured it",
+                values = np.asarray(columns.get(clause.measure.key, ()), dtype=np.float64)
+                if not len(values):
+                    raise InputError("The percentile cannot be computed", value=clause.words(),
+                                     rule="a measurement of the reference cohort",
                                      hint=f"write a number of {clause.measure.unit} instead")
-                value = float(np.percentile(np.asarray(columns[clause.measure.column], dtype=np.float64), clause.value))
+                value = float(np.percentile(values, clause.value))
                 clause = replace(clause, value=float(f"{value:.5g}"), percentile=False)
             found.append(clause)
         return _possible(Wanted(tuple(found)))
@@ -164,7 +184,7 @@ def _clauses(text: str, anatomy: Anatomy, control: Control | None) -> list[Claus
     operators = [_SAME_OP.get(op, op) for op in pieces[1::2]]
     if len(pieces) == 5:
         if operators[0][0] != operators[1][0]:
-            raise InputError(_WHAT, value=repr(text), rule="a range is written in one direction, as 100<RV<150")
+            raise InputError(_WHAT, value=repr(text), rule="a range has one direction, as in 100<RV<150")
         measure = find_measure(pieces[2], anatomy, control)
         return [_clause(measure, _TURNED[operators[0]], pieces[0], text),
                 _clause(measure, operators[1], pieces[4], text)]
@@ -180,43 +200,42 @@ def _clause(measure: Measure, op: str, number: str, text: str) -> Clause:
     value, unit = float(found["value"]), (found["unit"] or "").strip()
     if found["p"]:
         if unit not in ("", "%") or not 0 <= value <= 100:
-            raise InputError(_WHAT, value=repr(text), rule="a percentile is p0 to p100", hint=_HINT)
+            raise InputError(_WHAT, value=repr(text), rule="a percentile from p0 to p100", hint=_HINT)
         return Clause(measure, op, value, percentile=True)
     if unit and unit.replace("²", "^2").replace("mm2", "mm^2").lower() != measure.unit:
         raise InputError(_WHAT, value=repr(text), rule=f"{measure.label} is measured in {measure.unit}",
-                         hint=f"leave the unit away, or write {measure.unit}")
+                         hint=f"leave out the unit, or write {measure.unit}")
     if not value >= 0:
-        raise InputError(_WHAT, value=repr(text), rule="measurements are not below 0")
+        raise InputError(_WHAT, value=repr(text), rule="a number from 0 on")
     return Clause(measure, op, value)
 
 
 def find_measure(text: str, anatomy: Anatomy, control: Control | None = None) -> Measure:
-    """The measurement that a text names; a control's domain before a tissue. Raises InputError."""
+    """The measurement that a text names; a control's domain comes before a tissue. Raises InputError."""
     words = " ".join(re.sub(r"\[.*?\]|_", " ", text).split())
     if (domain := _domain(words, control)) is not None:
-        kind = _MASSES[domain.dimension]
-        return Measure(f"{domain.name} {kind}", f"{domain.name} {kind} [{domain.unit}]", domain.unit, None, domain.name)
+        return Measure(MeasurementKey(_AMOUNTS[domain.dimension], domain.name, domain.unit), in_domain=True)
     lower = words.lower()
-    for ending, column in _AXES.items():
-        if lower.endswith((ending, ending.removesuffix(" axis"))):
+    for axis in (MAJOR_AXIS, MINOR_AXIS):
+        if lower.endswith((axis, axis.removesuffix(" axis"))):
             tissue = _tissue(lower.removesuffix(" axis").rsplit(" ", 1)[0], anatomy)
             if tissue in anatomy.chambers:
-                return Measure(f"{tissue} {ending}", f"{tissue} {column}", "mm", tissue)
-            raise InputError(_WHAT, value=text, rule=f"axes are measured of {', '.join(anatomy.chambers)}")
-    tissue = _tissue(lower.removesuffix("volume").strip(), anatomy)
+                return Measure(tissue_key(tissue, axis))
+            raise InputError(_WHAT, value=text, rule=f"axes are measured only for {', '.join(anatomy.chambers)}")
+    tissue = _tissue(lower.removesuffix(VOLUME).strip(), anatomy)
     if tissue is not None:
-        return Measure(f"{tissue} volume", f"{tissue} volume [ml]", "ml", tissue)
+        return Measure(tissue_key(tissue))
     domains = ", ".join(domain.name for domain in control.domains) if control else ""
-    raise InputError("The target names nothing that is measured", value=text,
+    raise InputError("The target names no known measurement", value=text,
                      rule=f"a tissue ({', '.join(anatomy.ids)}), with volume, major axis or minor axis"
                      + (f", or a domain of the control ({domains})" if domains else ""),
-                     hint="other places are measured with a control: --control FILE or --preset NAME")
+                     hint="to measure in other places, give a control: --control FILE or --preset NAME")
 
 
 def _domain(words: str, control: Control | None) -> ControlDomain | None:
-    """The control's domain that the words name, with or without what its mass is called."""
+    """The control's domain that the words name, with or without the name of its amount."""
     for domain in control.domains if control is not None else ():
-        kind = _MASSES[domain.dimension]
+        kind = _AMOUNTS[domain.dimension]
         if words.lower() in (domain.name.lower(), f"{domain.name} {kind}".lower(), f"{domain.name} mass".lower()):
             return domain
     return None
@@ -228,11 +247,11 @@ def _tissue(name: str, anatomy: Anatomy) -> str | None:
     return ids.get(name.lower()) or (anatomy.identify(name) if name_key(name) else None)
 
 
-def _of(measured: Mapping[str, float], measure: Measure) -> float:
-    if measure.column not in measured:
-        raise InputError("A heart was not measured as the target needs it", value=measure.label,
-                         rule=f"measured are {', '.join(measured)}")
-    return measured[measure.column]
+def _of(measured: Mapping[MeasurementKey, float], measure: Measure) -> float:
+    if measure.key not in measured:
+        raise InputError("The target names a measurement that the heart does not have", value=measure.label,
+                         rule=f"one of {', '.join(key.label for key in measured)}")
+    return measured[measure.key]
 
 
 def _possible(wanted: Wanted) -> Wanted:

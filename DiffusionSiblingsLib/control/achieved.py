@@ -41,6 +41,20 @@ class Achieved:
         """Domain and quantity: "RV mass"."""
         return f"{self.domain} {self.quantity}"
 
+    @property
+    def asked_title(self) -> str:
+        """The title of the column with the value that was asked: "RV mass asked [ml]"."""
+        return f"{self.label} asked{self._bracketed_unit}"
+
+    @property
+    def achieved_title(self) -> str:
+        """The title of the column with the value that was achieved: "RV mass achieved [ml]"."""
+        return f"{self.label} achieved{self._bracketed_unit}"
+
+    @property
+    def _bracketed_unit(self) -> str:
+        return f" [{self.unit}]" if self.unit else ""
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"id": self.id, "domain": self.domain, "quantity": self.quantity, "unit": self.unit,
@@ -93,9 +107,8 @@ def columns(achieved: Sequence[Achieved]) -> dict[str, Any]:
     """Columns for a table of siblings: asked and achieved of every target, and how many were reached."""
     found: dict[str, Any] = {}
     for item in achieved:
-        unit = f" [{item.unit}]" if item.unit else ""
-        found[f"{item.label} asked{unit}"] = cell_text(item.asked)
-        found[f"{item.label} achieved{unit}"] = cell_text(item.achieved)
+        found[item.asked_title] = cell_text(item.asked)
+        found[item.achieved_title] = cell_text(item.achieved)
     if achieved:
         found[REACHED] = f"{sum(item.reached for item in achieved)} of {len(achieved)}"
     return found

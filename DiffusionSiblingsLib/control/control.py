@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
-from ..core.files import atomic_path
+from ..core.files import write_json
 from .absolute_targets import Asked, resolved
 from .checks import fields, rigid, sequence
 from .domain import ControlDomain
@@ -160,5 +160,4 @@ def read_control(path: Path | str, anatomy: Anatomy | None = None) -> Control:
 
 def write_control(path: Path | str, control: Control) -> None:
     """Writes a control as UTF-8 JSON, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(control.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(Path(path), control.to_json())

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
-from ..labelmaps.geometry.resample import bounds_of
 from ..metrics.betti import betti_numbers
 from .checks import FloatArray, Rows, Vector, as_rows, as_vector, rigid
 from .domain import ControlDomain
@@ -200,7 +200,7 @@ def _indicator(
     inside = part == values[0]
     for value in values[1:]:
         inside |= part == value
-    crop = bounds_of(inside)
+    crop = foreground_box(inside)
     if crop is None:
         return None
     start = np.array([a.start + b.start for a, b in zip(box, crop, strict=True)], dtype=np.float64)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..labelmaps.geometry.frame import checked_affine, spacing_of
-from ..labelmaps.geometry.resample import bounds_of
 from .checks import FloatArray
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -47,7 +47,7 @@ def place_of(labels: Labels, affine: npt.NDArray[Any], anatomy: Anatomy, tissues
     mask = labels == values[0]
     for value in values[1:]:
         mask |= labels == value
-    box = bounds_of(mask) if labels.ndim == 3 else None
+    box = foreground_box(mask) if labels.ndim == 3 else None
     if box is None:
         names = " and ".join(f"{anatomy.tissue(tissue).name} ({tissue})" for tissue in tissues)
         raise InputError(f"There is no {names} in the label map", rule="a control domain is placed by its tissue",

@@ -172,7 +172,7 @@ def _check(anatomy: Anatomy) -> None:
     unknown = sorted(set(named) - set(anatomy.ids))
     what = f"The anatomy file {anatomy.id} is not sound"
     if unknown:
-        raise InputError(what, value=", ".join(unknown), rule="every tissue it names is in its list of tissues")
+        raise InputError(what, value=", ".join(unknown), rule="only tissues of its own list are named")
     if len(set(labels)) < len(labels) or len(set(anatomy.ids)) < len(labels) or not all(1 <= v <= 255 for v in labels):
         raise InputError(what, value=labels, rule="ids are unique and label values are unique and in 1..255")
     if len(anatomy.shape) != 3 or min(anatomy.shape) < 1 or not anatomy.spacing_mm > 0:
@@ -192,7 +192,7 @@ def resource_folder() -> Path:
     raise InputError(
         "The project's Resources folder is missing",
         value=", ".join(map(str, candidates)),
-        rule="it holds Anatomies/ and Models/",
+        rule="a folder with Anatomies/ and Models/",
         hint="install the project again, or set SIBLINGS_RESOURCES to the folder",
     )
 
@@ -203,7 +203,7 @@ def load_anatomy(id: str = "heart") -> Anatomy:
     path = folder / f"{id}.json"
     if not re.fullmatch(r"[A-Za-z0-9_-]+", id) or not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-        raise InputError("There is no such anatomy", value=id, rule=f"known are: {known}")
+        raise InputError("The anatomy is unknown", value=id, rule=f"one of: {known}")
     try:
         return _from_data(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -37,17 +39,43 @@ def json_values(value: Any) -> Any:
     return value
 
 
+def write_json(path: Path, values: Any) -> Path:
+    """Writes plain values as UTF-8 JSON, whole or not at all -> the path. Raises OutputError.
+
+    Numbers that are not finite become null.
+    """
+    text = json.dumps(json_values(values), indent=1, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """A JSON object of a file; None where the file is missing or holds anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of a value's JSON with sorted keys: equal values give equal digests. Other objects count by `str`."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
 @contextmanager
 def looking_into(folder: Path) -> Iterator[None]:
-    """Makes an InputError of what the system has against a look into a folder."""
+    """Turns an OSError of a look into a folder into an InputError."""
     try:
         yield
     except OSError as problem:
-        raise InputError(f"{folder} cannot be looked into", value=problem, hint="check its permissions") from problem
+        raise InputError(f"The folder {folder} cannot be read", value=problem,
+                         hint="check its permissions") from problem
 
 
 def signature(path: Path) -> list[list[Any]]:
-    """Name, size and time of a file, or of each in a folder: equal as long as nothing changed. [] where it is gone."""
+    """Name, size and time of a file, or of each in a folder: equal while nothing changes. [] if it is gone."""
     found: list[list[Any]] = []
     with suppress(OSError):
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
@@ -91,7 +119,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(
         f"{path} could not be written",
         value=reason,
-        rule="nothing half-written is left; what was there before is unchanged",
+        rule="no half-written file is left, and earlier files are unchanged",
         hint=hints.get(error.errno or 0, "check the folder and the space on its disk, or choose another with --out"),
     )
 

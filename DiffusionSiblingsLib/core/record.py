@@ -1,4 +1,4 @@
-"""The record of a run: everything that is needed to know what a sibling is and to make it again."""
+"""The record of a run: everything that tells what a sibling is, and how to make it again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from .errors import InputError
-from .files import atomic_path, json_values, looking_into
+from .errors import InputError, SiblingsError
+from .files import looking_into, write_json
 from .labelmap import LabelMap
 
 SCHEMA = 1
@@ -54,20 +54,19 @@ class Record:
     def from_json(cls, values: Mapping[str, Any]) -> Record:
         """What `to_json` wrote. KeyError or TypeError where it did not; InputError for another version's."""
         if values["schema"] != SCHEMA:
-            raise InputError("The record is of another version", value=values["schema"], rule=f"schema {SCHEMA}",
-                             hint="use the program version that wrote it: " + str(values.get("program")))
+            raise InputError("A later program version wrote the record", value=values["schema"],
+                             rule=f"schema {SCHEMA}",
+                             hint="use the version that wrote it: " + str(values.get("program")))
         return cls(model=values["model"], compute=values["compute"], created=values["created"], twin=values["twin"],
                    runs=values["runs"], complete=values["complete"])
 
     def write(self, path: Path) -> None:
         """Writes the record atomically as UTF-8 JSON; numbers that are not finite as null."""
-        text = json.dumps(json_values(self.to_json()), indent=1, allow_nan=False)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(path, self.to_json())
 
 
 def read_record(path: Path) -> Record:
-    """Reads a record. Raises InputError if it is missing, not a record, or of a later version."""
+    """Reads a record of this version or an earlier one. Raises InputError for anything else."""
     try:
         return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -75,8 +74,21 @@ def read_record(path: Path) -> Record:
                          rule="a record.json written by this program", hint="name the record.json of a run") from error
 
 
+def record_in(folder: Path) -> Record | None:
+    """The record of a run folder, None for a folder without one. Raises InputError for a damaged record."""
+    return read_record(folder / RECORD_NAME) if has_record(folder) else None
+
+
+def readable_record(folder: Path) -> Record | None:
+    """The same; None for a damaged record as well, for looking through many folders."""
+    try:
+        return record_in(folder)
+    except SiblingsError:
+        return None
+
+
 def has_record(folder: Path) -> bool:
-    """Whether a folder is a run's. Raises InputError where it cannot be looked into."""
+    """Whether a folder belongs to a run. Raises InputError if it cannot be read."""
     with looking_into(folder):
         return (folder / RECORD_NAME).is_file()
 

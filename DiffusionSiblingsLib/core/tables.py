@@ -99,9 +99,13 @@ def _column(name: str, values: Sequence[object]) -> Column:
     """One column; its numbers have the decimals that suit the largest."""
     fractions = [float(v) for v in values if _is_number(v) and v is not None and not _is_whole(v)]  # type: ignore[arg-type]
     largest = max((abs(v) for v in fractions if math.isfinite(v)), default=0.0)
-    decimals = 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
-    return Column(tuple(name.split() or [""]), tuple(_cell(value, decimals) for value in values),
+    return Column(tuple(name.split() or [""]), tuple(_cell(value, decimals_of(largest)) for value in values),
                   all(map(_is_number, values)))
+
+
+def decimals_of(largest: float) -> int:
+    """The decimals that suit a column of numbers. largest: the largest of their absolute values."""
+    return 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
 
 
 def _is_whole(value: object) -> bool:

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..cohorts.measured_map import measurements_of
 from ..control.control import Control
 from ..control.placement import Placement
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.record import Record
-from ..metrics.morphology import by_column
+from ..metrics.measurement import MeasurementKey, titled
 from .request import Request
 
 WHOLE = "whole"  # the region of a perturbation: everything
@@ -149,28 +150,28 @@ def design_rows(design: Design, record: Record) -> list[Row]:
                          rule=f"{len(design.cells)} cells")
     found = {(cell, entry["k"]): entry for cell, run in zip(design.cells, record.runs, strict=True)
              for entry in run["siblings"]}
-    twin = by_column(record.twin["features"], record.twin["volumes_ml"]) if record.twin is not None else {}
+    twin = measurements_of(record.twin) if record.twin is not None else {}
     rows = []
     for (cell, k), entry in found.items():
         base = design.base_of(cell)
         other = found.get((base, k)) if base is not None else None
-        own = by_column(entry["features"], entry["volumes_ml"])
-        its = by_column(other["features"], other["volumes_ml"]) if other is not None else {}
+        own = measurements_of(entry)
+        its = measurements_of(other) if other is not None else {}
         row: Row = {"sibling": str(entry["file"]).split(".")[0], "cell": cell.name,
                     "region": "+".join(cell.region) or WHOLE, "ratio": cell.ratio,
                     "magnitude [%]": "" if cell.magnitude is None else 100 * cell.magnitude,
                     "seed": design.base.seed, "k": k, "base": base.name if base is not None else ""}
-        row |= {"violations [%]": entry["checks"]["half"]["violation_percent"], **own}
-        row |= {_minus(name, "base"): value - its[name] if name in its else "" for name, value in own.items()}
-        row |= {_minus(name, "twin"): value - twin[name] for name, value in own.items() if name in twin}
+        row |= {"violations [%]": entry["checks"]["half"]["violation_percent"], **titled(own)}
+        row |= {_minus_base(key): value - its[key] if key in its else "" for key, value in own.items()}
+        row |= {key.title_with("minus twin"): value - twin[key] for key, value in own.items() if key in twin}
         rows.append(row)
     return rows
 
 
-def effects(design: Design, rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> list[Row]:
+def effects(design: Design, rows: Sequence[Mapping[str, object]], keys: Sequence[MeasurementKey]) -> list[Row]:
     """What each cell's factor does, as the mean paired difference to its base with a 95 % interval (Student's t).
 
-    rows: of `design_rows`. names: measurements. "unpaired": the standard deviation that a difference of two siblings
+    rows: of `design_rows`. keys: the measurements. "unpaired": the standard deviation that a difference of two siblings
     with different noise has, to see what common noise gains. Intervals hold for this twin and model, not for patients.
     """
     from scipy.special import stdtrit
@@ -182,31 +183,23 @@ def effects(design: Design, rows: Sequence[Mapping[str, object]], names: Sequenc
         if base is None or not own:
             continue
         others = [row for row in rows if row["cell"] == base.name]
-        for name in names:
-            column = _minus(name, "base")
+        for key in keys:
+            column = _minus_base(key)
             paired = np.array([row[column] for row in own if row[column] != ""], dtype=np.float64)
             if not len(paired):
                 continue
-            result: Row = {"cell": cell.name, "base": base.name, "measurement": name, "pairs": len(paired),
+            result: Row = {"cell": cell.name, "base": base.name, "measurement": key.title, "pairs": len(paired),
                            "mean difference": float(paired.mean())}
             if len(paired) > 1:
                 deviation = float(paired.std(ddof=1))
                 half = float(stdtrit(len(paired) - 1, (1 + CONFIDENCE) / 2)) * deviation / np.sqrt(len(paired))
-                apart = [np.var([float(str(row[name])) for row in side], ddof=1) for side in (own, others)]
+                apart = [np.var([float(str(row[key.title])) for row in side], ddof=1) for side in (own, others)]
                 result |= {"low": float(paired.mean() - half), "high": float(paired.mean() + half),
                            "standard deviation": deviation, "unpaired": float(np.sqrt(sum(apart)))}
             found.append(result)
     return found
 
 
-def measured_names(anatomy: Anatomy) -> list[str]:
-    """The names of all measurements: features, and volumes of the other tissues."""
-    names = [f"{chamber} {what}" for chamber in anatomy.chambers for what in ("volume [ml]", "major axis [mm]",
-                                                                            "minor axis [mm]")]
-    return list(dict.fromkeys([*names, *(f"{tissue} volume [ml]" for tissue in anatomy.ids)]))
-
-
-def _minus(name: str, what: str) -> str:
-    """"LV volume [ml]" -> "LV volume minus base [ml]"."""
-    head, bracket, unit = name.partition(" [")
-    return f"{head} minus {what}{bracket}{unit}"
+def _minus_base(key: MeasurementKey) -> str:
+    """The title of the difference to the base: "LV volume minus base [ml]"."""
+    return key.title_with("minus base")

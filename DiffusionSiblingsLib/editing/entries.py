@@ -1,31 +1,33 @@
-"""What the record and metrics.csv say of a twin and of a sibling; the same whoever runs the engine."""
+"""Entries of the record, and the rows of metrics.csv that are made from them; the same whoever runs the engine.
+
+The record is the truth: `row_of` is the one way from an entry to its row, for files, terminals, reports and Slicer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..cohorts.measured_map import Measured, check_columns
-from ..cohorts.training_distance import bias_columns
+from ..cohorts.measured_map import MeasuredMap, check_columns
+from ..cohorts.training_distance import TrainingDistanceMeter, training_distance_columns
+from ..control.achieved import Achieved
+from ..core.errors import InputError
 from ..core.labelmap import Segment
 from ..core.record import hash_file, hash_labelmap
 from ..labelmaps.twin import Twin
-from ..metrics.morphology import by_column
+from ..metrics.measurement import titled
+from ..metrics.morphology import all_measurements
 from .request import Request
-from .result import RecordedSibling, Sibling
-from .target_rows import target_columns
+from .result import RecordedSibling, Sibling, known_request
+from .target_rows import target_columns, twin_columns
 
 GATE_ROUNDED = 4
 
 
-def twin_row(measured: Measured) -> dict[str, object]:
-    """The twin's row in metrics.csv."""
-    return {**measured.row("twin"), "edit": "twin"}
-
-
-def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
+def describe_twin(twin: Twin, measured: MeasuredMap) -> dict[str, Any]:
     """The twin's entry in the record: where it came from, its grid, its place, its own checks."""
     labelmap, agreement = twin.labelmap, twin.canonical.agreement
     return {
@@ -39,10 +41,7 @@ def describe_twin(twin: Twin, measured: Measured) -> dict[str, Any]:
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
         "segments": segment_rows(labelmap.segments),
-        "features": {k: round(v, 6) for k, v in measured.features.items()},
-        "volumes_ml": {k: round(v, 6) for k, v in measured.volumes.items()},
-        "checks": {key: report.to_json() for key, report in measured.checks.items()},
-        **({"bias": measured.bias.to_json()} if measured.bias is not None else {}),
+        **measured.to_json(),
     }
 
 
@@ -52,13 +51,13 @@ def segment_rows(segments: Sequence[Segment]) -> list[dict[str, Any]]:
 
 
 def run_entry(request: Request, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A request's entry in the record, without siblings yet. warnings: what was said of its targets beforehand."""
+    """A request's entry in the record, without siblings yet. warnings: about its targets, from before the run."""
     entry: dict[str, Any] = {"request": request.to_json(), "siblings": []}
     return {**entry, "warnings": list(warnings)} if warnings else entry
 
 
 def gate_entry(gate: dict[str, Any], accepted: int, rejected: int) -> dict[str, Any]:
-    """What a gate let through so far, in the record's entry of a request. gate: its checks and limit."""
+    """How many siblings were accepted so far, in the record's entry of a request. gate: its checks and limit."""
     drawn = accepted + rejected
     return {**gate, "drawn": drawn, "accepted": accepted,
             "acceptance": round(accepted / drawn, GATE_ROUNDED) if drawn else None}
@@ -69,12 +68,61 @@ def sibling_entry(file: str, sibling: Sibling) -> dict[str, Any]:
     return {"file": file, "labels_sha256": hash_labelmap(sibling.labelmap), **sibling.to_json()}
 
 
+def row_of(name: str, entry: Mapping[str, Any], request: Request | Mapping[str, Any] | None = None,
+           meter: TrainingDistanceMeter | None = None) -> dict[str, object]:
+    """The row of metrics.csv of a record's entry: a sibling's with its request, the twin's without one.
+
+    meter: measures the training distance of a sibling whose entry does not hold it. Raises InputError for an entry that
+    this version cannot read.
+    """
+    try:
+        if request is None:
+            return twin_row(MeasuredMap.from_json(entry), name)
+        sibling = RecordedSibling.from_json(request, entry)
+        if sibling.training_distance is None and meter is not None:
+            distance = meter.distance_of(sibling.features, sibling.volumes)
+            sibling = replace(sibling, training_distance=distance)
+        return sibling_row(name, sibling)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
+                         rule="features, volumes and checks of a twin or of a sibling") from error
+
+
+def rows_of(twin: Mapping[str, Any] | None, runs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, object]]:
+    """The rows of metrics.csv of a whole record, the twin first. twin, runs: as the record has them.
+
+    The siblings are named by their files, "sibling_0003.nii.gz" -> "sibling_0003".
+    """
+    runs = list(runs)
+    if twin is not None:
+        row = row_of("twin", twin)
+        for run in runs:
+            for entry in run["siblings"]:
+                row |= twin_columns(guidance_of(entry))
+        yield row
+    for run in runs:
+        request = known_request(run["request"])
+        for entry in run["siblings"]:
+            yield row_of(str(entry["file"]).split(".")[0], entry, request)
+
+
+def guidance_of(entry: Mapping[str, Any]) -> tuple[Achieved, ...]:
+    """What became of the targets of a sibling, from its entry in the record; () if it was not guided."""
+    return tuple(Achieved.from_json(values) for values in entry.get("guidance", ()))
+
+
+def twin_row(measured: MeasuredMap, name: str = "twin") -> dict[str, object]:
+    """The twin's row in metrics.csv."""
+    return {**measured.row(name), "edit": "twin"}
+
+
 def sibling_row(name: str, sibling: Sibling | RecordedSibling) -> dict[str, object]:
     """A sibling's row in metrics.csv."""
     request, changes = sibling.request, sibling.changes or {}
     row: dict[str, object] = {"map": name, "edit": request.describe(), "ratio": request.psi, "seed": request.seed,
-                              "k": sibling.k, **by_column(sibling.features, sibling.volumes),
-                              **check_columns(sibling.checks, sibling.raw_checks), **bias_columns(sibling.bias)}
+                              "k": sibling.k, **titled(all_measurements(sibling.features, sibling.volumes)),
+                              **check_columns(sibling.checks, sibling.raw_checks),
+                              **training_distance_columns(sibling.training_distance)}
     row["voxels repaired"] = sibling.voxels_repaired
     row["voxels changed inside region"] = changes.get("inside", "")
     row["voxels changed outside region"] = changes.get("outside", "")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.training_statistics import Support, Tissues, unsupported
+from ..cohorts.training_statistics import Tissues, TrainingStatistics, beyond_training
 from ..control.absolute_targets import Asked, in_frame
 from ..control.achieved import Achieved, achieved_of
 from ..control.control import Control
@@ -124,11 +124,11 @@ class GuidedPlan:
 
 
 def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds | None = None,
-                support: Support | None = None) -> GuidedPlan:
+                statistics: TrainingStatistics | None = None) -> GuidedPlan:
     """Adds what the shorthand asks for to the request's control, and resolves and checks all of it on the heart.
 
     Raises InputError for what cannot be had: a domain out of view, a tissue that is not there, targets that contradict
-    each other. support: the training cohort, to warn of targets beyond it.
+    each other. statistics: of the training hearts, to warn of targets beyond them.
     """
     free = free_labels(request.tissues, heart.anatomy) if request.tissues else None
     control = control_of(request.control, heart, shorthand or PresetsAndHolds(), free)
@@ -137,7 +137,7 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     ready = replace(request, control=control)
     targets = GuidedTargets.of(control, heart)
     volumes = _whole_volumes(targets)
-    notes = [*_out_of_sight(targets), *(unsupported(volumes, support) if support else ())]
+    notes = [*_out_of_sight(targets), *(beyond_training(volumes, statistics) if statistics else ())]
     if request.steps < LEAST_GUIDED_STEPS:
         notes.append(f"{request.steps} steps are too few to guide well: hearts come out broken; take "
                      f"{LEAST_GUIDED_STEPS} or more")

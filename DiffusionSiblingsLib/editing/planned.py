@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..cohorts.measured_map import Measured
+from ..cohorts.measured_map import MeasuredMap
 from ..cohorts.model_facts import ModelFacts
 from ..control.placement import Placement
 from ..core.errors import InputError
@@ -24,7 +24,7 @@ class PlacedTwin:
     """A twin in the canonical frame, with its measurements (distance to the training hearts included)."""
 
     twin: Twin
-    measured: Measured
+    measured: MeasuredMap
 
     @classmethod
     def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: dict[str, int] | None = None) -> PlacedTwin:
@@ -35,7 +35,7 @@ class PlacedTwin:
     @classmethod
     def measured_of(cls, twin: Twin, facts: ModelFacts) -> PlacedTwin:
         """A twin that is placed already, measured."""
-        return cls(twin, Measured.of(twin.labelmap, twin.known, facts.anatomy, facts.meter))
+        return cls(twin, MeasuredMap.of(twin.labelmap, twin.known, facts.anatomy, facts.meter))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cohorts.measured_map import (
+    Checks,
+    checks_from_json,
+    checks_to_json,
+    measurements_from_json,
+    measurements_to_json,
+)
 from ..cohorts.training_distance import TrainingDistance
 from ..core.labelmap import LabelMap
-from ..metrics.topology import TopologyReport
+from ..metrics.measurement import MeasurementKey, titled
 from .repair.repair import Repair
 from .request import Request
 
 if TYPE_CHECKING:
     from ..control.achieved import Achieved
-
-Checks = dict[str, TopologyReport]  # "full", "half"
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Sibling:
     unknown tissue that it met. timings: seconds.
     guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
     a person should know of it (a term that was out of reach, a step that was skipped).
-    bias: how it lies among the hearts that the model was trained on; None for a model that ships no statistics of them.
+    training_distance: how it lies among the hearts that the model was trained on; None for a model that ships no
+    statistics of them.
     """
 
     request: Request
@@ -43,8 +49,8 @@ class Sibling:
     known: npt.NDArray[np.uint8]
     canonical: npt.NDArray[np.uint8]
     sigma: float
-    features: dict[str, float]
-    raw_features: dict[str, float]
+    features: dict[MeasurementKey, float]
+    raw_features: dict[MeasurementKey, float]
     volumes: dict[str, float]
     checks: Checks
     raw_checks: Checks
@@ -57,7 +63,7 @@ class Sibling:
     timings: dict[str, float] = field(default_factory=dict)
     guidance: tuple[Achieved, ...] = ()
     guidance_notes: tuple[str, ...] = ()
-    bias: TrainingDistance | None = None
+    training_distance: TrainingDistance | None = None
 
     @property
     def voxels_repaired(self) -> int:
@@ -70,25 +76,25 @@ class Sibling:
         return self.checks["half"].violation_percent
 
     def to_json(self) -> dict[str, Any]:
-        """The sibling's entry in the record."""
+        """The sibling's entry in the record. What metrics.csv shows stands there in full, so that it can be made of it.
+        """
         entry: dict[str, Any] = {
-            "k": self.k, "sigma": self.sigma, "features": _rounded(self.features), "volumes_ml": _rounded(self.volumes),
-            "raw_features": _rounded(self.raw_features),
-            "checks": {key: report.to_json() for key, report in self.checks.items()},
-            "raw_checks": {key: report.to_json() for key, report in self.raw_checks.items()},
+            "k": self.k, "sigma": self.sigma, **measurements_to_json(self.features, self.volumes),
+            "raw_features": _rounded(titled(self.raw_features)),
+            "checks": checks_to_json(self.checks), "raw_checks": checks_to_json(self.raw_checks),
             "repair": self.repair.to_json() if self.repair is not None else None,
             "timings_s": _rounded(self.timings),
         }
         if self.changes is not None:
             entry |= {"voxels_changed": self.changes, "conflicts": self.conflicts,
-                      "dice_to_twin": _rounded(self.dice_to_twin),
+                      "dice_to_twin": {tissue: float(value) for tissue, value in self.dice_to_twin.items()},
                       "preserved_voxels_the_decoder_would_have_changed": self.decoder_changes,
                       "mask_dilations": self.dilations}
         if self.guidance or self.guidance_notes:
             entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
                       "guidance_notes": list(self.guidance_notes)}
-        if self.bias is not None:
-            entry["bias"] = self.bias.to_json()
+        if self.training_distance is not None:
+            entry["bias"] = self.training_distance.to_json()
         return entry
 
 
@@ -96,12 +102,12 @@ class Sibling:
 class RecordedSibling:
     """A sibling as the record of its run tells it: what a `Sibling` has, under the same names, without its voxels.
 
-    voxels_repaired: that the repair changed. raw_checks: {} in an entry that does not tell them.
+    voxels_repaired: how many voxels the repair changed. raw_checks: {} where the entry does not hold them.
     """
 
     request: Request
     k: int
-    features: dict[str, float]
+    features: dict[MeasurementKey, float]
     volumes: dict[str, float]
     checks: Checks
     raw_checks: Checks
@@ -111,19 +117,20 @@ class RecordedSibling:
     dice_to_twin: dict[str, float]
     guidance: tuple[Achieved, ...]
     guidance_notes: tuple[str, ...]
-    bias: TrainingDistance | None
+    training_distance: TrainingDistance | None
 
     @classmethod
-    def from_json(cls, request: Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
-        """What `Request.to_json` and `Sibling.to_json` wrote; settings of a request that are not known are left out.
+    def from_json(cls, request: Request | Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
+        """What `Request.to_json` and `Sibling.to_json` wrote, in this version or an earlier one.
 
-        KeyError, TypeError, ValueError or AttributeError where they did not write it, InputError for the request's.
+        Settings of a request that this version does not know are left out. KeyError, TypeError, ValueError,
+        AttributeError or InputError for anything else.
         """
         from ..control.achieved import Achieved
 
-        asked = {name: value for name, value in request.items() if name in Request.__dataclass_fields__}
-        return cls(Request.from_json(asked), entry["k"], dict(entry["features"]), dict(entry["volumes_ml"]),
-                   _checks(entry["checks"]), _checks(entry.get("raw_checks") or {}),
+        return cls(request if isinstance(request, Request) else known_request(request), entry["k"],
+                   *measurements_from_json(entry), checks_from_json(entry["checks"]),
+                   checks_from_json(entry.get("raw_checks") or {}),
                    int((entry.get("repair") or {}).get("changed_voxels", 0)), entry.get("voxels_changed"),
                    dict(entry.get("conflicts") or {}), dict(entry.get("dice_to_twin") or {}),
                    tuple(Achieved.from_json(item) for item in entry.get("guidance", ())),
@@ -131,8 +138,9 @@ class RecordedSibling:
                    TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
 
 
-def _checks(values: Mapping[str, Any]) -> Checks:
-    return {at: TopologyReport.from_json(report) for at, report in values.items()}
+def known_request(values: Mapping[str, Any]) -> Request:
+    """The request of a record, without the settings that this version does not know. Raises InputError."""
+    return Request.from_json({name: value for name, value in values.items() if name in Request.__dataclass_fields__})
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -28,8 +28,7 @@ def twin_columns(guidance: Sequence[Achieved]) -> dict[str, object]:
     """The same columns in the twin's row: what it had itself where the siblings have what they achieved."""
     found: dict[str, object] = {}
     for item in guidance:
-        asked, achieved = (name for name in columns([item]) if name.startswith(f"{item.label} a"))
-        found |= {asked: "", achieved: cell_text(item.before)}
+        found |= {item.asked_title: "", item.achieved_title: cell_text(item.before)}
     return found
 
 

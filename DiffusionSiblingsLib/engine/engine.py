@@ -188,7 +188,8 @@ class Engine:
             finish, latents = partial(self.finish, prepared, k, seconds=seconds), z[row : row + 1]
             sibling = finish(latents) if guide is None or goal is None else finish_guided(goal, guide, latents, finish)
             if prepared.meter is not None:
-                sibling = replace(sibling, bias=prepared.meter.bias(sibling.features, sibling.volumes))
+                sibling = replace(sibling, training_distance=prepared.meter.distance_of(
+                    sibling.features, sibling.volumes))
             yield sibling
 
     def schedule(self, request: Request) -> Schedule:

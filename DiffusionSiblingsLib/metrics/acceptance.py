@@ -1,13 +1,12 @@
-"""A gate before simulation: named checks that a sibling must pass, or it is set aside and another one is drawn.
+"""Acceptance before simulation: checks that a sibling must pass; otherwise it is rejected and another one is drawn.
 
-Rejection is itself a choice of who belongs to a cohort: what the gate keeps out, the cohort does not have. Therefore
-every reason is recorded, and whoever uses a gate reports its acceptance rate.
+Rejection decides who belongs to a cohort: rejected siblings are missing from it, which may bias it. Therefore every
+reason is recorded, and whoever rejects siblings reports the acceptance rate.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from .acceptance_help import EXAMPLE, HELP, SHARE_PERCENT
 from .acceptance_help import gate_help as gate_help
 from .betti import betti_numbers
 from .run_lengths import LabelArray
-from .topology import TISSUE_CONNECTIVITY, as_known, check, connected_pieces
+from .topology import TISSUE_CONNECTIVITY, as_known, connected_pieces, contact_checks
 from .walls import CAVITY, NEAR_VALVES_MM, WALL, wall_thickness
 
 MOST_LISTED = 4
@@ -35,7 +34,7 @@ class Rule:
     numbers: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        """As it is written; numbers that are the check's own are left away."""
+        """The rule as a user writes it, without the numbers that equal the check's defaults."""
         told = list(self.numbers)
         for _, _, _, default in reversed(RULES[self.name].numbers):
             if default is None or told[-1] != default:
@@ -46,9 +45,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says of one map. reasons: why it was rejected, in words, one for each check that failed.
+    """The outcome for one map. reasons: why it was rejected, one for each failed check.
 
-    failed: those checks' names, in the gate's order. figures: what was measured, with units in the names.
+    failed: names of the failed checks, in the order of the rules. figures: the measured numbers, with units in their
+    names.
     """
 
     accepted: bool
@@ -64,26 +64,26 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Checks that a map must pass, all of them.
+    """The checks that a map must pass, all of them.
 
-        gate = Gate.parse("components,contacts,thin-walls:2")
-        verdict = gate.check(sibling.known, sibling.labelmap.affine, anatomy)
+        acceptance = Acceptance.parse("components,contacts,thin-walls:2")
+        verdict = acceptance.check(sibling.known, sibling.labelmap.affine, anatomy)
     """
 
     rules: tuple[Rule, ...]
 
     @classmethod
     def parse(cls, text: str) -> Acceptance:
-        """The gate of "components,contacts,thin-walls:2" (2 mm), or "thin-walls:2:5" where 5 % may be thinner.
+        """Reads "components,contacts,thin-walls:2" (2 mm), or "thin-walls:2:5" if 5 % of the wall may be thinner.
 
         Raises InputError for an unknown name, or numbers that a check cannot use.
         """
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if not parts:
-            raise InputError("The gate has no checks", rule=f"some of {', '.join(RULES)}", hint=EXAMPLE)
+            raise InputError("No acceptance check is given", rule=f"some of {', '.join(RULES)}", hint=EXAMPLE)
         rules = tuple(_rule(part) for part in parts)
         if len({rule.name for rule in rules}) < len(rules):
-            raise InputError("The gate names a check twice", value=text, rule="each check once", hint=EXAMPLE)
+            raise InputError("An acceptance check is given twice", value=text, rule="each check once", hint=EXAMPLE)
         return cls(rules)
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class Acceptance:
         """Whether a map passes.
 
         labels: (D, H, W) integer, KJI order, the anatomy's label values, as simulated: every voxel counts.
-        affine: (4, 4), voxel IJK -> RAS mm. All checks are made, so that all reasons are known.
+        affine: (4, 4), voxel IJK -> RAS mm. All checks are made, so that the verdict gives every reason.
         """
         reasons, failed, figures = [], [], dict[str, float]()
         for rule in self.rules:
@@ -105,13 +105,15 @@ class Acceptance:
         return Verdict(not reasons, tuple(reasons), tuple(failed), figures)
 
 
-Judged = tuple[str, dict[str, float]]  # why not ("" if it passes), and what was measured
+Judged = tuple[str, dict[str, float]]  # the reason for a rejection ("" if the map passes), and the measured numbers
 Judge = Callable[[LabelArray, Affine, Anatomy, Sequence[float]], Judged]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A check that gates can name. numbers: what can stand after it: (least, most, default; None: must be given)."""
+class CheckKind:
+    """A check that a user can name. numbers: those that can follow its name: meaning, least, most, and the default,
+    None for a number that must be given.
+    """
 
     judge: Judge
     help: str
@@ -121,8 +123,8 @@ class Kind:
 def _components(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
     """Each tissue that must be one piece (26-connected) is one; pieces below a volume do not count.
 
-    A sibling keeps what the twin has outside the model's field of view: a vein that is cut there can leave a crumb that
-    no sibling is without.
+    A sibling keeps what the twin has outside the model's field of view: a vein that is cut there can leave a crumb in
+    every sibling.
     """
     known = as_known(labels, anatomy)
     pieces, _ = connected_pieces(known, TISSUE_CONNECTIVITY)
@@ -139,15 +141,14 @@ def _components(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: S
 
 
 def _contacts(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
-    """Tissues that must touch (by a voxel's face) do, those that must not do not."""
-    wrong = [name for name in check(labels, anatomy).failed if name.endswith("contact")]
-    words = [f"{name.removesuffix(' no contact').replace('-', ' touches ')}" if name.endswith("no contact")
-             else f"no {name}" for name in wrong]
+    """Tissues that must touch (with a voxel's face) touch, and those that must not touch do not."""
+    wrong = [contact for contact in contact_checks(as_known(labels, anatomy), anatomy) if not contact.passed]
+    words = [f"no {found.name}" if found.wanted else f"{found.first} touches {found.second}" for found in wrong]
     return _listed(words), {"wrong contacts": float(len(wrong))}
 
 
 def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
-    """The wall of the left ventricle is thinner than a limit nowhere but on a small share of its area."""
+    """The wall of the left ventricle is thinner than a limit on at most a small share of its area."""
     limit, most = numbers
     name = f"{WALL} thinner than {limit:g} mm [%]"
     values = [anatomy.label_of(tissue) for tissue in (CAVITY, WALL)]
@@ -161,18 +162,18 @@ def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: S
     if thin <= most:
         return "", figures
     open_ = found.area_below(min(limit, 0.5))
-    missing = f", of it {open_:.0f} mm^2 without any" if open_ >= 1 else ""
+    missing = f", {open_:.0f} mm^2 have no wall at all" if open_ >= 1 else ""
     return (f"{thin:.1f} % of the wall of {CAVITY} ({found.area_below(limit):.0f} mm^2{missing}) is thinner than "
-            f"{limit:g} mm, at most {most:g} % may be"), figures
+            f"{limit:g} mm; the limit is {most:g} %"), figures
 
 
 def _loops(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
-    """No chamber has a handle: blood that flows around a bridge of something else."""
+    """No chamber has a handle: blood that flows around a bridge of another tissue."""
     return _of_chambers(labels, anatomy, 1, "loops")
 
 
 def _hollows(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
-    """No chamber closes in anything that is not of it: a papillary muscle that floats, a hole in a segmentation."""
+    """Chambers contain no enclosed foreign voxels, such as a floating papillary muscle or a hole in a segmentation."""
     return _of_chambers(labels, anatomy, 2, "hollows")
 
 
@@ -182,25 +183,26 @@ def _of_chambers(labels: LabelArray, anatomy: Anatomy, dimension: int, name: str
     return _listed(words), {f"{name} of chambers": float(sum(found.values()))}
 
 
-RULES: dict[str, Kind] = {
-    "components": Kind(_components, HELP["components"], (("volume in ml", 0.0, 100.0, 0.0),)),
-    "contacts": Kind(_contacts, HELP["contacts"]),
-    "thin-walls": Kind(_thin_walls, HELP["thin-walls"],
+RULES: dict[str, CheckKind] = {
+    "components": CheckKind(_components, HELP["components"], (("volume in ml", 0.0, 100.0, 0.0),)),
+    "contacts": CheckKind(_contacts, HELP["contacts"]),
+    "thin-walls": CheckKind(_thin_walls, HELP["thin-walls"],
                        (("thickness in mm", 0.1, 50.0, None), ("share in per cent", 0.0, 100.0, SHARE_PERCENT))),
-    "loops": Kind(_loops, HELP["loops"]),
-    "hollows": Kind(_hollows, HELP["hollows"]),
+    "loops": CheckKind(_loops, HELP["loops"]),
+    "hollows": CheckKind(_hollows, HELP["hollows"]),
 }
 
 
 def _rule(text: str) -> Rule:
-    """One check as it was written."""
-    name, *given = re.split(r"\s*:\s*", text)
+    """One check as a user wrote it."""
+    name, *given = (part.strip() for part in text.split(":"))
     kind = RULES.get(name)
     if kind is None:
-        raise InputError("There is no such check", value=name, rule=f"checks are {', '.join(RULES)}", hint=EXAMPLE)
-    what = f"The check {name} cannot be used"
+        raise InputError("The acceptance check is unknown", value=name, rule=f"one of {', '.join(RULES)}", hint=EXAMPLE)
+    what = f"The acceptance check {name} cannot be used"
     if len(given) > (places := len(kind.numbers)):
-        raise InputError(what, value=text, rule=f"{places or 'no'} number{'s' * (places != 1)} after it",
+        allowed = f"at most {places}" if places else "no"
+        raise InputError(what, value=text, rule=f"{allowed} number{'s' * (places != 1)} after its name",
                          hint=kind.help)
     numbers = []
     for place, (meaning, least, most, default) in enumerate(kind.numbers):

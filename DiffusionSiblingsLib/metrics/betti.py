@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from ..labelmaps.geometry.resample import bounds_of
+from ..core.boxes import foreground_box
 
 
 def betti_numbers(inside: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -18,7 +18,7 @@ def betti_numbers(inside: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
     """
     import cc3d
 
-    box = bounds_of(inside)
+    box = foreground_box(inside)
     if box is None:
         return 0, 0, 0
     padded = np.pad(inside[box], 1)

@@ -35,7 +35,7 @@ def of_mean(values: npt.ArrayLike, rng: np.random.Generator, *, draws: int = DRA
     """Percentile bootstrap of the mean of members' values. values: (n,). (nan, nan) for fewer than 2 members."""
     column = np.asarray(values, dtype=np.float64)
     if column.ndim != 1:
-        raise InputError("A bootstrap takes one value a member", value=f"shape {column.shape}", rule="(n,)")
+        raise InputError("The bootstrap needs one value for each member", value=f"shape {column.shape}", rule="(n,)")
     _check(draws, level)
     if len(column) < 2:
         return float("nan"), float("nan")

@@ -6,7 +6,7 @@ millimetre weigh alike and the ruler does not change with the cohort under test 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,20 +37,6 @@ class CohortFigures:
     def to_json(self) -> dict[str, Any]:
         """Plain values for a record."""
         return asdict(self)
-
-
-def feature_matrix(rows: Sequence[Mapping[str, float]]) -> tuple[FloatArray, tuple[str, ...]]:
-    """Measurements of a cohort as (members, features) float64, and the features' names in the first member's order.
-
-    rows: one mapping per member, as `morphology.features` gives. InputError where they do not measure the same things.
-    """
-    names = tuple(rows[0]) if rows else ()
-    for index, row in enumerate(rows):
-        if set(row) != set(names):
-            raise InputError("Members of a cohort do not have the same features", value=f"member {index}",
-                             rule=f"every member has {', '.join(names)}", hint="measure all of them the same way")
-    matrix = np.array([[float(row[name]) for name in names] for row in rows], dtype=np.float64)
-    return matrix.reshape(len(rows), len(names)), names
 
 
 def compare(real: npt.ArrayLike, generated: npt.ArrayLike, *, neighbours: int = NEIGHBOURS,
@@ -91,9 +77,9 @@ def standardise(real: npt.ArrayLike, generated: npt.ArrayLike,
                          rule="the same features in the same order")
     if (still := constant(ours)).any():
         told = [names[n] if n < len(names) else f"column {n}" for n in map(int, np.flatnonzero(still))]
-        raise InputError("The real cohort cannot be a ruler, as not all of its measurements vary",
+        raise InputError("The real cohort cannot serve as the scale, as some of its measurements do not vary",
                          value=f"the same in all members: {', '.join(told)}", rule="every feature varies",
-                         hint="compare with a cohort in which it does, such as the hearts of other patients")
+                         hint="compare with a cohort in which they vary, such as the hearts of other patients")
     mean, spread = ours.mean(axis=0), ours.std(axis=0, ddof=1)
     return (ours - mean) / spread, (theirs - mean) / spread
 

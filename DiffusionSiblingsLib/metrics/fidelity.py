@@ -20,7 +20,7 @@ def mean_l1(asked: Sequence[npt.ArrayLike], achieved: Sequence[npt.ArrayLike | N
     """
     if len(asked) != len(achieved):
         raise InputError("Targets and results cannot be paired", value=f"{len(asked)} and {len(achieved)}",
-                         rule="one result for each sibling, None where it has nothing there")
+                         rule="one result for each sibling, None where it has no such tissue")
     gaps = [float(np.abs(np.asarray(got, np.float64) - np.asarray(want, np.float64)).mean())
             for want, got in zip(asked, achieved, strict=True) if got is not None]
     return float(np.mean(gaps)) if gaps else float("nan")

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Affine
+from .measurement import MAJOR_AXIS, MINOR_AXIS, VOLUME, MeasurementKey, tissue_key
 from .run_lengths import LabelArray, Runs, find_runs
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Moments:
+class VoxelMoments:
     """Zeroth to second moments of a voxel set, each voxel taken as a solid body and not as a point.
 
     volume_ml: ml. centroid: (3,) float64, RAS mm. covariance: (3, 3) float64, mm^2. An empty set is all zeros.
@@ -37,7 +38,7 @@ class Moments:
         return np.asarray(2.0 * np.sqrt(5.0 * np.clip(eigenvalues, 0.0, None)), dtype=np.float64)
 
 
-def moments(labels: LabelArray, affine: Affine, values: Sequence[int]) -> dict[int, Moments]:
+def moments(labels: LabelArray, affine: Affine, values: Sequence[int]) -> dict[int, VoxelMoments]:
     """Moments of the voxel set of each label in `values`; one pass over the map for all of them.
 
     labels: (D, H, W) integer, KJI order. affine: (4, 4), voxel IJK -> RAS mm, any rotation, handedness, shear.
@@ -53,28 +54,27 @@ def moments(labels: LabelArray, affine: Affine, values: Sequence[int]) -> dict[i
     for value in values:
         count, mean, covariance = _index_moments(runs.where(runs.value == value))
         if count == 0:
-            result[value] = Moments(0.0, np.zeros(3), np.zeros((3, 3)))
+            result[value] = VoxelMoments(0.0, np.zeros(3), np.zeros((3, 3)))
             continue
         covariance += np.eye(3) / 12.0
-        result[value] = Moments(count * voxel_ml, matrix @ mean + origin, matrix @ covariance @ matrix.T)
+        result[value] = VoxelMoments(count * voxel_ml, matrix @ mean + origin, matrix @ covariance @ matrix.T)
     return result
 
 
-def features(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict[str, float]:
+def features(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict[MeasurementKey, float]:
     """Volume, major and minor axis of every chamber, in the anatomy's order: 12 numbers for the heart.
 
-    Keys "LV volume [ml]", "LV major axis [mm]", "LV minor axis [mm]", ...; the minor axis is the smallest of three.
-    labels: (D, H, W) integer, KJI order, the anatomy's label values. affine: (4, 4), voxel IJK -> RAS mm.
-    An absent chamber gives 0 for all three.
+    The minor axis is the smallest of three. labels: (D, H, W) integer, KJI order, the anatomy's label values.
+    affine: (4, 4), voxel IJK -> RAS mm. A chamber that is absent gives 0 for all three.
     """
     of_value = moments(labels, affine, [anatomy.label_of(chamber) for chamber in anatomy.chambers])
-    result: dict[str, float] = {}
+    result: dict[MeasurementKey, float] = {}
     for chamber in anatomy.chambers:
         body = of_value[anatomy.label_of(chamber)]
         lengths = body.axis_lengths_mm
-        result[f"{chamber} volume [ml]"] = body.volume_ml
-        result[f"{chamber} major axis [mm]"] = float(lengths[0])
-        result[f"{chamber} minor axis [mm]"] = float(lengths[2])
+        result[tissue_key(chamber, VOLUME)] = body.volume_ml
+        result[tissue_key(chamber, MAJOR_AXIS)] = float(lengths[0])
+        result[tissue_key(chamber, MINOR_AXIS)] = float(lengths[2])
     return result
 
 
@@ -92,13 +92,14 @@ def tissue_volumes(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict
     }
 
 
-def by_column(measured: Mapping[str, float], volumes: Mapping[str, float]) -> dict[str, float]:
-    """All measurements by column of metrics.csv: the features, then the volumes of tissues that have none there.
+def all_measurements(measured: Mapping[MeasurementKey, float],
+                     volumes: Mapping[str, float]) -> dict[MeasurementKey, float]:
+    """All measurements in the order of their columns: the features, then the volumes of tissues that have none there.
 
     measured: as `features` gives it. volumes: ml by tissue id, as `tissue_volumes` gives it.
     """
-    columns = {f"{tissue} volume [ml]": ml for tissue, ml in volumes.items()}
-    return {name: float(value) for name, value in {**measured, **columns, **measured}.items()}
+    more = {tissue_key(tissue): ml for tissue, ml in volumes.items()}
+    return {key: float(value) for key, value in {**measured, **more, **measured}.items()}
 
 
 def _split_affine(affine: Affine) -> tuple[FloatArray, FloatArray]:

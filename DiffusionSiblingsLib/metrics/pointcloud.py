@@ -1,8 +1,8 @@
 """Two cohorts compared by their shapes, as point clouds: Chamfer, EMD, MMD, COV, 1-NNA (npj Eqs 6 to 10).
 
 A shape is 1024 random points of one surface, in units of one length for the whole comparison. Every figure has a floor
-that comes from the random points alone: the same surface drawn twice does not have distance 0. Say it beside the figure
-(`paired`).
+that comes from the random points alone: the same surface drawn twice does not have distance 0. Show it beside the
+figure (`surface_draws`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..core.labelmap import Affine
-from .run_lengths import LabelArray, foreground_box, require_labels
+from .run_lengths import LabelArray, require_labels
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -39,21 +40,6 @@ class NearestNeighbour:
     deviation: float
     size: int
     draws: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a record."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class ShapeFigures:
-    """How generated shapes lie to real ones. mmd: mean distance (unit of the distance), lower is better.
-    coverage: 0..1, higher is better. nearest: 1-NNA, best at one half.
-    """
-
-    mmd: float
-    coverage: float
-    nearest: NearestNeighbour
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a record."""
@@ -90,7 +76,7 @@ def surface_draws(labels: LabelArray, affine: Affine, anatomy: Anatomy, rng: np.
     labels = require_labels(labels)
     chosen = tuple(anatomy.one_component if tissues is None else tissues)
     mask = np.isin(labels, [anatomy.label_of(tissue) for tissue in chosen])
-    box = foreground_box(mask.view(np.uint8))
+    box = foreground_box(mask)
     if box is None or count < 1:
         raise InputError("The surface has no points", value=f"{', '.join(chosen)}, {count} points",
                          rule="at least one voxel of these tissues, and at least one point")
@@ -135,20 +121,6 @@ def within(shapes: Sequence[FloatArray], distance: Distance = chamfer) -> FloatA
         for column in range(row):
             result[row, column] = result[column, row] = distance(one, shapes[column])
     return result
-
-
-def paired(a: Sequence[FloatArray], b: Sequence[FloatArray], distance: Distance = chamfer) -> float:
-    """Mean distance of a[k] to b[k]; of two draws of the same surfaces it is the floor that no cohort can go below."""
-    if len(a) != len(b) or not a:
-        raise InputError("Shapes cannot be paired", value=f"{len(a)} and {len(b)}", rule="as many in either set")
-    return float(np.mean([distance(one, other) for one, other in zip(a, b, strict=True)]))
-
-
-def compare_shapes(to_real: FloatArray, generated: FloatArray, real: FloatArray, rng: np.random.Generator, *,
-                   draws: int = 100) -> ShapeFigures:
-    """MMD, COV and 1-NNA from the distances: (g, r) from generated to real, (g, g) and (r, r) within either set."""
-    return ShapeFigures(minimum_matching(to_real), coverage(to_real),
-                        nearest_neighbour(to_real, generated, real, rng, draws=draws))
 
 
 def minimum_matching(to_real: FloatArray) -> float:

@@ -11,7 +11,6 @@ from ..core.errors import InputError
 
 LabelArray = npt.NDArray[np.integer[Any]]
 IntArray = npt.NDArray[np.int64]
-Box = tuple[slice, slice, slice]
 
 
 class Runs(NamedTuple):
@@ -65,22 +64,3 @@ def find_runs(labels: LabelArray) -> Runs:
     start = np.flatnonzero(begins).astype(np.int64, copy=False)
     length = np.diff(start, append=flat.size)
     return Runs(start, length, flat[start], (depth, height, width))
-
-
-def foreground_box(labels: LabelArray, margin: int = 0) -> Box | None:
-    """Smallest box around all non-zero voxels, widened by `margin` voxels inside the map; None if there are none.
-
-    labels: (D, H, W) integer, KJI order. Returns slices in the same order.
-    """
-    runs = find_runs(labels)
-    runs = runs.where(runs.value != 0)
-    if runs.start.size == 0:
-        return None
-    k, j, i = runs.positions()
-    lows = (k.min(), j.min(), i.min())
-    highs = (k.max() + 1, j.max() + 1, (i + runs.length).max())
-    first, second, third = (
-        slice(max(int(low) - margin, 0), min(int(high) + margin, size))
-        for low, high, size in zip(lows, highs, labels.shape, strict=True)
-    )
-    return first, second, third

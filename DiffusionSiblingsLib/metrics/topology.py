@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
-from .run_lengths import LabelArray, find_runs, foreground_box, require_labels
+from .run_lengths import LabelArray, find_runs, require_labels
 
 Offset = tuple[int, int, int]
 TISSUE_CONNECTIVITY = 26
@@ -64,6 +65,21 @@ class TopologyReport:
                    int(values["tissue_connectivity"]), int(values["contact_connectivity"]))
 
 
+@dataclass(frozen=True)
+class ContactCheck:
+    """Whether two tissues touch as the anatomy says. wanted: they must touch; else they must not."""
+
+    first: str
+    second: str
+    wanted: bool
+    passed: bool
+
+    @property
+    def name(self) -> str:
+        """Its name among the checks of a report: "LV-Ao contact" or "LV-RV no contact"."""
+        return f"{self.first}-{self.second} {'' if self.wanted else 'no '}contact"
+
+
 def check(
     labels: LabelArray,
     anatomy: Anatomy,
@@ -78,22 +94,31 @@ def check(
     subsample: 2 checks labels[::2, ::2, ::2]. An absent tissue fails its component check and its required contacts.
     """
     if subsample < 1:
-        raise InputError("The topology was asked for at an impossible resolution", value=subsample, rule="1 or more")
+        raise InputError("The topology cannot be checked at this resolution", value=subsample,
+                         rule="1 (every voxel) or more")
     known = as_known(labels[::subsample, ::subsample, ::subsample], anatomy)
     pieces = count_components(known, tissue_connectivity)
-    touching = find_contacts(known, contact_connectivity)
+    checks = {f"{name} one component": pieces.get(anatomy.label_of(name), 0) == 1 for name in anatomy.one_component}
+    checks |= {contact.name: contact.passed for contact in contact_checks(known, anatomy, contact_connectivity)}
+    components = {tissue.id: pieces.get(tissue.label, 0) for tissue in anatomy.tissues}
+    return TopologyReport(checks, components, subsample, tissue_connectivity, contact_connectivity)
+
+
+def contact_checks(known: npt.NDArray[np.uint8], anatomy: Anatomy,
+                   connectivity: int = CONTACT_CONNECTIVITY) -> list[ContactCheck]:
+    """The anatomy's required contacts, then its forbidden ones.
+
+    known: (D, H, W) uint8, KJI order, the anatomy's label values (`as_known`). connectivity: 6, 18 or 26.
+    """
+    touching = find_contacts(known, connectivity)
 
     def touch(first: str, second: str) -> bool:
         low, high = sorted((anatomy.label_of(first), anatomy.label_of(second)))
         return (low, high) in touching
 
-    checks = {f"{name} one component": pieces.get(anatomy.label_of(name), 0) == 1 for name in anatomy.one_component}
-    checks |= {f"{a}-{b} contact": touch(a, b) for a, b in anatomy.required_contacts}
-    for forbidden in anatomy.forbidden_contacts:
-        first, second = forbidden.pair
-        checks[f"{first}-{second} no contact"] = not touch(first, second)
-    components = {tissue.id: pieces.get(tissue.label, 0) for tissue in anatomy.tissues}
-    return TopologyReport(checks, components, subsample, tissue_connectivity, contact_connectivity)
+    found = [ContactCheck(a, b, True, touch(a, b)) for a, b in anatomy.required_contacts]
+    pairs = (forbidden.pair for forbidden in anatomy.forbidden_contacts)
+    return [*found, *(ContactCheck(a, b, False, not touch(a, b)) for a, b in pairs)]
 
 
 def check_both(labels: LabelArray, anatomy: Anatomy) -> dict[str, TopologyReport]:

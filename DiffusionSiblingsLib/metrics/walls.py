@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..core.labelmap import Affine
-from .run_lengths import LabelArray, foreground_box, require_labels
+from .run_lengths import LabelArray, require_labels
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -72,9 +73,9 @@ def wall_thickness(labels: LabelArray, affine: Affine, anatomy: Anatomy, *, cavi
     labels = require_labels(labels)
     inside, around = labels == anatomy.label_of(cavity), labels == anatomy.label_of(wall)
     valves = np.isin(labels, _valves(anatomy, cavity, wall))
-    box = foreground_box((inside | around | valves).view(np.uint8))
+    box = foreground_box(inside | around | valves)
     if box is None or not inside.any() or not around.any():
-        raise InputError("There is no wall to measure", value=f"{cavity}, {wall}", rule="voxels of both tissues")
+        raise InputError("The wall cannot be measured", value=f"{cavity}, {wall}", rule="voxels of both tissues")
     inside, around, valves = inside[box], around[box], valves[box]
     matrix = np.asarray(affine, dtype=np.float64)
     corner = np.array([part.start for part in box])[::-1]  # IJK

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ..core.files import atomic_path
+from ..core.files import atomic_path, write_json
 from .card import CARD_NAME, read_card
 
 PAGE_NAME = "README.md"
@@ -21,9 +20,9 @@ def update_card(folder: Path, figures: dict[str, Any]) -> None:
 
 def write_card(folder: Path, card: dict[str, Any]) -> None:
     """Writes both forms of the card atomically."""
-    for name, text in ((CARD_NAME, json.dumps(card, indent=1) + "\n"), (PAGE_NAME, page(card))):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_json(folder / CARD_NAME, card)
+    with atomic_path(folder / PAGE_NAME) as temporary:
+        temporary.write_text(page(card), encoding="utf-8")
 
 
 def page(card: dict[str, Any]) -> str:

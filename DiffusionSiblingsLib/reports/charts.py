@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import InputError
+from ..metrics.measurement import MeasurementKey
 from .chart_style import (
     FAINT,
     INK,
@@ -42,28 +43,28 @@ def legible(label: str) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """A cohort in a figure. features: (n, f) float64. names: of the f columns, with units."""
+    """A cohort in a chart. features: (n, f) float64. keys: of the f columns."""
 
     name: str
     features: Values
-    names: tuple[str, ...]
+    keys: tuple[MeasurementKey, ...]
 
     def __post_init__(self) -> None:
-        if np.ndim(self.features) != 2 or np.shape(self.features)[1] != len(self.names):
-            found = f"shape {np.shape(self.features)}, {len(self.names)} names"
+        if np.ndim(self.features) != 2 or np.shape(self.features)[1] != len(self.keys):
+            found = f"shape {np.shape(self.features)}, {len(self.keys)} keys"
             raise InputError(f"{self.name} cannot be drawn", value=found,
-                             rule="a table of members by features, with a name for each feature")
+                             rule="a table of members by features, with a key for each feature")
 
-    def column(self, name: str) -> Values:
+    def column(self, key: MeasurementKey) -> Values:
         """(n,) finite values of a feature, empty where the cohort does not have it."""
-        if name not in self.names:
+        if key not in self.keys:
             return np.zeros(0)
-        values = np.asarray(self.features, dtype=np.float64)[:, self.names.index(name)]
+        values = np.asarray(self.features, dtype=np.float64)[:, self.keys.index(key)]
         return values[np.isfinite(values)]
 
-    def pair(self, x: str, y: str) -> Values:
+    def pair(self, x: MeasurementKey, y: MeasurementKey) -> Values:
         """(2, n) of two features, members with both."""
-        values = np.asarray(self.features, dtype=np.float64)[:, [self.names.index(x), self.names.index(y)]].T
+        values = np.asarray(self.features, dtype=np.float64)[:, [self.keys.index(x), self.keys.index(y)]].T
         return np.asarray(values[:, np.isfinite(values).all(axis=0)], dtype=np.float64)
 
     @property
@@ -74,14 +75,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that a figure names, such as a twin or a seed. values: feature -> value."""
+    """A point that a chart names, such as a twin or a seed. values: feature -> value."""
 
     name: str
-    values: Mapping[str, float]
+    values: Mapping[MeasurementKey, float]
 
 
-def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *, marks: Sequence[Mark] = (),
-            limits: Mapping[str, float] | None = None, width: int = 660, height: int = 560,
+def scatter(reference: Group | None, groups: Sequence[Group], x: MeasurementKey, y: MeasurementKey, *,
+            marks: Sequence[Mark] = (),
+            limits: Mapping[MeasurementKey, float] | None = None, width: int = 660, height: int = 560,
             format: Format = "png") -> Picture:
     """Two measurements of every member. The reference is drawn as a density (regions of 50 % and 90 % of it) under its
     points, each group as points of its own colour and marker, with the distribution of each along the edges.
@@ -90,7 +92,8 @@ def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *,
     """
     everyone = ([reference] if reference is not None else []) + list(groups)
     if not any(group.pair(x, y).size for group in everyone):
-        raise InputError("There is nothing to draw", value=f"{x} against {y}", rule="at least one member with both")
+        raise InputError("There is nothing to draw", value=f"{x.title} against {y.title}",
+                         rule="at least one member with both")
 
     def paint(figure: Figure) -> None:
         grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5), wspace=0.02, hspace=0.02)
@@ -102,11 +105,11 @@ def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *,
                 place = mark.values[x], mark.values[y]
                 axes.plot(*place, "*", color=INK, markersize=13, markeredgecolor="white", zorder=6)
                 axes.annotate(mark.name, place, (7, 5), textcoords="offset points", zorder=7)
-        for name, draw_line in ((x, axes.axvline), (y, axes.axhline)):
-            if limits and name in limits:
-                draw_line(limits[name], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)))
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
+        for of, draw_line in ((x, axes.axvline), (y, axes.axhline)):
+            if limits and of in limits:
+                draw_line(limits[of], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)))
+        axes.set_xlabel(x.title)
+        axes.set_ylabel(y.title)
         axes.grid(True)
         for group, color in _colored(reference, groups):
             _edge(top, group.column(x), color, upright=False)
@@ -118,8 +121,8 @@ def scatter(reference: Group | None, groups: Sequence[Group], x: str, y: str, *,
     words = ", ".join(f"{group.title}: median {np.median(group.column(x)):.0f} and {np.median(group.column(y)):.0f}"
                       for group in everyone if group.column(x).size and group.column(y).size)
     data = _light(drawn(width, height, paint, format), format)
-    stem = "scatter-" + "-".join(name.split(" [")[0].replace(" ", "-") for name in (x, y))
-    return Picture(stem, data, width, height, f"Scatter plot of {x} against {y}. {words}.", format=format)
+    stem = "scatter-" + "-".join(of.label.replace(" ", "-") for of in (x, y))
+    return Picture(stem, data, width, height, f"Scatter plot of {x.title} against {y.title}. {words}.", format=format)
 
 
 def _colored(reference: Group | None, groups: Sequence[Group]) -> list[tuple[Group, str]]:
@@ -127,7 +130,8 @@ def _colored(reference: Group | None, groups: Sequence[Group]) -> list[tuple[Gro
     return first + [(group, SERIES[place % len(SERIES)]) for place, group in enumerate(groups)]
 
 
-def _scatter_points(axes: Axes, reference: Group | None, groups: Sequence[Group], x: str, y: str) -> None:
+def _scatter_points(axes: Axes, reference: Group | None, groups: Sequence[Group], x: MeasurementKey,
+                    y: MeasurementKey) -> None:
     if reference is not None:
         points = reference.pair(x, y)
         _density(axes, points)
@@ -198,29 +202,29 @@ def distributions(reference: Group | None, groups: Sequence[Group], *, marks: Se
                   format: Format = "png") -> Picture:
     """The distribution of every feature: the reference as an area, each group as a line, medians as ticks below."""
     everyone = _colored(reference, groups)
-    names = list(dict.fromkeys(name for group, _ in everyone for name in group.names))
-    rows = -(-len(names) // columns)
+    measured = list(dict.fromkeys(of for group, _ in everyone for of in group.keys))
+    rows = -(-len(measured) // columns)
     height = 60 + 128 * rows
 
     def paint(figure: Figure) -> None:
         grid = figure.subplots(rows, columns, squeeze=False)
-        for axes, name in zip(grid.flat, names, strict=False):
-            _distribution(axes, reference, everyone, name, marks)
-        for axes in list(grid.flat)[len(names):]:
+        for axes, of in zip(grid.flat, measured, strict=False):
+            _distribution(axes, reference, everyone, of, marks)
+        for axes in list(grid.flat)[len(measured):]:
             axes.set_axis_off()
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), fontsize=9, frameon=False)
 
-    alt = f"Distributions of {len(names)} measurements of {', '.join(group.title for group, _ in everyone)}."
+    alt = f"Distributions of {len(measured)} measurements of {', '.join(group.title for group, _ in everyone)}."
     data = _light(drawn(900, height, paint, format), format)
     return Picture("distributions", data, 900, height, alt, format=format)
 
 
-def _distribution(axes: Axes, reference: Group | None, everyone: Sequence[tuple[Group, str]], name: str,
+def _distribution(axes: Axes, reference: Group | None, everyone: Sequence[tuple[Group, str]], of: MeasurementKey,
                   marks: Sequence[Mark]) -> None:
     top = 0.0
     for group, color in everyone:
-        values = group.column(name)
+        values = group.column(of)
         if not values.size:
             continue
         at = _places(values)
@@ -234,7 +238,7 @@ def _distribution(axes: Axes, reference: Group | None, everyone: Sequence[tuple[
         axes.plot(at, height, color=color, linewidth=1.0 if group is reference else 1.6, label=group.title)
     top = top or 1.0
     for place, (group, color) in enumerate(everyone):
-        values = group.column(name)
+        values = group.column(of)
         if values.size:
             y = -top * (0.10 + 0.13 * place)
             low, middle, high = np.percentile(values, (5, 50, 95))
@@ -242,12 +246,12 @@ def _distribution(axes: Axes, reference: Group | None, everyone: Sequence[tuple[
             marker = "o" if group is reference else "^"
             axes.plot(middle, y, marker, color=color, markersize=4.5, markeredgecolor="white", markeredgewidth=0.5)
     for mark in marks:
-        if name in mark.values:
-            axes.axvline(mark.values[name], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)), label=legible(mark.name))
+        if of in mark.values:
+            axes.axvline(mark.values[of], color=INK, linewidth=1.0, linestyle=(0, (4, 2.4)), label=legible(mark.name))
     axes.set_ylim(-top * (0.12 + 0.13 * len(everyone)), 1.08 * top)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_title(name, loc="left")
+    axes.set_title(of.title, loc="left")
 
 
 def checks_chart(checks: Sequence[str], failed: Mapping[str, tuple[Sequence[int], int]], *, name: str = "checks",

@@ -1,24 +1,25 @@
-"""What a report says of one cohort: its run, its bias against the training hearts, what was repaired and rejected."""
+"""The facts of a report on one cohort: its run, its training distance, what was repaired and rejected."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..cohorts.measured_map import measurements_from_json, measurements_of
 from ..cohorts.training_distance import TrainingDistance, TrainingDistanceMeter
-from ..cohorts.training_statistics import Support, read_cohort
+from ..cohorts.training_statistics import TrainingStatistics, read_training_statistics
 from ..core.errors import SiblingsError
-from ..core.record import Record
+from ..core.record import Record, readable_record
 from ..editing.request import Request
 from ..editing.target_rows import cavity_words
 from ..metrics.bootstrap import wilson
-from ..metrics.morphology import by_column
-from .report_files import record_of
+from ..metrics.measurement import MeasurementKey
+from ..metrics.summary import Summary, summary_of
 
 if TYPE_CHECKING:
     from ..cohorts.measured import MeasuredCohort
@@ -31,8 +32,8 @@ class CohortFacts:
     """A measured cohort and what is known of where it comes from.
 
     record: of the run that made it, None for any other folder. entries: of each member, in the cohort's order, {} where
-    the record has none; requests: the number of the request that made each, None without a record. support:
-    measurements of the training hearts; meter: bias against them; None where the model ships none.
+    the record has none; requests: the number of the request that made each, None without a record.
+    statistics: of the training hearts; meter: for the distance to them; None where the model ships no statistics.
     """
 
     cohort: MeasuredCohort
@@ -40,23 +41,23 @@ class CohortFacts:
     record: Record | None = None
     entries: tuple[Mapping[str, Any], ...] = ()
     requests: tuple[int | None, ...] = ()
-    support: Support | None = None
+    statistics: TrainingStatistics | None = None
     meter: TrainingDistanceMeter | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, cohort: MeasuredCohort, card: ModelCard) -> CohortFacts:
         """Collects them. Raises ModelError for a damaged cohort.json of the model."""
         folders = {path.resolve().parent for path in cohort.paths}
-        record = record_of(folders.pop()) if len(folders) == 1 else None
+        record = readable_record(folders.pop()) if len(folders) == 1 else None
         listed = {entry["file"]: (entry, number) for number, run in enumerate(record.runs if record else ())
                   for entry in run["siblings"]}
         found: list[tuple[Mapping[str, Any], int | None]] = [listed.get(path.name, ({}, None)) for path in cohort.paths]
-        support = read_cohort(card.folder)
-        meter = TrainingDistanceMeter.of(support, cohort.anatomy)
+        statistics = read_training_statistics(card.folder)
+        meter = TrainingDistanceMeter.of(statistics, cohort.anatomy)
         if meter is not None and record is not None and record.twin is not None:
-            meter = meter.against(record.twin["features"], record.twin["volumes_ml"])
+            meter = meter.against(*measurements_from_json(record.twin))
         return cls(cohort, card, record, tuple(entry for entry, _ in found), tuple(number for _, number in found),
-                   support, meter)
+                   statistics, meter)
 
     @property
     def twin(self) -> Mapping[str, Any] | None:
@@ -76,7 +77,7 @@ class CohortFacts:
         rows = []
         for number, run in enumerate(self.record.runs if self.record is not None else ()):
             asked, own = run["request"], [n for n, request in enumerate(self.requests) if request == number]
-            drift = [bias.overall for n in own if self.biases and (bias := self.biases[n]).overall is not None]
+            drift = [found.overall for n in own if self.distances and (found := self.distances[n]).overall is not None]
             row = {"Edit": edit_words(asked), "Made": len(run["siblings"]), "Asked for": asked.get("count"),
                    "Rejected": len(run.get("rejected", ())), "Seed": asked.get("seed"), "Steps": asked.get("steps"),
                    "Repair": "yes" if asked.get("repair", True) else "no",
@@ -134,24 +135,23 @@ class CohortFacts:
                 if cavity_words(entry.get("repair"))]
 
     @cached_property
-    def biases(self) -> tuple[TrainingDistance, ...]:
-        """The bias of every member, none where the model ships no measurements of its training hearts."""
+    def distances(self) -> tuple[TrainingDistance, ...]:
+        """The training distance of every member; () where the model ships no statistics of its training hearts."""
         if self.meter is None:
             return ()
-        return tuple(self.meter.bias(*measured) for measured in self._measured())
+        return tuple(self.meter.distance_of(*self.cohort.member(index)) for index in range(len(self.cohort)))
 
     @cached_property
-    def twin_bias(self) -> TrainingDistance | None:
-        """The bias of the twin; None for hearts without one, or where the model ships no measurements."""
+    def twin_distance(self) -> TrainingDistance | None:
+        """The training distance of the twin; None for hearts without one, or where the model ships no statistics."""
         if self.meter is None or self.twin is None:
             return None
-        return self.meter.bias(self.twin["features"], self.twin["volumes_ml"])
+        return self.meter.distance_of(*measurements_from_json(self.twin))
 
-    def _measured(self) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
-        cohort = self.cohort
-        for features, volumes in zip(cohort.features, cohort.volumes, strict=True):
-            yield (dict(zip(cohort.feature_names, map(float, features), strict=True)),
-                   dict(zip(cohort.anatomy.ids, map(float, volumes), strict=True)))
+    @cached_property
+    def twin_measurements(self) -> dict[MeasurementKey, float]:
+        """The measurements of the twin; {} for hearts without one."""
+        return {} if self.twin is None else measurements_of(self.twin)
 
 
 def edit_words(asked: Mapping[str, Any]) -> str:
@@ -170,32 +170,27 @@ def share_of(count: int, total: int) -> tuple[float, float, float]:
 
 def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:
     """One row for each measurement: where the cohort lies among the training hearts."""
-    if facts.meter is None or not facts.biases:
+    if facts.meter is None or not facts.distances:
         return []
     rows = []
-    for column in facts.meter.columns:
-        training = facts.meter.rows[:, facts.meter.columns.index(column)]
-        ours = facts.cohort.column(column)
-        percentiles = np.array([bias.percentiles[column] for bias in facts.biases])
-        outside = sum(column in bias.outside for bias in facts.biases)
-        drift = [bias.drift[column] for bias in facts.biases if column in bias.drift]
-        rows.append({"measurement": column, "training median": float(np.median(training)),
-                     "training 5 %": float(np.percentile(training, 5)),
-                     "training 95 %": float(np.percentile(training, 95)), "median": float(np.median(ours)),
-                     "5 %": float(np.percentile(ours, 5)), "95 %": float(np.percentile(ours, 95)),
-                     "median percentile": float(np.median(percentiles)),
-                     "percentile 5 %": float(np.percentile(percentiles, 5)),
-                     "percentile 95 %": float(np.percentile(percentiles, 95)), "outside": outside,
-                     "twin": _twin_value(facts, column),
-                     "twin percentile": facts.twin_bias.percentiles[column] if facts.twin_bias is not None else None,
+    for index, key in enumerate(facts.meter.keys):
+        training, ours = summary_of(facts.meter.rows[:, index]), summary_of(facts.cohort.column(key))
+        percentiles = summary_of([found.percentiles[key] for found in facts.distances])
+        outside = sum(key in found.outside for found in facts.distances)
+        drift = [found.drift[key] for found in facts.distances if key in found.drift]
+        twin = facts.twin_distance
+        rows.append({"measurement": key.title, **_range("training ", training), **_range("", ours),
+                     "median percentile": percentiles.percentiles[1], "percentile 5 %": percentiles.percentiles[0],
+                     "percentile 95 %": percentiles.percentiles[2], "outside": outside,
+                     "twin": facts.twin_measurements.get(key),
+                     "twin percentile": twin.percentiles[key] if twin is not None else None,
                      "median drift [%]": 100.0 * float(np.median(drift)) if drift else None})
     return rows
 
 
-def _twin_value(facts: CohortFacts, column: str) -> float | None:
-    if facts.twin is None:
-        return None
-    return by_column(facts.twin["features"], facts.twin["volumes_ml"]).get(column)
+def _range(side: str, found: Summary) -> dict[str, float]:
+    low, middle, high = found.percentiles
+    return {f"{side}median": middle, f"{side}5 %": low, f"{side}95 %": high}
 
 
 def ordinary_to_unusual(cohort: MeasuredCohort, count: int) -> list[int]:
@@ -213,12 +208,12 @@ def ordinary_to_unusual(cohort: MeasuredCohort, count: int) -> list[int]:
 def flagged(facts: CohortFacts, most: int) -> Sequence[dict[str, str]]:
     """Members that a person should look at: outside the training range, or suspiciously near to a training heart."""
     rows = []
-    for name, bias in zip(facts.cohort.members, facts.biases, strict=False):
+    for name, found in zip(facts.cohort.members, facts.distances, strict=False):
         words = []
-        if bias.suspicious:
-            words.append(f"suspiciously near to a training heart ({bias.nearest:.2f} sd)")
-        if bias.outside:
-            words.append("outside the training range: " + ", ".join(bias.outside))
+        if found.suspicious:
+            words.append(f"suspiciously near to a training heart ({found.nearest:.2f} sd)")
+        if found.outside:
+            words.append("outside the training range: " + ", ".join(key.title for key in found.outside))
         if words:
             rows.append({"Map": name, "Why": "; ".join(words)})
     return rows[:most]

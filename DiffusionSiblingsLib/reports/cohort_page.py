@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..metrics.feature_space import constant
+from ..metrics.measurement import keyed_numbers
 from .chart_style import Picture
 from .cohort_facts import CohortFacts, share_of
 from .page import DASH, Cell, write_page
@@ -57,7 +58,7 @@ def answer(known: CohortFacts) -> str:
     words = [f"{len(cohort)} {known.kind}" + (f" of {_file_name(known.twin)}" if known.twin else "") + ".",
              f"{'All' if passed == len(cohort) else passed or 'None'} pass the {len(cohort.checks)} topological "
              "checks."]
-    if known.biases:
+    if known.distances:
         words += _bias_sentences(known)
     if known.gated:
         share, low, high = known.acceptance()
@@ -67,12 +68,12 @@ def answer(known: CohortFacts) -> str:
 
 
 def _bias_sentences(known: CohortFacts) -> list[str]:
-    outside = sum(bool(bias.outside) for bias in known.biases)
-    near = sum(bias.suspicious for bias in known.biases)
+    outside = sum(bool(found.outside) for found in known.distances)
+    near = sum(found.suspicious for found in known.distances)
     words = [f"{outside or 'None'} lie{'s' * (outside < 2)} outside the range of the model's "
-             f"{len(known.support or ())} training hearts in any measurement, {near or 'none'} suspiciously near to "
+             f"{len(known.statistics or ())} training hearts in any measurement, {near or 'none'} suspiciously near to "
              "one of them."]
-    drift = [bias.overall for bias in known.biases if bias.overall is not None]
+    drift = [found.overall for found in known.distances if found.overall is not None]
     if drift:
         words.append(f"They went {100 * float(np.median(drift)):.0f} % of the way from the twin to the training mean "
                      "(median).")
@@ -147,12 +148,13 @@ def rejected_facts(known: CohortFacts) -> dict[str, Any]:
 def _rejected_measurements(known: CohortFacts) -> list[dict[str, Cell]]:
     cohort = known.cohort
     rows: list[dict[str, Cell]] = []
-    for name in cohort.feature_names:
-        values = [float(entry["features"][name]) for entry in known.rejected if name in entry.get("features", {})]
-        accepted = cohort.column(name)
+    rejected = [keyed_numbers(entry.get("features", {})) for entry in known.rejected]
+    for key in cohort.feature_keys:
+        values = [features[key] for features in rejected if key in features]
+        accepted = cohort.column(key)
         if len(values) >= 2 and not constant(accepted):
             difference = (float(np.mean(values)) - float(accepted.mean())) / float(accepted.std())
-            rows.append({"Measurement": name, "Accepted, mean": float(accepted.mean()),
+            rows.append({"Measurement": key.title, "Accepted, mean": float(accepted.mean()),
                          "Rejected, mean": float(np.mean(values)), "Difference [sd]": difference})
     return rows
 

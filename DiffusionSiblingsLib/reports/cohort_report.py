@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.files import write_json
+from ..core.record import readable_record
 from ..core.tables import write_metrics_csv
 from ..editing.target_rows import target_rows
 from ..metrics.occupancy import Occupancy
@@ -25,8 +27,6 @@ from .report_files import (
     command_line,
     made_by,
     open_report,
-    record_of,
-    write_json,
     write_pictures,
 )
 
@@ -41,7 +41,7 @@ LISTED = 10_000
 
 def model_of(source: Source) -> ModelCard:
     """The model that made a run folder, if it is installed in that version; else the shipped one."""
-    record = record_of(Path(source)) if isinstance(source, (str, Path)) else None
+    record = readable_record(Path(source)) if isinstance(source, (str, Path)) else None
     made = [found for found in installed_models() if record is not None and found.sha256 == record.model.get("sha256")]
     return made[0] if made else find_model()
 
@@ -93,10 +93,11 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
 
 def _tables(out: Path, facts: CohortFacts) -> dict[str, str]:
     """Writes the CSV files -> name: what it holds."""
-    from ..cohorts.training_distance import bias_columns
+    from ..cohorts.training_distance import training_distance_columns
 
     rows = member_rows(facts.kind, facts.cohort)
-    rows = [{**row, **bias_columns(bias)} for row, bias in zip(rows, facts.biases or [None] * len(rows), strict=True)]
+    rows = [{**row, **training_distance_columns(found)}
+            for row, found in zip(rows, facts.distances or [None] * len(rows), strict=True)]
     write_metrics_csv(out / "members.csv", rows)
     files = {"members.csv": "measurements, failed checks and bias of every map"}
     if table := bias_rows(facts):
@@ -108,14 +109,14 @@ def _tables(out: Path, facts: CohortFacts) -> dict[str, str]:
 def _drawn(out: Path, facts: CohortFacts, twin: OneHeart | None, occupancy: bool) -> Shown:
     """All pictures; the contact sheet is written at once."""
     cohort = facts.cohort
-    group = Group(cohort.name, cohort.features, cohort.feature_names)
+    group = Group(cohort.name, cohort.features, cohort.feature_keys)
     training = None
-    if facts.support is not None and set(cohort.feature_names) <= set(facts.support.columns):
-        rows = np.stack([facts.support.column(name) for name in cohort.feature_names], axis=1)
-        training = Group("Training hearts", rows, cohort.feature_names)
-    marks = [Mark("twin", facts.twin["features"])] if facts.twin is not None else []
+    if facts.statistics is not None and set(cohort.feature_keys) <= set(facts.statistics.keys):
+        rows = np.stack([facts.statistics.column(key) for key in cohort.feature_keys], axis=1)
+        training = Group("Training hearts", rows, cohort.feature_keys)
+    marks = [Mark("twin", facts.twin_measurements)] if facts.twin is not None else []
     scatters = [scatter(training, [group], x, y, marks=marks, width=480, height=440)
-                for x, y in volume_pairs(cohort.feature_names)]
+                for x, y in volume_pairs(cohort.feature_keys)]
     chart = checks_chart(cohort.checks, {"half resolution": failures(cohort.checks, cohort.failed_half),
                                          "full resolution": failures(cohort.checks, cohort.failed_full)})
     where = _occupancy(facts, twin) if occupancy else None

@@ -7,27 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.files import write_json
+from ..core.record import readable_record
 from ..core.tables import write_metrics_csv
-from ..metrics.occupancy import Occupancy
+from ..metrics.measurement import MeasurementKey
+from ..metrics.occupancy import Occupancy, chance_of
 from .chart_style import Picture
 from .charts import Group, checks_chart, distributions, failures, scatter
 from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, write_comparison_page
 from .occupancy_files import write_differences
-from .occupancy_slices import chance_of, occupancy_slices
+from .occupancy_slices import occupancy_slices
 from .report_files import (
     JSON_NAME,
     PAGE_NAME,
     command_line,
     made_by,
     open_report,
-    record_of,
     run_words,
-    write_json,
     write_pictures,
 )
 
 if TYPE_CHECKING:
-    from ..cohorts.comparison import Comparison
+    from ..cohorts.comparison_result import Comparison
     from ..cohorts.measured import MeasuredCohort
 
 FOLDERS = 20  # of a cohort's, in report.json
@@ -61,7 +62,7 @@ def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, sy
 def described(cohort: MeasuredCohort) -> dict[str, Any]:
     """A cohort for report.json: where it lies, how many, how it was made, which maps were left out."""
     folders = list(dict.fromkeys(str(path.resolve().parent) for path in cohort.paths))
-    records = [record for folder in folders[:FOLDERS] if (record := record_of(Path(folder))) is not None]
+    records = [record for folder in folders[:FOLDERS] if (record := readable_record(Path(folder))) is not None]
     return {"name": cohort.name, "members": len(cohort), "folders": folders[:FOLDERS],
             "made": [run_words(record) for record in records], "skipped": dict(cohort.skipped)}
 
@@ -80,9 +81,8 @@ def write_tables(out: Path, comparison: Comparison, real: MeasuredCohort, synthe
 
 def member_rows(side: str, cohort: MeasuredCohort) -> list[dict[str, object]]:
     """One row for each map: its measurements and the checks that it fails."""
-    volumes = (f"{tissue} volume [ml]" for tissue in cohort.anatomy.ids)
-    columns = {name: cohort.column(name) for name in dict.fromkeys([*cohort.feature_names, *volumes])}
-    return [{"cohort": side, "map": member, **{name: float(values[n]) for name, values in columns.items()},
+    columns = {key.title: values for key, values in cohort.columns().items()}
+    return [{"cohort": side, "map": member, **{title: float(values[n]) for title, values in columns.items()},
              "failed checks": "; ".join(cohort.failed_half[n]),
              "failed checks full resolution": "; ".join(cohort.failed_full[n])}
             for n, member in enumerate(cohort.members)]
@@ -90,9 +90,9 @@ def member_rows(side: str, cohort: MeasuredCohort) -> list[dict[str, object]]:
 
 def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
     """The figures that need measurements alone."""
-    reference, group = (Group(side.name, side.features, side.feature_names) for side in named_apart(real, synthetic))
+    reference, group = (Group(side.name, side.features, side.feature_keys) for side in named_apart(real, synthetic))
     scatters = [scatter(reference, [group], x, y, width=480, height=440)
-                for x, y in volume_pairs(reference.names)]
+                for x, y in volume_pairs(reference.keys)]
     failed = {part.name: failures(real.checks, side.failed_half)
               for part, side in ((reference, real), (group, synthetic))}
     return Drawn(scatters, replace(distributions(reference, [group]), caption=READ_DISTRIBUTIONS),
@@ -119,7 +119,7 @@ def named_apart(*cohorts: MeasuredCohort) -> list[MeasuredCohort]:
     return [cohort.subset(range(len(cohort)), f"{cohort.name} ({place})") for place, cohort in enumerate(cohorts, 1)]
 
 
-def volume_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+def volume_pairs(keys: Sequence[MeasurementKey]) -> list[tuple[MeasurementKey, MeasurementKey]]:
     """Which measurements are drawn against each other: volumes two by two, in the anatomy's order."""
-    volumes = [name for name in names if name.endswith("[ml]")] or list(names)
+    volumes = [key for key in keys if key.is_volume] or list(keys)
     return list(zip(volumes[::2], volumes[1::2], strict=False))

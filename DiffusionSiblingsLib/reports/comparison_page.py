@@ -14,7 +14,7 @@ from .metric_table import metric_groups, shown
 from .page import Cell, number, write_page
 
 if TYPE_CHECKING:
-    from ..cohorts.comparison import Comparison
+    from ..cohorts.comparison_result import Comparison
     from ..cohorts.measured import MeasuredCohort
 
 TEMPLATE = "comparison.html.j2"

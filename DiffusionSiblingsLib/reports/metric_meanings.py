@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Shown(Protocol):
-    """What is read of a figure: `cohorts.Figure`, or anything with these members."""
+    """What is read of a figure: `cohorts.comparison_result.Figure`, or anything with these members."""
 
     @property
     def name(self) -> str: ...

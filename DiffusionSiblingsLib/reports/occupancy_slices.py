@@ -62,14 +62,6 @@ def occupancy_slices(reference: Probabilities, cohort: Probabilities, anatomy: A
     return Picture("occupancy-difference", drawn(WIDTH, height, paint, format), WIDTH, height, alt, format=format)
 
 
-def chance_of(first: int, second: int) -> float:
-    """Difference of occupancy that chance alone gives 1 voxel in 20 at a boundary, for two cohorts of these sizes.
-
-    1.96 standard deviations of the difference of two shares at 0.5, where it is largest.
-    """
-    return float(1.96 * np.sqrt(0.25 / max(first, 1) + 0.25 / max(second, 1)))
-
-
 def _majority(cohort: Probabilities, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
     """(D, H, W) uint8: the tissue that most maps have in each voxel, background where most have none."""
     best = 1.0 - cohort.probability(None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..core.anatomy import resource_folder
 from ..core.files import atomic_path
+from ..core.tables import decimals_of
 from .chart_style import Picture
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _decimals(values: Sequence[Cell]) -> int | None:
         return None
     fractions = [abs(float(value)) for value in given if not isinstance(value, int)]
     largest = max((value for value in fractions if math.isfinite(value)), default=0.0)
-    return 0 if not fractions or largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
+    return decimals_of(largest) if fractions else 0
 
 
 def number(value: float | None, decimals: int | None = None) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..core.errors import SiblingsError
-from ..core.files import atomic_path, json_values, output_error
-from ..core.record import RECORD_NAME, Record, has_record, now, read_record
+from ..core.files import atomic_path, output_error
+from ..core.record import Record, now
 from .chart_style import Picture
 
 SCHEMA = "siblings-report/1"
@@ -26,13 +25,6 @@ def open_report(out: Path) -> Path:
     except OSError as error:
         raise output_error(out, error) from error
     return out
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> Path:
-    """Plain values as UTF-8 JSON, whole or not at all; numbers that are not finite as null."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(json_values(values), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
 
 
 def write_pictures(out: Path, pictures: Sequence[Picture]) -> list[str]:
@@ -54,14 +46,6 @@ def command_line() -> str:
     if name not in ("siblings", "siblings.exe", "__main__.py"):
         return ""
     return shlex.join(["siblings", *sys.argv[1:]])
-
-
-def record_of(folder: Path) -> Record | None:
-    """The record of a run folder; None for a folder without one, or with one that cannot be read."""
-    try:
-        return read_record(folder / RECORD_NAME) if has_record(folder) else None
-    except SiblingsError:
-        return None
 
 
 def run_words(record: Record) -> str:

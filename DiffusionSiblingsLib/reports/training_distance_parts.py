@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cohorts.training_distance import bias_words
+from ..cohorts.training_distance import training_distance_words
 from .cohort_facts import CohortFacts, bias_rows, flagged
 from .page import Cell, number
 
@@ -21,10 +21,10 @@ def bias_facts(known: CohortFacts) -> dict[str, Any]:
         return {}
     with_twin = known.twin is not None
     shown = [_cells(row, with_twin=with_twin) for row in rows]
-    nearest = np.array([bias.nearest for bias in known.biases])
+    nearest = np.array([found.nearest for found in known.distances])
     usual = known.meter.own_nearest if known.meter is not None else nearest
-    return {"training": len(known.support or ()), "twin": known.twin_bias,
-            "twin_warnings": bias_words("It", known.twin_bias) if known.twin_bias is not None else (),
+    return {"training": len(known.statistics or ()), "twin": known.twin_distance,
+            "twin_warnings": training_distance_words("It", known.twin_distance),
             "rows": shown, "numbers": tuple(shown[0])[1:], "flagged": flagged(known, LISTED),
             "nearest": {"median": float(np.median(nearest)), "least": float(nearest.min()),
                         "greatest": float(nearest.max()), "usual": float(np.median(usual))}}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..cohorts.variability import Spread
+    from ..cohorts.variability import Variability
     from ..core.anatomy import Anatomy
 
 SCALE = 2.5  # pixels of a slice per voxel
@@ -28,16 +28,16 @@ TITLES = ("Through the chambers", "Across the long axis", "Along the long axis")
 Matrix = npt.NDArray[np.float64]
 
 
-def spread_picture(spread: Spread, anatomy: Anatomy, *, place: npt.ArrayLike | None = None, name: str = "",
-                   format: Format = "png") -> Picture:
+def variability_picture(variability: Variability, anatomy: Anatomy, *, place: npt.ArrayLike | None = None,
+                        name: str = "", format: Format = "png") -> Picture:
     """Share of the replicates that differ from the majority, with its outlines, and the spread of every surface.
 
     place: (4, 4), canonical mm -> RAS mm of the maps' grid (the record of their twin has it); without it the planes lie
     as the chambers do. name: of what was replicated, for the title.
     """
-    grid = _grid(spread, anatomy, place)
-    labels = _on(spread.consensus, grid, anatomy, order=0)
-    differing = _on(spread.differing, grid, anatomy, order=1)
+    grid = _grid(variability, anatomy, place)
+    labels = _on(variability.consensus, grid, anatomy, order=0)
+    differing = _on(variability.differing, grid, anatomy, order=1)
     views = three_planes(labels, anatomy, slab=None, margin=6.0)
     outlines = {label: ndimage.gaussian_filter((labels == label).astype(np.float32), SMOOTHING)
                 for label in tissue_colors(anatomy)}
@@ -53,27 +53,28 @@ def spread_picture(spread: Spread, anatomy: Anatomy, *, place: npt.ArrayLike | N
         bar = figure.colorbar(image, ax=slices, location="right", shrink=0.8, aspect=30, pad=0.01, extend="max")
         bar.set_label("siblings that differ from the majority")
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        _bars(figure.add_subplot(rows[1, :]), spread, anatomy)
-        figure.suptitle(f"Spread of {spread.maps} siblings" + (f": {name}" if name else ""), fontsize=11)
+        _bars(figure.add_subplot(rows[1, :]), variability, anatomy)
+        figure.suptitle(f"Spread of {variability.maps} siblings" + (f": {name}" if name else ""), fontsize=11)
 
-    told = ", ".join(f"{tissue} {value:.1f}" for tissue, value in spread.surfaces.items() if np.isfinite(value))
-    alt = f"Where {spread.maps} siblings differ, on three planes. Spread of the surfaces in mm: {told}."
+    told = ", ".join(f"{tissue} {value:.1f}" for tissue, value in variability.surfaces.items() if np.isfinite(value))
+    alt = f"Where {variability.maps} siblings differ, on three planes. Spread of the surfaces in mm: {told}."
     caption = ("Lines: the tissue that most siblings have. Dark: another sibling may have something else there. Bars: "
                "standard deviation of each surface's position, a mean over the surface.")
     return Picture("spread", drawn(WIDTH, HEIGHT, paint, format), WIDTH, HEIGHT, alt, caption, format)
 
 
-def _grid(spread: Spread, anatomy: Anatomy, place: npt.ArrayLike | None) -> Matrix:
+def _grid(variability: Variability, anatomy: Anatomy, place: npt.ArrayLike | None) -> Matrix:
     """(4, 4): voxel IJK of the canonical grid, or of one about the heart -> voxel IJK of the maps."""
     canonical = CanonicalFrame.of(anatomy).affine
     if place is not None:
         world = np.asarray(place, dtype=np.float64) @ canonical
     else:
-        inside = np.argwhere(spread.consensus)[:, ::-1]
-        centre = spread.affine[:3, :3] @ inside.mean(axis=0) + spread.affine[:3, 3] if len(inside) else np.zeros(3)
+        inside = np.argwhere(variability.consensus)[:, ::-1]
+        matrix, origin = variability.affine[:3, :3], variability.affine[:3, 3]
+        centre = matrix @ inside.mean(axis=0) + origin if len(inside) else np.zeros(3)
         world = canonical.copy()
         world[:3, 3] += centre
-    return np.asarray(np.linalg.inv(spread.affine) @ world, dtype=np.float64)
+    return np.asarray(np.linalg.inv(variability.affine) @ world, dtype=np.float64)
 
 
 def _on(values: npt.NDArray[Any], grid: Matrix, anatomy: Anatomy, *, order: int) -> npt.NDArray[Any]:
@@ -100,10 +101,10 @@ def _slice(axes: Axes, differing: npt.NDArray[Any], outlines: dict[int, npt.NDAr
     return image
 
 
-def _bars(axes: Axes, spread: Spread, anatomy: Anatomy) -> None:
+def _bars(axes: Axes, variability: Variability, anatomy: Anatomy) -> None:
     """One bar for each tissue, in its colour, with its number."""
     colors = tissue_colors(anatomy)
-    values = [spread.surfaces.get(tissue.id, float("nan")) for tissue in anatomy.tissues]
+    values = [variability.surfaces.get(tissue.id, float("nan")) for tissue in anatomy.tissues]
     known = [0.0 if np.isnan(value) else value for value in values]
     places = [float(place) for place in range(len(values))]
     axes.bar(places, known, color=[colors[tissue.label] for tissue in anatomy.tissues], width=0.6)

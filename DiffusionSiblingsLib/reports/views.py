@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from DiffusionSiblingsLib.core.boxes import foreground_box
+
 if TYPE_CHECKING:
     from ..core.anatomy import Anatomy
 
@@ -85,10 +87,8 @@ def occupied_box(maps: Sequence[Labels]) -> tuple[Vector, Vector]:
     low = np.array(maps[0].shape)
     high = np.zeros(3, dtype=low.dtype)
     for labels in maps:
-        for axis in range(3):
-            used = np.flatnonzero((labels != 0).any(axis=tuple(a for a in range(3) if a != axis)))
-            if used.size:
-                low[axis], high[axis] = min(low[axis], used[0]), max(high[axis], used[-1] + 1)
+        for axis, side in enumerate(foreground_box(labels) or ()):
+            low[axis], high[axis] = min(low[axis], side.start), max(high[axis], side.stop)
     if (high <= low).any():
         return np.zeros(3), np.array(maps[0].shape, dtype=np.float64)
     return low.astype(np.float64), high.astype(np.float64)

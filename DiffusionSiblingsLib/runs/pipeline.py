@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.cores import threads_for
 from ..core.record import Record
+from ..editing.entries import row_of
 from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from . import resume as resuming
@@ -20,7 +21,7 @@ from .plan import Plan, Source
 from .run_folder import SHOWN, RunFolder, check_folder, clear_folder
 from .scheduler import Hooks, Scheduler
 from .settings import RunSettings
-from .views import Tally, name_of, row_of
+from .views import Tally, name_of
 
 if TYPE_CHECKING:  # torch is not loaded before it is needed
     from .pool import WorkerPool
@@ -161,7 +162,7 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> RunSummary | None:
     for _, entry in entries:
         tally.add(name_of(entry), entry)
     rows = [tally.twin_row(plan.twin)] if plan.twin is not None else []
-    rows += [row_of(name_of(entry), request, entry) for request, entry in entries[:SHOWN]]
+    rows += [row_of(name_of(entry), entry, request) for request, entry in entries[:SHOWN]]
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     return RunSummary(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows,
                       remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubtful.words())

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cohorts.model_facts import ModelFacts
-from ..cohorts.training_distance import bias_words
+from ..cohorts.training_distance import training_distance_words
 from ..core.labelmap import LabelMap
 from ..core.record import Record
 from ..editing.entries import describe_twin, run_entry
@@ -74,7 +74,10 @@ class Plan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before the siblings are made."""
-        notes = [*self.twin.twin.warnings, *bias_words("The twin", self.twin.measured.bias)] if self.twin else []
+        notes = []
+        if self.twin is not None:
+            distance = self.twin.measured.training_distance
+            notes = [*self.twin.twin.warnings, *training_distance_words("The twin", distance)]
         return tuple(dict.fromkeys([*notes, *(note for planned in self.requests for note in planned.guided.warnings)]))
 
     @property

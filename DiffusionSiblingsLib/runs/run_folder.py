@@ -23,7 +23,7 @@ from ..core.files import output_error
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
-from ..editing.entries import gate_entry
+from ..editing.entries import gate_entry, row_of
 from ..editing.result import Sibling
 from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.read import read_labelmap
@@ -32,7 +32,7 @@ from ..reports.overview import Panel, overview
 from .partial_results import PartialResult, PartialResults
 from .plan import Plan
 from .streamed import Streamed, write_json
-from .views import Entry, Row, Tally, row_of
+from .views import Entry, Row, Tally
 
 TABLES = METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
@@ -97,7 +97,7 @@ class RunFolder:
 
     def row(self, at: Placed) -> Row:
         """A sibling's row of metrics.csv."""
-        return row_of(at.name, self.record.runs[at.run]["request"], self.entry(at))
+        return row_of(at.name, self.entry(at), self.record.runs[at.run]["request"])
 
     def entry(self, at: Placed) -> dict[str, Any]:
         """A sibling's entry in the record."""

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..cohorts.training_distance import Doubtful
-from ..control.achieved import Achieved
-from ..core.errors import InputError
-from ..editing.entries import sibling_row, twin_row
+from ..editing.entries import guidance_of, twin_row
 from ..editing.planned import PlacedTwin
-from ..editing.result import RecordedSibling
 from ..editing.target_rows import looked_at, twin_columns
 
 Row = dict[str, object]
 Entry = Mapping[str, Any]
-
-
-def row_of(name: str, request: Entry, entry: Entry) -> Row:
-    """A sibling's row of metrics.csv. request, entry: of the record. Raises InputError for an incomplete entry."""
-    try:
-        return sibling_row(name, RecordedSibling.from_json(request, entry))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
-                         rule="features, volumes and checks of a sibling") from error
 
 
 def name_of(entry: Entry) -> str:
@@ -34,11 +22,7 @@ def name_of(entry: Entry) -> str:
 
 def remarks_of(entry: Entry) -> tuple[str, ...]:
     """What a person should look at in a sibling: missed targets, notes of the guidance, cavities."""
-    return looked_at(_guidance(entry), entry.get("guidance_notes", ()), entry.get("repair"))
-
-
-def _guidance(entry: Entry) -> Sequence[Achieved]:
-    return [Achieved.from_json(values) for values in entry.get("guidance", ())]
+    return looked_at(guidance_of(entry), entry.get("guidance_notes", ()), entry.get("repair"))
 
 
 @dataclass
@@ -54,7 +38,7 @@ class Tally:
 
     def add(self, name: str, entry: Entry) -> None:
         """Takes a sibling in. name: in tables."""
-        self.twin_columns |= twin_columns(_guidance(entry))
+        self.twin_columns |= twin_columns(guidance_of(entry))
         self.remarks += [f"{name}: {words}" for words in remarks_of(entry)]
         self.doubtful.add(entry)
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..cohorts.measured import measure_cohort
 from ..cohorts.members import find_members
-from ..cohorts.training_statistics import Support, read_cohort, unsupported
+from ..cohorts.training_statistics import TrainingStatistics, beyond_training, read_training_statistics
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..control.control import Control
 from ..control.placement import Placement
@@ -59,18 +61,19 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     The same order again goes on where it was stopped. say: told what happens. Raises InputError.
     """
     card = find_model(order.model)
-    anatomy, reference, support = load_anatomy(card.anatomy), card.reference(), read_cohort(card.folder)
+    anatomy, reference = load_anatomy(card.anatomy), card.reference()
+    statistics = read_training_statistics(card.folder)
     mean = Placement.of(None, anatomy, reference)
     named = control_of(_canonical(order.control, mean), mean, PresetsAndHolds(presets=order.presets))
     wanted = parse_wanted(order.target, anatomy, named)
     if order.strategy != "generate" and order.seeds is None:
         raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
-    columns = {name: support.column(name) for name in support.columns} if support is not None else {}
+    columns = statistics.columns() if statistics is not None else {}
     seeds: tuple[SeedHeart, ...] = ()
     notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
         measured, notes = _measured(order.seeds, order, anatomy, reference)
-        seen = columns or {column: [start.values[column] for start in measured] for column in measured[0].values}
+        seen = columns or {key: np.array([start.values[key] for start in measured]) for key in measured[0].values}
         wanted = wanted.resolved(seen)
         found = starts(measured, wanted)
         seeds, notes = found.seeds, (*notes, *found.left_out)
@@ -79,7 +82,7 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     wanted = wanted.resolved(columns)
     for note in notes:
         say(f"note: {note}")
-    for warning in _warnings(wanted, support):
+    for warning in _warnings(wanted, statistics):
         say(f"note: {warning}")
     if order.strategy == "guided" and order.steps < LEAST_GUIDED_STEPS:
         say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED_STEPS} or more are sound")
@@ -90,7 +93,7 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     require_same_order(order.out, task, model)
     make = Maker(order.model, order.device, order.jobs, say)
     arms = Conditions(order.out / MADE, card.sha256, make, order.arms, say)
-    made = Augmenter(task, arms, anatomy, reference, support).run()
+    made = Augmenter(task, arms, anatomy, reference, statistics).run()
     made = replace(made, notes=(*notes, *made.notes, *numbering_notes(made)))
     write_augmented(order.out, made, model, order.command)
     return made
@@ -114,20 +117,20 @@ def _canonical(control: Control | None, mean: Placement) -> Control | None:
     return Control(control.domains, control.terms, mean.frame, control.name)
 
 
-def _warnings(wanted: Wanted, support: Support | None) -> tuple[str, ...]:
+def _warnings(wanted: Wanted, statistics: TrainingStatistics | None) -> tuple[str, ...]:
     """What to say of a target that none of the hearts meets which the model was trained on."""
-    if support is None:
+    if statistics is None:
         return ()
-    known = [measure for measure in wanted.measures if measure.column in support.columns]
+    known = [measure for measure in wanted.measures if measure.key in statistics.keys]
     edges: dict[tuple[str, ...], float] = {}
     for measure in known:
-        seen, (low, high) = support.column(measure.column), wanted.bounds(measure)
+        seen, (low, high) = statistics.column(measure.key), wanted.bounds(measure)
         if measure.is_volume and measure.tissue is not None and (low > seen.max() or high < seen.min()):
             edges[measure.tissue,] = low if low > seen.max() else high
     if edges:
-        return unsupported(edges, support)
-    rows = (dict(zip(support.columns, row.tolist(), strict=True)) for row in support.rows)
+        return beyond_training(edges, statistics)
+    rows = (dict(zip(statistics.keys, row.tolist(), strict=True)) for row in statistics.rows)
     if len(known) < len(wanted.measures) or any(wanted.met_by(row) for row in rows):
         return ()
-    return (f"none of the {len(support)} hearts that the model was trained on has {wanted}: look at whether it is "
+    return (f"none of the {len(statistics)} hearts that the model was trained on has {wanted}: look at whether it is "
             "reached, and at the shapes",)

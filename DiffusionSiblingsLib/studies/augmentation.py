@@ -17,8 +17,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ..cohorts.measured_map import measurements_of
 from ..cohorts.members import Member, read_member
-from ..cohorts.training_statistics import Support
+from ..cohorts.training_statistics import TrainingStatistics
 from ..cohorts.wanted import Wanted
 from ..control.control import Control
 from ..control.measure import measure
@@ -32,7 +33,6 @@ from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.tissues import known_labels
 from ..labelmaps.twin import open_twin
 from ..metrics.bootstrap import wilson
-from ..metrics.morphology import by_column
 from .conditions import Condition, Conditions, busy_seconds
 from .seed_hearts import SeedHeart
 from .target_values import Tail, Values, control_for
@@ -139,13 +139,13 @@ class Augmented:
 
 @dataclass
 class Augmenter:
-    """Makes the siblings of a task. arms: where they are made, or are already. support: the training hearts."""
+    """Makes the siblings of a task. arms: where they are made, or are already. statistics: of the training hearts."""
 
     task: Task
     arms: Conditions
     anatomy: Anatomy
     reference: Reference
-    support: Support | None = None
+    statistics: TrainingStatistics | None = None
     grounds: dict[str, Placement] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list, init=False)
 
@@ -224,9 +224,9 @@ class Augmenter:
         seeds = []
         for start in self.task.seeds:
             with suppress(InputError):  # a seed that lacks the target's domain; it is said when its turn comes
-                seeds.append({column: np.array([value]) for column, value in self.measured_seed(start).items()})
-        support = [{name: self.support.column(name) for name in self.support.columns}] if self.support else []
-        return Tail.of(self.task.wanted, [*seeds, *support])
+                seeds.append({key: np.array([value]) for key, value in self.measured_seed(start).items()})
+        training = [self.statistics.columns()] if self.statistics else []
+        return Tail.of(self.task.wanted, [*seeds, *training])
 
     def measured_seed(self, start: SeedHeart) -> Values:
         """A seed's values, those in control domains among them."""
@@ -253,14 +253,14 @@ class Augmenter:
         if control is None:
             return {}
         placed = ground.placed(control)
-        return {m.column: measure(labels, affine, placed.domain(m.domain), self.anatomy, betti=False).mass
+        return {m.key: measure(labels, affine, placed.domain(m.domain), self.anatomy, betti=False).mass
                 for m in self.task.wanted.measures if m.domain is not None}
 
     def _judged(self, arm: Condition, seed: str, start: SeedHeart | None) -> list[Candidate]:
         found = []
         for member in arm.members:
             entry = member.entry or {}
-            values: Values = by_column(entry["features"], entry["volumes_ml"])
+            values: Values = measurements_of(entry)
             if self.task.wanted.domains:
                 labelmap = read_member(member, self.anatomy)
                 values |= self.in_domains(known_labels(labelmap, self.anatomy), labelmap.affine, self.ground(start))

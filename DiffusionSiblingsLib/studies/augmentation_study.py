@@ -14,7 +14,7 @@ from .charts import renamed
 from .context import StudyContext
 from .papers import paper_table
 from .seed_choice import LV, RV
-from .seed_hearts import SeedHeart, columns_of_cohort, starts, starts_of
+from .seed_hearts import SeedHeart, starts, starts_of
 from .tables import Result, Row, figure_columns
 
 PAPERS_TARGET = "RV>115"
@@ -44,14 +44,14 @@ def augmentation(studio: StudyContext) -> Result:
             kept = studio.measured([candidate.member for candidate in made.accepted], strategy)
             row |= {"members": len(kept), "TV raw half [%]": raw_violations(made),
                     **figure_columns(studio.compared(target, kept))}
-            groups.append(Group(strategy, kept.features, kept.feature_names))
+            groups.append(Group(strategy, kept.features, kept.feature_keys))
         else:
             notes.append(f"{strategy}: too few accepted hearts to be compared.")
         rows.append(row)
     for key in ("npj-5", "arxiv-4"):
         rows += [{**row, "source": paper_table(key).name} for row in paper_table(key).rows]
-    limits = {m.column: next(b for b in wanted.bounds(m) if np.isfinite(b)) for m in wanted.measures if m.tissue}
-    picture = scatter(Group("target cohort", target.features, target.feature_names), groups, LV, RV, limits=limits)
+    limits = {m.key: next(b for b in wanted.bounds(m) if np.isfinite(b)) for m in wanted.measures if m.tissue}
+    picture = scatter(Group("target cohort", target.features, target.feature_keys), groups, LV, RV, limits=limits)
     return Result("augment", f"Augmentation of hearts with {wanted}", rows, notes, [renamed(picture, "augment")],
                   {"target": str(wanted)})
 
@@ -67,7 +67,7 @@ def run(studio: StudyContext, wanted: Wanted, strategy: Strategy, seeds: tuple[S
     count = min(plan.accepted, most)
     task = Task(wanted, strategy, seeds, count=most if strategy == "generate" else count, most=most, block=most,
                 steps=plan.guided_steps if strategy == "guided" else plan.steps)
-    found = Augmenter(task, studio.arms, studio.anatomy, studio.reference, studio.support).run()
+    found = Augmenter(task, studio.arms, studio.anatomy, studio.reference, studio.statistics).run()
     if strategy != "generate":
         return found
     notes = () if found.met >= count else (f"generate: {found.met} of {most} samples meet the target, {count} were "
@@ -77,7 +77,7 @@ def run(studio: StudyContext, wanted: Wanted, strategy: Strategy, seeds: tuple[S
 
 def target_of(studio: StudyContext) -> tuple[Wanted, str]:
     """The target, and how it was chosen: as given, the papers', or by percentile where their 115 ml is not rare."""
-    columns = columns_of_cohort(studio.real)
+    columns = studio.real.columns()
     if studio.settings.target is not None:
         wanted = parse_wanted(studio.settings.target, studio.anatomy).resolved(columns)
         return wanted, f"Target: {wanted}, as given."

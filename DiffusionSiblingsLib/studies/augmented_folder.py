@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import InputError
-from ..core.files import atomic_path, ending, json_values
+from ..core.files import atomic_path, ending, json_values, read_json_object, write_json
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..editing.request import Request
 from ..labelmaps.numbering import as_option
+from ..metrics.measurement import titled
 from .augmentation import Augmented, Candidate, Task
 from .conditions import plain_name
-from .record_files import read_plain
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
 OTHER = {"model": "another model", "control": "another control", "seeds_sha256": "seeds with other voxels or labels"}
@@ -37,7 +36,7 @@ def identity(task: Task, model: Mapping[str, str]) -> dict[str, Any]:
 
 def require_same_order(out: Path, task: Task, model: Mapping[str, str]) -> None:
     """Raises InputError where a folder holds the hearts of another order; the same one may want more of them now."""
-    old = read_plain(out / REPORT)
+    old = read_json_object(out / REPORT)
     if old is None:
         return
     hint = "choose another --out, or give the order that began it"
@@ -70,8 +69,7 @@ def write_augmented(out: Path, found: Augmented, model: Mapping[str, str], comma
     values = {"program": __version__, "written": now(), "command": command, **identity(found.task, model),
               "count": found.task.count, "most": found.task.most, **found.row(),
               "notes": list(found.notes), "kept": len(found.accepted)}
-    with atomic_path(out / REPORT) as temporary:
-        temporary.write_text(json.dumps(json_values(values), indent=1) + "\n", encoding="utf-8")
+    write_json(out / REPORT, values)
 
 
 def name_of(number: int, candidate: Candidate) -> str:
@@ -102,7 +100,8 @@ def _row(out: Path, candidate: Candidate, kept: str) -> dict[str, object]:
     request = Request.from_json(member.request) if member.request else None
     return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
             "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
-            "made as": _relative(member.path, out), "core s": round(candidate.core_seconds, 2), **candidate.values}
+            "made as": _relative(member.path, out), "core s": round(candidate.core_seconds, 2),
+            **titled(candidate.values)}
 
 
 def _relative(path: Path, out: Path) -> str:

@@ -114,8 +114,8 @@ def _points(axes: Axes, real: MeasuredCohort, seed: Seed, panels: Sequence[Panel
     axes.set_title(f"{seed.name}: {seed.title}", loc="left")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-    axes.set_xlabel(LV)
-    axes.set_ylabel(RV)
+    axes.set_xlabel(LV.title)
+    axes.set_ylabel(RV.title)
 
 
 def density(axes: Axes, points: npt.NDArray[np.float64]) -> None:

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..cohorts.measured_map import measurements_of
 from ..cohorts.members import Member, find_members
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
-from ..core.record import RECORD_NAME, has_record
+from ..core.record import RECORD_NAME, has_record, readable_record
 from ..editing.request import Request
-from ..metrics.morphology import by_column
+from ..metrics.measurement import MeasurementKey
 from ..runs.resume import same_twin
-from .record_files import read_plain, same_but_count
+from .record_files import same_but_count
 from .twins import TwinSource
 
 Make = Callable[[Sequence[Request], LabelMap | None, Path], None]  # requests, twin, run folder
@@ -46,10 +47,9 @@ class Condition:
         checks = [entry["raw_checks" if raw else "checks"]["half"]["violation_percent"] for entry in self.entries]
         return float(np.mean(checks))
 
-    def column(self, name: str) -> np.ndarray:
-        """(n,) a feature or a tissue's volume by its column."""
-        rows = (by_column(entry["features"], entry["volumes_ml"]) for entry in self.entries)
-        return np.array([row[name] for row in rows], dtype=np.float64)
+    def column(self, key: MeasurementKey) -> np.ndarray:
+        """(n,) float64, one measurement of every member."""
+        return np.array([measurements_of(entry)[key] for entry in self.entries], dtype=np.float64)
 
 
 def busy_seconds(entry: dict[str, Any]) -> float:
@@ -115,13 +115,13 @@ def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha2
     A twin is the same by its voxels and what they mean, as for a run that goes on: its file may lie elsewhere now, may
     be a folder of masks, and the same file read with other --labels is another heart.
     """
-    record = read_plain(folder / RECORD_NAME)
-    if record is None or record.get("model", {}).get("sha256") != model_sha256:
+    record = readable_record(folder)
+    if record is None or record.model.get("sha256") != model_sha256:
         return None
-    if request.needs_twin and (twin is None or not same_twin(record.get("twin"), twin.entry)):
+    if request.needs_twin and (twin is None or not same_twin(record.twin, twin.entry)):
         return None
     wanted, ks = same_but_count(request.to_json()), range(request.first, request.first + request.count)
-    there = {entry.get("k") for run in record.get("runs", ()) if same_but_count(run.get("request", {})) == wanted
+    there = {entry.get("k") for run in record.runs if same_but_count(run.get("request", {})) == wanted
              for entry in run.get("siblings", ())}
     if not there.issuperset(ks):  # before the members are looked for: most runs are of something else, or just begun
         return None
@@ -130,7 +130,7 @@ def matching(folder: Path, request: Request, twin: TwinSource | None, model_sha2
     by_k = {int(member.entry["k"]): member for member in members if member.entry is not None and member.path.exists()}
     if not all(k in by_k for k in ks):
         return None
-    threads = int(record.get("compute", {}).get("threads") or 1)
+    threads = int(record.compute.get("threads") or 1)
     return Condition(request, folder, tuple(by_k[k] for k in ks), threads)
 
 

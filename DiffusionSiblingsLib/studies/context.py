@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.compare import Comparison, compare_cohorts
+from ..cohorts.compare_cohorts import compare_cohorts
+from ..cohorts.comparison_result import Comparison
 from ..cohorts.measured import SAME_GRID_MM, MeasuredCohort, measure_cohort
 from ..cohorts.members import Member, find_member, find_members, read_member
-from ..cohorts.training_statistics import Support, read_cohort
+from ..cohorts.training_statistics import TrainingStatistics, read_training_statistics
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
@@ -67,9 +68,9 @@ class StudyContext:
         return self.card.reference()
 
     @cached_property
-    def support(self) -> Support | None:
+    def statistics(self) -> TrainingStatistics | None:
         """Measurements of the hearts that the model was trained on; None for a model without."""
-        return read_cohort(self.card.folder)
+        return read_training_statistics(self.card.folder)
 
     @cached_property
     def arms(self) -> Conditions:
@@ -101,7 +102,7 @@ class StudyContext:
         """The request with every volume held at the twin's."""
         opened = open_twin(self.twin(twin).read(), self.anatomy, self.reference)
         ground = Placement.of(opened, self.anatomy, self.reference)
-        return make_guided(request, ground, PresetsAndHolds(hold=("all",)), self.support).request
+        return make_guided(request, ground, PresetsAndHolds(hold=("all",)), self.statistics).request
 
     def measured(self, source: Condition | Sequence[Member] | Path, name: str,
                  labels: dict[str, int] | None = None) -> MeasuredCohort:

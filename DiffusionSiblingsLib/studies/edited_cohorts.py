@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..metrics.feature_space import constant
+from ..metrics.measurement import MeasurementKey
 from .charts import Panel, difference
 from .conditions import Condition
 from .context import StudyContext
@@ -20,21 +21,20 @@ def cohort_row(studio: StudyContext, seed: Seed, arm: Condition) -> Row:
     """Sizes, violations, ventricles, drift, likeness to the seed and spread of one arm."""
     row: Row = {"members": len(arm), "TV raw half [%]": arm.mean_violations(raw=True),
                 "TV half [%]": arm.mean_violations(raw=False)}
-    for name in (LV, RV):
-        values = arm.column(name)
-        short = name.split()[0]
+    for key in (LV, RV):
+        values, short = arm.column(key), key.tissue
         row |= {f"{short} [ml]": float(values.mean()), f"{short} sd [ml]": deviation(values),
-                f"{short} drift": drift(studio, seed, name, values)}
+                f"{short} drift": drift(studio, seed, key, values)}
     row["mean Dice to seed"] = float(np.mean([np.mean(list(entry["dice_to_twin"].values())) for entry in arm.entries]))
-    spread = [deviation(arm.column(name)) / studio.real.column(name).std(ddof=1) for name in studio.real.feature_names]
+    spread = [deviation(arm.column(key)) / studio.real.column(key).std(ddof=1) for key in studio.real.feature_keys]
     row["spread [reference sd]"] = float(np.mean(spread))
     return row
 
 
-def drift(studio: StudyContext, seed: Seed, name: str, values: np.ndarray) -> float:
+def drift(studio: StudyContext, seed: Seed, key: MeasurementKey, values: np.ndarray) -> float:
     """Share of the way from the seed to the cohort's mean; nan where the seed lies at the mean."""
-    column = studio.real.column(name)
-    mean, own = float(column.mean()), seed.features[name]
+    column = studio.real.column(key)
+    mean, own = float(column.mean()), seed.features[key]
     if abs(own - mean) < LEAST_Z * float(column.std(ddof=1)):
         return float("nan")
     return round((float(values.mean()) - own) / (mean - own), 4) + 0.0  # the record rounds, and so -0 would show

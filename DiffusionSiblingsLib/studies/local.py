@@ -47,7 +47,7 @@ def local(studio: StudyContext) -> Result:
 
 def _others(seed: Seed, tissue: str, arm: Condition) -> Row:
     """What the edit did elsewhere: the largest change of another chamber, and voxels outside its reach."""
-    others = [name for name in seed.features if name.endswith("volume [ml]") and not name.startswith(tissue)]
-    moved = max(float(np.abs(arm.column(name) - seed.features[name]).max()) for name in others)
+    others = [key for key in seed.features if key.is_volume and key.tissue != tissue]
+    moved = max(float(np.abs(arm.column(key) - seed.features[key]).max()) for key in others)
     outside = sum(int((entry.get("voxels_changed") or {}).get("outside", 0)) for entry in arm.entries)
     return {"largest change of another chamber [ml]": round(moved, 4), "voxels changed outside": outside}

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from ..cohorts.measured import MeasuredCohort
 from ..core.errors import InputError
+from ..metrics.measurement import MeasurementKey, tissue_key
 from .papers import seed_words
 
 PLACES = {"L+R+": (1.5, 1.5), "L-R-": (-1.5, -1.5), "L+R0": (1.5, 0.0), "L0R0": (0.0, 0.0)}  # z of LV and RV volume
-LV, RV = "LV volume [ml]", "RV volume [ml]"
+LV, RV = tissue_key("LV"), tissue_key("RV")
 RULE = ("Seeds: of the reference cohort, the member nearest to (+1.5, +1.5) for L+R+, (-1.5, -1.5) for L-R-, (+1.5, 0) "
         "for L+R0 and (0, 0) for L0R0 in z-scores of LV and RV volume (its own mean and deviation); none is taken "
         "twice.")
@@ -22,7 +23,7 @@ RULE = ("Seeds: of the reference cohort, the member nearest to (+1.5, +1.5) for 
 @dataclass(frozen=True)
 class Seed:
     """A heart that is edited. name: "L+R+". member: its name in the cohort. index: its place there. z: of LV and RV
-    volume. features: its measurements by column.
+    volume. features: its measurements.
     """
 
     name: str
@@ -31,14 +32,14 @@ class Seed:
     index: int
     path: Path
     z: tuple[float, float]
-    features: dict[str, float]
+    features: dict[MeasurementKey, float]
     violations: float
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
         return {"seed": self.name, "title": self.title, "member": self.member, "file": self.path.name,
                 "z of LV and RV volume": [round(value, 2) for value in self.z], "violations [%]": self.violations,
-                LV: round(self.features[LV], 1), RV: round(self.features[RV], 1)}
+                LV.title: round(self.features[LV], 1), RV.title: round(self.features[RV], 1)}
 
 
 def choose_seeds(cohort: MeasuredCohort) -> tuple[Seed, ...]:
@@ -54,7 +55,7 @@ def choose_seeds(cohort: MeasuredCohort) -> tuple[Seed, ...]:
         chosen.append(nearest(z, place, chosen))
     words, tv = seed_words(), cohort.violation_percent()
     return tuple(Seed(name, words[name], cohort.members[i], i, cohort.paths[i], (float(z[i, 0]), float(z[i, 1])),
-                      dict(zip(cohort.feature_names, cohort.features[i].tolist(), strict=True)), float(tv[i]))
+                      cohort.member(i)[0], float(tv[i]))
                  for name, i in zip(PLACES, chosen, strict=True))
 
 

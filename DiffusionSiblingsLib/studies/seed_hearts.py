@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..cohorts.measured import MeasuredCohort
 from ..cohorts.wanted import Wanted
 from ..core.errors import InputError
@@ -16,7 +14,7 @@ from .twins import TwinSource
 
 @dataclass(frozen=True)
 class SeedHeart:
-    """A seed of an augmentation. name: in its cohort. twin: the heart itself. values: its measurements by column."""
+    """A seed of an augmentation. name: in its cohort. twin: the heart itself. values: its measurements."""
 
     name: str
     twin: TwinSource
@@ -34,16 +32,10 @@ class Starts:
     left_out: tuple[str, ...] = ()
 
 
-def columns_of_cohort(cohort: MeasuredCohort) -> dict[str, np.ndarray]:
-    """All measurements of a cohort by column."""
-    volumes = {f"{tissue} volume [ml]": cohort.volumes[:, i] for i, tissue in enumerate(cohort.anatomy.ids)}
-    return {**volumes, **{name: cohort.features[:, i] for i, name in enumerate(cohort.feature_names)}}
-
-
 def starts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[SeedHeart]:
     """The hearts of a measured cohort. twins: the same hearts in the same order."""
-    columns = columns_of_cohort(cohort)
-    return [SeedHeart(name, twin, {column: float(values[i]) for column, values in columns.items()})
+    columns = cohort.columns()
+    return [SeedHeart(name, twin, {key: float(values[i]) for key, values in columns.items()})
             for i, (name, twin) in enumerate(zip(cohort.members, twins, strict=True))]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..metrics.feature_space import NEIGHBOURS, compare, sampling_floor, standardise
+from ..metrics.measurement import MeasurementKey
 from .charts import lines
 from .conditions import Condition
 from .context import StudyContext
@@ -18,17 +19,17 @@ FIGURES = ("precision", "recall", "FMD", "TV raw half [%]")
 def sensitivity(studio: StudyContext) -> Result:
     """Precision, recall, FMD and violations over the number of steps, and over the size of the cohort."""
     plan, real = studio.plan, studio.real.features
-    names = studio.real.feature_names
+    keys = studio.real.feature_keys
     rows: list[Row] = []
     floors = floors_of(real, plan.step_size)
     requests = [studio.request("generate", plan.step_size, steps=steps) for steps in plan.step_counts]
     for steps, arm in zip(plan.step_counts, studio.arms.get("sensitivity-steps", requests), strict=True):
         seconds = float(np.median([entry["timings_s"]["sample"] for entry in arm.entries]))
         rows.append({"varied": "steps", "value": steps, "members": len(arm), "draws": 1,
-                     **figures_of(real, features(arm, names), raw_violations(arm)), **floors,
+                     **figures_of(real, features(arm, keys), raw_violations(arm)), **floors,
                      "sampling [s a sibling]": seconds})
     pool = studio.generated(plan.pool)
-    everyone, violations = features(pool, names), raw_violations(pool)
+    everyone, violations = features(pool, keys), raw_violations(pool)
     rng = np.random.default_rng(0)
     for size in plan.sizes:
         draws = [rng.permutation(len(everyone))[:size] for _ in range(plan.draws if size < len(everyone) else 1)]
@@ -51,9 +52,9 @@ def sensitivity(studio: StudyContext) -> Result:
     return Result("sensitivity", "Sensitivity to sampler steps and cohort size", table, notes, [picture])
 
 
-def features(arm: Condition, names: Sequence[str]) -> np.ndarray:
+def features(arm: Condition, keys: Sequence[MeasurementKey]) -> np.ndarray:
     """(n, 12) features of an arm's siblings, from its record."""
-    return np.stack([arm.column(name) for name in names], axis=1)
+    return np.stack([arm.column(key) for key in keys], axis=1)
 
 
 def floors_of(real: np.ndarray, size: int) -> Row:

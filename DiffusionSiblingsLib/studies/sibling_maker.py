@@ -9,12 +9,12 @@ from pathlib import Path
 from ..cohorts.pool import jobs_of
 from ..core.labelmap import LabelMap
 from ..core.progress import ProgressBar
-from ..core.record import RECORD_NAME
+from ..core.record import RECORD_NAME, readable_record
 from ..editing.request import Request
 from ..runs.pipeline import run
 from ..runs.scheduler import Hooks
 from ..runs.settings import RunSettings
-from .record_files import read_plain, same_but_count
+from .record_files import same_but_count
 
 WORTH = 4  # siblings for which starting a process pays
 TOLD = 3  # warnings of a run that are said; guided siblings have one each where no training heart is
@@ -50,8 +50,8 @@ class Maker:
 
 def _no_fewer(requests: Sequence[Request], out: Path) -> list[Request]:
     """The requests with at least as many siblings as the run in `out` was asked for: a run does not shrink."""
-    record = read_plain(out / RECORD_NAME) or {}
-    asked = [run.get("request", {}) for run in record.get("runs", ())]
+    record = readable_record(out)
+    asked = [run.get("request", {}) for run in (record.runs if record is not None else ())]
     found = []
     for request in requests:
         own = same_but_count(request.to_json())

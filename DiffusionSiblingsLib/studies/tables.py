@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..cohorts.compare import Comparison
+from ..cohorts.comparison_result import Comparison
 from ..core.files import atomic_path
 from ..core.record import now
 from ..core.tables import columns_of, csv_text, write_metrics_csv

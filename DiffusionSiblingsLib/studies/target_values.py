@@ -13,6 +13,7 @@ from ..control.control import Control
 from ..control.domain import ControlDomain
 from ..control.placement import Placement
 from ..control.terms import Target, Term
+from ..metrics.measurement import MAJOR_AXIS, MeasurementKey
 from ..metrics.morphology import moments
 
 MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of what was asked
@@ -20,7 +21,7 @@ SPREAD = 0.1  # relative, where no heart beyond the threshold is known
 LEAST_SPREAD = 0.02  # relative, of a tail of hearts that are all alike
 NEAR = 1.0  # deviations of the tail: how far from its own value a seed is sent
 
-Values = dict[str, float]  # column -> value
+Values = dict[MeasurementKey, float]
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class Tail:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, wanted: Wanted, cohorts: Sequence[Mapping[str, np.ndarray]]) -> Tail:
-        """The hearts of some cohorts (column -> (n,) values) that meet the target; a cohort that has not measured all
-        of it is left out.
+    def of(cls, wanted: Wanted, cohorts: Sequence[Mapping[MeasurementKey, np.ndarray]]) -> Tail:
+        """The hearts of some cohorts (measurement -> (n,) values) that meet the target; a cohort that has not measured
+        all of it is left out.
         """
-        columns = [measure.column for measure in wanted.measures]
-        tables = [np.stack([cohort[column] for column in columns], axis=1) for cohort in cohorts
-                  if all(column in cohort for column in columns)]
-        rows = np.concatenate([np.zeros((0, len(columns))), *tables])
-        keep = [wanted.met_by(dict(zip(columns, row.tolist(), strict=True))) for row in rows]
+        keys = [measure.key for measure in wanted.measures]
+        tables = [np.stack([cohort[key] for key in keys], axis=1) for cohort in cohorts
+                  if all(key in cohort for key in keys)]
+        rows = np.concatenate([np.zeros((0, len(keys))), *tables])
+        keep = [wanted.met_by(dict(zip(keys, row.tolist(), strict=True))) for row in rows]
         return cls(wanted, rows[np.array(keep, dtype=bool)])
 
     def draw(self, own: Values | None, rng: np.random.Generator) -> Values:
@@ -52,18 +53,18 @@ class Tail:
         bounds = [self.wanted.bounds(measure) for measure in measures]
         if len(self.rows) < 2:
             middle = [_beyond(low, high, abs(rng.standard_normal()) * SPREAD) for low, high in bounds]
-            drawn = {m.column: _within(v, b) for m, v, b in zip(measures, middle, bounds, strict=True)}
+            drawn = {m.key: _within(v, b) for m, v, b in zip(measures, middle, bounds, strict=True)}
             return _in_order(drawn, self.wanted)
         spread = np.maximum(self.rows.std(axis=0, ddof=1), LEAST_SPREAD * np.abs(self.rows).mean(axis=0))
         weights = np.ones(len(self.rows))
-        if own is not None and all(measure.column in own for measure in measures):
-            at = np.array([own[measure.column] for measure in measures])
+        if own is not None and all(measure.key in own for measure in measures):
+            at = np.array([own[measure.key] for measure in measures])
             distance = np.square((self.rows - at) / (NEAR * spread)).sum(axis=1)
             weights = np.exp(-0.5 * (distance - distance.min()))
         row = self.rows[rng.choice(len(self.rows), p=weights / weights.sum())]
         width = spread * len(self.rows) ** (-1 / (len(measures) + 4))  # Scott's: a kernel density of the tail
         values = row + width * rng.standard_normal(len(measures))
-        drawn = {m.column: _within(float(v), b) for m, v, b in zip(measures, values, bounds, strict=True)}
+        drawn = {m.key: _within(float(v), b) for m, v, b in zip(measures, values, bounds, strict=True)}
         return _in_order(drawn, self.wanted)
 
 
@@ -79,10 +80,10 @@ def control_for(values: Values, wanted: Wanted, ground: Placement, control: Cont
         box = around_tissue(ground.labels, ground.affine, ground.anatomy, [tissue], axes=ground.axes)
         name = tissue if tissue not in domains else f"{tissue} of the target"
         domains[name] = replace(box, name=name)
-        of = {m: values[m.column] for m in wanted.measures if m.tissue == tissue}
+        of = {m: values[m.key] for m in wanted.measures if m.tissue == tissue}
         terms += [Term(name, "mass", Target(value=value)) for m, value in of.items() if m.is_volume]
         terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, ground)
-    terms += [Term(m.domain, "mass", Target(value=values[m.column])) for m in wanted.measures if m.domain is not None]
+    terms += [Term(m.domain, "mass", Target(value=values[m.key])) for m in wanted.measures if m.domain is not None]
     used = {term.domain for term in terms}
     return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), ground.frame,
                    f"augment {wanted}")
@@ -100,7 +101,7 @@ def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: P
     body = moments(ground.labels, ground.affine, [label])[label]
     own = np.linalg.eigvalsh(body.covariance)[::-1].copy()
     for measure, length in axes.items():
-        asked, major = (length / 2) ** 2 / 5, "major" in measure.label
+        asked, major = (length / 2) ** 2 / 5, measure.key.name == MAJOR_AXIS
         own = np.minimum(own, asked) if major else np.maximum(own, asked)
         own[0 if major else 2] = asked
     size = float(own.sum())
@@ -111,10 +112,10 @@ def _in_order(values: Values, wanted: Wanted) -> Values:
     """The values; where a minor axis was drawn longer than its major one, both at their middle, within their bounds."""
     found = dict(values)
     for minor, major in wanted.axis_pairs:
-        if values[minor.column] > values[major.column]:
+        if values[minor.key] > values[major.key]:
             lows, highs = zip(wanted.bounds(minor), wanted.bounds(major), strict=True)
-            middle = (values[minor.column] + values[major.column]) / 2
-            found[minor.column] = found[major.column] = _within(middle, (max(lows), min(highs)))
+            middle = (values[minor.key] + values[major.key]) / 2
+            found[minor.key] = found[major.key] = _within(middle, (max(lows), min(highs)))
     return found
 
 

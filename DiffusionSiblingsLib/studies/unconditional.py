@@ -61,8 +61,8 @@ def unconditional(studio: StudyContext) -> Result:
         table = paper_table(key)
         rows += [{"cohort": row["cohort"], "source": table.name, **{k: v for k, v in row.items() if k not in heads}}
                  for row in table.rows]
-    groups = [Group(name, cohort.features, cohort.feature_names) for name, cohort in cohorts.items()]
-    picture = renamed(scatter(Group(real.name, real.features, real.feature_names), groups, LV, RV), "unconditional")
+    groups = [Group(name, cohort.features, cohort.feature_keys) for name, cohort in cohorts.items()]
+    picture = renamed(scatter(Group(real.name, real.features, real.feature_keys), groups, LV, RV), "unconditional")
     occupancy = renamed(occupancy_slices(*counted, real.anatomy), "occupancy")
     notes += ["1-NNA is balanced; MMD-CD is times 1000 and MMD-EMD times 100, in units of the field of view.",
               "TV raw: before repair, to be read beside the papers', which have no repair. Baselines are not repaired."]
@@ -84,9 +84,9 @@ def aims(row: Row) -> list[str]:
 
 def against_training(studio: StudyContext, samples: MeasuredCohort) -> Row:
     """Precision, recall and FMD against the features of the training hearts, which ship with the model."""
-    if studio.support is None or not set(samples.feature_names) <= set(studio.support.columns):
+    if studio.statistics is None or not set(samples.feature_keys) <= set(studio.statistics.keys):
         return {}
-    seen = np.stack([studio.support.column(name) for name in samples.feature_names], axis=1)
+    seen = np.stack([studio.statistics.column(key) for key in samples.feature_keys], axis=1)
     found = compare(seen, samples.features)
     rng = np.random.default_rng(0)
     ours, theirs = standardise(seen, samples.features)

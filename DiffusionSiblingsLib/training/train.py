@@ -11,7 +11,7 @@ import torch
 
 from .. import __version__
 from ..cohorts.dataset_file import Pack, pack_file, read_pack
-from ..cohorts.training_statistics import cohort_statistics, write_cohort
+from ..cohorts.training_statistics import measure_training_set, write_training_statistics
 from ..core.anatomy import load_anatomy
 from ..core.errors import InputError
 from ..models.card_page import write_card
@@ -108,7 +108,7 @@ def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingCo
         "training": {"cases": figures.pop("maps", len(pack)), "hardware": describe(hardware), "figures": figures,
                      "configuration": config.to_json()},
     }
-    write_cohort(folder, cohort_statistics(pack, load_anatomy(pack.anatomy)))
+    write_training_statistics(folder, measure_training_set(pack, load_anatomy(pack.anatomy)))
     write_card(folder, card)
     return folder
 

@@ -22,7 +22,7 @@ import numpy as np
 from common import GIB, cores, embedded_twin, load, machine, verdict
 
 from DiffusionSiblingsLib.cohorts import dataset_file as pack
-from DiffusionSiblingsLib.cohorts.compare import compare_cohorts
+from DiffusionSiblingsLib.cohorts.compare_cohorts import compare_cohorts
 from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort, MeasuredMember, collect, measure_cohort
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame

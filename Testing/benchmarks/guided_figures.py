@@ -10,7 +10,7 @@ import numpy as np
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.measure import Measurement, measure
 from DiffusionSiblingsLib.core.anatomy import Anatomy
-from DiffusionSiblingsLib.metrics.feature_space import compare, feature_matrix, sampling_floor, standardise
+from DiffusionSiblingsLib.metrics.feature_space import compare, sampling_floor, standardise
 from DiffusionSiblingsLib.metrics.overlap import dice
 from DiffusionSiblingsLib.metrics.pointcloud import (
     NearestNeighbour,
@@ -77,7 +77,8 @@ class RealCohort:
     def __init__(self, labels: Sequence[np.ndarray], rows: Sequence[Mapping[str, float]], affine: np.ndarray,
                  anatomy: Anatomy, seed: int, distances: np.ndarray | None = None) -> None:
         self.affine, self.anatomy, self.seed = affine, anatomy, seed
-        self.features, self.names = feature_matrix(rows)
+        self.names = tuple(rows[0])
+        self.features = np.array([[row[name] for name in self.names] for row in rows])
         self.clouds = [self.cloud(map_, (1, index)) for index, map_ in enumerate(labels)]
         self.distances = within(self.clouds) if distances is None else distances
 

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from hearts import ANATOMY, ellipsoid_heart
 
-from DiffusionSiblingsLib.cohorts.measured_map import Measured
+from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.members import Member
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.editing.postprocess import canonical_labelmap
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.mask_folder import stem_of
 from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
 from DiffusionSiblingsLib.runs.resume import twin_entry
 from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart
 from DiffusionSiblingsLib.studies.twins import TwinSource
@@ -59,9 +60,8 @@ def make_fake(requests: Sequence[Request], twin: LabelMap | None, out: Path, *, 
 def entry_of(scale: float) -> dict[str, Any]:
     """A sibling's measurements as its entry has them."""
     made = canonical_heart(scale)
-    measured = Measured.of(made, made.labels, ANATOMY)
-    checks = {key: report.to_json() for key, report in measured.checks.items()}
-    return {"features": measured.features, "volumes_ml": measured.volumes, "checks": checks, "raw_checks": checks,
+    measured = MeasuredMap.of(made, made.labels, ANATOMY)
+    return {**measured.to_json(), "raw_checks": measured.to_json()["checks"],
             "timings_s": {"sample": 1.0, "decode": 0.5}, "dice_to_twin": {"LV": 0.9},
             "voxels_changed": {"inside": 1, "outside": 0}}
 
@@ -76,10 +76,10 @@ def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> P
     return path
 
 
-def start_of(path: Path, values: dict[str, float] | None = None) -> SeedHeart:
+def start_of(path: Path, values: dict[MeasurementKey, float] | None = None) -> SeedHeart:
     """A seed of an augmentation; by default it meets RV > 1 ml."""
     twin = TwinSource(Member(stem_of(path), path), ANATOMY)
-    return SeedHeart(twin.member.name, twin, values or {"RV volume [ml]": 120.0})
+    return SeedHeart(twin.member.name, twin, values or {tissue_key("RV"): 120.0})
 
 
 def renumbered_run(folder: Path) -> Path:

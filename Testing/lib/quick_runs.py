@@ -17,6 +17,7 @@ from DiffusionSiblingsLib.core.labelmap import LabelMap
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.engine.compute import find_compute
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.metrics.topology import check_both
 from DiffusionSiblingsLib.runs import pipeline, run_folder, sampler_loop
 from DiffusionSiblingsLib.runs.scheduler import Hooks
@@ -54,11 +55,11 @@ class QuickEngine:
             labels = HEART.labels.copy()
             labels[0, 0, :3] = rng.integers(0, 7, 3)
             volumes = {tissue: float(rng.uniform(50, 150)) for tissue in ANATOMY.ids}
-            features = {f"{tissue} volume [ml]": value for tissue, value in volumes.items()}
+            features = {tissue_key(tissue): value for tissue, value in volumes.items()}
             progress(1, 2)
             yield Sibling(request, k, HEART.with_labels(labels), labels, CANONICAL, 80.0, features, features, volumes,
-                          CHECKS, CHECKS, None,
-                          bias=TrainingDistance({}, ("LV volume [ml]",) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
+                          CHECKS, CHECKS, None, training_distance=TrainingDistance(
+                              {}, (tissue_key("LV"),) if k == 1 else (), 0.1, 0.0, k in (2, 3)))
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import slicer
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.record import hash_labelmap
-from DiffusionSiblingsLib.metrics.morphology import features, tissue_volumes
+from DiffusionSiblingsLib.metrics.measurement import titled
+from DiffusionSiblingsLib.metrics.morphology import all_measurements, features, tissue_volumes
 from DiffusionSiblingsLib.metrics.topology import check_both
 
 ANATOMY = load_anatomy("heart")
@@ -25,13 +26,13 @@ def _measured(labelmap: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if segment.tissue:
             known[labelmap.labels == segment.value] = ANATOMY.label_of(segment.tissue)
     of_axes = features(known, labelmap.affine, ANATOMY)
-    volumes = {f"{k} volume [ml]": v for k, v in tissue_volumes(known, labelmap.affine, ANATOMY).items()}
+    measured = titled(all_measurements(of_axes, tissue_volumes(known, labelmap.affine, ANATOMY)))
     checks = check_both(known, ANATOMY)
-    row = {**of_axes, **{k: v for k, v in volumes.items() if k not in of_axes},
+    row = {**measured,
            "violations [%]": checks["half"].violation_percent, "violations raw [%]": checks["half"].violation_percent,
            "violations full resolution [%]": checks["full"].violation_percent,
            "failed checks": "; ".join(checks["half"].failed)}
-    return row, {"features": of_axes, "checks": {key: report.to_json() for key, report in checks.items()}}
+    return row, {"features": titled(of_axes), "checks": {key: report.to_json() for key, report in checks.items()}}
 
 
 def job(labelmap: Any, shifts: tuple[int, ...] = (1, 2, 3)) -> tuple[list[Any], dict[str, Any], list[dict[str, Any]]]:

@@ -107,4 +107,5 @@ def training_rows(support: Any) -> list[dict[str, Any]]:
     """The measurements of the hearts that a model was trained on, as rows; they have no names."""
     if support is None:
         return []
-    return [dict(zip(support.columns, (float(value) for value in row), strict=True)) for row in support.rows]
+    titles = [key.title for key in support.keys]
+    return [dict(zip(titles, (float(value) for value in row), strict=True)) for row in support.rows]

@@ -8,7 +8,6 @@ session and are gone when Slicer ends, the comparison and the volume are not.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import slicer
 import vtk
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.metrics.occupancy import chance_of
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.cohorts import members as cohort_members
 from DiffusionSiblingsUI.scene import grid as grids
@@ -138,9 +138,8 @@ def difference_volume(results: Results, tissue: str = ANY) -> Any:
 
 
 def chance(comparison: Mapping[str, Any]) -> float:
-    """The difference that chance alone makes where half of the hearts have tissue, one standard deviation: 0..1."""
-    sizes = [max(int(comparison[side]["size"]), 1) for side in ("real", "synthetic")]
-    return 0.5 * math.sqrt(sum(1.0 / size for size in sizes))
+    """The difference that chance alone hardly exceeds where half of the hearts have tissue, 0..1; as in the reports."""
+    return chance_of(*(int(comparison[side]["size"]) for side in ("real", "synthetic")))
 
 
 def _look(volume: Any, most: float, clear: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsUI.effects.work import Applied, Made
 from DiffusionSiblingsUI.guide.targets import quantity_words, value_text
 
@@ -25,7 +26,7 @@ def preview_text(made: Made) -> str:
     asked = {target["domain"] for target in entry.get("guidance") or () if masked is None}  # told in lines of their own
     parts = []
     for chamber in (chamber for chamber in CHAMBERS if chamber not in asked):
-        before, after = (row_of.get(f"{chamber} volume [ml]") for row_of in (twin, row))
+        before, after = (row_of.get(tissue_key(chamber).title) for row_of in (twin, row))
         if masked is not None:
             after = masked.get(chamber, after)
         if before is not None and after is not None and round(float(before)) != round(float(after)):

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from DiffusionSiblingsLib.cohorts.training_statistics import Support, Tissues, read_cohort, unsupported
+from DiffusionSiblingsLib.cohorts.training_statistics import (
+    Tissues,
+    TrainingStatistics,
+    beyond_training,
+    read_training_statistics,
+)
 from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.models.registry import find_model
@@ -25,7 +30,7 @@ def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]], twi
         return ()
     kept = twin.anatomy.ids if "all" in held else held
     changing = {tissue for tissues in asked for tissue in tissues}
-    return unsupported({**{(tissue,): twin.volumes[tissue] for tissue in kept if tissue not in changing}, **asked},
+    return beyond_training({**{(tissue,): twin.volumes[tissue] for tissue in kept if tissue not in changing}, **asked},
                        support)
 
 
@@ -50,9 +55,9 @@ def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]]
 
 
 @lru_cache(maxsize=4)
-def support_of(model: str) -> Support | None:
+def support_of(model: str) -> TrainingStatistics | None:
     """The training hearts of a model, None where they are not known."""
     try:
-        return read_cohort(find_model(model).folder)
+        return read_training_statistics(find_model(model).folder)
     except SiblingsError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ class MetricsPanel:
             self._say(records.verdict_words(self._verdicts[key]) if key in self._verdicts else "")
         self._listed, self._filling = state, True
         try:
-            heads, cells = table_cells(node, group, self._verdicts.get(key, [])) if node is not None else ([], [])
+            heads, cells = (table_cells(node, group, run.record, self._verdicts.get(key, []))
+                            if run is not None and node is not None else ([], []))
             first_is_twin = node is not None and tables.twin_of(tables.rows_of(node)) is not None
             result_table.fill(self.ui.metricsTable, heads, cells, bold=0 if first_is_twin else None)
             self._list_views(run)
@@ -219,9 +221,10 @@ class MetricsPanel:
         self.ui.messageLabel.visible = bool(text)
 
 
-def table_cells(node: Any, group: int, verdicts: list[dict[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
-    """Heads and cells of a group of columns of a metrics table."""
-    names = columns_of_group(node, group)
+def table_cells(node: Any, group: int, record: Mapping[str, Any],
+                verdicts: list[dict[str, Any]]) -> tuple[list[str], list[list[Cell]]]:
+    """Heads and cells of a group of columns of a run's metrics table."""
+    names = columns_of_group(node, group, record)
     table = node.GetTable()
     heads = [name.replace(" difference [%]", " [%]") if group == DIFFERENCES else name for name in names]
     heads = [HEADS.get(head, head) for head in heads]
@@ -236,10 +239,10 @@ def table_cells(node: Any, group: int, verdicts: list[dict[str, Any]]) -> tuple[
     return heads, rows
 
 
-def columns_of_group(node: Any, group: int) -> list[str]:
-    """The columns that a group shows, the map's name first."""
+def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[str]:
+    """The columns that a group shows, the map's name first. record: of the run, which holds its targets."""
     everything = [node.GetColumnName(index) for index in range(node.GetNumberOfColumns())]
-    features = [name for name in everything if tables.FEATURE.match(name)]
+    features = tables.measurement_names(everything)
     differences = tables.columns_of_kind(node, "difference")
     checks = tables.columns_of_kind(node, "check")
     if group == EVERYTHING:
@@ -248,10 +251,10 @@ def columns_of_group(node: Any, group: int) -> list[str]:
         return ["map", *differences]
     if group == CHECKS and checks:
         return ["map", "violations [%]", *checks]
-    goals = tables.target_names(everything)
+    goals = tables.target_names(record) if group in (TARGETS, CHANGES) else []
     if group == TARGETS and goals:
         return ["map", *goals]
-    bias = tables.bias_names(everything)
+    bias = tables.training_distance_names(everything)
     if group == BIAS and bias:
         return ["map", *bias]
     if group == CHANGES:

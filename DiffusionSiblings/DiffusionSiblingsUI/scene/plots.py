@@ -13,10 +13,11 @@ from typing import Any
 
 import slicer
 
-from DiffusionSiblingsUI.scene.tables import FEATURE, difference, feature_names, table_of, twin_of
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsUI.scene.tables import difference, features_of, table_of, twin_of
 
 Row = Mapping[str, Any]
-ACROSS, UP = "LV volume [ml]", "RV volume [ml]"
+ACROSS, UP = tissue_key("LV").title, tissue_key("RV").title
 TWIN_COLOR = (0.1, 0.1, 0.1)
 # Okabe and Ito's colours, which people who do not tell red from green tell apart.
 COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91),
@@ -88,24 +89,24 @@ def mark_point(nodes: Sequence[Any], name: str, point: tuple[float, float]) -> l
 
 def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
     """Each feature's difference to the twin, siblings side by side, a colour for each chamber; [] without a twin."""
-    twin, features = twin_of(rows), feature_names(rows)
+    twin, features = twin_of(rows), features_of(rows)
     siblings = [row for row in rows if row is not twin]
     if twin is None or not siblings or not features:
         return []
     columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in siblings]}
     offsets = [SPREAD * ((n + 0.5) / len(siblings) - 0.5) for n in range(len(siblings))]
     for place, feature in enumerate(features, start=1):
-        columns[f"{feature} place"] = [place + offset for offset in offsets]
-        columns[feature] = [difference(row.get(feature), twin.get(feature)) for row in siblings]
+        title = feature.title
+        columns[f"{title} place"] = [place + offset for offset in offsets]
+        columns[title] = [difference(row.get(title), twin.get(title)) for row in siblings]
     table = table_of(columns, f"{title} drift")
     ends = table_of({"place": [0.5, len(features) + 0.5], "twin": [0.0, 0.0]}, f"{title} drift of the twin")
-    chambers = list(dict.fromkeys(feature.split(" ")[0] for feature in features))
+    chambers = list(dict.fromkeys(feature.tissue for feature in features))
     series = [_line(ends)]
     for feature in features:
-        chamber, kind = str(FEATURE.sub(r"\g<name>", feature)).split(" ", 1)
-        color = COLORS[chambers.index(chamber) % len(COLORS)]
-        look = Look(color, MARKERS[kind])
-        series.append(_series(table, f"{chamber} {kind}", f"{feature} place", feature, look))
+        color = COLORS[chambers.index(feature.tissue) % len(COLORS)]
+        look = Look(color, MARKERS[feature.name])
+        series.append(_series(table, feature.label, f"{feature.title} place", feature.title, look))
     each = len(features) // len(chambers)
     across = ", ".join(f"{n * each + 1}-{(n + 1) * each} {chamber}" for n, chamber in enumerate(chambers))
     chart = _chart(series, f"{title}: drift from the twin", f"Feature ({across})", "Difference to the twin [%]")

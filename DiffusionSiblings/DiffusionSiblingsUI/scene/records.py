@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib.core.files import atomic_path
+from DiffusionSiblingsLib.core.files import write_json
 from DiffusionSiblingsLib.editing.request import Request
 
 VERDICTS = {"identical": "identical to the last voxel", "within tolerance": "the same within rounding",
@@ -18,9 +17,7 @@ Pairs = list[tuple[str, str]]
 
 def save_record(record: Mapping[str, Any], path: Path | str) -> Path:
     """Writes a record as the command line does; `siblings replay` reads it. Raises OutputError."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return Path(path)
+    return write_json(Path(path), record)
 
 
 def save_run(run: Any, path: Path | str) -> Path:

@@ -6,7 +6,6 @@ A table has the columns of metrics.csv in their order, then each feature's diffe
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,19 @@ import slicer
 import vtk
 from vtk.util import numpy_support
 
+from DiffusionSiblingsLib.cohorts.training_distance import training_distance_titles
+from DiffusionSiblingsLib.control.achieved import REACHED
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
+from DiffusionSiblingsLib.editing.entries import guidance_of
+from DiffusionSiblingsLib.editing.target_rows import target_columns
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys, unit_of
 
 Row = Mapping[str, Any]
 DIFFERENCE = " difference [%]"
 PASS, FAIL = "pass", "fail"
 KIND = "siblingsKind"  # column property: "csv" (a column of metrics.csv), "whole" (the same, whole numbers), ...
 IDENTIFIERS = ("seed", "k")  # as text: no quantities, and a seed has more digits than a double holds
-FEATURE = re.compile(r"^(?P<name>.+ (?:volume|major axis|minor axis)) \[(?P<unit>ml|mm)\]$")
-TARGET = re.compile(r" (?:asked|achieved)(?: \[[^\]]+\])?$|^targets ")
-BIAS = re.compile(r"^percentile of |^drift towards the mean|^outside the training range$|nearest training heart|"
-                  r"^training hearts |^suspiciously near ")
-UNIT = re.compile(r"\[(?P<unit>[^\]]+)\]$")
 
 
 def twin_of(rows: Sequence[Row]) -> Row | None:
@@ -35,28 +35,33 @@ def twin_of(rows: Sequence[Row]) -> Row | None:
     return rows[0] if rows and rows[0].get("edit") == "twin" else None
 
 
-def feature_names(rows: Sequence[Row]) -> list[str]:
-    """The columns with the 12 features: volume, major and minor axis of each chamber, "LV volume [ml]", ..."""
-    columns = [column for column in columns_of(rows) if FEATURE.match(column)]
-    measured = {column.split(" ")[0] for column in columns if "axis" in column}
-    return [column for column in columns if column.split(" ")[0] in measured]
+def features_of(rows: Sequence[Row]) -> list[MeasurementKey]:
+    """The features that the rows have, 12 for a heart: volume, major and minor axis of each chamber."""
+    there = set(columns_of(rows))
+    return [key for key in feature_keys(load_anatomy()) if key.title in there]
 
 
-def target_names(columns: Iterable[str]) -> list[str]:
-    """The columns that say what a guided sibling was asked for and what it has, how many were reached first."""
-    found = [column for column in columns if TARGET.search(column)]
-    return sorted(found, key=lambda column: not column.startswith("targets "))
+def measurement_names(columns: Iterable[str]) -> list[str]:
+    """Those of the columns that hold measurements: the features, and the volumes of the other tissues."""
+    known = {key.title for key in measurement_keys(load_anatomy())}
+    return [column for column in columns if column in known]
 
 
-def bias_names(columns: Iterable[str]) -> list[str]:
-    """The columns that say how a heart lies among those that the model was trained on, the many percentiles last."""
-    found = [column for column in columns if BIAS.search(column)]
-    return sorted(found, key=lambda column: column.startswith("percentile of "))
+def target_names(record: Mapping[str, Any]) -> list[str]:
+    """The columns with the targets of guided siblings and the achieved values, "targets reached" first."""
+    found = [title for entry in entries_of(record) for title in target_columns(guidance_of(entry))]
+    return sorted(dict.fromkeys(found), key=lambda title: title != REACHED)
 
 
-def difference_name(feature: str) -> str:
-    """The column of a feature's difference to the twin: "LV volume [ml]" -> "LV volume difference [%]"."""
-    return UNIT.sub("", feature).strip() + DIFFERENCE
+def training_distance_names(columns: Iterable[str]) -> list[str]:
+    """Those of the columns that tell how a heart lies among the training hearts, the many percentiles last."""
+    there = set(columns)
+    return [title for title in training_distance_titles(measurement_keys(load_anatomy())) if title in there]
+
+
+def difference_name(feature: MeasurementKey) -> str:
+    """The column of a feature's difference to the twin: "LV volume difference [%]"."""
+    return feature.label + DIFFERENCE
 
 
 def difference(value: Any, reference: Any) -> float:
@@ -92,8 +97,8 @@ def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
         columns.append(_column(column, [row.get(column) for row in rows]))
         yield
     twin = twin_of(rows)
-    for feature in feature_names(rows) if twin is not None else ():
-        values = [difference(row.get(feature), twin.get(feature)) for row in rows]
+    for feature in features_of(rows) if twin is not None else ():
+        values = [difference(row.get(feature.title), twin.get(feature.title)) for row in rows]
         columns.append(_column(difference_name(feature), values, "difference"))
         yield
     for check, words in _checks(rows, record or {}).items():
@@ -210,9 +215,8 @@ def _describe(node: Any, array: Any, kind: str) -> None:
     name = array.GetName()
     node.SetColumnType(name, array.GetDataType())
     node.SetColumnProperty(name, KIND, kind)
-    unit = UNIT.search(name)
-    if unit:
-        node.SetColumnUnitLabel(name, unit["unit"])
+    if unit := unit_of(name):
+        node.SetColumnUnitLabel(name, unit)
     if kind == "difference":
         node.SetColumnDescription(name, "Difference to the twin, in percent of the twin's value")
     if kind == "check":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ...cohorts.compare import compare_cohorts
+from ...cohorts.compare_cohorts import compare_cohorts
 from ...cohorts.measured import MeasuredCohort, measure_cohort
 from ...core.anatomy import load_anatomy
 from ...core.progress import ProgressBar

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from ...cohorts.model_facts import ModelFacts
 from ...control.placement import Placement
 from ...core.anatomy import Anatomy
+from ...core.files import write_json
 from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME, read_record
 from ...core.tables import write_metrics_csv
-from ...editing.design import Design, Row, design_rows, effects, measured_names, parse_region
+from ...editing.design import Design, Row, design_rows, effects, parse_region
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.tissues import parse_labels
-from ...reports.report_files import write_json
+from ...metrics.measurement import measurement_keys, tissue_key
 from .measuring_options import PairedDesign
 from .terminal import note, print_table
 
@@ -41,7 +42,7 @@ def design(options: PairedDesign) -> int:
     _run(options, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
     out: Path = options.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
-    found = effects(plan, rows, measured_names(anatomy))
+    found = effects(plan, rows, measurement_keys(anatomy))
     write_metrics_csv(out / TABLE, rows)
     write_metrics_csv(out / EFFECTS, found)
     write_json(out / PLAN, plan.to_json())
@@ -73,7 +74,7 @@ def _stopped(summary: RunSummary) -> None:
 
 def _show(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> None:
     """Prints the effects on volumes, and where everything is."""
-    volumes = [f"{tissue} volume [ml]" for tissue in anatomy.ids]
+    volumes = [tissue_key(tissue).title for tissue in anatomy.ids]
     if shown := [row for row in found if row["measurement"] in volumes]:
         print_table(shown)
         print()

@@ -72,15 +72,13 @@ class MeasuredRows:
 
     def _spread(self) -> list[Row]:
         """One row for each column of numbers: mean, deviation and percentiles."""
-        import numpy as np
+        from ...metrics.summary import summary_of
 
         found: list[Row] = []
         for column, values in self._numbers.items():
             if len(values) < self.count / 2:
                 continue
-            numbers = np.array(values, dtype=np.float64)
-            low, middle, high = np.percentile(numbers, (5, 50, 95))
-            found.append({"measurement": column, "mean": float(numbers.mean()), "sd": float(numbers.std(ddof=1)),
-                          "least": float(numbers.min()), "5 %": float(low), "50 %": float(middle), "95 %": float(high),
-                          "most": float(numbers.max())})
+            summary = summary_of(values)
+            found.append({"measurement": column, "mean": summary.mean, "sd": summary.deviation,
+                          "least": summary.least, **summary.percentile_cells(), "most": summary.most})
         return found

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...cohorts.measured_map import Measured
+from ...cohorts.measured_map import MeasuredMap
 from ...cohorts.members import Member, find_members, is_cohort, named_by_record, read_member
 from ...cohorts.pool import in_order, jobs_of, or_reason
 from ...control.control import read_control, write_control
@@ -112,7 +112,7 @@ def _whole(options: Measure) -> Measuring:
     def measured(member: Member | None) -> Rows:
         assert member is not None  # only a control can be measured without a map
         labelmap = read_member(member, anatomy, labels)
-        row = Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
+        row = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
         return [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}]
 
     return measured

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...cohorts.measured_map import Measured
+from ...cohorts.measured_map import MeasuredMap
 from ...cohorts.training_distance import TrainingDistanceMeter
-from ...cohorts.training_statistics import read_cohort
+from ...cohorts.training_statistics import read_training_statistics
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import InputError, SiblingsError
-from ...editing.entries import sibling_row
-from ...editing.result import RecordedSibling
+from ...editing.entries import row_of
 from ...labelmaps.geometry.frame import CanonicalFrame
 from ...labelmaps.ipc_labelmap import write_exchange
 from ...labelmaps.read import read_labelmap
@@ -58,7 +56,7 @@ def open_cohort(command: Row, task: Any, course: JobProgress) -> Row:
     card = find_model(command.get("model", DEFAULT_MODEL))
     anatomy = load_anatomy(card.anatomy)
     members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
-    meter, failed = TrainingDistanceMeter.of(read_cohort(card.folder), anatomy), []
+    meter, failed = TrainingDistanceMeter.of(read_training_statistics(card.folder), anatomy), []
     fresh = [member for member in members if member.entry is None]
     measured = _measured_rows(fresh, command, card, meter, task, course)
     alone = {member.name for member in fresh} - set(measured)
@@ -97,12 +95,11 @@ def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: 
 
 def _row_of(cohort: MeasuredCohort, index: int, meter: TrainingDistanceMeter | None) -> Row:
     """The row of metrics.csv of a member of a measured cohort."""
-    measures = dict(zip(cohort.feature_names, cohort.features[index].tolist(), strict=True))
-    volumes = dict(zip(cohort.anatomy.ids, cohort.volumes[index].tolist(), strict=True))
+    features, volumes = cohort.member(index)
     failed = {"half": cohort.failed_half[index], "full": cohort.failed_full[index]}
     checks = {at: TopologyReport({name: name not in names for name in cohort.checks}) for at, names in failed.items()}
-    bias = meter.bias(measures, volumes) if meter is not None else None
-    return dict(Measured(measures, volumes, checks, bias).row(cohort.members[index]))
+    distance = meter.distance_of(features, volumes) if meter is not None else None
+    return dict(MeasuredMap(features, volumes, checks, distance).row(cohort.members[index]))
 
 
 def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | None = None) -> Row:
@@ -112,15 +109,8 @@ def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | 
     """
     if member.entry is None:
         labelmap = read_labelmap(member.path, anatomy)
-        return dict(Measured.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
-    try:
-        sibling = RecordedSibling.from_json(member.request or {}, member.entry)
-        if sibling.bias is None and meter is not None:
-            sibling = replace(sibling, bias=meter.bias(sibling.features, sibling.volumes))
-        return dict(sibling_row(member.name, sibling))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("An entry of the record cannot be read", value=f"{member.name}: {error!r}",
-                         rule="features, volumes and checks of a sibling") from error
+        return dict(MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
+    return row_of(member.name, member.entry, member.request or {}, meter)
 
 
 def read_member(command: Row, task: Any, course: JobProgress) -> Row:
@@ -139,7 +129,7 @@ def compare(command: Row, task: Any, course: JobProgress) -> Row:
     what was measured. `affine` of the answer places the differences: over the twin where the synthetic cohort has one,
     else in the canonical frame.
     """
-    from ...cohorts.compare import compare_cohorts
+    from ...cohorts.compare_cohorts import compare_cohorts
     from ...cohorts.members import find_members
     from ...metrics.occupancy import Occupancy
     from ...reports.comparison import write_comparison

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...cohorts.training_distance import bias_words
+from ...cohorts.training_distance import training_distance_words
 from ...editing.entries import twin_row
 from ...editing.result import Sibling
 from ...labelmaps.ipc_labelmap import write_exchange
@@ -47,7 +47,7 @@ class RunEvents:
         if (twin := self._plan.twin) is not None:
             self._rows[-1] = twin_row(twin.measured)
             self._task.emit("twin", row=self._rows[-1], entry=self._plan.twin_entry, warnings=[
-                *twin.twin.warnings, *bias_words("The twin", twin.measured.bias)])
+                *twin.twin.warnings, *training_distance_words("The twin", twin.measured.training_distance)])
         for number, planned in enumerate(self._plan.requests):
             if planned.request.control is not None:
                 self._task.emit("guided", request=number, **planned.guided.to_json())

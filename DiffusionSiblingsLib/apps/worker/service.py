@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ... import __version__
-from ...cohorts.measured_map import Measured
+from ...cohorts.measured_map import MeasuredMap
 from ...cohorts.model_facts import ModelFacts
 from ...control.control import Control
 from ...control.measure import measure
@@ -128,7 +128,7 @@ class Service:
             progress.start("measure", f"Measuring {name}", 12.0)
             labelmap = read_exchange(stem)
             known = known_labels(labelmap, anatomy)
-            rows.append(Measured.of(labelmap, known, anatomy).row(name))
+            rows.append(MeasuredMap.of(labelmap, known, anatomy).row(name))
             for domain in control.domains if control is not None else ():
                 domains.append({"map": name, **measure(known, labelmap.affine, domain, anatomy).to_json()})
         progress.finish()

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.anatomy import Anatomy
+from ...core.boxes import Box, foreground_box
 from ...core.errors import InputError
-from ...metrics.run_lengths import Box, LabelArray, foreground_box, require_labels
+from ...metrics.run_lengths import LabelArray, require_labels
 from ...metrics.topology import CONTACT_CONNECTIVITY, TISSUE_CONNECTIVITY, neighbour_offsets
 
 BoolArray = npt.NDArray[np.bool_]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.boxes import foreground_box
 from ...core.errors import InputError
 
 ENGINES = ("auto", "own", "gudhi")
@@ -98,12 +99,7 @@ def _checked(field: np.ndarray, dimensions: Sequence[int], engine: str) -> tuple
 
 def _box_above(values: np.ndarray, floor: float) -> tuple[slice, ...]:
     """The box around all values above the floor and one voxel more on each side, which stands for all the rest."""
-    above = values > floor
-    box = []
-    for axis, length in enumerate(values.shape):
-        (hit,) = np.nonzero(above.any(axis=tuple({0, 1, 2} - {axis})))
-        box.append(slice(max(hit[0] - 1, 0), min(hit[-1] + 2, length)) if len(hit) else slice(0, 1))
-    return tuple(box)
+    return foreground_box(values > floor, margin=1) or (slice(0, 1),) * 3
 
 
 def _indices(values: np.ndarray, asked: tuple[int, ...], engine: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:

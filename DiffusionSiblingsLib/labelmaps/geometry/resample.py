@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...core.boxes import foreground_box
 from .frame import CanonicalFrame, Mask, Matrix, Shape, box_under, field_of_view_mask, index_map, inverse
 from .itk import Array, Slices, linear, nearest_cell
 from .tissue_fractions import TissueMaps, softened, tissue_maps
@@ -81,7 +82,7 @@ def to_twin(
     result = np.zeros(shape, dtype=np.uint8)
     evaluated = field_of_view_mask(world, shape, to_world, frame)
     evaluated &= reach
-    bounds = bounds_of(evaluated)
+    bounds = foreground_box(evaluated)
     if bounds is None:
         return InTwin(result, evaluated)
     padded = np.pad(probabilities, ((0, 0), (1, 1), (1, 1), (1, 1)), mode="edge")  # (C, D + 2, H + 2, W + 2)
@@ -97,19 +98,6 @@ def to_twin(
         _settle(labels, corners, to_cells, slab)
         result[slab] = labels
     return InTwin(result, evaluated)
-
-
-def bounds_of(mask: Mask) -> Slices | None:
-    """The smallest KJI box around the true voxels, None where there are none."""
-    rows = np.flatnonzero(mask.any(axis=(1, 2)))
-    if rows.size == 0:
-        return None
-    plane = np.zeros(mask.shape[1:], dtype=bool)
-    for index in range(int(rows[0]), int(rows[-1]) + 1):
-        plane |= mask[index]
-    sides = (rows, np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0)))
-    k, j, i = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in sides)
-    return k, j, i
 
 
 def certain_cells(padded: Array) -> npt.NDArray[np.uint8]:

@@ -20,7 +20,7 @@ import numpy as np
 from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ...core.files import atomic_path
+from ...core.files import atomic_path, digest_of
 from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
 from ...labelmaps.geometry.reference import Reference
@@ -89,7 +89,8 @@ def prepare(
     splits = with_splits(cases, validation_every)
     job = Job(pack, anatomy, labels, min(jobs or os.cpu_count() or 1, len(cases)))
     keys = {case.name: job.key(case) for case in cases}
-    whole = _digest([VERSION, keys, splits, [asdict(c) for c in cases], None if reference is None else pose(reference)])
+    posed = None if reference is None else pose(reference)
+    whole = digest_of([VERSION, keys, splits, [asdict(c) for c in cases], posed])
     return job.done(whole) or job.run(cases, keys, splits, reference, whole)
 
 
@@ -109,7 +110,7 @@ class Job:
 
     def key(self, case: CaseSource) -> str:
         """What the reading of a case depends on."""
-        return _digest([VERSION, case.signature(), self.labels, asdict(self.anatomy)])
+        return digest_of([VERSION, case.signature(), self.labels, asdict(self.anatomy)])
 
     def done(self, whole: str) -> Summary | None:
         """The summary of an earlier run over the same files and options, None where there is none."""
@@ -149,7 +150,7 @@ class Job:
             training = [name for name in fit if splits[name] == "train"] or fit
             reference = cohort_reference(read, training, [keys[n] for n in training], self.anatomy)
         frame = pose(reference)
-        aligned_keys = {name: _digest([keys[name], frame]) for name in fit}
+        aligned_keys = {name: digest_of([keys[name], frame]) for name in fit}
         verdicts |= self._step(
             canonical, aligned_keys, lambda names: [verdicts[name] for name in fit if name in names],
             partial(_align, anatomy=self.anatomy, reference=reference, source=read, folder=canonical,
@@ -254,10 +255,6 @@ def pose(reference: Reference) -> str:
     """A digest of a reference: equal where the same maps come out."""
     parts: Iterable[Any] = (np.ascontiguousarray(value).tobytes() for value in reference.tensors().values())
     return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _nothing_left(verdicts: dict[str, Verdict]) -> InputError:

@@ -212,7 +212,7 @@ def test_results_come_in_order_from_several_processes_and_a_killed_one_is_said()
     items = list(range(7))
     assert list(in_order(slow_square, items, 2)) == [(n, n * n) for n in items]
     assert sorted(each(slow_square, items, 1)) == [(n, n * n) for n in items]
-    with Workers(2) as workers, pytest.raises(OutputError, match="ended before its time"):
+    with Workers(2) as workers, pytest.raises(OutputError, match="stopped before it finished"):
         list(workers.each(die, items))
     with pytest.raises(InputError, match="number of processes"):
         jobs_of(-1)

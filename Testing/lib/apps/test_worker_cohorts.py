@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.apps.worker.progress import Costs, JobProgress
 from DiffusionSiblingsLib.apps.worker.protocol import Cancelled
 from DiffusionSiblingsLib.cohorts import measured
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistanceMeter
-from DiffusionSiblingsLib.cohorts.training_statistics import read_cohort
+from DiffusionSiblingsLib.cohorts.training_statistics import read_training_statistics
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
@@ -205,7 +205,7 @@ def test_hearts_that_were_measured_to_be_listed_are_not_measured_again(tmp_path:
     assert cohort_jobs.open_cohort(command, heard, course())["failed"] == []
     rows = [row for event in heard.events for row in event["rows"]]
     for row, member in zip(rows, cohorts.find_members(tmp_path / "hearts"), strict=True):
-        meter = TrainingDistanceMeter.of(read_cohort(find_model().folder), ANATOMY)
+        meter = TrainingDistanceMeter.of(read_training_statistics(find_model().folder), ANATOMY)
         by_itself = cohort_jobs.member_row(member, ANATOMY, meter)
         assert row == pytest.approx({**by_itself, "file": str(member.path)})
     read: list[str] = []

@@ -130,8 +130,8 @@ def test_the_twin_is_measured_once_for_two_runs(service: Service, tmp_path: Path
     from DiffusionSiblingsLib.editing import planned
 
     measured: list[object] = []
-    of = planned.Measured.of
-    monkeypatch.setattr(planned.Measured, "of", lambda *given: measured.append(given) or of(*given))
+    of = planned.MeasuredMap.of
+    monkeypatch.setattr(planned.MeasuredMap, "of", lambda *given: measured.append(given) or of(*given))
     twin = write_exchange(HEART, tmp_path / "twin")
     for _ in range(2):
         run(service, tmp_path / "out", 1, twin=str(twin), requests=[Request("reconstruct").to_json()])

@@ -15,7 +15,7 @@ from small_cohorts import PARTS, coarse_anatomy, small_heart
 from DiffusionSiblingsLib.cohorts import measured
 from DiffusionSiblingsLib.cohorts.cache import Cache, signature
 from DiffusionSiblingsLib.cohorts.measured import check_names, join, measure_cohort, measure_member
-from DiffusionSiblingsLib.cohorts.measured_map import Measured
+from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.members import Member, find_members
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
@@ -24,6 +24,7 @@ from DiffusionSiblingsLib.labelmaps.geometry.canonical import canonicalise
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.geometry.reference import starting_reference
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.metrics.overlap import dice
 
 ANATOMY = coarse_anatomy(44)
@@ -53,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_member_has_the_numbers_of_its_table_row_and_points_of_its_surface(folder: Path) -> None:
     member = find_members(folder)[1]
     found = measure_member(member, ANATOMY, REFERENCE)
-    expected = Measured.of(LabelMap(heart(1), FRAME.affine), heart(1), ANATOMY)
+    expected = MeasuredMap.of(LabelMap(heart(1), FRAME.affine), heart(1), ANATOMY)
     assert found.features == pytest.approx(expected.features)
     assert found.volumes == pytest.approx(expected.volumes)
     assert (found.failed_half, found.failed_full) == (expected.checks["half"].failed, expected.checks["full"].failed)
@@ -144,7 +145,7 @@ def test_a_sibling_that_has_lost_a_tissue_is_a_finding(tmp_path: Path, named: bo
     lost = np.where(heart(3) == VALUES["RA"], 0, heart(3)).astype(np.uint8)
     path = write(tmp_path / ("sibling.seg.nrrd" if named else "sibling.nii.gz"), lost, named=named)
     found = measure_member(Member("sibling", path, {}), ANATOMY, REFERENCE)
-    assert found.features["RA volume [ml]"] == 0
+    assert found.features[tissue_key("RA")] == 0
     assert {"RA one component", "RV-RA contact"} <= set(found.failed_half)
 
 
@@ -159,11 +160,11 @@ def test_a_sibling_of_a_renumbered_twin_is_measured_by_its_record(tmp_path: Path
     record.write(tmp_path / "record.json")
     write(tmp_path / "sibling.nii.gz", swapped, named=False)
     found = measure_cohort(tmp_path, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "cache")
-    expected = Measured.of(LabelMap(heart(3), FRAME.affine), heart(3), ANATOMY)
-    assert dict(zip(found.feature_names, found.features[0], strict=True)) == pytest.approx(expected.features)
+    expected = MeasuredMap.of(LabelMap(heart(3), FRAME.affine), heart(3), ANATOMY)
+    assert dict(zip(found.feature_keys, found.features[0], strict=True)) == pytest.approx(expected.features)
     assert np.array_equal(found.labels(0), heart(3))
     told = measure_cohort(tmp_path, ANATOMY, REFERENCE, jobs=1, labels=VALUES)
-    assert told.column("LV volume [ml]")[0] == pytest.approx(found.column("RV volume [ml]")[0]), "the user's word wins"
+    assert told.column(tissue_key("LV"))[0] == pytest.approx(found.column(tissue_key("RV"))[0]), "the user's word wins"
 
 
 def test_keys_of_the_cache_are_those_of_before_but_for_renumbered_members(folder: Path, tmp_path: Path) -> None:
@@ -180,10 +181,10 @@ def test_parts_of_a_cohort_and_several_together(folder: Path) -> None:
     part = whole.subset([3, 0], "part")
     assert (part.name, part.members, len(part)) == ("part", ("heart3", "heart0"), 2)
     assert np.array_equal(part.labels(0), heart(3))
-    assert part.column("LV volume [ml]").tolist() == whole.column("LV volume [ml]")[[3, 0]].tolist()
-    assert part.column("Myo volume [ml]").tolist() == whole.volumes[[3, 0], ANATOMY.ids.index("Myo")].tolist()
-    with pytest.raises(InputError, match="no such measurement"):
-        part.column("spleen volume [ml]")
+    assert part.column(tissue_key("LV")).tolist() == whole.column(tissue_key("LV"))[[3, 0]].tolist()
+    assert part.column(tissue_key("Myo")).tolist() == whole.volumes[[3, 0], ANATOMY.ids.index("Myo")].tolist()
+    with pytest.raises(InputError, match="does not have this measurement"):
+        part.column(tissue_key("spleen"))
     both = join([part, whole.subset([1])], "both")
     assert both.members == ("heart3", "heart0", "heart1")
     assert np.array_equal(both.labels(2), heart(1))

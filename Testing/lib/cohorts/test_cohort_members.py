@@ -97,7 +97,7 @@ def test_a_name_in_a_record_cannot_lead_out_of_its_folder(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("record", "message"), [
-    ("{", "cannot be read"), ('{"schema": 99}', "another version"), ("[]", "cannot be read"),
+    ("{", "cannot be read"), ('{"schema": 99}', "later program version"), ("[]", "cannot be read"),
     (json.dumps({"schema": 1, "model": {}, "compute": {}, "created": "", "twin": None, "complete": True,
                  "runs": [{"siblings": [{}]}]}), "cannot be read"),
 ])

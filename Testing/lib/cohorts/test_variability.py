@@ -11,9 +11,9 @@ import pytest
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.cli.main import main
-from DiffusionSiblingsLib.cohorts.measured_map import Measured
+from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.members import Member
-from DiffusionSiblingsLib.cohorts.variability import Counts, feature_rows, replicates, spread_of
+from DiffusionSiblingsLib.cohorts.variability import Counts, measurement_rows, replicates, variability_of
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
@@ -21,6 +21,7 @@ from DiffusionSiblingsLib.core.record import Record, read_record
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 
 HEART = load_anatomy("heart")
 SEGMENTS = tuple(Segment(t.label, t.name, t.id) for t in HEART.tissues)
@@ -67,30 +68,31 @@ def test_nothing_but_background_has_no_spread() -> None:
 
 def test_a_surface_that_moves_by_1_5_mm_is_told_to_move_by_1_5_mm(tmp_path: Path) -> None:
     radii = 18 + 1.5 * np.random.default_rng(1).standard_normal(12)
-    found = spread_of(members_of(tmp_path, [ball(radius) for radius in radii]), HEART)
+    found = variability_of(members_of(tmp_path, [ball(radius) for radius in radii]), HEART)
     assert found.surfaces["LV"] == pytest.approx(radii.std(ddof=1), rel=0.12)
     assert found.surfaces["RV"] == 0.0 and found.maps == 12
     assert found.differing.max() <= 0.5 and found.entropy.max() <= 1.0 + 1e-6
 
 
 def test_equal_maps_have_none(tmp_path: Path) -> None:
-    found = spread_of(members_of(tmp_path, [ball(15.0)] * 3), HEART)
+    found = variability_of(members_of(tmp_path, [ball(15.0)] * 3), HEART)
     assert set(found.surfaces.values()) == {0.0} and not found.differing.any() and not found.entropy.any()
     assert (found.consensus == ball(15.0).labels).all()
 
 
 def test_measurements_stand_beside_the_twin() -> None:
-    rows = feature_rows([{"LV volume [ml]": value} for value in (100.0, 110.0, 120.0)], {"LV volume [ml]": 130.0})
-    assert rows[0] == {"measurement": "LV volume [ml]", "siblings": 3, "mean": 110.0, "standard deviation": 10.0,
-                       "5 %": 101.0, "50 %": 110.0, "95 %": 119.0, "twin": 130.0, "mean minus twin": -20.0}
+    rows = measurement_rows([{tissue_key("LV"): value} for value in (100.0, 110.0, 120.0)], {tissue_key("LV"): 130.0})
+    assert rows == {tissue_key("LV"): {
+        "siblings": 3, "mean": 110.0, "standard deviation": 10.0, "5 %": 101.0, "50 %": 110.0, "95 %": 119.0,
+        "twin": 130.0, "mean minus twin": -20.0}}
 
 
 def test_one_map_and_maps_of_two_grids_are_refused(tmp_path: Path) -> None:
     maps = members_of(tmp_path, [ball(15.0), ball(15.0, spacing=2.0)])
-    with pytest.raises(InputError, match="no spread to measure"):
-        spread_of(maps[:1], HEART)
+    with pytest.raises(InputError, match="needs several siblings"):
+        variability_of(maps[:1], HEART)
     with pytest.raises(InputError, match="one grid"):
-        spread_of(maps, HEART)
+        variability_of(maps, HEART)
 
 
 def test_replicates_differ_in_seed_and_number_alone() -> None:
@@ -104,12 +106,12 @@ def test_replicates_differ_in_seed_and_number_alone() -> None:
 def run(tmp_path: Path) -> Path:
     """A run folder with two siblings of a heart, as its record tells of them."""
     heart = ellipsoid_heart()
-    found = Measured.of(heart, heart.labels, HEART)
+    found = MeasuredMap.of(heart, heart.labels, HEART)
     place = np.eye(4)
     place[:3, 3] = 7, -3, 12
     request = Request("perturb", ratio=0.2, count=2).to_json()
     record = Record({"id": "small", "version": "0", "sha256": ""}, {}, "2026-01-01T00:00:00+00:00", twin={
-        "features": found.features, "volumes_ml": found.volumes, "canonical_to_ras_mm": place.tolist(),
+        **found.to_json(), "canonical_to_ras_mm": place.tolist(),
         "segments": [{"value": t.label, "name": "", "tissue": t.id} for t in HEART.tissues]})
     entries = []
     for n in range(2):

@@ -11,6 +11,7 @@ from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 
 HEART = load_anatomy("heart")
 ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -57,30 +58,30 @@ def test_what_cannot_be_meant_is_refused_with_a_rule(text: str) -> None:
 
 def test_a_heart_meets_all_conditions_or_is_told_which_it_misses() -> None:
     wanted = read("RV>115 and LA<60")
-    assert wanted.met_by({"RV volume [ml]": 115.1, "LA volume [ml]": 59.0})
-    assert not wanted.met_by({"RV volume [ml]": 115.0, "LA volume [ml]": 59.0})
-    assert wanted.missed({"RV volume [ml]": 98.23, "LA volume [ml]": 59.0}) == ("RV volume 98.23, wanted > 115 ml",)
+    assert wanted.met_by({tissue_key("RV"): 115.1, tissue_key("LA"): 59.0})
+    assert not wanted.met_by({tissue_key("RV"): 115.0, tissue_key("LA"): 59.0})
+    assert wanted.missed({tissue_key("RV"): 98.23, tissue_key("LA"): 59.0}) == ("RV volume 98.23, wanted > 115 ml",)
     assert wanted.bounds(wanted.measures[0]) == (115.0, float("inf"))
     with pytest.raises(InputError, match="LA volume"):
-        wanted.met_by({"RV volume [ml]": 120.0})
+        wanted.met_by({tissue_key("RV"): 120.0})
 
 
 def test_percentiles_become_numbers_of_a_cohort() -> None:
     wanted = read("RV>p90 and LV<100")
     with pytest.raises(InputError, match="percentile"):
-        wanted.met_by({"RV volume [ml]": 200.0, "LV volume [ml]": 90.0})
-    resolved = wanted.resolved({"RV volume [ml]": [float(value) for value in range(101)]})
+        wanted.met_by({tissue_key("RV"): 200.0, tissue_key("LV"): 90.0})
+    resolved = wanted.resolved({tissue_key("RV"): [float(value) for value in range(101)]})
     assert str(resolved) == "RV volume > 90 ml and LV volume < 100 ml"
     with pytest.raises(InputError, match="reference cohort"):
-        wanted.resolved({"LV volume [ml]": [1.0]})
+        wanted.resolved({tissue_key("LV"): [1.0]})
     with pytest.raises(InputError, match="No heart"):
-        read("RV>p90 and RV<50").resolved({"RV volume [ml]": [100.0, 200.0]})
+        read("RV>p90 and RV<50").resolved({tissue_key("RV"): [100.0, 200.0]})
 
 
 @settings(max_examples=60)
 @given(st.floats(1e-3, 1e4), st.floats(0, 1e4), st.sampled_from(["<", "<=", ">", ">="]))
 def test_a_condition_compares_as_its_sign_says(limit: float, value: float, op: str) -> None:
-    met = read(f"RV{op}{limit!r}").met_by({"RV volume [ml]": value})
+    met = read(f"RV{op}{limit!r}").met_by({tissue_key("RV"): value})
     assert met == {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[op]
 
 

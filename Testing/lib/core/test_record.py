@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart, small_model
 
-from DiffusionSiblingsLib.cohorts.measured_map import Measured
+from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.control.placement import Placement
@@ -26,6 +26,7 @@ from DiffusionSiblingsLib.editing.result import RecordedSibling, Sibling
 from DiffusionSiblingsLib.editing.target_rows import missed_words, target_columns, twin_columns
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.metrics.topology import check_both
 from DiffusionSiblingsLib.models.card import read_card
 from DiffusionSiblingsLib.models.card_page import page, update_card
@@ -70,7 +71,7 @@ def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
 
 def test_the_row_of_a_recorded_sibling_is_that_of_the_sibling() -> None:
     heart, anatomy = ellipsoid_heart((32, 28, 32), 4.2), load_anatomy("heart")
-    measured = Measured.of(heart, heart.labels, anatomy)
+    measured = MeasuredMap.of(heart, heart.labels, anatomy)
     raw = check_both(np.zeros_like(heart.labels), anatomy)
     reached = Achieved("RV", "mass", "ml", 100.0, 120.0, 120.4, 0.003, 0.01, True)
     missed = Achieved("LV", "position", "mm", (0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.5, 0.5, False)
@@ -80,7 +81,7 @@ def test_the_row_of_a_recorded_sibling_is_that_of_the_sibling() -> None:
         measured.features, measured.volumes, measured.checks, raw, Repair(heart.labels, changed_voxels=11),
         {"inside": 5, "outside": 1}, {"LA": 2, "RA": 3}, 4, {"LV": 0.9, "RV": 0.8}, 1, {}, (reached, missed, turned),
         ("a step was skipped",),
-        TrainingDistance({"LV volume [ml]": 12.0}, ("LV volume [ml]",), 0.4, 30.0, False, {}, 0.5))
+        TrainingDistance({tissue_key("LV"): 12.0}, (tissue_key("LV"),), 0.4, 30.0, False, {}, 0.5))
     entry = json.loads(json.dumps(sibling_entry("a.nii.gz", sibling)))
     request = json.loads(json.dumps(run_entry(sibling.request)["request"]))
     row, again = sibling_row("a", sibling), sibling_row("a", RecordedSibling.from_json(request, entry))
@@ -89,7 +90,7 @@ def test_the_row_of_a_recorded_sibling_is_that_of_the_sibling() -> None:
         pytest.approx(1000 / 12), 11, "1 of 3")
     assert again["LV orientation asked"] == row["LV orientation asked"] != ""
     plain = dataclasses.replace(sibling, repair=None, changes=None, conflicts={}, dice_to_twin={}, guidance=(),
-                                guidance_notes=(), bias=None)
+                                guidance_notes=(), training_distance=None)
     entry = json.loads(json.dumps(sibling_entry("a.nii.gz", plain)))
     recorded = RecordedSibling.from_json({**request, "of a later version": 1}, entry)
     assert sibling_row("a", recorded) == pytest.approx(sibling_row("a", plain), abs=1e-6)

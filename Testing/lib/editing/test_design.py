@@ -16,12 +16,13 @@ from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.record import Record
-from DiffusionSiblingsLib.editing.design import WHOLE, Cell, Design, design_rows, effects, measured_names, parse_region
+from DiffusionSiblingsLib.editing.design import WHOLE, Cell, Design, design_rows, effects, parse_region
 from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.metrics.measurement import measurement_keys, tissue_key
 from DiffusionSiblingsLib.runs.messages import RunSummary
 
 HEART = load_anatomy("heart")
-LV = "LV volume [ml]"
+LV = tissue_key("LV")
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,14 @@ def ground() -> Placement:
 
 def entry(k: int, lv: float) -> dict[str, object]:
     """A sibling's entry in a record, of which only the left ventricle matters."""
-    return {"file": f"sibling_{k:04d}.nii.gz", "k": k, "features": {LV: lv}, "volumes_ml": {"LV": lv, "Ao": 40.0},
+    return {"file": f"sibling_{k:04d}.nii.gz", "k": k, "features": {LV.title: lv}, "volumes_ml": {"LV": lv, "Ao": 40.0},
             "checks": {"half": {"violation_percent": 0.0}}}
 
 
 def record_of(design: Design, volumes: dict[Cell, list[float]]) -> Record:
     runs = [{"request": {}, "siblings": [entry(k, lv) for k, lv in enumerate(volumes.get(cell, []))]}
             for cell in design.cells]
-    return Record({}, {}, "", twin={"features": {LV: 100.0}, "volumes_ml": {"LV": 100.0, "Ao": 40.0}}, runs=runs)
+    return Record({}, {}, "", twin={"features": {LV.title: 100.0}, "volumes_ml": {"LV": 100.0, "Ao": 40.0}}, runs=runs)
 
 
 def test_every_combination_is_a_cell_and_zero_is_added() -> None:
@@ -115,7 +116,7 @@ def test_a_stopped_run_gives_the_pairs_that_are_there() -> None:
     low, high = design.cells
     rows = design_rows(design, record_of(design, {low: [90.0], high: [100.0, 120.0]}))
     assert [row["LV volume minus base [ml]"] for row in rows] == ["", 10.0, ""]
-    assert effects(design, rows, [LV])[0] == {"cell": high.name, "base": low.name, "measurement": LV, "pairs": 1,
+    assert effects(design, rows, [LV])[0] == {"cell": high.name, "base": low.name, "measurement": LV.title, "pairs": 1,
                                               "mean difference": 10.0}
     with pytest.raises(InputError, match="another design"):
         design_rows(Design((("LV",),), (0.2,)), record_of(design, {}))
@@ -138,11 +139,11 @@ def test_the_command_writes_one_table(tmp_path: Path, monkeypatch: pytest.Monkey
     def made(arguments: object, requests: list[Request], labels: object) -> None:
         asked.extend(requests)
         design = Design(((),), (0.2, 0.5))
-        full = dict.fromkeys(measured_names(HEART), 1.0)
+        full = {key.title: 1.0 for key in measurement_keys(HEART)}
         record = record_of(design, {cell: [100.0 + cell.ratio] * 2 for cell in design.cells})
         for run in record.runs:
             for sibling in run["siblings"]:
-                sibling["features"] = {**full, LV: sibling["features"][LV]}
+                sibling["features"] = {**full, LV.title: sibling["features"][LV.title]}
         record.write(out / "record.json")
 
     monkeypatch.setattr(designing, "_run", made)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib.cohorts.training_statistics import Support
+from DiffusionSiblingsLib.cohorts.training_statistics import TrainingStatistics
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.placement import Placement, mean_heart
@@ -23,6 +23,7 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.geometry.reference import build_reference, starting_reference
 from DiffusionSiblingsLib.labelmaps.twin import Twin, open_twin
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
 
 ANATOMY = load_anatomy("heart")
@@ -139,7 +140,7 @@ def test_the_mean_heart_has_the_volumes_of_its_cohort() -> None:
 
 
 def test_requests_are_planned_each_with_its_own_wishes() -> None:
-    support = Support("heart", ("RV volume [ml]",), np.array([[20.0], [30.0]]))
+    support = TrainingStatistics("heart", (tissue_key("RV"),), np.array([[20.0], [30.0]]))
     requests = [PERTURB, PERTURB, Request("generate")]
     wishes = [PresetsAndHolds(), PresetsAndHolds(("enlarge-rv",)), PresetsAndHolds(("enlarge-rv",))]
     facts = SimpleNamespace(anatomy=ANATOMY, reference=REFERENCE, training=support)

@@ -39,7 +39,7 @@ def test_gates_are_read_and_written(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("", "no checks"), (" , ", "no checks"), ("walls", "no such check"), ("thin-walls", "from 0.1 to 50"),
+    ("", "No acceptance check"), (" , ", "No acceptance check"), ("walls", "unknown"), ("thin-walls", "from 0.1 to 50"),
     ("thin-walls:x", "from 0.1 to 50"), ("thin-walls:nan", "from 0.1 to 50"), ("thin-walls:2:101", "from 0 to 100"),
     ("thin-walls:2:1:1", "2 numbers"), ("contacts:3", "no numbers"), ("components,components", "twice"),
     ("components:-1", "from 0 to 100"), ("components:1:1", "1 number "),

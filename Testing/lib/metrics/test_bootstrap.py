@@ -112,7 +112,7 @@ def test_an_interval_holds_its_value_even_where_halves_all_lie_on_one_side() -> 
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(InputError, match="one value a member"):
+    with pytest.raises(InputError, match="one value for each member"):
         bootstrap.of_mean(np.zeros((3, 2)), RNG(0))
     with pytest.raises(InputError, match="at least one draw"):
         bootstrap.of_mean([1.0, 2.0], RNG(0), draws=0)

@@ -14,7 +14,6 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.metrics.feature_space import (
     compare,
     constant,
-    feature_matrix,
     frechet_distance,
     precision_recall,
     sampling_floor,
@@ -147,14 +146,6 @@ def test_the_floor_is_that_of_two_cohorts_of_one_kind_and_falls_with_size() -> N
     floors = [sampling_floor(real, (size, size), np.random.default_rng(0))[2] for size in (16, 32, 64, 100)]
     assert all(a > b > 0 for a, b in pairwise(floors))
     assert sampling_floor(real, (64, 64), np.random.default_rng(0))[2] == floors[2]
-
-
-def test_the_matrix_keeps_the_first_members_order() -> None:
-    matrix, names = feature_matrix([{"LV": 1.0, "RV": 2.0}, {"RV": 4.0, "LV": 3.0}])
-    assert names == ("LV", "RV")
-    assert matrix.tolist() == [[1, 2], [3, 4]]
-    with pytest.raises(InputError, match="member 1"):
-        feature_matrix([{"LV": 1.0}, {"RV": 1.0}])
 
 
 @pytest.mark.parametrize(

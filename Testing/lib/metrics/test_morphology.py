@@ -10,9 +10,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.boxes import foreground_box
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.metrics.measurement import feature_keys, tissue_key
 from DiffusionSiblingsLib.metrics.morphology import features, moments, tissue_volumes
-from DiffusionSiblingsLib.metrics.run_lengths import find_runs, foreground_box
+from DiffusionSiblingsLib.metrics.run_lengths import find_runs
 
 HEART = load_anatomy("heart")
 
@@ -45,9 +47,9 @@ def test_box_has_exactly_its_analytic_volume_and_axes():
     affine = grid_affine((0.5, 1.25, 3.0), Rotation.from_euler("xyz", [20, -35, 70], degrees=True), flip=True)
     found = features(labels, affine, HEART)
     edges = np.array([30 * 0.5, 20 * 1.25, 10 * 3.0])
-    assert found["LV volume [ml]"] == pytest.approx(edges.prod() / 1000)
-    assert found["LV major axis [mm]"] == pytest.approx(2 * np.sqrt(5 * edges.max() ** 2 / 12))
-    assert found["LV minor axis [mm]"] == pytest.approx(2 * np.sqrt(5 * edges.min() ** 2 / 12))
+    assert found[tissue_key("LV")] == pytest.approx(edges.prod() / 1000)
+    assert found[tissue_key("LV", "major axis")] == pytest.approx(2 * np.sqrt(5 * edges.max() ** 2 / 12))
+    assert found[tissue_key("LV", "minor axis")] == pytest.approx(2 * np.sqrt(5 * edges.min() ** 2 / 12))
 
 
 def test_box_centroid_is_in_world_coordinates():
@@ -66,15 +68,16 @@ def test_ellipsoid_axes_are_found_in_any_pose_and_grid(spacing, flip):
     shape = tuple(int(np.ceil(66 / step)) for step in spacing[::-1])
     labels = ellipsoid(shape, affine, (29.0, 20.0, 14.0), Rotation.random(random_state=7))
     found = features(labels, affine, HEART)
-    assert found["LV volume [ml]"] == pytest.approx(4 / 3 * np.pi * 29 * 20 * 14 / 1000, rel=0.005)
-    assert found["LV major axis [mm]"] == pytest.approx(58.0, rel=0.005)
-    assert found["LV minor axis [mm]"] == pytest.approx(28.0, rel=0.005)
+    assert found[tissue_key("LV")] == pytest.approx(4 / 3 * np.pi * 29 * 20 * 14 / 1000, rel=0.005)
+    assert found[tissue_key("LV", "major axis")] == pytest.approx(58.0, rel=0.005)
+    assert found[tissue_key("LV", "minor axis")] == pytest.approx(28.0, rel=0.005)
 
 
 def test_coarse_grid_does_not_shrink_a_sphere():
     fine, coarse = grid_affine((0.5,) * 3), grid_affine((5.0,) * 3)
+    minor = tissue_key("LV", "minor axis")
     lengths = [
-        features(ellipsoid((n,) * 3, affine, (25.0,) * 3, Rotation.identity()), affine, HEART)["LV minor axis [mm]"]
+        features(ellipsoid((n,) * 3, affine, (25.0,) * 3, Rotation.identity()), affine, HEART)[minor]
         for n, affine in ((110, fine), (13, coarse))
     ]
     assert lengths == pytest.approx([50.0, 50.0], rel=0.02)
@@ -88,15 +91,15 @@ def test_agrees_with_scikit_image_but_for_the_voxels_own_moment():
     found = features(labels, affine, HEART)
     theirs = measure.regionprops(labels, spacing=(spacing,) * 3)[0]
     own = 20 / 12 * spacing**2  # 4 * 5 * spacing^2 / 12
-    assert found["LV major axis [mm]"] ** 2 == pytest.approx(theirs.axis_major_length**2 + own)
-    assert found["LV minor axis [mm]"] ** 2 == pytest.approx(theirs.axis_minor_length**2 + own)
+    assert found[tissue_key("LV", "major axis")] ** 2 == pytest.approx(theirs.axis_major_length**2 + own)
+    assert found[tissue_key("LV", "minor axis")] ** 2 == pytest.approx(theirs.axis_minor_length**2 + own)
 
 
 def test_sheared_grid_keeps_the_volume_of_the_parallelepiped():
     affine = grid_affine((1.0, 1.0, 1.0))
     affine[0, 1] = 0.5
     labels = np.full((10, 10, 10), 3, np.uint8)
-    assert features(labels, affine, HEART)["LV volume [ml]"] == pytest.approx(1.0)
+    assert features(labels, affine, HEART)[tissue_key("LV")] == pytest.approx(1.0)
     found = moments(labels, affine, [3])[3].covariance
     assert found == pytest.approx(affine[:3, :3] @ affine[:3, :3].T * 100 / 12)
 
@@ -137,7 +140,9 @@ def test_memory_order_does_not_matter():
 def test_names_and_order_are_fixed_and_absent_tissues_are_zero():
     found = features(np.zeros((4, 4, 4), np.uint8), np.eye(4), HEART)
     kinds = ("volume [ml]", "major axis [mm]", "minor axis [mm]")
-    assert list(found) == [f"{chamber} {kind}" for chamber in ("LV", "RV", "LA", "RA") for kind in kinds]
+    assert list(found) == list(feature_keys(HEART))
+    titles = [f"{chamber} {kind}" for chamber in ("LV", "RV", "LA", "RA") for kind in kinds]
+    assert [key.title for key in found] == titles
     assert set(found.values()) == {0.0}
     assert tuple(tissue_volumes(np.ones((2, 2, 2), np.uint8), np.eye(4), HEART)) == HEART.ids
 

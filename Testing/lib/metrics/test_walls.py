@@ -101,7 +101,7 @@ def test_far_from_the_heart_and_at_the_rim_nothing_changes() -> None:
 @pytest.mark.parametrize("gone", [LV, MYO])
 def test_a_missing_tissue_is_said(gone: int) -> None:
     labels, affine, _ = shell(4.0)
-    with pytest.raises(InputError, match="no wall to measure"):
+    with pytest.raises(InputError, match="wall cannot be measured"):
         wall_thickness(np.where(labels == gone, 0, labels), affine, HEART)
 
 

@@ -10,17 +10,19 @@ from PIL import Image
 from small_cohorts import coarse_anatomy, small_heart
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
+from DiffusionSiblingsLib.metrics.occupancy import chance_of
 from DiffusionSiblingsLib.reports.chart_style import COHORT, REFERENCE, Picture, kernel_density
 from DiffusionSiblingsLib.reports.charts import Group, Mark, checks_chart, distributions, failures, scatter
-from DiffusionSiblingsLib.reports.occupancy_slices import chance_of, occupancy_slices
+from DiffusionSiblingsLib.reports.occupancy_slices import occupancy_slices
 from DiffusionSiblingsLib.reports.reference_heart import OneHeart, Smoothed
 
-NAMES = ("LV volume [ml]", "RV volume [ml]", "$odd_{name}$ [mm]")
+KEYS = (tissue_key("LV"), tissue_key("RV"), MeasurementKey("length", "$odd_{name}$", "mm"))
 
 
 def cohort(name: str, count: int, shift: float = 0.0, seed: int = 0) -> Group:
     rng = np.random.default_rng(seed)
-    return Group(name, 100 + shift + 20 * rng.standard_normal((count, 3)), NAMES)
+    return Group(name, 100 + shift + 20 * rng.standard_normal((count, 3)), KEYS)
 
 
 def share(picture: Picture, color: str, tolerance: int = 24) -> float:
@@ -32,27 +34,27 @@ def share(picture: Picture, color: str, tolerance: int = 24) -> float:
 
 
 def test_a_scatter_shows_both_cohorts_with_words_for_who_cannot_see_it():
-    found = scatter(cohort("Real", 80), [cohort("Made", 40, 10, 1)], *NAMES[:2], marks=[Mark("twin", {NAMES[0]: 90.0,
-                    NAMES[1]: 120.0})], limits={NAMES[1]: 115.0})
+    found = scatter(cohort("Real", 80), [cohort("Made", 40, 10, 1)], *KEYS[:2], marks=[Mark("twin", {KEYS[0]: 90.0,
+                    KEYS[1]: 120.0})], limits={KEYS[1]: 115.0})
     assert share(found, COHORT) > 5e-4 and share(found, REFERENCE) > 5e-4
-    assert "Real (80)" in found.alt and NAMES[1] in found.alt
+    assert "Real (80)" in found.alt and KEYS[1].title in found.alt
     assert found.file_name == "scatter-LV-volume-RV-volume.png"
 
 
-@pytest.mark.parametrize("reference", [None, cohort("Two", 2), Group("Same", np.full((9, 3), 4.0), NAMES),
-                                       Group("Line", np.outer(np.arange(9.0), np.ones(3)), NAMES),
-                                       Group("Holes", np.full((9, 3), np.nan), NAMES)])
+@pytest.mark.parametrize("reference", [None, cohort("Two", 2), Group("Same", np.full((9, 3), 4.0), KEYS),
+                                       Group("Line", np.outer(np.arange(9.0), np.ones(3)), KEYS),
+                                       Group("Holes", np.full((9, 3), np.nan), KEYS)])
 def test_cohorts_without_spread_or_with_holes_are_drawn_all_the_same(reference):
     for count in (1, 300):
-        assert scatter(reference, [cohort("Made", count)], *NAMES[:2]).data
+        assert scatter(reference, [cohort("Made", count)], *KEYS[:2]).data
     assert distributions(reference, [cohort("Made", 1), cohort("Third", 30)], marks=[Mark("twin", {})]).data
 
 
 def test_nothing_to_draw_is_said_in_words():
     with pytest.raises(InputError, match="nothing to draw"):
-        scatter(None, [Group("Holes", np.full((3, 3), np.nan), NAMES)], *NAMES[:2])
+        scatter(None, [Group("Holes", np.full((3, 3), np.nan), KEYS)], *KEYS[:2])
     with pytest.raises(InputError, match="cannot be drawn"):
-        Group("Short", np.zeros((3, 2)), NAMES)
+        Group("Short", np.zeros((3, 2)), KEYS)
 
 
 def test_figures_are_the_same_bytes_whatever_the_users_settings():
@@ -81,8 +83,8 @@ def test_equal_numbers_have_no_density_however_their_mean_is_rounded(members):
     assert kernel_density(values, values) is None
     varied = np.random.default_rng(0).normal(size=members)
     assert kernel_density(np.stack([varied, values[0]]), np.zeros((2, 1))) is None
-    group = Group("edited", np.stack([varied, values[0]], axis=1), ("RV volume [ml]", "LA volume [ml]"))
-    assert distributions(None, [group]).data and scatter(group, [group], "RV volume [ml]", "LA volume [ml]").data
+    group = Group("edited", np.stack([varied, values[0]], axis=1), (tissue_key("RV"), tissue_key("LA")))
+    assert distributions(None, [group]).data and scatter(group, [group], tissue_key("RV"), tissue_key("LA")).data
 
 
 def test_a_cohort_whose_name_begins_with_a_line_below_is_in_the_legend(recwarn):

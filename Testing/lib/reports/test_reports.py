@@ -13,12 +13,14 @@ from pages import assert_self_contained, one_line, opened, text_of
 from small_cohorts import PARTS, coarse_anatomy, small_cohort, small_heart
 
 from DiffusionSiblingsLib.apps.cli.main import main
-from DiffusionSiblingsLib.cohorts.compare import Comparison, Figure, compare_cohorts
+from DiffusionSiblingsLib.cohorts.compare_cohorts import compare_cohorts
+from DiffusionSiblingsLib.cohorts.comparison_result import Comparison, Figure
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.postprocess import canonical_labelmap
 from DiffusionSiblingsLib.editing.target_rows import target_rows
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import key_of, tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.reports import page_layout as sheet
 from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
@@ -65,7 +67,7 @@ def test_a_comparison_writes_tables_pictures_volumes_and_one_page(compared, coho
     assert float(figures["FMD"]["value"]) == pytest.approx(comparison.figure("FMD").value, rel=1e-5)
     members = rows_of(folder / "members.csv")
     assert len(members) == 22
-    assert float(members[12]["LV volume [ml]"]) == pytest.approx(cohorts[1].column("LV volume [ml]")[0], rel=1e-5)
+    assert float(members[12]["LV volume [ml]"]) == pytest.approx(cohorts[1].column(tissue_key("LV"))[0], rel=1e-5)
 
 
 def test_the_page_says_what_each_figure_means_and_its_trap(compared, comparison):
@@ -126,8 +128,8 @@ def test_cohorts_of_one_name_are_told_apart_and_volumes_are_drawn_in_pairs(cohor
     real, _ = cohorts
     assert [part.name for part in named_apart(real, real)] == ["hearts (1)", "hearts (2)"]
     assert named_apart(*cohorts)[0] is real
-    assert volume_pairs(real.feature_names) == [("LV volume [ml]", "RV volume [ml]"),
-                                                ("LA volume [ml]", "RA volume [ml]")]
+    assert volume_pairs(real.feature_keys) == [(tissue_key("LV"), tissue_key("RV")),
+                                                (tissue_key("LA"), tissue_key("RA"))]
 
 
 @pytest.mark.parametrize(("count", "total", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0),
@@ -218,7 +220,7 @@ def of_a_twin(tmp_path_factory) -> CohortFacts:
     """Four siblings of a heart with a vast left ventricle, three of them guided."""
     folder, anatomy = tmp_path_factory.mktemp("of_a_twin") / "run", coarse_anatomy(24)
     heart = small_cohort("twin", 1, anatomy=anatomy)
-    features = {name: float(heart.column(name)[0]) for name in heart.feature_names} | {"LV volume [ml]": 600.0}
+    features = {key.title: float(heart.column(key)[0]) for key in heart.feature_keys} | {"LV volume [ml]": 600.0}
     volumes = dict(zip(anatomy.ids, map(float, heart.volumes[0]), strict=True))
     write_run(folder, 4, {"file": "twin.nrrd", "features": features, "volumes_ml": volumes})
     return CohortFacts.of(small_cohort("made", 4, folder=folder, anatomy=anatomy), find_model())
@@ -228,7 +230,7 @@ def test_the_bias_of_the_twin_stands_beside_that_of_its_siblings(of_a_twin):
     rows = {row["measurement"]: row for row in bias_rows(of_a_twin)}
     assert (rows["LV volume [ml]"]["twin"], rows["LV volume [ml]"]["twin percentile"]) == (600.0, 100.0)
     for row in rows.values():
-        found = [bias.percentiles[row["measurement"]] for bias in of_a_twin.biases]
+        found = [lies.percentiles[key_of(row["measurement"])] for lies in of_a_twin.distances]
         assert [row["percentile 5 %"], row["percentile 95 %"]] == pytest.approx(np.percentile(found, [5, 95]))
     text = one_line(rendered("training_distance.html.j2", bias=bias_facts(of_a_twin), model=model_facts(of_a_twin),
                              listed=LISTED))
@@ -264,7 +266,7 @@ def test_a_folder_without_a_record_is_reported_as_what_it_is(tmp_path):
     cohort = small_cohort("found", 4, folder=tmp_path)
     facts = CohortFacts.of(cohort, find_model())
     assert (facts.kind, facts.gated, facts.repaired(), facts.edits) == ("label maps", False, None, [])
-    assert len(bias_rows(facts)) == len(facts.meter.columns)
+    assert len(bias_rows(facts)) == len(facts.meter.keys)
     other = CohortFacts.of(small_cohort("small", 4, anatomy=coarse_anatomy(24)), find_model())
     assert np.isnan(other.acceptance()[0])
 

@@ -15,13 +15,14 @@ from hearts import ANATOMY, ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.cohorts.members import Member
-from DiffusionSiblingsLib.cohorts.training_statistics import Support
+from DiffusionSiblingsLib.cohorts.training_statistics import TrainingStatistics
 from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.studies import augment_command as enriching
 from DiffusionSiblingsLib.studies.augment_command import Order, enrich
@@ -31,7 +32,7 @@ from DiffusionSiblingsLib.studies.conditions import matching
 from DiffusionSiblingsLib.studies.sibling_maker import Maker
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
-RV = "RV volume [ml]"
+RV = tissue_key("RV")
 
 
 @pytest.fixture
@@ -201,8 +202,8 @@ def test_hearts_of_runs_in_other_formats_are_accepted_in_them(fake_batches: list
 ])
 def test_only_a_target_that_no_training_heart_meets_is_warned_of(target: str, words: str) -> None:
     values = np.linspace(100, 200, 11)
-    columns = (RV, "LV volume [ml]", "LV major axis [mm]")
-    support = Support("heart", columns, np.stack([values, values, values / 2], axis=1))
+    columns = (RV, tissue_key("LV"), tissue_key("LV", "major axis"))
+    support = TrainingStatistics("heart", columns, np.stack([values, values, values / 2], axis=1))
     warnings = enriching._warnings(parse_wanted(target, ANATOMY), support)
     assert len(warnings) == bool(words) and all(warning.startswith(words) for warning in warnings)
 

@@ -24,6 +24,7 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.geometry.reference import Reference
 from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.metrics.bootstrap import wilson
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.studies.augmentation import Augmenter, Candidate, Task, share_out
 from DiffusionSiblingsLib.studies.conditions import Condition, Conditions
@@ -31,7 +32,7 @@ from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart, starts
 from DiffusionSiblingsLib.studies.target_values import Tail, control_for
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
-RV = "RV volume [ml]"
+RV = tissue_key("RV")
 
 
 def test_wilsons_interval_is_the_textbook_one() -> None:
@@ -49,7 +50,7 @@ def test_wilsons_interval_holds_the_share(of: int, data: st.DataObject) -> None:
 
 
 def tail(text: str, values: list[float]) -> Tail:
-    return Tail.of(parse_wanted(text, ANATOMY), [{RV: np.array(values)}, {"LV volume [ml]": np.array([1.0])}])
+    return Tail.of(parse_wanted(text, ANATOMY), [{RV: np.array(values)}, {tissue_key("LV"): np.array([1.0])}])
 
 
 def test_the_tail_is_what_meets_the_target() -> None:
@@ -81,7 +82,7 @@ def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Placement:
 
 def test_a_control_asks_for_a_volume_and_for_axes(ground: Placement) -> None:
     wanted = parse_wanted("RV>115 and LV major axis>70", ANATOMY)
-    control = control_for({RV: 140.0, "LV major axis [mm]": 74.0}, wanted, ground, None)
+    control = control_for({RV: 140.0, tissue_key("LV", "major axis"): 74.0}, wanted, ground, None)
     asked = {(term.domain, term.quantity): term.target.value for term in control.terms}
     assert asked["RV", "mass"] == 140.0
     shares, size = asked["LV", "shape"], asked["LV", "size"]
@@ -92,7 +93,7 @@ def test_a_control_asks_for_a_volume_and_for_axes(ground: Placement) -> None:
 @pytest.mark.parametrize(("text", "length"), [("LV major axis<12", 10.0), ("LV minor axis>60", 62.0)])
 def test_an_axis_takes_along_those_that_it_would_pass(ground: Placement, text: str, length: float) -> None:
     wanted = parse_wanted(text, ANATOMY)
-    control = control_for({wanted.measures[0].column: length}, wanted, ground, None)
+    control = control_for({wanted.measures[0].key: length}, wanted, ground, None)
     asked = {term.quantity: term.target.value for term in control.terms}
     shares, size = asked["shape"], asked["size"]
     assert isinstance(size, float) and isinstance(shares, tuple)
@@ -106,7 +107,7 @@ def test_an_axis_takes_along_those_that_it_would_pass(ground: Placement, text: s
 @example(0, "LV major axis<62 and LV minor axis>58")
 def test_a_minor_axis_is_never_drawn_longer_than_the_major_one(seed: int, text: str) -> None:
     drawn = Tail.of(parse_wanted(text, ANATOMY), []).draw(None, np.random.default_rng(seed))
-    assert drawn["LV minor axis [mm]"] <= drawn["LV major axis [mm]"]
+    assert drawn[tissue_key("LV", "minor axis")] <= drawn[tissue_key("LV", "major axis")]
     assert parse_wanted(text, ANATOMY).met_by(drawn)
 
 
@@ -116,7 +117,7 @@ def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Pla
     other = Term("upper RV", "size", Target(times=1.0))
     control = Control((box,), (Term("upper RV", "mass", Target(times=1.0)), other), "canonical", "upper")
     wanted = parse_wanted("upper RV volume>10", ANATOMY, control)
-    found = control_for({"upper RV volume [ml]": 12.0}, wanted, ground, control)
+    found = control_for({tissue_key("upper RV"): 12.0}, wanted, ground, control)
     assert [(term.quantity, term.target.value) for term in found.terms] == [("size", None), ("mass", 12.0)]
     assert found.frame == "world"
 

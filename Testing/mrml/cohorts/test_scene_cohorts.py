@@ -199,11 +199,13 @@ def test_measurements_are_the_numbers_that_vary() -> None:
 
 
 def test_bias_has_a_group_of_columns_of_its_own() -> None:
-    from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance, bias_columns
+    from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance, training_distance_columns
+    from DiffusionSiblingsLib.metrics.measurement import tissue_key
 
-    lies = TrainingDistance({LV: 12.0, "LV major axis [mm]": 3.0}, (LV,), 0.4, 30.0, True, {LV: 0.5}, 0.5)
-    columns = bias_columns(lies)
-    found = tables.bias_names(["map", LV, *columns, "failed checks"])
+    key = tissue_key("LV")
+    lies = TrainingDistance({key: 12.0, tissue_key("LV", "major axis"): 3.0}, (key,), 0.4, 30.0, True, {key: 0.5}, 0.5)
+    columns = training_distance_columns(lies)
+    found = tables.training_distance_names(["map", LV, *columns, "failed checks"])
     assert set(found) == set(columns)
     assert found[-2:] == ["percentile of LV volume", "percentile of LV major axis"]  # the many come last
 

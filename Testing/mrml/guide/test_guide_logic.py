@@ -306,7 +306,7 @@ def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsL
     run = find_runs()[-1]
     achieved = guide_rows.achieved_by(run, 0)
     assert len(achieved) == 6 and all(entry["reached"] for entry in achieved)
-    names = tables.target_names([run.table_node.GetColumnName(n) for n in range(run.table_node.GetNumberOfColumns())])
+    names = tables.target_names(run.record)
     assert names[0] == "targets reached" and "RV mass achieved [ml]" in names
     assert run.row_of(run.siblings[0])["targets reached"] == "6 of 6"
     assert dict(records.summary(run.record)[-1][1])["targets reached"] == "6 of 6"

@@ -32,7 +32,7 @@ def column(node: Any, name: str) -> list[Any]:
 def test_the_table_has_twelve_features_twelve_differences_and_twelve_checks(made: Any) -> None:
     _, record, rows = made
     node = tables.metrics_table(rows, record)
-    assert len(tables.feature_names(rows)) == 12
+    assert len(tables.features_of(rows)) == 12
     assert len(tables.columns_of_kind(node, "difference")) == 12 and len(tables.columns_of_kind(node, "check")) == 12
     assert node.GetNumberOfRows() == 4 and column(node, "map")[0] == "twin"
     assert node.GetColumnName(0) == "map"
@@ -41,10 +41,10 @@ def test_the_table_has_twelve_features_twelve_differences_and_twelve_checks(made
 def test_differences_are_to_the_twin_in_percent(made: Any) -> None:
     _, record, rows = made
     node = tables.metrics_table(rows, record)
-    for feature in tables.feature_names(rows):
+    for feature in tables.features_of(rows):
         found = column(node, tables.difference_name(feature))
         assert found[0] == 0.0
-        assert found[1:] == pytest.approx([100 * (row[feature] / rows[0][feature] - 1) for row in rows[1:]])
+        assert found[1:] == pytest.approx([100 * (row[feature.title] / rows[0][feature.title] - 1) for row in rows[1:]])
 
 
 def test_a_missing_or_zero_twin_value_gives_no_difference() -> None:

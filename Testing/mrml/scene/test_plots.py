@@ -46,11 +46,12 @@ def test_volumes_are_drawn_by_request_and_the_twin_stands_out(rows: Any) -> None
 
 def test_drift_has_a_series_for_each_feature_and_a_line_for_the_twin(rows: Any) -> None:
     series = series_of(nodes := plots.drift_chart(rows, "run"))
-    features = tables.feature_names(rows)
+    features = tables.features_of(rows)
     assert len(series) == 13 and nodes[-1].GetNumberOfPlotSeriesNodes() == 13
     for place, feature in enumerate(features, start=1):
-        drawn = points(series[feature.split(" [")[0]])
-        assert [y for _, y in drawn] == pytest.approx([100 * (row[feature] / rows[0][feature] - 1) for row in rows[1:]])
+        drawn = points(series[feature.label])
+        title = feature.title
+        assert [y for _, y in drawn] == pytest.approx([100 * (row[title] / rows[0][title] - 1) for row in rows[1:]])
         assert all(abs(x - place) < 0.5 for x, _ in drawn) and len({x for x, _ in drawn}) == len(drawn)
     assert points(series["twin"]) == [(0.5, 0.0), (12.5, 0.0)]
 

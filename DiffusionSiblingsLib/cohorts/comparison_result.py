@@ -1,4 +1,4 @@
-"""What a comparison of two cohorts says: figures with intervals and floors, features, checks. Plain values."""
+"""The result of comparing two cohorts: figures with intervals and floors, features, checks. Plain values."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Comparison:
         for figure in self.figures:
             if figure.name == name:
                 return figure
-        raise InputError("The comparison has no such figure", value=name,
+        raise InputError("The comparison does not have this figure", value=name,
                          rule=", ".join(figure.name for figure in self.figures))
 
     def has(self, name: str) -> bool:
@@ -96,7 +96,7 @@ class Comparison:
         """Reads what `to_json` gave. InputError where it is something else."""
         try:
             if values["schema"] != SCHEMA:
-                raise InputError("The comparison is of another version", value=values["schema"], rule=SCHEMA)
+                raise InputError("Another program version wrote the comparison", value=values["schema"], rule=SCHEMA)
             figures = tuple(Figure(**{**f, **{key: _number(f[key]) for key in ("value", "low", "high")}})
                             for f in values["figures"])
             return cls(Side(**values["real"]), Side(**values["synthetic"]), figures,
@@ -104,7 +104,7 @@ class Comparison:
                        {key: float(value) for key, value in values["violations"].items()}, int(values["seed"]),
                        int(values["draws"]), tuple(values["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise InputError("This is no comparison of cohorts", value=repr(problem), rule=SCHEMA) from problem
+            raise InputError("This is not a comparison of cohorts", value=repr(problem), rule=SCHEMA) from problem
 
 
 def _number(value: float | None) -> float:

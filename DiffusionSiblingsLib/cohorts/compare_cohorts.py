@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
-from ..metrics import bootstrap, pointcloud
-from ..metrics import feature_space as cohort
+from ..metrics import bootstrap, feature_space, pointcloud
 from ..metrics.bootstrap import Halves, IntArray
-from .comparison import Comparison, Figure, Side
+from ..metrics.summary import summary_of
+from .comparison_result import Comparison, Figure, Side
 from .distances import Distances, Kind, mean_paired, measure_distances
 from .measured import MeasuredCohort
 
@@ -21,8 +21,6 @@ DRAWS = bootstrap.DRAWS
 FLOOR_DRAWS = 50  # of two cohorts of one kind
 PART_DRAWS = 20  # of two parts of the real cohort
 SAME_KIND = "floor: two samples of these sizes with the real cohort's mean and covariance"
-
-__all__ = ["Comparison", "Figure", "Side", "compare_cohorts"]
 
 
 def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: int = 0, emd: bool = True,
@@ -38,9 +36,10 @@ def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: in
     Raises InputError for cohorts that do not measure the same things, or too small to compare (fewer than 4 members).
     """
     _check(real, synthetic)
-    if emd_members is not None and emd_members <= cohort.NEIGHBOURS:
-        raise InputError("The earth mover's distance cannot be had of so few members", value=emd_members,
-                         rule=f"at least {cohort.NEIGHBOURS + 1}", hint="leave it out altogether (emd=False, --no-emd)")
+    if emd_members is not None and emd_members <= feature_space.NEIGHBOURS:
+        raise InputError("The earth mover's distance needs more members", value=emd_members,
+                         rule=f"at least {feature_space.NEIGHBOURS + 1}",
+                         hint="leave it out altogether (emd=False, --no-emd)")
     rng = np.random.default_rng(seed)
     figures = [*_morphology(real, synthetic, rng, draws)]
     kinds: tuple[Kind, ...] = ("CD", "EMD") if emd else ("CD",)
@@ -62,30 +61,32 @@ ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD",
 
 
 def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
-    if real.feature_names != synthetic.feature_names or real.anatomy.id != synthetic.anatomy.id:
+    if real.feature_keys != synthetic.feature_keys or real.anatomy.id != synthetic.anatomy.id:
         raise InputError("Two cohorts do not measure the same things",
                          value=f"{real.name}: {real.anatomy.id}, {synthetic.name}: {synthetic.anatomy.id}")
     for part in (real, synthetic):
-        if len(part) <= cohort.NEIGHBOURS:
+        if len(part) <= feature_space.NEIGHBOURS:
             raise InputError(f"The cohort {part.name} is too small to be compared", value=f"{len(part)} members",
-                             rule=f"at least {cohort.NEIGHBOURS + 1}")
+                             rule=f"at least {feature_space.NEIGHBOURS + 1}")
 
 
 def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,
                 draws: int) -> Iterator[Figure]:
     """Precision, recall, FMD with intervals, and the floor of each at these very sizes."""
-    scored, other = cohort.standardise(real.features, synthetic.features, real.feature_names)
+    scored, other = feature_space.standardise(real.features, synthetic.features,
+                                               [key.title for key in real.feature_keys])
     sizes = (len(scored), len(other))
-    halves = bootstrap.halves(sizes, rng, draws=draws, fewest=cohort.NEIGHBOURS + 1)
-    floors = cohort.sampling_floor(scored, sizes, rng, draws=FLOOR_DRAWS)
-    shares = cohort.precision_recall(scored, other)
-    drawn = [cohort.precision_recall(scored[ours], other[theirs]) for ours, theirs in halves]
+    halves = bootstrap.halves(sizes, rng, draws=draws, fewest=feature_space.NEIGHBOURS + 1)
+    floors = feature_space.sampling_floor(scored, sizes, rng, draws=FLOOR_DRAWS)
+    shares = feature_space.precision_recall(scored, other)
+    drawn = [feature_space.precision_recall(scored[ours], other[theirs]) for ours, theirs in halves]
     for number, name in enumerate(("precision", "recall")):
         low, high = bootstrap.of_values([pair[number] for pair in drawn], shares[number])
         yield Figure(name, shares[number], max(low, 0.0), min(high, 1.0), best="high", floor=floors[number],
-                     note=f"k = {cohort.NEIGHBOURS} nearest neighbours, z-scored by the real cohort; {SAME_KIND}")
-    value = cohort.frechet_distance(scored, other)
-    low, high = bootstrap.of_halves(lambda a, b: cohort.frechet_distance(scored[a], other[b]), halves, value)
+                     note=f"k = {feature_space.NEIGHBOURS} nearest neighbours, z-scored by the real cohort; "
+                          f"{SAME_KIND}")
+    value = feature_space.frechet_distance(scored, other)
+    low, high = bootstrap.of_halves(lambda a, b: feature_space.frechet_distance(scored[a], other[b]), halves, value)
     yield Figure("FMD", value, max(low, 0.0), high, best="low", floor=floors[2], note=SAME_KIND)
 
 
@@ -161,15 +162,15 @@ def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[
     """One row for each feature: both distributions in a few numbers, and how far apart they are."""
     from scipy.stats import ks_2samp
 
-    for name in real.feature_names:
-        ours, theirs = real.column(name), synthetic.column(name)
-        spread = 0.0 if cohort.constant(ours) else float(ours.std(ddof=1))
-        row: dict[str, object] = {"feature": name}
-        for side, values in (("real", ours), ("synthetic", theirs)):
-            row |= {f"{side} mean": float(values.mean()), f"{side} sd": float(values.std(ddof=1))}
-            row |= {f"{side} {p} %": float(np.percentile(values, p)) for p in (5, 50, 95)}
-        row["shift [real sd]"] = float(theirs.mean() - ours.mean()) / spread if spread else float("nan")
-        row["spread ratio"] = float(theirs.std(ddof=1)) / spread if spread else float("nan")
+    for key in real.feature_keys:
+        ours, theirs = real.column(key), synthetic.column(key)
+        one, other = summary_of(ours), summary_of(theirs)
+        spread = 0.0 if feature_space.constant(ours) else one.deviation
+        row: dict[str, object] = {"feature": key.title}
+        for side, found in (("real", one), ("synthetic", other)):
+            row |= {f"{side} mean": found.mean, f"{side} sd": found.deviation, **found.percentile_cells(f"{side} ")}
+        row["shift [real sd]"] = (other.mean - one.mean) / spread if spread else float("nan")
+        row["spread ratio"] = other.deviation / spread if spread else float("nan")
         row["Kolmogorov-Smirnov"] = float(ks_2samp(ours, theirs).statistic)
         yield row
 
