@@ -30,7 +30,8 @@ def find_library() -> None:
         if (folder / "DiffusionSiblingsLib" / "__init__.py").is_file():
             sys.path[:0] = [path for path in (str(folder), str(HERE)) if path not in sys.path]
             return
-    raise ImportError(f"DiffusionSiblingsLib is neither in {HERE} nor beside it; install the extension again")
+    text = _("DiffusionSiblingsLib is neither in {folder} nor next to it; install the extension again")
+    raise ImportError(text.format(folder=HERE))
 
 
 find_library()
@@ -46,25 +47,25 @@ class DiffusionSiblings(ScriptedLoadableModule):
         parent.title = _("Diffusion Siblings")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Simulation")]
         parent.contributors = ["DiffusionSiblings contributors"]
-        parent.helpText = _("""<p>Draws <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
-model</b> (this is not diffusion MRI): from the segmentation of a heart, the twin, come variants that differ from it
-everywhere at a scale that you choose (Perturb), in some tissues or one region only (Inpaint), or that have no twin at
-all (Generate); any of these can be led to volumes and other measurements that you ask for (Guide). Each is checked,
-measured and recorded, and can be made again from its record.</p>
-<p>For research and device engineering, not for diagnosis or treatment of a patient. The model has its own limits, and
-more of its training hearts' habits the higher the sampling ratio: see its card in the section Model and device. All
-work is done on this computer; nothing is uploaded.</p>
-<p>Start with <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. From the Python console:
+        parent.helpText = _("""<p>Makes <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
+model</b> (this is not diffusion MRI). From the segmentation of a heart, the twin, the model draws variants that differ
+from it everywhere, at a scale that you choose (Perturb), or only in some tissues or one region (Inpaint); it also draws
+new hearts that have no twin (Generate). Each of these edits can be guided to volumes and other measurements that you
+set as targets (Guide). Every sibling is checked, measured and recorded, and can be made again from its record.</p>
+<p>For research and device engineering, not for the diagnosis or treatment of a patient. The model has limits: the
+higher the sampling ratio, the more a sibling resembles the hearts that the model was trained on. Its card, in the
+section Model and device, describes them. Everything runs on this computer; nothing is uploaded.</p>
+<p>To start, open <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. In the Python console:
 <tt>slicer.util.getModuleLogic("DiffusionSiblings").perturb(twin, ratio=0.5, count=4, seed=0)</tt></p>""")
-        parent.helpText += f'<p><a href="{HOMEPAGE}#readme">Documentation and tutorial</a></p>'
+        parent.helpText += f'<p><a href="{HOMEPAGE}#readme">{_("Documentation and tutorial")}</a></p>'
         parent.acknowledgementText = _("""The method follows published work on anatomic editing of digital twins with
 latent diffusion models (Kadry et al., npj Digital Medicine 2024, and its successors); the code is our own. The
-shipped model was trained on public data, named in its card with their licences.""")
+model that comes with the extension was trained on public data; its card lists them with their licences.""")
         slicer.app.connect("startupCompleted()", register_with_slicer)
 
 
 def register_with_slicer() -> None:
-    """Effects and sample data, once Slicer is there to take them; a fault in one does not keep the other out."""
+    """Effects and sample data, once Slicer has started; an error in one does not keep the other out."""
     from DiffusionSiblingsUI.effects import registration as effect_registration
     from DiffusionSiblingsUI.scene import sample_data
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.editing.request import Request
 
 # All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
@@ -116,7 +118,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.scene_edits import measuring
 
         nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
-        return Operation(measuring(self._worker(), nodes), title="Measuring", on_update=on_update).wait()
+        return Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait()
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
@@ -183,7 +185,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
         from DiffusionSiblingsUI.runs.scene_edits import replaying
 
-        return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
+        return Operation(replaying(self._worker(), run, device), title=_("Replaying"), on_update=on_update,
                          on_finished=on_finished)
 
     def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
@@ -192,7 +194,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.cohorts.work import opening
         from DiffusionSiblingsUI.runs.operation import Operation
 
-        return Operation(opening(self._worker(), folder, model=model), title="Opening the cohort",
+        return Operation(opening(self._worker(), folder, model=model), title=_("Opening the cohort"),
                          on_update=on_update, on_finished=on_finished)
 
     def member_operation(self, cohort: Any, number: int, *, in_3d: bool = False,
@@ -201,7 +203,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.cohorts.work import showing
         from DiffusionSiblingsUI.runs.operation import Operation
 
-        return Operation(showing(self._worker(), cohort, number, in_3d), title="Reading the heart",
+        return Operation(showing(self._worker(), cohort, number, in_3d), title=_("Reading the heart"),
                          on_finished=on_finished)
 
     def compare_operation(self, real: Any, synthetic: Any, out: Any, *, emd: bool = False, question: str = "",
@@ -211,7 +213,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
 
         steps = comparing(self._worker(), real, synthetic, out, emd=emd, question=question, model=model)
-        return Operation(steps, title="Comparing cohorts", on_finished=on_finished)
+        return Operation(steps, title=_("Comparing cohorts"), on_finished=on_finished)
 
     def report_operation(self, cohort: Any, out: Any, *, question: str = "", use: str = "",
                          model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
@@ -220,7 +222,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
 
         return Operation(reporting(self._worker(), cohort, out, question=question, use=use, model=model),
-                         title="Writing the report", on_finished=on_finished)
+                         title=_("Writing the report"), on_finished=on_finished)
 
     def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,
                **settings: Any) -> list[Any]:

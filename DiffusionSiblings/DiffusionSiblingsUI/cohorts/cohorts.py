@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsUI.scene import runs, tables
@@ -23,18 +24,6 @@ FILE = "file"
 SCENE = "scene"  # id of the cohort of all runs
 ITEM = "Cohorts"  # folder of the subject hierarchy
 Row = Mapping[str, Any]
-
-
-# Table's ID -> its state and rows: to read thousands of rows takes longer than Slicer may stand still.
-_read: dict[str, tuple[int, list[dict[str, Any]]]] = {}
-MOST_READ = 4  # tables
-
-
-def _remember(node: Any, rows: list[dict[str, Any]]) -> None:
-    _read.pop(node.GetID(), None)
-    while len(_read) >= MOST_READ:
-        _read.pop(next(iter(_read)))
-    _read[node.GetID()] = node.GetMTime(), rows
 
 
 @dataclass(frozen=True)
@@ -70,10 +59,7 @@ class FolderCohort:
 
     def rows(self) -> list[dict[str, Any]]:
         """Of metrics.csv, with `file`, in the order of the members."""
-        state, kept = self.node.GetMTime(), _read.get(self.id)
-        if kept is None or kept[0] != state:
-            _remember(self.node, tables.rows_of(self.node))
-        return _read[self.id][1]
+        return tables.rows_of(self.node)
 
 
 @dataclass(frozen=True)
@@ -117,9 +103,9 @@ def find_cohorts(scene: Any = None) -> list[Cohort]:
     listed = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
     found: list[Cohort] = [FolderCohort(node) for node in listed if node.GetAttribute(MARK) is not None]
     made = [run for run in runs.find_runs(scene) if run.siblings]
-    found += [SceneCohort(run.id, f"Run: {run.title}", (run,)) for run in made]
+    found += [SceneCohort(run.id, _("Run: {title}").format(title=run.title), (run,)) for run in made]
     if len(made) > 1:
-        found.append(SceneCohort(SCENE, "All siblings of the scene", tuple(made)))
+        found.append(SceneCohort(SCENE, _("All siblings in the scene"), tuple(made)))
     return found
 
 
@@ -136,19 +122,17 @@ def cohort_of(given: Any) -> Cohort:
     if found is None and given is None:  # a single run is all that there is
         found = next((cohort for cohort in find_cohorts() if isinstance(cohort, SceneCohort)), None)
     if found is None:
-        raise InputError("There are no siblings in the scene" if given is None else "The run has no siblings",
-                         rule="a folder, an opened cohort, a run, or siblings in the scene", hint="open a folder")
+        what = _("There are no siblings in the scene") if given is None else _("The run has no siblings")
+        raise InputError(what, rule=_("a cohort is a folder, an opened cohort, a run, or the siblings in the scene"),
+                         hint=_("open a folder"))
     return found
 
 
-def mark_folder(node: Any, folder: str, failed: Sequence[str],
-                rows: list[dict[str, Any]] | None = None) -> FolderCohort:
-    """Makes a table of members a cohort of the scene. rows: that it was made of, to be read no more."""
+def mark_folder(node: Any, folder: str, failed: Sequence[str]) -> FolderCohort:
+    """Makes a table of members a cohort of the scene."""
     node.SetAttribute(MARK, json.dumps({"folder": folder, "failed": list(failed)}))
-    node.SetColumnDescription(FILE, "Where the member's label map lies")
+    node.SetColumnDescription(FILE, _("The file of the member's label map"))
     file_away(node)
-    if rows is not None:
-        _remember(node, rows)
     return FolderCohort(node)
 
 

@@ -1,6 +1,6 @@
 """What the effects share: a form of options, Preview, Next seed, Apply and Cancel around one sibling of the worker.
 
-An effect says what it edits (`plan`), what is missing for that (`obstacle`), and brings a form with its own options.
+An effect defines what it edits (`plan`) and brings a form with options of its own.
 """
 
 # ruff: noqa: N802, N813 - names that Slicer and Qt have given
@@ -51,7 +51,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def __init__(self, scriptedEffect: Any) -> None:
         scriptedEffect.name = self.name
-        scriptedEffect.title = _(self.title)
+        scriptedEffect.title = self.title
         scriptedEffect.perSegment = self.per_segment
         scriptedEffect.requireSegments = True
         super().__init__(scriptedEffect)
@@ -91,14 +91,15 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
         segment = node.GetSegmentation().GetSegment(selected) if selected else None
         if segment is None:
-            raise InputError("No segment is selected", hint="select the segment to change in the table above")
+            raise InputError(_("No segment is selected"), hint=_("select the segment to change in the table above"))
         if not tissue_of.get(selected):
             raise effect_work.SetUpError(
-                f"{segment.GetName()} is not known as a tissue of the heart",
-                hint=f"select another segment, or say which tissue it is in {effect_work.MODULE_TITLE}")
+                _("{segment} is not assigned to a tissue of the heart").format(segment=segment.GetName()),
+                hint=_("select another segment, or choose its tissue in the Diffusion Siblings module"))
         display = node.GetDisplayNode()
         if display is not None and not display.GetSegmentVisibility(selected):
-            raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")
+            raise InputError(_("{segment} is hidden, so it would not change").format(segment=segment.GetName()),
+                             hint=_("make it visible to edit it"))
         return str(tissue_of[selected])
 
     def settings(self) -> dict[str, Any]:
@@ -258,7 +259,8 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
                                            surfaces=self.actions.wants_3d)
         else:
             new = self.scriptedEffect.parameter("Result") == "new"
-            name = f"{plan.node.GetName()} sibling {plan.task.requests[0].seed}" if new else ""
+            name = _("{twin} sibling {seed}").format(twin=plan.node.GetName(), seed=plan.task.requests[0].seed) \
+                if new else ""
             steps = effect_work.applying(session, plan, editor, self.scriptedEffect.saveStateForUndo, made=made,
                                          new_name=name)
         self._start(steps, _("Making a sibling"))
@@ -295,7 +297,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self.actions.tell_error(operation.error)
         elif operation.state == "cancelled":
             self._forget()
-            self.actions.tell(_("Cancelled. The segmentation is as it was."))
+            self.actions.tell(_("Cancelled. The segmentation is as it was before."))
         self.refresh(keep_text=True)
 
     def _forget(self) -> None:
@@ -338,4 +340,4 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         if stale:
             self._forget()
         if stale and not quiet:
-            self.actions.tell(_("The preview was taken away: it showed other options or another twin."))
+            self.actions.tell(_("The preview was removed because the options or the twin changed."))

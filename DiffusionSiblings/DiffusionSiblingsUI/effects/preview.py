@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.bridge import Bridged, oriented_image
@@ -101,7 +102,7 @@ def _surfacing(segmentation: Any) -> Generator[None, None, None]:
 def _add(segmentation: Any, twin_node: Any) -> Any:
     """The node with its display, complete before the views hear of it; neither saved nor listed."""
     node, display = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationDisplayNode()
-    node.SetName(f"{twin_node.GetName()} preview")
+    node.SetName(_("{twin} preview").format(twin=twin_node.GetName()))
     for each in (node, display):
         each.SetSaveWithScene(False)
         each.SetHideFromEditors(True)

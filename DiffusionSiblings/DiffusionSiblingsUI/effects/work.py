@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
@@ -25,7 +26,7 @@ from DiffusionSiblingsUI.scene.layers import LABELMAP
 from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides, tags_of
 from DiffusionSiblingsUI.setup import environment
 
-MODULE, MODULE_TITLE = "DiffusionSiblings", "the Diffusion Siblings module"
+MODULE = "DiffusionSiblings"
 ASKED, MADE, COMPOSED = 0.02, 0.92, 0.96  # shares of the whole: what is asked is known; the sibling is made; masked
 
 
@@ -83,7 +84,7 @@ class Made:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was said of the goal before the sibling was made: that the model has seen nothing like it, say."""
+        """Warnings about the goal from before the sibling was made, such as that no training heart is like it."""
         return tuple(self._run.get("warnings", ()))
 
     @property
@@ -116,7 +117,7 @@ def previewing(session: Any, plan: Plan, editor_node: Any, preview: Preview, *, 
     """Shows the plan's sibling over the twin, which stays untouched. made: the sibling, if it is there already."""
     made, labels = yield from _composed(session, plan, editor_node, made)
     showing = preview.showing(labels, made.bridged, plan.node, _touched(labels, made.bridged, plan), surfaces)
-    yield from part(showing, COMPOSED, 1.0, "Showing the sibling")
+    yield from part(showing, COMPOSED, 1.0, _("Showing the sibling"))
     return made
 
 
@@ -127,7 +128,7 @@ def applying(session: Any, plan: Plan, editor_node: Any, save: Callable[[], None
     save: the effect's saveStateForUndo. made: the sibling, if it is there already.
     """
     made, labels = yield from _composed(session, plan, editor_node, made)
-    changes = yield from part(changing(labels, made.bridged), COMPOSED, 0.98, "Comparing with the twin")
+    changes = yield from part(changing(labels, made.bridged), COMPOSED, 0.98, _("Comparing with the twin"))
     voxels = int(sum(change.voxels for change in changes))
     _refuse_changed(made)
     if new_name:
@@ -137,13 +138,13 @@ def applying(session: Any, plan: Plan, editor_node: Any, save: Callable[[], None
         _beside(node, plan.node)
         return Applied(made, node, len(changes), voxels)
     commit(plan.node, changes, save=save, tag=made.tag)
-    yield from part(refreshing(plan.node, changes), 0.98, 1.0, "Updating surfaces")
+    yield from part(refreshing(plan.node, changes), 0.98, 1.0, _("Updating surfaces"))
     return Applied(made, plan.node, len(changes), voxels)
 
 
 def surfacing(preview: Preview) -> Steps[None]:
     """Shows the preview in 3D."""
-    yield from part(preview.surfacing(), 0.0, 1.0, "Making surfaces")
+    yield from part(preview.surfacing(), 0.0, 1.0, _("Making surfaces"))
 
 
 def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
@@ -151,12 +152,12 @@ def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> 
     if made is None:
         key, task, done = plan.key, plan.task, 0.0
         if plan.goal is not None:
-            task, done = (yield from part(guided(task, plan.goal), 0.0, ASKED, "Reading the twin")), ASKED
+            task, done = (yield from part(guided(task, plan.goal), 0.0, ASKED, _("Reading the twin"))), ASKED
         outcome = yield from part(edit_steps(session, task), done, MADE)
         made = Made(plan, key, outcome)
     _refuse_changed(made)
     steps = composing(made.labels, made.bridged, rules_of(editor_node), plan.edited)
-    labels = yield from part(steps, MADE, COMPOSED, "Applying the masking")
+    labels = yield from part(steps, MADE, COMPOSED, _("Applying the masking"))
     masked = yield from _masked(labels, made)
     return replace(made, masked=masked), labels
 
@@ -178,8 +179,9 @@ def _masked(labels: np.ndarray, made: Made) -> Steps[dict[str, float] | None]:
 def _refuse_changed(made: Made) -> None:
     """The result holds the twin's voxels wherever masking wants them: those of now, or none."""
     if made.plan.key != made.key:
-        raise InputError(f"{made.plan.node.GetName()} or the region was changed while its sibling was made",
-                         rule="the segmentation stays as it is meanwhile", hint="start again")
+        what = _("{twin} or the region changed while the sibling was made").format(twin=made.plan.node.GetName())
+        raise InputError(what, rule=_("do not change the segmentation until the sibling is done"),
+                         hint=_("start again"))
 
 
 def _touched(labels: np.ndarray, bridged: bridge.Bridged, plan: Plan) -> set[str]:
@@ -217,15 +219,17 @@ def _beside(node: Any, twin_node: Any) -> None:
 def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> None:
     """Raises InputError if the segmentation cannot be a twin, as far as can be told without reading voxels."""
     if node is None or not node.GetSegmentation().GetNumberOfSegments():
-        raise InputError("There is no heart to edit", rule="a segmentation with one segment a tissue",
-                         hint="choose a segmentation, or load the synthetic twin from Sample Data")
+        raise InputError(_("There is no heart to edit"), rule=_("a segmentation with one segment for each tissue"),
+                         hint=_("choose a segmentation, or load the synthetic heart from Sample Data"))
     missing = missing_tissues(tissue_of, anatomy)
     if len(missing) == len(anatomy.ids):
-        raise SetUpError("No segment is known as a tissue of the heart",
-                         hint=f"choose another segmentation, or say which segment is which tissue in {MODULE_TITLE}")
+        raise SetUpError(_("No segment is assigned to a tissue of the heart"),
+                         hint=_("choose another segmentation, or choose the tissue of each segment in the "
+                                "Diffusion Siblings module"))
     if missing:
         names = ", ".join(anatomy.tissue(tissue).name.lower() for tissue in missing)
-        raise SetUpError(f"No segment is known as {names}", hint=f"say which one it is in {MODULE_TITLE}")
+        raise SetUpError(_("No segment is assigned to these tissues: {names}").format(names=names),
+                         hint=_("choose the tissue of each segment in the Diffusion Siblings module"))
 
 
 def module_settings(node: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.control.domain import ControlDomain
@@ -28,7 +29,7 @@ from DiffusionSiblingsUI.scene import grid as grids
 SOON_MS = 30  # from the first event of a movement to the measurement; a screen shows a new picture every 16 ms
 TWIN_MS = 400  # painting makes many events, and each time all voxels are copied
 BUDGET_S = 0.06  # measuring between two turns of the event loop
-NO_TWIN, NO_TISSUES = "No twin is chosen", "The twin has no tissues yet"
+NO_TWIN, NO_TISSUES = _("No twin is chosen"), _("The twin has no tissues yet")
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class LiveMeasures(VTKObservationMixin):
             self._all_stale()
             return
         steps = reading(self._node, self._tissue_of, self.anatomy)
-        self._reading = Operation(steps, title="Reading the twin", on_finished=self._twin_read)
+        self._reading = Operation(steps, title=_("Reading the twin"), on_finished=self._twin_read)
         if not wait:
             self._reading.start()
             return
@@ -201,7 +202,7 @@ class LiveMeasures(VTKObservationMixin):
         self._stale = [other for other in self._stale if other is not node]
         self.found.pop(node.GetID() or "", None)
         for held in (self._on_moved,):
-            for observed, event, method, _, _, _ in list(self.Observations):
+            for observed, event, method, *_rest in list(self.Observations):
                 if observed is node and method == held:
                     self.removeObserver(node, event, held)
 
@@ -246,7 +247,8 @@ class LiveMeasures(VTKObservationMixin):
         except SiblingsError as error:
             return Measured(domain, None, error.message())
         except ImportError as error:  # Betti numbers need a package that comes with the first run
-            return Measured(domain, self.twin.measure(domain), f"{error.name} is not installed yet")
+            problem = _("{package} is not installed yet").format(package=error.name)
+            return Measured(domain, self.twin.measure(domain), problem)
         return Measured(domain, found, "", time.perf_counter() - began)
 
 

@@ -1,4 +1,4 @@
-"""From what a script or the panel wants of a guided edit to a task (no Qt)."""
+"""From the wishes of a script or the panel for a guided edit to a task (no Qt)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.control import Control, read_control
 from DiffusionSiblingsLib.core.errors import InputError
@@ -27,16 +29,17 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
     asked = wishes(names(preset), amount, names(hold))
     found = control_from(control, markups=not asked)
     if found is None and not asked:
-        raise InputError("There is nothing to guide by", rule="a control, a preset, tissues to hold, or domains in the "
-                         "scene with targets that are on", hint='for example preset="enlarge-rv"')
+        raise InputError(_("There is nothing to guide the edit"),
+                         rule=_("a control, a preset, tissues to hold, or domains in the scene with active targets"),
+                         hint=_('for example preset="enlarge-rv"'))
     painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
     bounds = tuple(float(value) for value in box) if box is not None else None
     within = bool(names(tissues) or bounds or roi is not None or painted)
     where = {"model": model, "device": device, "wishes": asked}
     if twin is None:
         if within or ratio is not None or asked.get("hold"):
-            raise InputError("The edit needs a twin", rule="ratio, hold, tissues and regions refer to one",
-                             hint="give the twin's segmentation node, or leave them away to draw new hearts")
+            raise InputError(_("The edit needs a twin"), rule=_("ratio, hold, tissues and regions refer to a twin"),
+                             hint=_("pass the segmentation node of the twin, or leave these out to make new hearts"))
         return Task((Request("generate", control=as_canonical(found), **settings),), **where)
     if within:
         settings |= {"tissues": names(tissues), "box": bounds,
@@ -47,7 +50,7 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
 
 
 def wishes(preset: Sequence[str] = (), amount: float = 0.2, hold: Sequence[str] = ()) -> dict[str, Any]:
-    """What the worker makes controls of, as `editing.presets_and_holds.PresetsAndHolds` reads it; {} for nothing."""
+    """What the worker makes controls of, as `DiffusionSiblingsLib.editing.presets_and_holds` reads it."""
     found: dict[str, Any] = {"preset": list(preset), "amount": amount} if preset else {}
     return {**found, "hold": list(hold)} if hold else found
 

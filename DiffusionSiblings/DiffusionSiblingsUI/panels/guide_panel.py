@@ -1,4 +1,4 @@
-"""The Guide section: control domains as markups, what is asked in them, what the twin and the siblings have there."""
+"""The Guide section: control domains as markups, their targets, and what the twin and the siblings have there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.control import read_control, write_control
 from DiffusionSiblingsLib.core.errors import SiblingsError
@@ -20,14 +21,15 @@ from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
 from DiffusionSiblingsUI.panels.guide_table import GuideTable
+from DiffusionSiblingsUI.rich_text import sentence
 from DiffusionSiblingsUI.runs.edit_request import held_tissues
 from DiffusionSiblingsUI.scene import markups
 
-JSON = "Control (*.json)"
+JSON = _("Control (*.json)")
 FILE = "control.json"
 ALL = "all"
-INVITATION = ("Make a domain: from a segment, by drawing it, or from a preset. Its row then says what the twin has "
-              "there; double-click the target to ask for something else.")
+INVITATION = _("Make a control domain from a segment or a preset, or draw one. Its row then shows what the twin has "
+               "there; double-click the target to change it.")
 
 
 class GuidePanel:
@@ -102,24 +104,24 @@ class GuidePanel:
             node = domain_makers.to_draw(self.live.twin, kind, self._first_tissue(), self._color)
             self._made([node])
             markups.start_placing(node)
-            self._notice = f"Click in the views to place {node.GetName()}."
+            self._notice = _("Click in the views to place {name}.").format(name=node.GetName())
 
         self._do(begin)
 
     def open(self, path: str = "") -> None:
         """Adds the domains of a file; asks for it unless it is given."""
-        path = path or str(qt.QFileDialog.getOpenFileName(self.widget, "Open control", "", JSON) or "")
+        path = path or str(qt.QFileDialog.getOpenFileName(self.widget, _("Open control"), "", JSON) or "")
         if path:
             self._do(lambda: self._made(domain_makers.colored(
                 domains.markups_of(read_control(path, self.context.anatomy)), self._color)))
 
     def save(self, path: str = "") -> None:
         """Writes all domains into a file; asks for it unless it is given."""
-        path = path or str(qt.QFileDialog.getSaveFileName(self.widget, "Save control", FILE, JSON) or "")
+        path = path or str(qt.QFileDialog.getSaveFileName(self.widget, _("Save control"), FILE, JSON) or "")
 
         def write() -> None:
             write_control(path, domains.control_of(name=Path(path).stem))
-            self._notice = f"Saved {path}"
+            self._notice = _("Saved {path}").format(path=path)
 
         if path:
             self._do(write)
@@ -179,16 +181,17 @@ class GuidePanel:
             _add(menu, tissue.name, lambda tissue=tissue: self.add_tissue((tissue.id,)))
         menu.addSeparator()
         for first, second in anatomy.required_contacts:
-            _add(menu, f"Plane between {first} and {second}", lambda a=first, b=second: self.add_contact(a, b))
+            _add(menu, _("Plane between {first} and {second}").format(first=first, second=second),
+                 lambda a=first, b=second: self.add_contact(a, b))
         menu = self._menu(self.ui.drawButton)
         for kind, words in domain_makers.KIND_WORDS.items():
             _add(menu, words, lambda kind=kind: self.draw(kind))
         menu = self._menu(self.ui.presetButton)
         for name, words in domain_makers.presets(anatomy).items():
-            _add(menu, f"{name}: {words}", lambda name=name: self.add_preset(name))
+            _add(menu, sentence(words), lambda name=name: self.add_preset(name))
         menu = self._menu(self.ui.askButton)
         for quantity in targets.QUANTITIES:
-            words = "Volume, area or length" if quantity == "mass" else targets.WORDS[quantity]
+            words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]
             _add(menu, words, lambda quantity=quantity: self.ask(quantity), targets.MEANINGS[quantity])
 
     @staticmethod
@@ -262,10 +265,10 @@ class GuidePanel:
         if not nodes and not held_tissues(parameters):
             return INVITATION
         if not parameters.guide:
-            return "The guide is off: targets are measured, and edits go on as if they were not there."
+            return _("The guide is off: targets are shown but do not influence edits.")
         said = guide_support.warnings(dict.fromkeys(nodes), self.live.found, self.live.twin, held_tissues(parameters),
                                       parameters.model)
-        return " ".join(f"{text}." for text in said)
+        return " ".join(sentence(text) for text in said)
 
     def _twin_map(self) -> TwinMap:
         """The twin's voxels, to place domains on. Raises InputError."""

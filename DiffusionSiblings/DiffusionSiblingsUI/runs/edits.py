@@ -1,4 +1,4 @@
-"""An edit from a twin in the scene to siblings in memory, in small steps: read, hand over, wait, take back."""
+"""An edit from a twin in the scene to siblings in memory, in small steps: read, send, wait, take back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -27,8 +29,9 @@ class Task:
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
     where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
-    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds` has
-    them; the worker, which places the twin, makes controls of them.
+    guides all requests besides their controls: "preset", "amount" and "hold" of
+    `DiffusionSiblingsLib.editing.presets_and_holds.PresetsAndHolds`. The worker places the twin and turns them into
+    controls.
     """
 
     requests: tuple[Request, ...]
@@ -43,18 +46,18 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.requests:
-            raise InputError("There is nothing to do", rule="at least one request")
+            raise InputError(_("There is nothing to do"), rule=_("at least one request is needed"))
         if self.twin is None and any(request.needs_twin for request in self.requests):
-            raise InputError("No twin is chosen", rule="an edit starts from a segmentation",
-                             hint="choose a segmentation as twin, or load the sample twin from Sample Data")
+            raise InputError(_("No twin is chosen"), rule=_("an edit starts from a segmentation"),
+                             hint=_("choose a segmentation as the twin, or load the sample twin from Sample Data"))
 
 
 def edit_steps(session: Any, task: Task) -> Steps[Outcome]:
     """Makes the siblings of a task -> Outcome; the scene is not touched. Raises SiblingsError."""
-    task = yield from part(prepared(task), 0.0, READ, "Reading the twin")
+    task = yield from part(prepared(task), 0.0, READ, _("Reading the twin"))
     folder, siblings = session.new_folder(), []
     try:
-        command = yield from part(_commanded(task, folder), READ, PLACED, "Handing the twin over")
+        command = yield from part(_commanded(task, folder), READ, PLACED, _("Sending the twin to the worker"))
         job = job_steps(session, command, "sibling", lambda event: siblings.append(_taken(event, task.twin)))
         result = yield from part(job, PLACED, 1.0)
         return Outcome(siblings, result["record"], result["rows"], task.twin)
@@ -80,9 +83,9 @@ def prepared(task: Task) -> Steps[Task]:
 
 def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
               take: Callable[[dict[str, Any]], None] | None = None) -> Steps[dict[str, Any]]:
-    """Has the worker do a command and waits for it -> the values of its last event. Raises its error.
+    """Sends the worker a command and waits for its end -> the values of its last event. Raises its error.
 
-    take: is handed each event of that kind, one a step.
+    take: called with each event of that kind, one a step.
     """
     job, taken = session.client.submit(command), 0
     session.ensure_pump()

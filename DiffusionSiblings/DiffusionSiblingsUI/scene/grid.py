@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
 
 REFERENCE_GEOMETRY = "Reference image geometry"
+Box = tuple[slice, slice, slice]  # along K, J, I
 SLAB = 1 << 21  # voxels a step: a pass of numpy over them takes a few ms, so that the event loop stays free
 
 
@@ -67,10 +69,10 @@ def to_world(node: Any) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     if not parent.IsTransformToWorldLinear() or not parent.GetMatrixTransformToWorld(matrix):
         raise InputError(
-            f"{node.GetName()} is under a transform that bends space",
+            _("{name} is under a transform that is not linear").format(name=node.GetName()),
             value=parent.GetName(),
-            rule="parent transforms are linear (they move, turn, scale or shear)",
-            hint="in the Data module choose Harden transform on a clone of it, and use the clone",
+            rule=_("parent transforms are linear: they move, turn, scale or shear"),
+            hint=_("in the Data module, clone the segmentation, harden the transform on the clone, and use the clone"),
         )
     return as_array(matrix)
 
@@ -147,6 +149,24 @@ def slabs(shape: Sequence[int]) -> list[slice]:
     """The first axis in parts of about SLAB voxels."""
     thick = max(1, SLAB // max(1, int(np.prod(shape[1:]))))
     return [slice(start, min(start + thick, shape[0])) for start in range(0, shape[0], thick)]
+
+
+def bounding(shape: Sequence[int], marked: Callable[[slice], np.ndarray]) -> Generator[None, None, Box | None]:
+    """The smallest box around all that is marked in an array of `shape` (D, H, W), in short steps; None if nothing is.
+
+    marked: slab of the first axis -> (d, H, W), not 0 where the box must reach.
+    """
+    rows, plane = [], np.zeros(tuple(shape[1:]), dtype=bool)
+    for slab in slabs(shape):
+        part = marked(slab)
+        rows.append(part.any(axis=(1, 2)))
+        plane |= part.any(axis=0)
+        yield
+    sides = [np.flatnonzero(line) for line in (np.concatenate(rows), plane.any(axis=1), plane.any(axis=0))]
+    if not len(sides[0]):
+        return None
+    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
+    return k, j, i
 
 
 def voxels(extent: Sequence[int]) -> int:

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
+from DiffusionSiblingsLib.labelmaps.nearest import nearest_planes
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.grid import Grid
+from DiffusionSiblingsUI.scene.grid import Box, Grid
 
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
 MARGIN_MM = 30.0  # room for siblings around a twin whose node says nothing of the image that it was drawn on
 MOST_VOXELS = 1 << 27  # beyond this a grid is cut to the segments and the margin
 SURFACE_VOXELS = 8e6  # of the grid for closed surfaces that come without one: about 1 mm for a heart
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ def layers_of(node: Any, ids: Sequence[str]) -> Generator[None, None, list[Layer
         alone.AddSegment(copy, identifier)
         if not alone.CreateRepresentation(LABELMAP):
             raise InputError(
-                f"{copy.GetName()} of {node.GetName()} cannot be turned into voxels",
+                _("{segment} of {name} cannot be converted to voxels").format(segment=copy.GetName(),
+                                                                              name=node.GetName()),
                 value=segmentation.GetSourceRepresentationName(),
-                rule="a closed surface, or a labelmap",
-                hint="in the Segmentations module create its binary labelmap representation and look at it",
+                rule=_("a segment is a closed surface or a labelmap"),
+                hint=_("in the Segmentations module, create its binary labelmap representation and check it"),
             )
         layers += [replace(layer, exact=False) for layer in _copied(alone, [identifier])]
         yield
@@ -157,14 +160,11 @@ def _padded(layers: Sequence[Layer], matrix: np.ndarray) -> tuple[int, ...]:
 
 def _occupied(layer: Layer) -> tuple[int, ...] | None:
     """The extent of a layer's non-zero voxels, None if there are none."""
-    ends: list[int] = []
-    for axis, start in zip((2, 1, 0), layer.extent[::2], strict=True):
-        others = tuple(other for other in range(3) if other != axis)
-        where = np.flatnonzero(layer.labels.any(axis=others))
-        if not len(where):
-            return None
-        ends += [start + int(where[0]), start + int(where[-1])]
-    return tuple(ends)
+    box = exhaust(grids.bounding(layer.labels.shape, lambda slab: layer.labels[slab]))
+    if box is None:
+        return None
+    sides = zip(layer.extent[::2], reversed(box), strict=True)
+    return tuple(end for start, side in sides for end in (start + side.start, start + side.stop - 1))
 
 
 def placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[Box, np.ndarray]]:
@@ -186,19 +186,12 @@ def placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[Box, np.ndar
 def _resampled(layer: Layer, grid: Grid) -> Generator[None, None, np.ndarray]:
     """(D, H, W) labels on the grid, by nearest neighbour and 0 outside of the layer; a few slices a step."""
     start = grids.moved(layer.matrix, layer.extent[::2])
-    to_index = np.linalg.inv(start) @ grids.moved(grid.matrix, grid.extent[::2])
-    result = np.zeros(grid.shape, dtype=layer.labels.dtype)
-    limit = np.array(layer.labels.shape[::-1])[:, None, None]
-    j, i = np.meshgrid(np.arange(grid.shape[1]), np.arange(grid.shape[2]), indexing="ij")
-    plane = to_index[:3, 0, None, None] * i + to_index[:3, 1, None, None] * j
+    to_layer = np.linalg.inv(start) @ grids.moved(grid.matrix, grid.extent[::2])
+    result = np.empty(grid.shape, dtype=layer.labels.dtype)
     done = 0
-    for k in range(grid.shape[0]):
-        index = np.rint(plane + (to_index[:3, 2] * k + to_index[:3, 3])[:, None, None]).astype(np.int64)
-        inside = ((index >= 0) & (index < limit)).all(axis=0)
-        if inside.any():
-            x, y, z = index[:, inside]
-            result[k, inside] = layer.labels[z, y, x]
-        done += inside.size
+    for k, plane in enumerate(nearest_planes(layer.labels, to_layer, grid.shape)):
+        result[k] = plane
+        done += plane.size
         if done >= grids.SLAB // 8:
             done = 0
             yield

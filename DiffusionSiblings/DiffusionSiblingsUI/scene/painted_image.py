@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.bridge import exhaust
 from DiffusionSiblingsUI.scene.layers import Layer, grid_of, layers_of, placed
 
 # What contrast CT shows, in Hounsfield units: fat about the heart, muscle, blood; soft tissue where nothing is known.
@@ -40,14 +41,16 @@ def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
     segmentation, world = node.GetSegmentation(), grids.to_world(node)
     layers = exhaust(layers_of(node, tuple(segmentation.GetSegmentIDs())))
     if not layers:
-        raise InputError(f"{node.GetName()} has no voxels", rule="a segment that something is drawn in")
+        raise InputError(_("{name} has no voxels").format(name=node.GetName()),
+                         rule=_("at least one segment has voxels"))
     grid = grid_of(segmentation, layers, world)
     grey = np.full(grid.shape, OUTSIDE_HU, dtype=np.int16)
     for layer in layers:
         box, values = exhaust(placed(layer, grid))
         there, shade = _tables(layer, tissue_of)
         np.copyto(grey[box], shade[values], where=there[values])
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{node.GetName()} image, painted")
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode",
+                                                  _("{name} painted image").format(name=node.GetName()))
     slicer.util.updateVolumeFromArray(volume, grey)
     matrix = np.linalg.inv(world) @ grid.affine  # in the segmentation's coordinates: its transform is the image's too
     volume.SetAndObserveImageData(_blurred(volume.GetImageData(), np.linalg.norm(matrix[:3, :3], axis=0)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.scene import bridge, plots, tables
 
@@ -126,12 +127,6 @@ def find_run(run_id: str, scene: Any = None) -> Run | None:
     return next((run for run in find_runs(scene) if run.id == run_id), None)
 
 
-def add_run(results: Sequence[Any], **settings: Any) -> Run:
-    """`building`, all at once."""
-    run: Run = bridge.exhaust(building(results, **settings))
-    return run
-
-
 def building(
     results: Sequence[Any], *, twin_node: Any, bridged: Any, record: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]], title: str, region_node: Any = None,
@@ -149,7 +144,7 @@ def building(
         for result in results:
             name = map_name(result)  # as in the table, the record and the CSV file
             if twin_node is None:
-                node = bridge.new_segmentation(result.labels, f"Generated {name}", visible=False)
+                node = bridge.new_segmentation(result.labels, _("Generated {name}").format(name=name), visible=False)
             else:
                 name = f"{twin_node.GetName()} {name}"
                 node = yield from bridge.writing(result.labels, bridged, name=name, twin_node=twin_node, visible=False)
@@ -195,7 +190,8 @@ def map_name(result: Any) -> str:
 def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
     """Says on the node itself what it is, and keeps it out of the 3D views until asked for."""
     node.SetAttribute(MAP, map_name(result))
-    node.SetDescription(f"{result.row.get('edit', '')}, seed {result.row.get('seed', '')}, k {result.k}")
+    node.SetDescription(_("{edit}, seed {seed}, sibling {number}").format(
+        edit=result.row.get("edit", ""), seed=result.row.get("seed", ""), number=result.k))
     node.GetDisplayNode().SetVisibility3D(False)
     if twin_node is not None:
         node.SetNodeReferenceID(TWIN, twin_node.GetID())
@@ -204,7 +200,7 @@ def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
 def _measurements(made: dict[str, list[Any]], rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any],
                   title: str) -> Steps:
     """Table and plots, a step each."""
-    made[TABLE].append((yield from tables.tabling(rows, record, f"{title} metrics")))
+    made[TABLE].append((yield from tables.tabling(rows, record, _("{title} metrics").format(title=title))))
     yield
     for chart in (plots.volume_chart, plots.drift_chart):
         for node in chart(rows, title):
@@ -215,7 +211,7 @@ def _measurements(made: dict[str, list[Any]], rows: Sequence[Mapping[str, Any]],
 def _join(made: Mapping[str, list[Any]], folder: int, twin_node: Any, record: Mapping[str, Any], title: str) -> Run:
     """The record's node, which makes a run of all that was made."""
     tree = hierarchy()
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{title} record")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", _("{title} record").format(title=title))
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(record, indent=1, allow_nan=False))

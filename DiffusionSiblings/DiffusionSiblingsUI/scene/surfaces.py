@@ -60,7 +60,7 @@ def surface_of(image: Any, value: int) -> Generator[None, None, Any]:
         return vtk.vtkPolyData()
     labels = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
     labels = labels.reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
-    box = yield from _box(labels, value)
+    box = yield from grids.bounding(labels.shape, lambda slab: labels[slab] == value)
     if box is None:
         return vtk.vtkPolyData()
     mask = np.pad((labels[box] == value).astype(np.uint8), 1)
@@ -76,21 +76,6 @@ def surface_of(image: Any, value: int) -> Generator[None, None, Any]:
     yield
     normals = yield from _normals(points, faces)
     return _poly_data(points, faces, normals)
-
-
-def _box(labels: np.ndarray, value: int) -> Generator[None, None, tuple[slice, slice, slice] | None]:
-    """The smallest box (K, J, I) that holds all voxels of a value, None if there are none."""
-    planes, face = [], np.zeros(labels.shape[1:], dtype=bool)
-    for slab in grids.slabs(labels.shape):
-        mask = labels[slab] == value
-        planes.append(mask.any(axis=(1, 2)))
-        face |= mask.any(axis=0)
-        yield
-    sides = [np.flatnonzero(line) for line in (np.concatenate(planes), face.any(axis=1), face.any(axis=0))]
-    if not len(sides[0]):
-        return None
-    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
-    return k, j, i
 
 
 def _contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
@@ -70,16 +71,6 @@ def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for run in record.get("runs", []) for entry in run["siblings"]]
 
 
-def metrics_table(rows: Sequence[Row], record: Mapping[str, Any] | None = None, name: str = "Metrics") -> Any:
-    """`tabling`, all at once."""
-    steps = tabling(rows, record, name)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
             name: str = "Metrics") -> Generator[None, None, Any]:
     """A new vtkMRMLTableNode: a row for each map, the twin first; made in short steps, a column each.
@@ -110,7 +101,7 @@ def rows_of(node: Any) -> list[dict[str, Any]]:
     """The rows of metrics.csv that a table was made of, types included: whole numbers, None where a cell is empty."""
     columns = _csv_columns(node)
     cells = [_cells(array, kind) for array, kind in columns]
-    names = [array.GetName() for array, _ in columns]
+    names = [array.GetName() for array, _kind in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
@@ -160,7 +151,7 @@ def _node(columns: Sequence[tuple[Any, str]], name: str) -> Any:
     """A locked table of arrays and their kinds."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     table = vtk.vtkTable()
-    for array, _ in columns:
+    for array, _kind in columns:
         table.AddColumn(array)
     node.SetAndObserveTable(table)
     for array, kind in columns:
@@ -214,9 +205,9 @@ def _describe(node: Any, array: Any, kind: str) -> None:
     if unit:
         node.SetColumnUnitLabel(name, unit["unit"])
     if kind == "difference":
-        node.SetColumnDescription(name, "Difference to the twin, in percent of the twin's value")
+        node.SetColumnDescription(name, _("Difference from the twin, in percent of the twin's value"))
     if kind == "check":
-        node.SetColumnDescription(name, "Topological check at half resolution, as violations [%] counts")
+        node.SetColumnDescription(name, _("Topological check at half resolution, as counted by violations [%]"))
 
 
 def _cell(value: Any, kind: str) -> Any:

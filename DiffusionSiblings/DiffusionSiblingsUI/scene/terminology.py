@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, Anatomy
 
@@ -89,38 +90,44 @@ def missing_tissues(mapping: Mapping[str, str | None], anatomy: Anatomy) -> list
 def twin_warning(node: Any, mapping: Mapping[str, str | None], anatomy: Anatomy) -> str:
     """What keeps a segmentation from being a twin, in plain words; "" if nothing does."""
     if not mapping:
-        return f"{node.GetName()} has no segments yet. A twin has one for each of {len(anatomy.ids)} tissues."
+        return _("{name} has no segments yet. A twin has one for each of {count} tissues.").format(
+            name=node.GetName(), count=len(anatomy.ids))
     missing = missing_tissues(mapping, anatomy)
     if not missing:
         return ""
     if len(missing) == len(anatomy.ids):
-        return "No segment was recognised. Choose in the table what each one is."
+        return _("No segment was recognised. Choose the tissue of each segment in the table.")
     names = _listed([anatomy.tissue(tissue).name.lower() for tissue in missing])
-    what = "it is" if len(missing) == 1 else "they are"
-    return (
-        f"The {names} {'is' if len(missing) == 1 else 'are'} missing. If {what} there under another name, choose the "
-        f"tissue next to the segment; if not, segment {'it' if len(missing) == 1 else 'them'} first."
-    )
+    if len(missing) == 1:
+        return _("The {tissue} is missing. If a segment of another name is this tissue, choose it in the table; "
+                 "otherwise segment it first.").format(tissue=names)
+    return _("These tissues are missing: {tissues}. If segments of other names are these tissues, choose them in the "
+             "table; otherwise segment them first.").format(tissues=names)
 
 
 def twin_remarks(node: Any, mapping: Mapping[str, str | None], anatomy: Anatomy) -> list[str]:
-    """What a user may want to know of a twin that can be used, in plain words."""
+    """What a user may want to know about a twin that can be used, in plain words."""
     segmentation = node.GetSegmentation()
     name = {identifier: segmentation.GetSegment(identifier).GetName() or identifier for identifier in mapping}
     remarks = []
     for tissue in anatomy.tissues:
         parts = [name[identifier] for identifier, meant in mapping.items() if meant == tissue.id]
         if len(parts) > 1:
-            remarks.append(f"{_listed(parts)} together are the {tissue.name.lower()}.")
+            remarks.append(_("{segments} together form the {tissue}.").format(segments=_listed(parts),
+                                                                              tissue=tissue.name.lower()))
     kept = [name[identifier] for identifier, meant in mapping.items() if meant is None]
-    if kept:
-        remarks.append(f"{_listed(kept)} {'is' if len(kept) == 1 else 'are'} no tissue of the model and "
-                       f"{'stays' if len(kept) == 1 else 'stay'} unchanged.")
+    if len(kept) == 1:
+        remarks.append(_("{segment} is not a tissue that the model knows; it stays unchanged.").format(segment=kept[0]))
+    elif kept:
+        remarks.append(_("{segments} are not tissues that the model knows; they stay unchanged.").format(
+            segments=_listed(kept)))
     return remarks
 
 
 def _listed(names: list[str], most: int = 6) -> str:
     """ "a", "a and b", "a, b and c"."""
     if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        names = [*names[: most - 1], _("{count} more").format(count=len(names) - most + 1)]
+    if len(names) == 1:
+        return names[0]
+    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])

@@ -148,9 +148,9 @@ sys.path[:0] = sys.argv[1:]
 import conftest
 import numpy as np
 from nodes import segmentation_node
-from DiffusionSiblingsLib.anatomy import load_anatomy
-from DiffusionSiblingsLib.labelmap import LabelMap, Segment
-from DiffusionSiblingsUI import domain_makers, live
+from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsUI.guide import domain_makers, live
 labels = np.zeros((20, 20, 20), np.uint8)
 labels[5:15, 5:15, 5:15] = 1
 node = segmentation_node(LabelMap(labels, np.eye(4), (Segment(1, "LV", "LV", identifier="LV"),)), "box")
