@@ -6,9 +6,11 @@ DiffusionSiblingsLib (the library, in a process of its own as soon as torch is n
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -42,7 +44,7 @@ from DiffusionSiblingsUI.logic import SiblingsLogic  # noqa: E402, not to be fou
 class DiffusionSiblings(ScriptedLoadableModule):
     """What Slicer shows of the module."""
 
-    def __init__(self, parent) -> None:
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Diffusion Siblings")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Simulation")]
@@ -79,20 +81,22 @@ def register_with_slicer() -> None:
 class DiffusionSiblingsLogic(ScriptedLoadableModuleLogic, SiblingsLogic):
     """`SiblingsLogic` as Slicer hands it out, with the parameters of the scene."""
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleLogic.__init__(self, parent)
 
-    def getParameterNode(self):  # noqa: N802
+    def getParameterNode(self) -> Any:  # noqa: N802
         """The scene's SiblingsParameters."""
         from DiffusionSiblingsUI.parameters import SiblingsParameters
 
-        return SiblingsParameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+        wrap: Any = SiblingsParameters
+        return wrap(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
 class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
     """The place of the panel in Slicer."""
 
-    logic = panel = None
+    logic: Any = None
+    panel: Any = None
 
     def setup(self) -> None:
         """Makes the panel when the module is opened first."""
@@ -133,12 +137,8 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
             sys.path.insert(0, str(folder))
-            import DiffusionSiblingsCohortTest
-            import DiffusionSiblingsGuideTest
-            import DiffusionSiblingsModuleTest
-
-            for cases in (DiffusionSiblingsModuleTest, DiffusionSiblingsGuideTest, DiffusionSiblingsCohortTest):
-                cases.run_all()
+            for cases in ("Module", "Guide", "Cohort"):
+                importlib.import_module(f"DiffusionSiblings{cases}Test").run_all()
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""

@@ -56,7 +56,7 @@ they are. Targets in places of your own, such as the plane of a valve, are set i
     def setupOptionsFrame(self) -> None:
         """The list of goals is the library's; the target in ml is another way to give the change."""
         super().setupOptionsFrame()
-        ui = self.form.ui
+        ui = self.ui
         blocked = ui.goalComboBox.blockSignals(True)
         for goal in GOALS:
             ui.goalComboBox.addItem(goal_title(goal))
@@ -66,7 +66,7 @@ they are. Targets in places of your own, such as the plane of a valve, are set i
     def cleanup(self) -> None:
         """Before the effect is deleted."""
         if self.form is not None:
-            self.form.ui.targetSpinBox.disconnect("valueChanged(double)", self.onTarget)
+            self.ui.targetSpinBox.disconnect("valueChanged(double)", self.onTarget)
         super().cleanup()
 
     def watched(self) -> list[Any]:
@@ -77,7 +77,7 @@ they are. Targets in places of your own, such as the plane of a valve, are set i
         """A volume was given: the slider has it as a change."""
         now = self._now()
         if now:
-            self.form.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
+            self.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
             self._show_volumes()  # the slider has its bounds
 
     def plan(self, node: Any) -> Plan:
@@ -106,7 +106,7 @@ they are. Targets in places of your own, such as the plane of a valve, are set i
 
     def show_options(self) -> None:
         """Which options belong to the goal, the volume of now and of then, and the rest in words."""
-        ui, effect = self.form.ui, self.scriptedEffect
+        ui, effect = self.ui, self.scriptedEffect
         kind, marked = effect.parameter("Goal"), self.watched()
         for widgets, on in (((ui.changeLabel, ui.changeSlider, ui.targetLabel, ui.targetSpinBox, ui.nowLabel),
                              kind == VOLUME), ((ui.amountLabel, ui.amountSlider), kind in SCALED),
@@ -119,7 +119,7 @@ they are. Targets in places of your own, such as the plane of a valve, are set i
         put(ui.scaleLabel, "text", ratio_words(effect.doubleParameter("Ratio")))
 
     def _show_volumes(self) -> None:
-        ui, now = self.form.ui, self._now()
+        ui, now = self.ui, self._now()
         put(ui.targetSpinBox, "enabled", bool(now))
         put(ui.nowLabel, "text", _("now {ml:.1f} ml").format(ml=now) if now is not None else "")
         if now:

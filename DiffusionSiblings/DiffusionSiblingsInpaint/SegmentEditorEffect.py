@@ -49,7 +49,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
     def setupOptionsFrame(self) -> None:
         """The selectors of nodes are connected here: they are no plain options."""
         super().setupOptionsFrame()
-        ui = self.form.ui
+        ui = self.ui
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
@@ -59,7 +59,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
     def cleanup(self) -> None:
         """Before the effect is deleted."""
         if self.form is not None:
-            ui = self.form.ui
+            ui = self.ui
             ui.roiSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
             ui.segmentSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
             ui.segmentSelector.disconnect("currentSegmentChanged(QString)", self.onRegionSegment)
@@ -75,7 +75,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
         """Another segment was chosen as region."""
         if self.scriptedEffect.parameterSetNode() is None:
             return
-        selector = self.form.ui.segmentSelector
+        selector = self.ui.segmentSelector
         self.scriptedEffect.setNodeReference("RegionSegmentation", selector.currentNode())
         self.scriptedEffect.setParameter("RegionSegment", selector.currentSegmentID() or "")
         self.refresh()
@@ -85,7 +85,8 @@ segments in one undo step. Hidden segments and everything outside the editable a
         settings = effect_work.module_settings(node)
         region = self.scriptedEffect.parameter("Region")
         tissue_of, anatomy = self.tissues(node)
-        tissues, roi, segment = (), None, None
+        tissues: tuple[str, ...] = ()
+        roi, segment = None, None
         edited = frozenset(i for i, tissue in tissue_of.items() if tissue)
         if region == "selected":
             tissues = (self.selected_tissue(node, tissue_of),)
@@ -101,7 +102,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
 
     def show_options(self) -> None:
         """The selectors of the chosen kind of region, and what would be edited."""
-        ui, region = self.form.ui, self.scriptedEffect.parameter("Region")
+        ui, region = self.ui, self.scriptedEffect.parameter("Region")
         for widget, kind in ((ui.roiSelector, "roi"), (ui.roiLabel, "roi"), (ui.segmentSelector, "segment"),
                              (ui.segmentLabel, "segment")):
             reveal(widget, region == kind)

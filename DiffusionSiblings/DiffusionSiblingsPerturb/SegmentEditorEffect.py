@@ -49,4 +49,4 @@ segments in one undo step. Hidden segments and everything outside the editable a
 
     def show_options(self) -> None:
         """Describes what the ratio changes."""
-        put(self.form.ui.scaleLabel, "text", scale_words("perturb", self.scriptedEffect.doubleParameter("Ratio")))
+        put(self.ui.scaleLabel, "text", scale_words("perturb", self.scriptedEffect.doubleParameter("Ratio")))

@@ -80,7 +80,7 @@ class Context:
 
     def begin(self, operation: Operation) -> Operation:
         """Starts an operation; the panel shows its progress. Raises InputError while another one is on its way."""
-        if self.busy:
+        if self.operation is not None and self.busy:
             raise InputError(_("Another operation is still running"), value=self.operation.what,
                              rule=_("only one operation runs at a time"),
                              hint=_("wait until it has ended, or cancel it"))
@@ -89,6 +89,11 @@ class Context:
         operation.on_finished.append(lambda _operation: self.changed())
         self.changed()
         return operation.start()
+
+    def cancel(self) -> None:
+        """Stops the operation that is running, if there is one; nothing of it stays in the scene."""
+        if self.operation is not None and not self.operation.finished:
+            self.operation.cancel()
 
     def show_error(self, error: SiblingsError, log: str = "") -> None:
         """One message for one error: what failed, what to do, and the log under Details."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from slicer.i18n import tr as _
 
@@ -72,9 +72,10 @@ class SiblingsLogic:
 
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
                 segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, ratio: float = 1.0,
-                count: int = 1, seed: int = 0, steps: int = 50, first: int = 0, method: str = "replace",
-                resample: int = 1, overwrite: bool = False, repair: bool = True,
-                labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+                count: int = 1, seed: int = 0, steps: int = 50, first: int = 0,
+                method: Literal["replace", "guidance"] = "replace", resample: int = 1, overwrite: bool = False,
+                repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
+                device: str = "auto") -> list[Any]:
         """Siblings that differ from the twin in some tissues, or in a region, only -> segmentation nodes.
 
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
@@ -118,11 +119,11 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.scene_edits import measuring
 
         nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
-        return Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait()
+        return list(Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait())
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
-        return self.replay_operation(run, device=device).wait()
+        return list(self.replay_operation(run, device=device).wait())
 
     def openCohort(self, folder: Any, *, model: str = DEFAULT_MODEL) -> Any:  # noqa: N802
         """A folder of label maps, or of a run, as a cohort of the scene: a table of measurements of all of them."""

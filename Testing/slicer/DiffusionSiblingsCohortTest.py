@@ -214,7 +214,7 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         os.utime(self.folder / "cohort" / "heart 2.seg.nrrd", (1.0, 1.0))  # somebody has written it again
         self.context.session.memory.fingerprints.forget_folders()
         self.part.refresh()
-        self.assertIn("of 4 against 5 hearts, which have changed", self.form.outdatedLabel.text)
+        self.assertIn("4 hearts were compared with 5, and the cohorts have changed", self.form.outdatedLabel.text)
         self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (True, "Compare again"))
         self.assertEqual(self.form.figureTable.visible, True)
 

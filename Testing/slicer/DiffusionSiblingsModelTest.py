@@ -101,7 +101,7 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
         self.assertLess(self.turn(self.done), LONGEST_BLOCK_S)
         self.assertEqual(self.panel.context.parameters.model, "heart-mine")
         self.assertEqual(self.names(), ["heart-mine", "heart-compact"])
-        self.assertIn("yours", self.ui.modelLabel.text)
+        self.assertIn("added by you", self.ui.modelLabel.text)
         with mock.patch.object(slicer.util, "confirmOkCancelDisplay", return_value=False):
             self.ui.deleteButton.click()
         self.assertEqual(len(self.names()), 2)

@@ -16,6 +16,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.tables import columns_of
 from DiffusionSiblingsUI.scene import runs, tables
 
 MARK = "DiffusionSiblings.Cohort"  # attribute of an opened cohort's table: JSON, see `FolderCohort.described`
@@ -157,7 +158,7 @@ def remove_nodes(nodes: Sequence[Any]) -> None:
 
 def measurements(rows: Sequence[Row]) -> list[str]:
     """Columns that can be drawn against each other: those with a unit, and other numbers that differ."""
-    first = [column for column in tables.columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
+    first = [column for column in columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
     return [column for column in first if _varies(row.get(column) for row in rows)]
 
 

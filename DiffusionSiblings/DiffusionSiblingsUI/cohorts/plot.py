@@ -73,8 +73,9 @@ class CohortPlot:
         cohorts.remove_nodes(before)
         row = self.rows[number] if number is not None and 0 <= number < self.sizes[0] else {}
         values = [row.get(axis) for axis in self.axes]
-        if all(isinstance(value, (int, float)) for value in values):
-            made = plots.mark_point(self.nodes, str(row.get("map", "")), (float(values[0]), float(values[1])))
+        across, up = (value if isinstance(value, (int, float)) else None for value in values)
+        if across is not None and up is not None:
+            made = plots.mark_point(self.nodes, str(row.get("map", "")), (float(across), float(up)))
             self._keep(made, "shown", [node for node in made if node not in self.nodes])
 
     def clear(self) -> None:

@@ -181,7 +181,8 @@ def _colors(name: str, clear: float) -> Any:
         along = 2.0 * index / (STEPS - 1) - 1.0
         end, depth = MORE if along > 0 else LESS, FAINT + (1.0 - FAINT) * abs(along)
         color = [same + depth * (far - same) for same, far in zip(SAME, end, strict=True)]
-        node.SetColor(index, f"{along:+.2f}", *color, float(abs(along) >= clear))
+        red, green, blue = color
+        node.SetColor(index, f"{along:+.2f}", red, green, blue, float(abs(along) >= clear))
     slicer.mrmlScene.AddNode(node)
     return node
 

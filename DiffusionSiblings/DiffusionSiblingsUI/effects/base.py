@@ -25,7 +25,7 @@ from DiffusionSiblingsUI.effects.options import Form, Option, put
 from DiffusionSiblingsUI.effects.preview import Preview
 from DiffusionSiblingsUI.effects.watch import Watch
 from DiffusionSiblingsUI.effects.work import Applied, Made, Plan
-from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.runs.operation import Operation, Steps
 from DiffusionSiblingsUI.runs.session import shared_session
 from DiffusionSiblingsUI.scene.terminology import match_tissues, with_overrides
 
@@ -194,17 +194,21 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def onCancel(self) -> None:
         """Stops the work, or takes the preview away."""
-        if self.busy:
-            self.operation.cancel()
-        else:
+        if not self._cancel():
             self._forget()
             self.refresh()
 
     def _stop(self) -> None:
         """Ends the work and takes the preview away."""
-        if self.busy:
-            self.operation.cancel()
+        self._cancel()
         self._forget()
+
+    def _cancel(self) -> bool:
+        """Ends the work; whether there was any."""
+        if self.operation is None or self.operation.finished:
+            return False
+        self.operation.cancel()
+        return True
 
     def onShow3D(self, on: bool) -> None:
         """The preview in the 3D views."""
@@ -218,6 +222,12 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         slicer.util.selectModule(effect_work.MODULE)
 
     # ---- work
+
+    @property
+    def ui(self) -> Any:
+        """The widgets of the effect's own form."""
+        assert self.form is not None, "Slicer has not set up the options yet"
+        return self.form.ui
 
     @property
     def busy(self) -> bool:
@@ -255,7 +265,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         session, self._edited, self._previewing = shared_session(), plan.node, preview
         if preview:
             self._shown_rules = rules_of(editor)
-            steps = effect_work.previewing(session, plan, editor, self.preview, made=made,
+            steps: Steps[Any] = effect_work.previewing(session, plan, editor, self.preview, made=made,
                                            surfaces=self.actions.wants_3d)
         else:
             new = self.scriptedEffect.parameter("Result") == "new"
@@ -285,13 +295,15 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def _ended(self, operation: Operation) -> None:
         """Whatever the end: the form is free again, and says what came of it."""
+        if self.actions is None:
+            return
         if operation.state == "done" and isinstance(operation.result, Applied):
             self._forget()
             self.actions.tell(effect_words.applied_text(operation.result))
         elif operation.state == "done" and operation.result is not None:
             self.made = operation.result
             self.actions.tell(effect_words.preview_text(self.made))
-        elif operation.state == "failed":
+        elif operation.error is not None:
             if self._previewing:
                 self.preview.remove()  # it does not show what the options and the masking ask for
             self.actions.tell_error(operation.error)
@@ -314,7 +326,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self.actions.show()
             self.show_options()
             if self.busy and self.segmentation_node is not self._edited:
-                self.operation.cancel()
+                self._cancel()
             if not self.busy:
                 self._check_preview(quiet=keep_text)
             put(self.form.root, "enabled", not self.busy)
@@ -339,5 +351,5 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             stale = True
         if stale:
             self._forget()
-        if stale and not quiet:
+        if stale and not quiet and self.actions is not None:
             self.actions.tell(_("The preview was removed because the options or the twin changed."))

@@ -50,7 +50,9 @@ class Plan:
     def key(self) -> tuple[Any, ...]:
         """Equal for plans that would make the same sibling."""
         task = self.task
-        region = (task.roi.GetID(), task.roi.GetMTime(), _moved(task.roi)) if task.roi is not None else ()
+        region: tuple[Any, ...] = ()
+        if task.roi is not None:
+            region = (task.roi.GetID(), task.roi.GetMTime(), _moved(task.roi))
         if task.segment is not None:
             other, segment_id = task.segment
             region += (other.GetID(), segment_id, stamp_of(other))
@@ -80,7 +82,8 @@ class Made:
     @property
     def bridged(self) -> bridge.Bridged:
         """The twin that it was made from."""
-        return self.outcome.bridged
+        bridged: bridge.Bridged = self.outcome.bridged
+        return bridged
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -80,8 +80,9 @@ def long_axis(twin: TwinMap) -> tuple[float, float, float]:
 
 def colored(nodes: list[Any], coloring: Coloring | None) -> list[Any]:
     """The nodes in the colours of what they measure."""
-    for node in nodes if coloring is not None else ():
-        _painted(node, coloring(domains.read_settings(node).tissues))
+    if coloring is not None:
+        for node in nodes:
+            _painted(node, coloring(domains.read_settings(node).tissues))
     return nodes
 
 

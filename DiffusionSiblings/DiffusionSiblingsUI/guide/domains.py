@@ -182,9 +182,10 @@ def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: 
     spacing = _spacing(settings, kind)
     counts = [int(np.clip(round(float(size[axis]) / spacing[min(axis, len(spacing) - 1)]), FEWEST, MOST))
               for axis in range(dimension)]
-    template = (*counts, *[1] * (3 - dimension))
+    i, j, k = (*counts, *[1] * (3 - dimension))
     return ControlDomain(name=name, tissues=settings.tissues, centre=_triple(center),
-                         axes=tuple(_triple(axis) for axis in axes), size=_triple(size), template=template)
+                         axes=(_triple(axes[0]), _triple(axes[1]), _triple(axes[2])), size=_triple(size),
+                         template=(i, j, k))
 
 
 def _spacing(settings: Settings, kind: str) -> tuple[float, ...]:

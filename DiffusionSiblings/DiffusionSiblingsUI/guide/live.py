@@ -59,7 +59,7 @@ def mapping(bridged: Any, anatomy: Anatomy) -> Steps[TwinMap]:
     for slab in grids.slabs(source.shape):
         np.take(table, source[slab], out=labels[slab])
         counts += np.bincount(labels[slab].ravel(), minlength=256)
-        yield
+        yield None
     volumes = {tissue.id: float(counts[tissue.label]) * bridged.labelmap.voxel_volume_ml for tissue in anatomy.tissues}
     return TwinMap(labels, bridged.grid.affine, anatomy, volumes)
 

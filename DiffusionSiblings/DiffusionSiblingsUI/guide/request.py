@@ -35,7 +35,7 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
     painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
     bounds = tuple(float(value) for value in box) if box is not None else None
     within = bool(names(tissues) or bounds or roi is not None or painted)
-    where = {"model": model, "device": device, "wishes": asked}
+    where: dict[str, Any] = {"model": model, "device": device, "wishes": asked}
     if twin is None:
         if within or ratio is not None or asked.get("hold"):
             raise InputError(_("The edit needs a twin"), rule=_("ratio, hold, tissues and regions refer to a twin"),

@@ -12,7 +12,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Term
+from DiffusionSiblingsLib.control.terms import Quantity, Term
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
@@ -194,7 +194,7 @@ def retolerate(row: Row, text: str) -> None:
     _change(row, lambda term: replace(term, tolerance=targets.parse_tolerance(text, term.quantity)))
 
 
-def ask(node: Any, quantity: str, measured: Sequence[Measured]) -> None:
+def ask(node: Any, quantity: Quantity, measured: Sequence[Measured]) -> None:
     """Asks for one more quantity in a domain: the twin's own value, to start from. Raises InputError."""
     settings = domains.read_settings(node)
     if any(term.quantity == quantity for term in settings.terms):

@@ -10,10 +10,10 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Target, Term, default_tolerance
+from DiffusionSiblingsLib.control.terms import Quantity, Target, Term, default_tolerance
 from DiffusionSiblingsLib.core.errors import InputError
 
-QUANTITIES = ("mass", "position", "size", "shape", "orientation", "covariance", "betti")
+QUANTITIES: tuple[Quantity, ...] = ("mass", "position", "size", "shape", "orientation", "covariance", "betti")
 MASS_WORDS = {"ml": _("Volume"), "mm^2": _("Area"), "mm": _("Length")}
 WORDS = {"position": _("Centre"), "size": _("Spread"), "shape": _("Shape"), "orientation": _("Orientation"),
          "covariance": _("Covariance"), "betti": _("Pieces, holes, voids")}
@@ -149,7 +149,7 @@ def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
     return "; ".join(said)
 
 
-def measured_of(measurement: Measurement | None, quantity: str) -> Any:
+def measured_of(measurement: Measurement | None, quantity: Quantity) -> Any:
     """A quantity of a measurement, None where there is none."""
     return measurement.get(quantity) if measurement is not None else None
 

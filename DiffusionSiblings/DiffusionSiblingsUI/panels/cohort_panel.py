@@ -183,7 +183,8 @@ class CohortPanel:
         wanted = by_id.get(parameters.cohort) if parameters is not None else None
         self._cohorts["cohort"] = wanted or (found[0] if found else None)
         other = by_id.get(parameters.reference) if parameters is not None else None
-        self._cohorts["reference"] = other if other is not None and other.id != self.cohort.id else None
+        here = self.cohort.id if self.cohort is not None else ""
+        self._cohorts["reference"] = other if other is not None and other.id != here else None
         if parameters is None:  # another scene comes: its slices and its plot are its own
             self.plot = CohortPlot()
             self.comparison.forget()

@@ -55,7 +55,8 @@ class ComparisonPart:
 
     @property
     def _fingerprints(self) -> Fingerprints:
-        return self.panel.context.session.memory.fingerprints
+        fingerprints: Fingerprints = self.panel.context.session.memory.fingerprints
+        return fingerprints
 
     def refresh(self) -> None:
         """Figures and tissues of the comparison, if there is one, and what can be done now."""

@@ -22,7 +22,7 @@ class DeviceRow:
         self.found: dict[str, Any] | None = None  # the worker's answer to "hello"
         self._hello: Any = None
         self._devices: list[Device] = []
-        self._status: environment.Status | None = None
+        self._status = environment.status()
         self._filling = False
         ui.detectButton.connect("clicked()", self.detect)
         ui.deviceCombo.connect("currentIndexChanged(int)", self._on_device)

@@ -83,8 +83,7 @@ class EditPanel:
 
     def cancel(self) -> None:
         """Stops the operation that is on its way; nothing of it stays in the scene."""
-        if self.context.busy:
-            self.context.operation.cancel()
+        self.context.cancel()
 
     # What the widgets say
 
@@ -201,7 +200,7 @@ class EditPanel:
         ui.runButton.toolTip = reason or (_("Only one operation runs at a time") if busy else _("Make the siblings"))
         ui.reasonLabel.text, ui.reasonLabel.visible = reason, bool(reason)
         ui.progressFrame.visible = busy
-        if busy:
+        if busy and self.context.operation is not None:
             self.progressed(self.context.operation)
         ui.noticeFrame.visible = bool(self._notice)
         ui.noticeLabel.text = self._notice
@@ -209,7 +208,7 @@ class EditPanel:
 
     def _finished(self, operation: Operation) -> None:
         """The end of an edit, whatever it is."""
-        if operation.state == "failed":
+        if operation.error is not None:
             self._say_error(operation.error, operation.log)
         elif operation.state == "cancelled":
             self._say(_("Cancelled. The scene is as it was before."))

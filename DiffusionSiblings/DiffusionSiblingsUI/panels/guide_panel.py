@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.control import read_control, write_control
+from DiffusionSiblingsLib.control.terms import Quantity
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
 from DiffusionSiblingsUI.guide import rows as guide_rows
@@ -144,7 +146,7 @@ class GuidePanel:
 
         self._do(jump)
 
-    def ask(self, quantity: str) -> None:
+    def ask(self, quantity: Quantity) -> None:
         """Asks for one more quantity in the selected domain."""
         node = self._node
         if node is not None:
@@ -178,21 +180,21 @@ class GuidePanel:
         anatomy = self.context.anatomy
         menu = self._menu(self.ui.segmentButton)
         for tissue in anatomy.tissues:
-            _add(menu, tissue.name, lambda tissue=tissue: self.add_tissue((tissue.id,)))
+            _add(menu, tissue.name, partial(self.add_tissue, (tissue.id,)))
         menu.addSeparator()
         for first, second in anatomy.required_contacts:
             _add(menu, _("Plane between {first} and {second}").format(first=first, second=second),
-                 lambda a=first, b=second: self.add_contact(a, b))
+                 partial(self.add_contact, first, second))
         menu = self._menu(self.ui.drawButton)
         for kind, words in domain_makers.KIND_WORDS.items():
-            _add(menu, words, lambda kind=kind: self.draw(kind))
+            _add(menu, words, partial(self.draw, kind))
         menu = self._menu(self.ui.presetButton)
         for name, words in domain_makers.presets(anatomy).items():
-            _add(menu, sentence(words), lambda name=name: self.add_preset(name))
+            _add(menu, sentence(words), partial(self.add_preset, name))
         menu = self._menu(self.ui.askButton)
         for quantity in targets.QUANTITIES:
             words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]
-            _add(menu, words, lambda quantity=quantity: self.ask(quantity), targets.MEANINGS[quantity])
+            _add(menu, words, partial(self.ask, quantity), targets.MEANINGS[quantity])
 
     @staticmethod
     def _menu(button: Any) -> Any:
@@ -286,7 +288,8 @@ class GuidePanel:
 
     def _color(self, tissues: tuple[str, ...]) -> tuple[float, float, float]:
         """A colour that tells the tissue and stands out from it."""
-        return self.context.anatomy.tissue(tissues[0]).picture_color
+        red, green, blue = self.context.anatomy.tissue(tissues[0]).picture_color
+        return red, green, blue
 
 
 def _add(menu: Any, words: str, slot: Callable[[], None], tip: str = "") -> None:

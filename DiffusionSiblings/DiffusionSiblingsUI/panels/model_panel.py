@@ -30,7 +30,7 @@ class ModelPanel:
         self.context = context
         self.widget = slicer.util.loadUI(context.resource_path("UI/ModelPanel.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
-        self.status: environment.Status | None = None
+        self.status = environment.status()
         self._models: list[Installed] = []
         self._work: Operation | None = None  # a model that is verified or added
         self._filling = False
@@ -130,8 +130,8 @@ class ModelPanel:
     def open_card(self) -> None:
         """Shows the model's card: what it is for, its limits, its data, how it did."""
         model = self._chosen()
-        page = model.folder / "README.md" if model is not None else None
-        if page is not None:
+        if model is not None:
+            page = model.folder / "README.md"
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page if page.is_file() else model.folder)))
 
     # Inside
@@ -235,7 +235,7 @@ class ModelPanel:
         sound = model is not None and model.card is not None
         ui.verifyButton.enabled = sound and not self._busy
         ui.cardButton.enabled = model is not None
-        ui.deleteButton.enabled = sound and model.own and not self._busy
+        ui.deleteButton.enabled = model is not None and sound and model.own and not self._busy
         ui.addButton.enabled = not self._busy
 
     @property
@@ -250,7 +250,7 @@ def _as_statuses(steps: Generator[float, None, T], title: str) -> Steps[T]:
             try:
                 done = next(steps)
             except StopIteration as stop:
-                return stop.value
+                return stop.value  # type: ignore[no-any-return]
             yield Status(done, title)
     finally:
         steps.close()

@@ -128,7 +128,7 @@ def guide_words(parameters: Any) -> str:
     """What guides the edit, in brief; "" if nothing does."""
     if not parameters.guide:
         return ""
-    terms = []
+    terms: list[Any] = []
     for node in domains.find_domains():
         try:
             terms += domains.read_settings(node).terms

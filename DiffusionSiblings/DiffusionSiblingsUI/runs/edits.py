@@ -93,10 +93,11 @@ def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
         while True:
             session.client.poll()
             ended = not job.running  # asked before its events are counted, so that none is left over
-            for event in job.of(kind)[taken:] if take is not None else ():
-                take(event)
-                taken += 1
-                yield None
+            if take is not None:
+                for event in job.of(kind)[taken:]:
+                    take(event)
+                    taken += 1
+                    yield None
             if ended:
                 break
             yield Status(job.progress, job.what, job.seconds_left, idle=True)
@@ -108,7 +109,7 @@ def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
     if job.error is not None:
         job.error.log = getattr(job.error, "log", "") or job.log
         raise job.error
-    return job.result
+    return dict(job.result)
 
 
 def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:

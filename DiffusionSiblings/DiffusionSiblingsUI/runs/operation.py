@@ -100,7 +100,8 @@ class Operation:
         self.idle, self.longest_step = False, 0.0
         self.on_update = [on_update] if on_update else []
         self.on_finished = [on_finished] if on_finished else []
-        self._steps, self._timer = steps, None
+        self._steps = steps
+        self._timer: Any = None
         self._stepping = self._cancel_asked = False
 
     @property
@@ -232,7 +233,7 @@ def part(steps: Steps[T], low: float, high: float, what: str = "") -> Steps[T]:
             try:
                 status = next(steps)
             except StopIteration as stop:
-                return stop.value
+                return stop.value  # type: ignore[no-any-return]
             if status is None or status.done is None:
                 yield status
             else:

@@ -71,7 +71,7 @@ def replaying(session: Any, run: Any, device: str) -> Steps[list[dict[str, Any]]
             command["region"] = str(hand_over(mask, bridged, folder))
             yield None
         result = yield from part(job_steps(session, command), READ, 1.0)
-        return result["rows"]
+        return list(result["rows"])
     finally:
         session.remove(folder)
 
@@ -102,7 +102,7 @@ def measuring(session: Any, nodes: Sequence[Any]) -> Steps[list[dict[str, Any]]]
             yield None
         names = [node.GetName() for node in nodes]
         result = yield from job_steps(session, {"command": "measure", "maps": stems, "names": names})
-        return result["rows"]
+        return list(result["rows"])
     finally:
         session.remove(folder)
 
@@ -132,7 +132,7 @@ def segment_id(node: Any, name: str) -> str:
         raise InputError(what.format(node=node.GetName()), value=name,
                          rule=_("its segments are: {names}").format(names=names),
                          hint=_("give the name or the ID of one segment"))
-    return found[0]
+    return str(found[0])
 
 
 def segments_of(node: Any, labels: Mapping[str, str | Sequence[str]]) -> dict[str, str | None]:

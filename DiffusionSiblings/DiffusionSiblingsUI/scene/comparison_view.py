@@ -93,7 +93,7 @@ def restore(node: Any) -> None:
     """Gives a twin the look back that it had before a comparison; does nothing if there was none."""
     display = node.GetDisplayNode() if node is not None else None
     text = display.GetAttribute(BEFORE) if display is not None else None
-    if not text:
+    if display is None or not text:
         return
     before = json.loads(text)
     modifying = display.StartModify()

@@ -16,7 +16,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsLib.labelmaps.nearest import nearest_planes
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.grid import Box, Grid
+from DiffusionSiblingsUI.scene.grid import Box, Extent, Grid
 
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
@@ -35,7 +35,7 @@ class Layer:
 
     labels: np.ndarray
     matrix: np.ndarray
-    extent: tuple[int, ...]
+    extent: Extent
     values: dict[str, int]
     exact: bool = True
 
@@ -44,7 +44,7 @@ class Layer:
         return self.exact and grids.offset(grid.matrix, self.matrix) is not None
 
 
-def layers_of(node: Any, ids: Sequence[str]) -> Generator[None, None, list[Layer]]:
+def layers_of(node: slicer.vtkMRMLSegmentationNode, ids: Sequence[str]) -> Generator[None, None, list[Layer]]:
     """The labelmaps that hold these segments of a node; segments without voxels are in none of them.
 
     Labelmaps are copied in one step, so that what the user paints meanwhile does not tear them. Closed surfaces are
@@ -78,14 +78,14 @@ def layers_of(node: Any, ids: Sequence[str]) -> Generator[None, None, list[Layer
     return layers
 
 
-def _copy(segment: Any) -> Any:
+def _copy(segment: slicer.vtkSegment) -> slicer.vtkSegment:
     """A vtkSegment of its own, with all its representations."""
     copy = slicer.vtkSegment()
     copy.DeepCopy(segment)
     return copy
 
 
-def _copied(segmentation: Any, ids: Sequence[str]) -> list[Layer]:
+def _copied(segmentation: slicer.vtkSegmentation, ids: Sequence[str]) -> list[Layer]:
     """Copies of the labelmaps that hold these segments."""
     images: dict[Any, dict[str, int]] = {}
     for identifier in ids:
@@ -94,17 +94,17 @@ def _copied(segmentation: Any, ids: Sequence[str]) -> list[Layer]:
         if image is None or image.IsEmpty() or image.GetPointData().GetScalars() is None:
             continue
         images.setdefault(image, {})[identifier] = segment.GetLabelValue()
-    return [Layer(_voxels(image).copy(), grids.image_matrix(image), tuple(image.GetExtent()), values)
+    return [Layer(_voxels(image).copy(), grids.image_matrix(image), grids.as_extent(image.GetExtent()), values)
             for image, values in images.items()]
 
 
-def _voxels(image: Any) -> np.ndarray:
+def _voxels(image: slicer.vtkOrientedImageData) -> np.ndarray:
     """(D, H, W) view of an image's voxels, not copied: not to be kept while the event loop runs."""
     scalars = image.GetPointData().GetScalars()
     return numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
 
 
-def _geometry_around(segmentation: Any, ids: Sequence[str]) -> str:
+def _geometry_around(segmentation: slicer.vtkSegmentation, ids: Sequence[str]) -> str:
     """A geometry string around closed surfaces that keep none: even voxels, MARGIN_MM on every side."""
     box = vtk.vtkBoundingBox()
     for identifier in ids:
@@ -121,10 +121,10 @@ def _geometry_around(segmentation: Any, ids: Sequence[str]) -> str:
     matrix = np.diag([spacing, spacing, spacing, 1.0])
     matrix[:3, 3] = low
     extent = [end for size in sizes for end in (0, int(np.ceil(size / spacing)))]
-    return grids.geometry_text(Grid(matrix, tuple(extent), np.eye(4)))
+    return grids.geometry_text(Grid(matrix, grids.as_extent(extent), np.eye(4)))
 
 
-def grid_of(segmentation: Any, layers: Sequence[Layer], world: np.ndarray) -> Grid:
+def grid_of(segmentation: slicer.vtkSegmentation, layers: Sequence[Layer], world: np.ndarray) -> Grid:
     """The one grid for all layers: that of the image they were drawn on, as far as the segmentation says.
 
     The lattice is the layers' own where they share one, so that nothing is resampled; else Slicer's common geometry.
@@ -149,22 +149,23 @@ def grid_of(segmentation: Any, layers: Sequence[Layer], world: np.ndarray) -> Gr
     return Grid(matrix, extent, world)
 
 
-def _padded(layers: Sequence[Layer], matrix: np.ndarray) -> tuple[int, ...]:
+def _padded(layers: Sequence[Layer], matrix: np.ndarray) -> Extent:
     """The extent, on the lattice of `matrix`, of what the layers hold and MARGIN_MM around it."""
     found = [(_occupied(layer), layer) for layer in layers]
     boxes = [grids.carried(extent, layer.matrix, matrix) for extent, layer in found if extent is not None]
     boxes = boxes or [grids.carried(layer.extent, layer.matrix, matrix) for layer in layers]
     room = np.ceil(MARGIN_MM / np.linalg.norm(matrix[:3, :3], axis=0)).astype(int)
-    return tuple(end + (int(room[n // 2]) if n % 2 else -int(room[n // 2])) for n, end in enumerate(grids.union(boxes)))
+    return grids.as_extent(end + (int(room[n // 2]) if n % 2 else -int(room[n // 2]))
+                           for n, end in enumerate(grids.union(boxes)))
 
 
-def _occupied(layer: Layer) -> tuple[int, ...] | None:
+def _occupied(layer: Layer) -> Extent | None:
     """The extent of a layer's non-zero voxels, None if there are none."""
     box = exhaust(grids.bounding(layer.labels.shape, lambda slab: layer.labels[slab]))
     if box is None:
         return None
     sides = zip(layer.extent[::2], reversed(box), strict=True)
-    return tuple(end for start, side in sides for end in (start + side.start, start + side.stop - 1))
+    return grids.as_extent(end for start, side in sides for end in (start + side.start, start + side.stop - 1))
 
 
 def placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[Box, np.ndarray]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import slicer
 from slicer.i18n import tr as _
@@ -165,7 +165,7 @@ def _range(values: Sequence[float], above: float) -> tuple[float, float]:
     return min(known) - 0.1 * width, max(known) + above * width
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 

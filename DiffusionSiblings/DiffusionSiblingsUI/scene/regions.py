@@ -31,12 +31,11 @@ def masking(
     if roi is None and segment is None:
         raise InputError(_("No region is chosen"), rule=_("a region is a ROI or a segment"),
                          hint=_("choose one, or edit whole tissues"))
-    inside = None
+    inside = np.ones(bridged.grid.shape, dtype=bool)
     if roi is not None:
-        inside = yield from _inside_roi(bridged.grid, roi)
+        inside &= yield from _inside_roi(bridged.grid, roi)
     if segment is not None:
-        painted = yield from _inside_segment(bridged.grid, *segment)
-        inside = painted if inside is None else inside & painted
+        inside &= yield from _inside_segment(bridged.grid, *segment)
     if not inside.any():
         names = [node.GetName() for node in (roi, segment[0] if segment else None) if node is not None]
         raise InputError(

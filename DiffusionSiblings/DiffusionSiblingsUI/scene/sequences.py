@@ -18,7 +18,8 @@ def sequencing(run: runs.Run) -> Generator[None, None, Any]:
     """
     if run.browser_node is not None or not run.siblings:
         return run.browser_node
-    scene, made = slicer.mrmlScene, []
+    scene = slicer.mrmlScene
+    made: list[Any] = []
     try:
         sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", _("{run} sequence").format(run=run.title))
         made.append(sequence)

@@ -24,12 +24,12 @@ SHRINK, GROW = 0.6, -0.611  # Taubin's lambda and mu: pass band 1 / lambda + 1 /
 Steps = Generator[None, None, Any]
 
 
-def has_surfaces(node: Any) -> bool:
+def has_surfaces(node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether a segmentation can be shown in 3D as it is."""
     return bool(node.GetSegmentation().ContainsRepresentation(SURFACE))
 
 
-def surfacing(node: Any) -> Generator[None, None, bool]:
+def surfacing(node: slicer.vtkMRMLSegmentationNode) -> Generator[None, None, bool]:
     """Gives every segment of a segmentation node a closed surface, all in the last step -> whether it had none before.
 
     Closed before its end, it leaves the node as it was; so it does if the node changes or leaves the scene meanwhile.
@@ -53,7 +53,7 @@ def surfacing(node: Any) -> Generator[None, None, bool]:
     return True
 
 
-def surface_of(image: Any, value: int) -> Generator[None, None, Any]:
+def surface_of(image: slicer.vtkOrientedImageData, value: int) -> Generator[None, None, vtk.vtkPolyData]:
     """The surface of one label of a vtkOrientedImageData as vtkPolyData in the image's world, in short steps."""
     i0, i1, j0, j1, k0, k1 = image.GetExtent()
     if i1 < i0 or j1 < j0 or k1 < k0 or image.GetPointData().GetScalars() is None:
@@ -126,10 +126,10 @@ def _normals(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np.
         for corner in range(3):
             total[:, axis] += np.bincount(faces[:, corner], across[:, axis], len(points))
         yield
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> Any:
+def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> vtk.vtkPolyData:
     """vtkPolyData that owns its arrays."""
     places = vtk.vtkPoints()
     places.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))

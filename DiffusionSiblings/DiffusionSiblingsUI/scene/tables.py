@@ -84,7 +84,7 @@ def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
         yield
     twin = twin_of(rows)
     for feature in feature_names(rows) if twin is not None else ():
-        values = [difference(row.get(feature), twin.get(feature)) for row in rows]
+        values = [difference(row.get(feature), (twin or {}).get(feature)) for row in rows]
         columns.append(_column(difference_name(feature), values, "difference"))
         yield
     for check, words in _checks(rows, record or {}).items():

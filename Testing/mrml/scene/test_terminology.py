@@ -76,8 +76,8 @@ def test_corrections_of_what_is_gone_are_left_out(scene: Any) -> None:
         ((), "patient has no segments yet. A twin has one for each of 6 tissues."),
         (NAMES[:5], "The right atrium is missing. If a segment of another name is this tissue, choose it in the table; "
                     "otherwise segment it first."),
-        (NAMES[:4], "These tissues are missing: left atrium and right atrium. If segments of other names are these tissues, "
-                    "choose them in the table; otherwise segment them first."),
+        (NAMES[:4], "These tissues are missing: left atrium and right atrium. If segments of other names are these "
+                    "tissues, choose them in the table; otherwise segment them first."),
         (("a", "b"), "No segment was recognised. Choose the tissue of each segment in the table."),
     ],
 )  # fmt: skip
