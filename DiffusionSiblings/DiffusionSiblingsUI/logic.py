@@ -118,7 +118,8 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
         from DiffusionSiblingsUI.runs.scene_edits import measuring
 
-        nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
+        several = isinstance(segmentationNodes, (list, tuple))
+        nodes: list[Any] = list(segmentationNodes) if several else [segmentationNodes]
         return list(Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait())
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ class DiffusionSiblingsGuideTest(ModuleCase):
 
     def test_presets_drawing_and_more_quantities(self) -> None:
         presets = self.menu(self.gui.presetButton)
-        next(action for words, action in presets.items() if words.startswith("aortic-trunk")).trigger()
+        next(action for words, action in presets.items() if words.startswith("Aortic trunk")).trigger()
         self.turn(lambda: self.cells.rowCount == 5)
         self.assertEqual(self.text(0, TARGET), "+20 %")
         self.menu(self.gui.askButton)["Centre"].trigger()

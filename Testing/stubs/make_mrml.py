@@ -48,6 +48,7 @@ NARROWER = {
     ("vtkMRMLSubjectHierarchyNode", "GetSubjectHierarchyNode"): "vtkMRMLSubjectHierarchyNode",
     ("vtkMRMLScene", "AddNode"): "Any",
     ("vtkMRMLScene", "GetSingletonNode"): "Any",
+    ("vtkMRMLSegmentationDisplayNode", "GetSegmentOverrideColor"): "tuple[float, float, float]",
 }
 SKIPPED = {"GetClassName", "IsA", "AddObserver", "RemoveObserver"}
 

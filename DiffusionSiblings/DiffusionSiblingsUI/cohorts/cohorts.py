@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 class FolderCohort:
     """A folder that was opened: a view on `node`, the table of its members."""
 
-    node: Any
+    node: slicer.vtkMRMLTableNode
 
     @property
     def id(self) -> str:
@@ -46,7 +46,7 @@ class FolderCohort:
     @property
     def described(self) -> dict[str, Any]:
         """folder: where it lies. failed: a sentence for each member that could not be read."""
-        return dict(json.loads(self.node.GetAttribute(MARK)))
+        return dict(json.loads(self.node.GetAttribute(MARK) or "{}"))
 
     @property
     def folder(self) -> Path:
@@ -79,7 +79,7 @@ class SceneCohort:
                 tuple(node.GetMTime() if node is not None else 0 for node in nodes))
 
     @property
-    def nodes(self) -> tuple[Any, ...]:
+    def nodes(self) -> tuple[slicer.vtkMRMLSegmentationNode, ...]:
         """The siblings' segmentation nodes, in the order of the rows."""
         return tuple(node for run in self.runs for node in run.siblings)
 
@@ -97,7 +97,7 @@ class SceneCohort:
 Cohort = FolderCohort | SceneCohort
 
 
-def find_cohorts(scene: Any = None) -> list[Cohort]:
+def find_cohorts(scene: slicer.vtkMRMLScene | None = None) -> list[Cohort]:
     """All cohorts of the scene: the folders as they were opened, then the runs, then all runs together."""
     nodes = (scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLTableNode")
     nodes.UnRegister(None)
@@ -110,7 +110,7 @@ def find_cohorts(scene: Any = None) -> list[Cohort]:
     return found
 
 
-def find_cohort(cohort_id: str, scene: Any = None) -> Cohort | None:
+def find_cohort(cohort_id: str, scene: slicer.vtkMRMLScene | None = None) -> Cohort | None:
     """The cohort of that id, or None."""
     return next((cohort for cohort in find_cohorts(scene) if cohort.id == cohort_id), None)
 
@@ -129,7 +129,7 @@ def cohort_of(given: Any) -> Cohort:
     return found
 
 
-def mark_folder(node: Any, folder: str, failed: Sequence[str]) -> FolderCohort:
+def mark_folder(node: slicer.vtkMRMLTableNode, folder: str, failed: Sequence[str]) -> FolderCohort:
     """Makes a table of members a cohort of the scene."""
     node.SetAttribute(MARK, json.dumps({"folder": folder, "failed": list(failed)}))
     node.SetColumnDescription(FILE, _("The file of the member's label map"))
@@ -137,7 +137,7 @@ def mark_folder(node: Any, folder: str, failed: Sequence[str]) -> FolderCohort:
     return FolderCohort(node)
 
 
-def file_away(node: Any) -> None:
+def file_away(node: slicer.vtkMRMLNode) -> None:
     """Puts a node that belongs to a cohort into the folder of cohorts."""
     tree = runs.hierarchy()
     item = tree.GetItemChildWithName(tree.GetSceneItemID(), ITEM)
@@ -179,24 +179,24 @@ def _varies(values: Iterable[Any]) -> bool:
     return any(value != first for value in numbers)
 
 
-def shown_node(file: str) -> Any:
+def shown_node(file: str) -> slicer.vtkMRMLSegmentationNode | None:
     """The segmentation of a member that is in the scene, or None."""
     return next((node for node in members_shown() if node.GetAttribute(MEMBER) == file), None)
 
 
-def forget_shown(but: Any = None) -> None:
+def forget_shown(but: slicer.vtkMRMLSegmentationNode | None = None) -> None:
     """Removes the members that are in the scene only to be looked at."""
     remove_nodes([node for node in members_shown() if node is not but])
 
 
-def keep_shown(node: Any) -> None:
+def keep_shown(node: slicer.vtkMRMLSegmentationNode) -> None:
     """Makes a member that is shown a segmentation like any other."""
     node.RemoveAttribute(MEMBER)
     tree = runs.hierarchy()
     tree.SetItemParent(tree.GetItemByDataNode(node), tree.GetSceneItemID())
 
 
-def members_shown() -> list[Any]:
+def members_shown() -> list[slicer.vtkMRMLSegmentationNode]:
     """The segmentations that are in the scene only to be looked at."""
     found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     return [node for node in found if node.GetAttribute(MEMBER)]

@@ -72,7 +72,7 @@ class Fingerprints:
         self._folders[cohort.state] = began + (1.0 + REST) * took, text
         return text
 
-    def _segments(self, node: Any) -> list[Any]:
+    def _segments(self, node: slicer.vtkMRMLSegmentationNode) -> list[Any]:
         """A segmentation's segments with their names, and a sum of the voxels of each of its labelmaps."""
         segmentation, names = node.GetSegmentation(), []
         layers: dict[Any, dict[str, int]] = {}
@@ -85,7 +85,7 @@ class Fingerprints:
         sums = [[*values, self._sum(image, tuple(values.values()))] for image, values in layers.items()]
         return [names, sorted(sums)]
 
-    def _sum(self, image: Any, values: tuple[int, ...]) -> int:
+    def _sum(self, image: slicer.vtkOrientedImageData, values: tuple[int, ...]) -> int:
         """Of the voxels of these values, wherever the image ends around them, and whichever numbers they are."""
         key = (image.GetAddressAsString(""), image.GetMTime(), values)
         if key not in self._sums:
@@ -105,7 +105,7 @@ def _beside(folder: Path, endings: set[str]) -> list[str]:
         return []
 
 
-def _inner(image: Any) -> np.ndarray:
+def _inner(image: slicer.vtkOrientedImageData) -> np.ndarray:
     """(D, H, W) view of an image's voxels without the empty space around them."""
     whole, inner = image.GetExtent(), [0] * 6
     slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, inner)

@@ -41,7 +41,7 @@ LEGEND = _("Cohort minus reference")
 class Results:
     """One comparison: a view on `node`, the text node with its figures as `Comparison.to_json` gives them."""
 
-    node: Any
+    node: slicer.vtkMRMLTextNode
 
     @property
     def comparison(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Results:
 
         members: fingerprints of the two cohorts as they were compared, the real one first. question: of the report.
         """
-        return dict(json.loads(self.node.GetAttribute(MARK)))
+        return dict(json.loads(self.node.GetAttribute(MARK) or "{}"))
 
     @property
     def report(self) -> Path:
@@ -62,9 +62,10 @@ class Results:
         return Path(self.described["report"])
 
     @property
-    def volume(self) -> Any:
+    def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The vtkMRMLScalarVolumeNode of the difference, or None until it is made."""
-        return self.node.GetNodeReference(VOLUME)
+        volume: slicer.vtkMRMLScalarVolumeNode | None = self.node.GetNodeReference(VOLUME)
+        return volume
 
     def tissues(self) -> list[str]:
         """The tissues whose differences can be shown: all, after loading a scene the one that was shown."""
@@ -72,7 +73,7 @@ class Results:
         kept = [str(self.volume.GetAttribute(TISSUE))] if self.volume is not None else []
         return there or kept
 
-    def is_of(self, real: Any, synthetic: Any) -> bool:
+    def is_of(self, real: cohorts.Cohort, synthetic: cohorts.Cohort) -> bool:
         """Whether it compares these two cohorts."""
         ids = (self.node.GetAttribute(REAL), self.node.GetAttribute(SYNTHETIC))
         return real is not None and synthetic is not None and ids == (real.id, synthetic.id)
@@ -94,14 +95,14 @@ class Results:
         return text.format(size=sizes["synthetic"]["size"], reference=sizes["real"]["size"])
 
 
-def find_results(real: Any, synthetic: Any) -> Results | None:
+def find_results(real: cohorts.Cohort, synthetic: cohorts.Cohort) -> Results | None:
     """The latest comparison of two cohorts in the scene, or None."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTextNode")
     found = [Results(node) for node in nodes if node.GetAttribute(MARK)]
     return next((results for results in reversed(found) if results.is_of(real, synthetic)), None)
 
 
-def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: Sequence[str],
+def keep_results(real: cohorts.Cohort, synthetic: cohorts.Cohort, found: Mapping[str, Any], members: Sequence[str],
                  question: str = "") -> Results:
     """Puts what the worker has found into the scene, in place of an earlier comparison of the same two.
 
@@ -124,7 +125,7 @@ def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: S
     return Results(node)
 
 
-def difference_volume(results: Results, tissue: str = ANY) -> Any:
+def difference_volume(results: Results, tissue: str = ANY) -> slicer.vtkMRMLScalarVolumeNode:
     """The difference of a tissue as a volume node: one for each comparison, filled anew for another tissue."""
     volume = results.volume
     if volume is not None and volume.GetAttribute(TISSUE) == tissue:
@@ -154,7 +155,7 @@ def chance(comparison: Mapping[str, Any]) -> float:
     return 0.5 * math.sqrt(sum(1.0 / size for size in sizes))
 
 
-def _look(volume: Any, most: float, clear: float) -> None:
+def _look(volume: slicer.vtkMRMLScalarVolumeNode, most: float, clear: float) -> None:
     """Diverging colours, symmetrical about 0 and see-through within what chance makes, and a legend."""
     volume.CreateDefaultDisplayNodes()
     display, before = volume.GetDisplayNode(), volume.GetNodeReference(COLORS)
@@ -171,7 +172,7 @@ def _look(volume: Any, most: float, clear: float) -> None:
         legend.SetLabelFormat("%+.2f")
 
 
-def _colors(name: str, clear: float) -> Any:
+def _colors(name: str, clear: float) -> slicer.vtkMRMLColorTableNode:
     """A colour map. clear: share of the scale about 0 that is see-through: Slicer knows no half-way."""
     node = slicer.vtkMRMLColorTableNode()
     node.SetName(name)
@@ -187,7 +188,7 @@ def _colors(name: str, clear: float) -> Any:
     return node
 
 
-def lay_over(volume: Any) -> dict[str, Any]:
+def lay_over(volume: slicer.vtkMRMLScalarVolumeNode) -> dict[str, Any]:
     """Shows a volume over all slice views -> what they showed before, for `take_away`."""
     before = {}
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -19,11 +19,14 @@ from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.runs.scene_edits import recorded_tissues
 from DiffusionSiblingsUI.scene import bridge, runs, surfaces, tables
 
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
 CACHE = "cohorts"  # folder of the session that keeps what was measured: no heart is measured twice
 OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are sent
 
 
-def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
+def opening(session: Session, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
     """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError.
 
     model: to whose training hearts and in whose frame its hearts are measured.
@@ -40,7 +43,7 @@ def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> 
     return cohort
 
 
-def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> Steps[Any]:
+def showing(session: Session, cohort: Cohort, number: int, in_3d: bool = False) -> Steps[Any]:
     """The segmentation node of a member, read from its file if it is not in the scene yet. Raises InputError.
 
     in_3d: with closed surfaces.
@@ -51,7 +54,7 @@ def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> S
     return node
 
 
-def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
+def _read(session: Session, cohort: FolderCohort, number: int) -> Steps[Any]:
     """The member of a folder in place of the one that was looked at before."""
     row = tables.row_of(cohort.node, number)
     file, node = str(row[cohorts.FILE]), cohorts.shown_node(str(row[cohorts.FILE]))
@@ -73,7 +76,7 @@ def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
     return node
 
 
-def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
+def comparing(session: Session, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
               question: str = "", model: str = DEFAULT_MODEL) -> Steps[Results]:
     """Compares two cohorts -> what was found, which is in the scene then; the report lies in the folder `out`.
 
@@ -104,7 +107,7 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
             session.remove(folder)
 
 
-def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
+def reporting(session: Session, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
               model: str = DEFAULT_MODEL) -> Steps[Path]:
     """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page.
 
@@ -127,7 +130,7 @@ def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "",
         session.remove(folder)
 
 
-def cohort_steps(session: Any, given: Any, model: str) -> Steps[Cohort]:
+def cohort_steps(session: Session, given: Any, model: str) -> Steps[Cohort]:
     """A cohort as a script names it: itself, a run, a folder, or None for all siblings of the scene."""
     if isinstance(given, str | Path):
         return (yield from opening(session, given, model=model))

@@ -25,8 +25,8 @@ class Change:
     """
 
     segment_id: str
-    lost: Any
-    gained: Any
+    lost: slicer.vtkOrientedImageData | None
+    gained: slicer.vtkOrientedImageData | None
     voxels: int
 
 
@@ -49,7 +49,8 @@ def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list
     return changes
 
 
-def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], tag: str = "") -> None:
+def commit(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change], *, save: Callable[[], None],
+           tag: str = "") -> None:
     """Makes all changes in one go: nobody sees the segmentation half changed, and one undo takes all back.
 
     save: called once before the first change (`saveStateForUndo`). tag: kept with every changed segment.
@@ -84,7 +85,7 @@ def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], ta
             logic.SetSegmentStatus(segment, logic.InProgress)
 
 
-def refreshing(node: Any, changes: Sequence[Change]) -> Generator[None, None, None]:
+def refreshing(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change]) -> Generator[None, None, None]:
     """Makes surfaces and other derived representations of the changed segments anew, one a step."""
     segmentation = node.GetSegmentation()
     for name in _derived_names(segmentation):
@@ -96,7 +97,7 @@ def refreshing(node: Any, changes: Sequence[Change]) -> Generator[None, None, No
                 yield
 
 
-def _set_aside(segmentation: Any, changes: Sequence[Change]) -> list[tuple[str, str, Any]]:
+def _set_aside(segmentation: slicer.vtkSegmentation, changes: Sequence[Change]) -> list[tuple[str, str, Any]]:
     """Takes derived representations off the changed segments, or Slicer would make each anew at every single call."""
     taken = []
     for name in _derived_names(segmentation):
@@ -109,11 +110,12 @@ def _set_aside(segmentation: Any, changes: Sequence[Change]) -> list[tuple[str, 
     return taken
 
 
-def _derived_names(segmentation: Any) -> list[str]:
+def _derived_names(segmentation: slicer.vtkSegmentation) -> list[str]:
     return [name for name in DERIVED if segmentation.ContainsRepresentation(name)]
 
 
-def _image(mask: np.ndarray, grid: grids.Grid, box: grids.Box, outside: int, inside: int) -> Any:
+def _image(mask: np.ndarray, grid: grids.Grid, box: grids.Box, outside: int,
+           inside: int) -> slicer.vtkOrientedImageData | None:
     """A (k, j, i) mask in a box of the grid as a vtkOrientedImageData, cut to what is set; None if nothing is."""
     inner = exhaust(grids.bounding(mask.shape, lambda slab: mask[slab]))
     if inner is None:

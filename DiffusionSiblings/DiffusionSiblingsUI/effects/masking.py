@@ -41,7 +41,7 @@ class Rules:
     source: tuple[Any, Any] | None = None
 
 
-def rules_of(editor_node: Any) -> Rules:
+def rules_of(editor_node: slicer.vtkMRMLSegmentEditorNode) -> Rules:
     """The rules of a vtkMRMLSegmentEditorNode for its segmentation."""
     node = editor_node.GetSegmentationNode()
     modes = slicer.vtkMRMLSegmentationNode
@@ -136,7 +136,7 @@ def _in_range(rules: Rules, bridged: Bridged, slab: slice) -> np.ndarray:
     return ((values >= low) & (values <= high)).reshape(shape)
 
 
-def _first_component(image: Any) -> Any:
+def _first_component(image: vtk.vtkImageData) -> vtk.vtkImageData:
     """The image, or its first component alone: the one that the Segment Editor masks by."""
     if image.GetNumberOfScalarComponents() == 1:
         return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -26,6 +26,9 @@ from DiffusionSiblingsUI.scene.layers import LABELMAP
 from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides, tags_of
 from DiffusionSiblingsUI.setup import environment
 
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
 MODULE = "DiffusionSiblings"
 ASKED, MADE, COMPOSED = 0.02, 0.92, 0.96  # shares of the whole: what is asked is known; the sibling is made; masked
 
@@ -42,7 +45,7 @@ class Plan:
     """
 
     task: Task
-    node: Any
+    node: slicer.vtkMRMLSegmentationNode
     edited: frozenset[str]
     goal: Goal | None = None
 
@@ -110,12 +113,13 @@ class Applied:
     """What an Apply has done. node: the segmentation that holds the result, new or the twin's own."""
 
     made: Made
-    node: Any
+    node: slicer.vtkMRMLSegmentationNode
     segments: int
     voxels: int
 
 
-def previewing(session: Any, plan: Plan, editor_node: Any, preview: Preview, *, made: Made | None = None,
+def previewing(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode, preview: Preview, *,
+               made: Made | None = None,
                surfaces: bool = False) -> Steps[Made]:
     """Shows the plan's sibling over the twin, which stays untouched. made: the sibling, if it is there already."""
     made, labels = yield from _composed(session, plan, editor_node, made)
@@ -124,7 +128,8 @@ def previewing(session: Any, plan: Plan, editor_node: Any, preview: Preview, *, 
     return made
 
 
-def applying(session: Any, plan: Plan, editor_node: Any, save: Callable[[], None], *, made: Made | None = None,
+def applying(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode, save: Callable[[], None], *,
+             made: Made | None = None,
              new_name: str = "") -> Steps[Applied]:
     """Puts the plan's sibling into its segmentation as one undo step, or into a new one called `new_name`.
 
@@ -150,7 +155,8 @@ def surfacing(preview: Preview) -> Steps[None]:
     yield from part(preview.surfacing(), 0.0, 1.0, _("Making surfaces"))
 
 
-def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
+def _composed(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode,
+              made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
     """The sibling, made if need be, under the masking as it is when the sibling is there."""
     if made is None:
         key, task, done = plan.key, plan.task, 0.0
@@ -194,7 +200,7 @@ def _touched(labels: np.ndarray, bridged: bridge.Bridged, plan: Plan) -> set[str
             if identifier in plan.edited or value in lose}
 
 
-def stamp_of(node: Any) -> tuple[Any, ...]:
+def stamp_of(node: slicer.vtkMRMLSegmentationNode) -> tuple[Any, ...]:
     """Equal as long as voxels, names, terminology and place of a segmentation are the same."""
     segmentation, stamps = node.GetSegmentation(), []
     for segment_id in segmentation.GetSegmentIDs():
@@ -205,13 +211,13 @@ def stamp_of(node: Any) -> tuple[Any, ...]:
     return (*stamps, _moved(node))
 
 
-def _moved(node: Any) -> tuple[Any, ...]:
+def _moved(node: slicer.vtkMRMLTransformableNode) -> tuple[Any, ...]:
     """Changes when the node's parent transform does."""
     parent = node.GetParentTransformNode()
     return () if parent is None else (parent.GetID(), parent.GetTransformToWorldMTime())
 
 
-def _beside(node: Any, twin_node: Any) -> None:
+def _beside(node: slicer.vtkMRMLSegmentationNode, twin_node: slicer.vtkMRMLSegmentationNode) -> None:
     """Puts the node into the twin's folder of the subject hierarchy."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     twin = tree.GetItemByDataNode(twin_node)
@@ -219,7 +225,8 @@ def _beside(node: Any, twin_node: Any) -> None:
         tree.CreateItem(tree.GetItemParent(twin), node)  # moves the item if there is one
 
 
-def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> None:
+def check_twin(node: slicer.vtkMRMLSegmentationNode | None, tissue_of: Mapping[str, str | None],
+               anatomy: Anatomy) -> None:
     """Raises InputError if the segmentation cannot be a twin, as far as can be told without reading voxels."""
     if node is None or not node.GetSegmentation().GetNumberOfSegments():
         raise InputError(_("There is no heart to edit"), rule=_("a segmentation with one segment for each tissue"),
@@ -235,7 +242,7 @@ def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy)
                          hint=_("choose the tissue of each segment in the Diffusion Siblings module"))
 
 
-def module_settings(node: Any) -> dict[str, Any]:
+def module_settings(node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
     """Model, device and corrected tissues of the segmentation as the module's panel has them."""
     stored = slicer.mrmlScene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
     if stored is None:

@@ -190,7 +190,8 @@ class GuidePanel:
             _add(menu, words, partial(self.draw, kind))
         menu = self._menu(self.ui.presetButton)
         for name, words in domain_makers.presets(anatomy).items():
-            _add(menu, sentence(words), partial(self.add_preset, name))
+            title = name.replace("-", " ").capitalize()
+            _add(menu, _("{preset}: {words}").format(preset=title, words=words), partial(self.add_preset, name))
         menu = self._menu(self.ui.askButton)
         for quantity in targets.QUANTITIES:
             words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
@@ -16,6 +16,9 @@ from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_ex
 from DiffusionSiblingsUI.runs.operation import OperationCancelled, Outcome, SiblingResult, Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, terminology
 from DiffusionSiblingsUI.scene.regions import write_mask
+
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
 
 REGION_TO_COME = "region"  # in a request until its file is written, on the grid of the twin
 READ, PLACED = 0.03, 0.04  # shares of the whole at which reading and handing over have ended
@@ -52,7 +55,7 @@ class Task:
                              hint=_("choose a segmentation as the twin, or load the sample twin from Sample Data"))
 
 
-def edit_steps(session: Any, task: Task) -> Steps[Outcome]:
+def edit_steps(session: Session, task: Task) -> Steps[Outcome]:
     """Makes the siblings of a task -> Outcome; the scene is not touched. Raises SiblingsError."""
     task = yield from part(prepared(task), 0.0, READ, _("Reading the twin"))
     folder, siblings = session.new_folder(), []
@@ -81,7 +84,7 @@ def prepared(task: Task) -> Steps[Task]:
     return replace(task, twin=bridged, mask=mask)
 
 
-def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
+def job_steps(session: Session, command: Mapping[str, Any], kind: str = "",
               take: Callable[[dict[str, Any]], None] | None = None) -> Steps[dict[str, Any]]:
     """Sends the worker a command and waits for its end -> the values of its last event. Raises its error.
 
@@ -107,9 +110,9 @@ def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
     if job.state == "cancelled":
         raise OperationCancelled
     if job.error is not None:
-        job.error.log = getattr(job.error, "log", "") or job.log
+        job.error.log = getattr(job.error, "log", "") or job.log  # type: ignore[attr-defined]
         raise job.error
-    return dict(job.result)
+    return dict(job.result or {})
 
 
 def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:

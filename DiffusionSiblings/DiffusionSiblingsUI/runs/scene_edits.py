@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -17,11 +17,14 @@ from DiffusionSiblingsUI.runs.edits import Task, edit_steps, hand_over, job_step
 from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, runs
 
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
 READ, MADE = 0.03, 0.92  # shares of the whole at which the twin is read, and at which the siblings are made
 REGION_COLOR = (1.0, 0.85, 0.2)
 
 
-def into_scene(session: Any, task: Task, title: str) -> Steps[Any]:
+def into_scene(session: Session, task: Task, title: str) -> Steps[Any]:
     """Makes the siblings of a task and puts them into the scene as one run -> Run."""
     twin = task.twin
     task = yield from part(prepared(task), 0.0, READ, _("Reading the twin"))
@@ -54,7 +57,7 @@ def region_node(task: Task, title: str) -> Any:
     return bridge.new_segmentation(labelmap, _("{title} region").format(title=title), visible=False)
 
 
-def replaying(session: Any, run: Any, device: str) -> Steps[list[dict[str, Any]]]:
+def replaying(session: Session, run: Any, device: str) -> Steps[list[dict[str, Any]]]:
     """Makes the siblings of a run again -> verdicts. Raises InputError if the twin is gone or another one."""
     record, twin = run.record, run.twin_node
     bridged, command = None, {"command": "replay", "record": record, "device": device}
@@ -85,14 +88,14 @@ def _recorded_twin(twin: Any, described: Mapping[str, Any]) -> Steps[Any]:
     return (yield from bridge.reading(twin, recorded_tissues(twin, described)))
 
 
-def recorded_tissues(node: Any, described: Mapping[str, Any]) -> dict[str, str | None]:
+def recorded_tissues(node: slicer.vtkMRMLSegmentationNode, described: Mapping[str, Any]) -> dict[str, str | None]:
     """Segment ID -> tissue ID of a twin or a sibling, as the record describes the twin."""
     ids = node.GetSegmentation().GetSegmentIDs()
     tissues = {segment["value"]: segment["tissue"] for segment in described["segments"]}
     return {ids[k]: tissues.get(k + 1) for k in range(len(ids))}
 
 
-def measuring(session: Any, nodes: Sequence[Any]) -> Steps[list[dict[str, Any]]]:
+def measuring(session: Session, nodes: Sequence[slicer.vtkMRMLSegmentationNode]) -> Steps[list[dict[str, Any]]]:
     """Measures segmentations as they are -> rows of metrics.csv."""
     folder, stems = session.new_folder(), []
     try:
@@ -118,7 +121,7 @@ def title_of(task: Task) -> str:
     return f"{name}: {how}{model}" if name else f"{how.capitalize()}{model}"
 
 
-def segment_id(node: Any, name: str) -> str:
+def segment_id(node: slicer.vtkMRMLSegmentationNode, name: str) -> str:
     """The ID of the segment with that ID, else with that name. Raises InputError."""
     segmentation = node.GetSegmentation()
     ids = segmentation.GetSegmentIDs()
@@ -135,7 +138,8 @@ def segment_id(node: Any, name: str) -> str:
     return str(found[0])
 
 
-def segments_of(node: Any, labels: Mapping[str, str | Sequence[str]]) -> dict[str, str | None]:
+def segments_of(node: slicer.vtkMRMLSegmentationNode, labels: Mapping[str, str | Sequence[str]]) -> dict[str,
+                str | None]:
     """{tissue ID: segment name or ID, or several of them} -> {segment ID: tissue ID}."""
     found: dict[str, str | None] = {}
     for tissue, names in labels.items():

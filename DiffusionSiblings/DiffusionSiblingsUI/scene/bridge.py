@@ -45,20 +45,22 @@ class Bridged:
     labelmap: LabelMap
     segment_ids: tuple[str, ...]
     grid: Grid
-    descriptions: tuple[Any, ...] = ()
+    descriptions: tuple[slicer.vtkSegment, ...] = ()
 
     def value_of(self, segment_id: str) -> int:
         """The voxel value of a segment."""
         return self.segment_ids.index(segment_id) + 1
 
 
-def read_segmentation(node: Any, tissues: Mapping[str, str | None] | None = None, **options: Any) -> Bridged:
+def read_segmentation(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None] | None = None,
+                      **options: Any) -> Bridged:
     """`reading`, all at once."""
     return exhaust(reading(node, tissues, **options))
 
 
 def reading(
-    node: Any, tissues: Mapping[str, str | None] | None = None, *, anatomy: Anatomy | None = None, complete: bool = True
+    node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None] | None = None, *,
+    anatomy: Anatomy | None = None, complete: bool = True
 ) -> Generator[None, None, Bridged]:
     """A segmentation node as a label map, in short steps.
 
@@ -90,7 +92,8 @@ def reading(
     return Bridged(labelmap, ids, grid, descriptions)
 
 
-def _described(node: Any, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...], tuple[Any, ...]]:
+def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...],
+               tuple[slicer.vtkSegment, ...]]:
     """What each segment is called and looks like: for the library, and all of it for Slicer."""
     segmentation = node.GetSegmentation()
     segments, descriptions = [], []
@@ -176,7 +179,7 @@ def _overlap(what: str, name: str) -> InputError:
     )
 
 
-def _refuse_missing(node: Any, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:
+def _refuse_missing(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:
     missing = missing_tissues({i: tissues.get(i) for i in node.GetSegmentation().GetSegmentIDs()}, anatomy)
     if missing:
         raise InputError(
@@ -188,7 +191,8 @@ def _refuse_missing(node: Any, tissues: Mapping[str, str | None], anatomy: Anato
         )
 
 
-def _refuse_empty(node: Any, segments: Sequence[Segment], counts: np.ndarray, anatomy: Anatomy) -> None:
+def _refuse_empty(node: slicer.vtkMRMLSegmentationNode, segments: Sequence[Segment], counts: np.ndarray,
+                  anatomy: Anatomy) -> None:
     """InputError if the segments of a tissue hold next to nothing."""
     for tissue in anatomy.tissues:
         means = [segment for segment in segments if segment.tissue == tissue.id]
@@ -205,8 +209,9 @@ def _refuse_empty(node: Any, segments: Sequence[Segment], counts: np.ndarray, an
 
 
 def writing(
-    labels: np.ndarray, bridged: Bridged, *, name: str, twin_node: Any = None, visible: bool = True
-) -> Generator[None, None, Any]:
+    labels: np.ndarray, bridged: Bridged, *, name: str, twin_node: slicer.vtkMRMLSegmentationNode | None = None,
+    visible: bool = True
+) -> Generator[None, None, slicer.vtkMRMLSegmentationNode]:
     """A sibling as a new segmentation node in the twin's place, in short steps.
 
     labels: (D, H, W) in the values of `bridged`. All segments share one layer, cut to what it holds; ids, names,
@@ -238,7 +243,7 @@ def writing(
     return node
 
 
-def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> Any:
+def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> slicer.vtkMRMLSegmentationNode:
     """A label map that has no twin in the scene (a generated heart) as a new segmentation node."""
     shape = labelmap.labels.shape
     grid = Grid(labelmap.affine, (0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1), np.eye(4))
@@ -252,7 +257,8 @@ def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> Any
     return _new_node(segmentation, name, visible)
 
 
-def _add(segmentation: Any, image: Any, segment: Segment, description: Any) -> None:
+def _add(segmentation: slicer.vtkSegmentation, image: slicer.vtkOrientedImageData, segment: Segment,
+         description: slicer.vtkSegment | None) -> None:
     """One segment of a shared layer, described by a vtkSegment or, without one, by the library's Segment."""
     made = slicer.vtkSegment()
     if description is not None:
@@ -269,7 +275,7 @@ def _add(segmentation: Any, image: Any, segment: Segment, description: Any) -> N
     segmentation.AddSegment(made, segment.identifier or segment.tissue or f"Segment_{segment.value}")
 
 
-def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
+def _new_node(segmentation: slicer.vtkSegmentation, name: str, visible: bool) -> slicer.vtkMRMLSegmentationNode:
     """The node, put into the scene when it is complete, so that no view draws it half made."""
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
@@ -283,7 +289,7 @@ def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
     return node
 
 
-def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None = None) -> Any:
+def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None = None) -> slicer.vtkOrientedImageData:
     """(D, H, W) voxels on a grid as a vtkOrientedImageData in the node's coordinates, cut to `box` (K, J, I)."""
     part = labels if box is None else labels[tuple(box)]
     first = (0, 0, 0) if box is None else tuple(int(side.start) for side in reversed(list(box)))

@@ -22,7 +22,7 @@ WINDOW, LEVEL = 700.0, 150.0
 BLUR_MM = 1.5
 
 
-def has_image(node: Any) -> bool:
+def has_image(node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether there is an image to edit a segmentation over: the one it was drawn on, or one at its place."""
     reference = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
     if reference is not None and reference.IsA("vtkMRMLScalarVolumeNode"):
@@ -32,7 +32,8 @@ def has_image(node: Any) -> bool:
     return any(_meet(place, _bounds(volume)) for volume in volumes if volume.GetImageData() is not None)
 
 
-def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
+def paint_image(node: slicer.vtkMRMLSegmentationNode,
+                tissue_of: Mapping[str, str | None]) -> slicer.vtkMRMLScalarVolumeNode:
     """Paints a grey image of the segments and makes it the image of the segmentation, in views and Segment Editors.
 
     tissue_of: segment ID -> tissue ID or None, which says how bright each is. Segments may overlap, and be empty.
@@ -64,7 +65,7 @@ def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
     return volume
 
 
-def _show(volume: Any, node: Any) -> None:
+def _show(volume: slicer.vtkMRMLScalarVolumeNode, node: slicer.vtkMRMLSegmentationNode) -> None:
     """Into all slice views, and into the Segment Editors that wait for an image of this segmentation."""
     for editor in slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode"):
         if editor.GetSegmentationNode() is node and editor.GetSourceVolumeNode() is None:

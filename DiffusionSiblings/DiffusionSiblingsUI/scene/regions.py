@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vtk
@@ -16,12 +16,18 @@ from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.grid import Grid
 from DiffusionSiblingsUI.scene.layers import layers_of, placed
 
+if TYPE_CHECKING:
+    import slicer
+
+    from DiffusionSiblingsUI.scene.bridge import Bridged
+
 BoolArray = np.ndarray
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def masking(
-    bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None
+    bridged: Bridged, *, roi: slicer.vtkMRMLMarkupsROINode | None = None,
+    segment: tuple[slicer.vtkMRMLSegmentationNode, str] | None = None
 ) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool on the twin's grid: inside the ROI and the segment (node, segment id), in short steps.
 
@@ -47,7 +53,7 @@ def masking(
     return inside
 
 
-def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
+def _inside_roi(grid: Grid, roi: slicer.vtkMRMLMarkupsROINode) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool: voxels whose centre lies in the box of a ROI (outside of it if the ROI is inside out)."""
     matrix = vtk.vtkMatrix4x4()
     # The node hands out its live matrix. Under any parent transform it is a box with right angles: what the views show.
@@ -73,10 +79,11 @@ def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
     return inside
 
 
-def _inside_segment(grid: Grid, node: Any, segment_id: str) -> Generator[None, None, BoolArray]:
+def _inside_segment(grid: Grid, node: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> Generator[None, None,
+                    BoolArray]:
     """(D, H, W) bool: the nearest voxel of a segment, on whatever grid, covers the voxel's centre."""
     segmentation = node.GetSegmentation() if node is not None else None
-    if segmentation is None or segmentation.GetSegment(segment_id) is None:
+    if node is None or segmentation is None or segmentation.GetSegment(segment_id) is None:
         raise InputError(_("The segment of the region is missing"), value=segment_id or _("none chosen"),
                          rule=_("a segment of a segmentation in the scene"), hint=_("choose the segment again"))
     between = np.linalg.inv(grid.world) @ grids.to_world(node)  # the region's node -> the twin's node
