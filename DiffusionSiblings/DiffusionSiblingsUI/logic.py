@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.defaults import AMOUNT, COUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
+from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.request import Request
 
 # All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from DiffusionSiblingsUI.runs.operation import Operation
 
     Listener = Callable[[Operation], None]
-
-DEFAULT_MODEL = "heart-compact"  # that of models.registry, which takes long to import; a test compares
 
 
 class SiblingsLogic:
@@ -49,7 +49,7 @@ class SiblingsLogic:
             environment.require()
         return self.session
 
-    def generate(self, count: int = 1, seed: int = 0, *, steps: int = 50, first: int = 0, repair: bool = True,
+    def generate(self, count: int = COUNT, seed: int = SEED, *, steps: int = STEPS, first: int = 0, repair: bool = True,
                  model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """New hearts that have no twin -> segmentation nodes."""
         request = Request("generate", count, seed, first, steps, repair=repair)
@@ -61,8 +61,8 @@ class SiblingsLogic:
         request = Request("reconstruct", overwrite=overwrite)
         return self._nodes((request,), segmentationNode, labels, model=model, device=device)
 
-    def perturb(self, segmentationNode: Any, ratio: float | Sequence[float] = 0.5, count: int = 1, seed: int = 0, *,
-                steps: int = 50, first: int = 0, overwrite: bool = False, repair: bool = True,
+    def perturb(self, segmentationNode: Any, ratio: float | Sequence[float] = RATIO, count: int = COUNT,
+                seed: int = SEED, *, steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
                 labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """Siblings that differ from the twin everywhere -> segmentation nodes. Several ratios: `count` of each."""
         ratios = [ratio] if isinstance(ratio, (int, float)) else list(ratio)
@@ -71,8 +71,8 @@ class SiblingsLogic:
         return self._nodes(requests, segmentationNode, labels, model=model, device=device)
 
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
-                segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, ratio: float = 1.0,
-                count: int = 1, seed: int = 0, steps: int = 50, first: int = 0,
+                segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
+                ratio: float = INPAINT_RATIO, count: int = COUNT, seed: int = SEED, steps: int = STEPS, first: int = 0,
                 method: Literal["replace", "guidance"] = "replace", resample: int = 1, overwrite: bool = False,
                 repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
                 device: str = "auto") -> list[Any]:
@@ -84,7 +84,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.edits import REGION_TO_COME
         from DiffusionSiblingsUI.runs.scene_edits import segment_id
 
-        chosen = tuple(part for part in tissues.split(",") if part) if isinstance(tissues, str) else tuple(tissues)
+        chosen = names_of(tissues)
         bounds = tuple(float(value) for value in box) if box is not None else None
         painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
         stand_in = REGION_TO_COME if roi is not None or painted is not None else None
@@ -93,10 +93,10 @@ class SiblingsLogic:
         return self._nodes((request,), segmentationNode, labels, roi=roi, segment=painted, model=model, device=device)
 
     def guide(self, segmentationNode: Any = None, control: Any = None, preset: Sequence[str] | str = (),
-              amount: float = 0.2, ratio: float | None = None, tissues: Sequence[str] | str = (),
-              hold: Sequence[str] | str = (), count: int = 1, seed: int = 0, *, roi: Any = None,
+              amount: float = AMOUNT, ratio: float | None = None, tissues: Sequence[str] | str = (),
+              hold: Sequence[str] | str = (), count: int = COUNT, seed: int = SEED, *, roi: Any = None,
               segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, guider: str = "projection",
-              parsing: str = "auto", steps: int = 50, first: int = 0, overwrite: bool = False, repair: bool = True,
+              parsing: str = "auto", steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
               labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """Siblings that have the measurements asked for -> segmentation nodes.
 

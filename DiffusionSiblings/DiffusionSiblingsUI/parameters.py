@@ -4,7 +4,7 @@
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
+from DiffusionSiblingsLib.core.defaults import AMOUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
 
 
 @parameterNodeWrapper
@@ -24,23 +24,23 @@ class SiblingsParameters:
     model: str = DEFAULT_MODEL
     device: str = "auto"
     edit: str = "perturb"
-    ratio: float = 0.5
-    inpaint_ratio: float = 1.0
+    ratio: float = RATIO
+    inpaint_ratio: float = INPAINT_RATIO
     tissues: str = "LV"
     region_kind: str = "tissues"
     roi: slicer.vtkMRMLMarkupsROINode
     region_segmentation: slicer.vtkMRMLSegmentationNode
     region_segment: str = ""
     count: int = 4
-    steps: int = 50
-    seed: int = 0
+    steps: int = STEPS
+    seed: int = SEED
     method: str = "replace"
     resample: int = 1
     overwrite: bool = False
     repair: bool = True
     guide: bool = False
     hold: str = ""
-    amount: float = 20.0
+    amount: float = 100 * AMOUNT
     run: str = ""
     sibling: int = 0
     cohort: str = ""

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ..core.cores import usable_cores
 from ..core.errors import InputError, OutputError, SiblingsError
 
 Item = TypeVar("Item")
@@ -25,8 +26,7 @@ def jobs_of(jobs: int) -> int:
     """The number of processes: `jobs`, or for 0 one for each core that this process may use. InputError below 0."""
     if jobs < 0:
         raise InputError("The number of processes is not usable", value=jobs, rule="1 or more; 0 for one a core")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return jobs or cores
+    return jobs or usable_cores()
 
 
 class Workers:

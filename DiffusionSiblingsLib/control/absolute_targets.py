@@ -1,4 +1,4 @@
-"""Absolute targets: what the guiders get and the report is about."""
+"""Absolute targets: what guidance steers towards, and what the report compares the result with."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
-from .checks import rigid
 from .domain import ControlDomain
 from .limits import check_value
 from .measure import Measurement
-from .terms import Quantity, Term, Value, checked_value, moved_value, plain
+from .terms import Quantity, Term, Value, checked_value, plain
 
 SAME = 1e-6  # relative: two targets for one thing that differ by less are one target
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One absolute target. value and before (measured on the twin, None where it was not) as `Term` describes them."""
+    """One absolute target. value and before (measured on the twin, None where it was not) as `Term` describes them.
+
+    id: of the term that asks for it.
+    """
 
     domain: str
     quantity: Quantity
@@ -28,21 +30,16 @@ class Asked:
     tolerance: float
     weight: float = 1.0
     before: Value | None = None
+    id: str = ""
 
     @property
     def label(self) -> str:
         """Domain and quantity: "RV mass"."""
         return f"{self.domain} {self.quantity}"
 
-    def moved(self, matrix: object) -> Asked:
-        """The target in another frame. matrix: (4, 4) rigid, mm of this frame -> mm of the other."""
-        motion = rigid(matrix)
-        before = None if self.before is None else moved_value(self.quantity, self.before, motion)
-        return replace(self, value=moved_value(self.quantity, self.value, motion), before=before)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"domain": self.domain, "quantity": self.quantity, "value": plain(self.value),
+        return {"id": self.id, "domain": self.domain, "quantity": self.quantity, "value": plain(self.value),
                 "tolerance": self.tolerance, "weight": self.weight, "before": plain(self.before)}
 
 
@@ -57,7 +54,7 @@ def resolved(
         before = None if there is None else there.get(term.quantity)
         value = absolute(term, before)
         check_value(term.quantity, value, domain)
-        asked = Asked(term.domain, term.quantity, value, term.allowed, term.weight, before)
+        asked = Asked(term.domain, term.quantity, value, term.allowed, term.weight, before, term.id)
         rivals = [other for other in found
                   if other.quantity == asked.quantity and domains[other.domain].same_place(domain)]
         for other in rivals:
@@ -67,6 +64,18 @@ def resolved(
                                  rule="one target for each quantity of a place", hint="switch one of them off")
         if not any(other.value == value for other in rivals):
             found.append(asked)
+    return tuple(found)
+
+
+def in_frame(
+    asked: Sequence[Asked], terms: Mapping[str, Term], measured: Mapping[str, Measurement]
+) -> tuple[Asked, ...]:
+    """Resolved targets in another frame. terms: id -> the term in that frame. measured: as for `resolved`, there."""
+    found = []
+    for target in asked:
+        there = measured.get(target.domain)
+        before = None if there is None else there.get(target.quantity)
+        found.append(replace(target, value=absolute(terms[target.id], before), before=before))
     return tuple(found)
 
 

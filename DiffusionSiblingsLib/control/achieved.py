@@ -22,6 +22,7 @@ class Achieved:
 
     unit: of before, asked and achieved ("" for pure numbers). error: in the tolerance's measure (see
     `default_tolerance`), never negative; None where the sibling had nothing to measure. reached: error <= tolerance.
+    id: of the term that asked for it; "" in records of earlier versions.
     """
 
     domain: str
@@ -33,6 +34,7 @@ class Achieved:
     error: float | None
     tolerance: float
     reached: bool
+    id: str = ""
 
     @property
     def label(self) -> str:
@@ -41,14 +43,15 @@ class Achieved:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"domain": self.domain, "quantity": self.quantity, "unit": self.unit, "before": plain(self.before),
-                "asked": plain(self.asked), "achieved": plain(self.achieved), "error": self.error,
-                "tolerance": self.tolerance, "reached": self.reached}
+        return {"id": self.id, "domain": self.domain, "quantity": self.quantity, "unit": self.unit,
+                "before": plain(self.before), "asked": plain(self.asked), "achieved": plain(self.achieved),
+                "error": self.error, "tolerance": self.tolerance, "reached": self.reached}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Achieved:
-        """What `to_json` wrote; KeyError or TypeError where it did not."""
-        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__}
+        """What `to_json` wrote, now or in an earlier version; KeyError or TypeError for anything else."""
+        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__ if name != "id"}
+        found["id"] = values.get("id", "")
         return cls(**found)
 
 
@@ -62,15 +65,16 @@ def achieved_of(asked: Sequence[Asked], measured: Mapping[str, Measurement]) -> 
         reached = error is not None and error <= target.tolerance + 1e-12
         unit = quantity_unit(target.quantity, "" if there is None else there.unit)
         found.append(Achieved(target.domain, target.quantity, unit, target.before, target.value, value, error,
-                              target.tolerance, reached))
+                              target.tolerance, reached, target.id))
     return tuple(found)
 
 
 def error_of(quantity: Quantity, asked: Value, achieved: Value) -> float:
     """How far off, in the measure of the tolerance; never negative.
 
-    mass, size: relative to what was asked. position: mm. shape, covariance: the largest difference of an entry.
-    orientation: the largest angle between two axes, degrees. betti: the largest difference of an asked number.
+    mass and size (amount and extent): relative to what was asked. position: mm. shape, covariance: the largest
+    difference of an entry. orientation: the largest angle between two axes, degrees. betti: the largest difference of
+    an asked number.
     """
     if quantity == "betti" and isinstance(asked, tuple) and isinstance(achieved, tuple):
         return float(max(abs(got - want) for want, got in zip(asked, achieved, strict=True) if want is not None))

@@ -20,7 +20,7 @@ EXACT = 1e-9  # nearer than this they are kept as they are, so that a file read 
 
 
 def number(value: object, what: str, rule: str = "a finite number") -> float:
-    """`value` as a float; InputError for anything but a finite number (a bool is none)."""
+    """`value` as a float; InputError for anything but a finite number (bools are refused)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(what, value=repr(value), rule=rule)
     if not math.isfinite(value):
@@ -99,7 +99,7 @@ def fields(values: object, what: str, needed: tuple[str, ...], optional: tuple[s
 
 
 def text(value: object, what: str) -> str:
-    """`value` as text without blanks around it; InputError where there is none."""
+    """`value` as text without blanks around it. Raises InputError for anything but text, and for blanks alone."""
     if not isinstance(value, str) or not value.strip():
         raise InputError(what, value=repr(value), rule="a name that is not empty")
     return value.strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from .checks import fields, rigid, sequence
 from .domain import ControlDomain
 from .limits import check_possible
 from .measure import Measurement
-from .terms import Term
+from .terms import Term, free_name, with_ids
 
 SCHEMA = "siblings-control/1"
 Frame = Literal["world", "canonical"]
@@ -28,8 +28,8 @@ class Control:
     """Domains and what is asked of them.
 
     frame: of all coordinates, "world" (RAS mm of the twin) or "canonical" (mm of the model's frame, 0 at its centre,
-    x y z order). Raises InputError for two domains of one name, a term on no domain, and targets that no tissue in the
-    domain can have.
+    x y z order). Terms without an id get one. Raises InputError for two domains of one name, two terms of one id, a
+    term on no domain, and targets that no tissue in the domain can have.
     """
 
     domains: tuple[ControlDomain, ...]
@@ -39,7 +39,7 @@ class Control:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", tuple(self.domains))
-        object.__setattr__(self, "terms", tuple(self.terms))
+        object.__setattr__(self, "terms", with_ids(tuple(self.terms)))
         if self.frame not in FRAMES:
             raise InputError("The control's frame cannot be used", value=repr(self.frame),
                              rule=f"one of {', '.join(FRAMES)}")
@@ -62,12 +62,20 @@ class Control:
         return tuple(term for term in self.terms if term.on)
 
     def domain(self, name: str) -> ControlDomain:
-        """The domain of that name; InputError if there is none."""
+        """The domain of that name. Raises InputError for an unknown name."""
         for domain in self.domains:
             if domain.name == name:
                 return domain
         known = ", ".join(domain.name for domain in self.domains)
         raise InputError("The control has no such domain", value=name, rule=f"its domains are {known}")
+
+    def term(self, id: str) -> Term:
+        """The term of that id. Raises InputError for an unknown id."""
+        for term in self.terms:
+            if term.id == id:
+                return term
+        raise InputError("The control has no such term", value=id,
+                         rule=f"the ids of its terms are {', '.join(term.id for term in self.terms) or 'none'}")
 
     def require(self, anatomy: Anatomy) -> None:
         """InputError unless the anatomy has every tissue that is measured."""
@@ -84,7 +92,7 @@ class Control:
         return Control(domains, tuple(term.moved(motion) for term in self.terms), frame, self.name)
 
     def merged(self, other: Control) -> Control:
-        """Both controls in one. A domain that both have is kept once; other names in use get a number."""
+        """Both controls in one. A domain that both have is kept once; other names and ids in use get a number."""
         if other.frame != self.frame:
             raise InputError("Two controls of different frames cannot be merged",
                              value=f"{self.frame} and {other.frame}", rule="one frame", hint="move one of them first")
@@ -92,13 +100,14 @@ class Control:
         for domain in other.domains:
             same = next((known for known in domains if known.same_place(domain)), None)
             if same is None:
-                same = replace(domain, name=_free_name(domain.name, [known.name for known in domains]))
+                same = replace(domain, name=free_name(domain.name, [known.name for known in domains]))
                 domains.append(same)
             renamed[domain.name] = same.name
-        terms = [*self.terms]
+        terms, ids = [*self.terms], {term.id for term in self.terms}
         for term in other.terms:
-            moved = replace(term, domain=renamed[term.domain])
-            terms += [moved] * (moved not in terms)
+            moved = replace(term, domain=renamed[term.domain], id="" if term.id in ids else term.id)
+            if not any(replace(known, id="") == replace(moved, id="") for known in terms):
+                terms.append(moved)
         name = " + ".join(part for part in (self.name, other.name) if part)
         return Control(tuple(domains), tuple(terms), self.frame, name)
 
@@ -153,11 +162,3 @@ def write_control(path: Path | str, control: Control) -> None:
     """Writes a control as UTF-8 JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(control.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _free_name(name: str, taken: Sequence[str]) -> str:
-    """`name`, or with the first free number from 2 on."""
-    number, free = 2, name
-    while free in taken:
-        free, number = f"{name} {number}", number + 1
-    return free

@@ -22,7 +22,7 @@ from .places import Labels, Mask, Place, place_of, surface_points
 
 STEP_MM = 2.0  # between level sets
 TRUNK_SHARE = 0.4
-PIECE_SHARE = 0.2  # of the largest piece: what is smaller is no tube but a crumb
+PIECE_SHARE = 0.2  # of the largest piece: anything smaller is a crumb, not a tube
 END_SHARE = 0.5  # of the radius: depth of the layers at both ends that are held at 0 and 1
 GRAPH_MM = 1.4  # finer voxels are joined first: a centre line needs no more
 
@@ -67,7 +67,7 @@ def resampled(curve: npt.ArrayLike, spacing_mm: float) -> FloatArray:
 
 
 def measured_curve(curve: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Points (n, 3) without repeats and the length (n,) from the start to each, mm; InputError if it is no curve."""
+    """Points (n, 3) without repeats and the length (n,) from the start to each, mm. InputError for other shapes."""
     rule = "at least two different points of three finite coordinates in mm"
     try:
         points = np.asarray(curve, dtype=np.float64)

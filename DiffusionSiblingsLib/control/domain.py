@@ -71,12 +71,12 @@ class ControlDomain:
 
     @property
     def unit(self) -> str:
-        """Unit of a mass in the domain: "ml", "mm^2" or "mm"."""
+        """Unit of an amount of tissue in the domain: "ml", "mm^2" or "mm"."""
         return UNITS[self.dimension]
 
     @property
     def whole(self) -> float:
-        """Measure of the whole domain in `unit`: the highest mass that it can hold."""
+        """Measure of the whole domain in `unit`: the largest amount of tissue that it can hold."""
         product = float(np.prod(self.size[: self.dimension]))
         return product / 1000.0 if self.dimension == 3 else product
 

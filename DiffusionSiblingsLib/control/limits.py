@@ -1,7 +1,8 @@
-"""What a domain can hold at all: targets beyond it are refused before anything is sampled."""
+"""What a domain can hold at all. Planning refuses targets beyond it, so that none fails while sampling."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, prod
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ..core.errors import InputError
 from .domain import ControlDomain
 from .terms import Quantity, Term, Value
+
+FEATURES = ("components", "loops", "voids")
 
 
 def check_possible(term: Term, domain: ControlDomain) -> None:
@@ -26,7 +29,7 @@ def check_value(quantity: Quantity, value: Value, domain: ControlDomain) -> None
                          hint="make the domain larger or the target smaller")
     if quantity == "size" and _number(value) > (most := sum(side * side for side in domain.size) / 4):
         raise InputError(of, value=f"{_number(value):.6g} mm^2", rule=f"at most {most:.6g} mm^2 fit into the domain",
-                         hint="size is the trace of the covariance; make the domain larger or the target smaller")
+                         hint="the extent is the trace of the covariance; make the domain larger or the target smaller")
     if quantity == "position" and isinstance(value, tuple) and not domain.contains((value[0], value[1], value[2])):
         raise InputError(of, value=_listed(value), rule="a centroid in the domain, mm of the control's frame",
                          hint="move or enlarge the domain")
@@ -38,26 +41,40 @@ def check_value(quantity: Quantity, value: Value, domain: ControlDomain) -> None
         _check_betti(value, domain, of)
 
 
-def most_features(template: tuple[int, int, int]) -> tuple[int, int, int]:
+def most_features(template: tuple[int, ...]) -> tuple[int, int, int]:
     """Upper bounds of (components, loops, voids) that a template of that many points can show.
 
     Components: touching not even by a corner, every other point along each axis. Voids (in a plane: holes, which are
-    loops): points within the border, no two sharing a face. Loops in a box: fewer than it has points.
+    loops): points within the border, no two sharing a face. Loops in a box: fewer than it has points, and none where
+    only one axis has room for a hole.
     """
     dimension = sum(n > 1 for n in template)
     components = prod(ceil(n / 2) for n in template)
-    within = prod(max(n - 2, 0) for n in template[:dimension])
-    holes = ceil(within / 2)
-    return components, {3: prod(template) if within else 0, 2: holes}.get(dimension, 0), holes if dimension == 3 else 0
+    holes = ceil(prod(max(n - 2, 0) for n in template[:dimension]) / 2)
+    ringed = sum(n > 2 for n in template) > 1  # a ring needs three points along two axes
+    loops = {3: prod(template) if ringed else 0, 2: holes}.get(dimension, 0)
+    return components, loops, holes if dimension == 3 else 0
+
+
+def can_show(template: tuple[int, ...], betti: Sequence[int | None]) -> bool:
+    """Whether a template of that many points is fine enough for (components, loops, voids); None = not asked."""
+    return _too_many(template, betti) is None
 
 
 def _check_betti(value: Value, domain: ControlDomain, of: str) -> None:
-    most = most_features(domain.template)
-    for name, asked, limit in zip(("components", "loops", "voids"), _tuple(value), most, strict=True):
+    if found := _too_many(domain.template, _tuple(value)):
+        name, asked, limit = found
+        points = " x ".join(map(str, domain.template))
+        raise InputError(of, value=f"{asked} {name}", rule=f"a template of {points} points shows at most {limit}",
+                         hint="give the domain a finer template, or another dimension")
+
+
+def _too_many(template: tuple[int, ...], betti: Sequence[int | None]) -> tuple[str, int, int] | None:
+    """(name, asked, limit) of the first Betti number that the template cannot show."""
+    for name, asked, limit in zip(FEATURES, betti, most_features(template), strict=True):
         if asked is not None and asked > limit:
-            points = " x ".join(map(str, domain.template))
-            raise InputError(of, value=f"{asked} {name}", rule=f"a template of {points} points shows at most {limit}",
-                             hint="give the domain a finer template, or another dimension")
+            return name, asked, limit
+    return None
 
 
 def _check_plane(value: np.ndarray[tuple[int, ...], np.dtype[np.float64]], quantity: Quantity, domain: ControlDomain,
@@ -67,7 +84,7 @@ def _check_plane(value: np.ndarray[tuple[int, ...], np.dtype[np.float64]], quant
     across = value[: domain.dimension] @ flat.T if quantity == "orientation" else value @ flat.T
     if np.abs(across).max() > 1e-3:
         raise InputError(of, value=_listed(tuple(value.round(4).tolist())),
-                         rule="nothing across the plane or line: its principal axes lie in it")
+                         rule="the principal axes lie in the plane or line, and nothing extends across it")
 
 
 def _number(value: Value) -> float:

@@ -16,14 +16,15 @@ from .checks import FloatArray, Rows, Vector, as_rows, as_vector, rigid
 from .domain import ControlDomain
 from .terms import Quantity, Value, moved_value, plain
 
-SMALL_CELLS = 0.5  # a mass below half a point of the template has no place and no shape
+SMALL_CELLS = 0.5  # less tissue than half a point of the template has neither place nor shape
 SMALL_SIZE_MM2 = 1e-9
 INSIDE = 0.5  # from here on a point belongs to the tissue
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a domain holds. mass in `unit`; the rest as `Term` describes it, None where there is too little to measure.
+    """What a domain holds. mass: the amount of tissue, in `unit`. The rest is as `Term` describes it, and None where
+    there is too little to measure.
 
     centroid: mm, coordinates of the domain's frame. size: mm^2. shape: one share per dimension. orientation: rows are
     the eigenvectors, widest first. covariance: of trace 1. betti: (components, loops, voids), None where not counted.
@@ -40,7 +41,7 @@ class Measurement:
     unit: str
 
     def get(self, quantity: Quantity) -> Value | None:
-        """The measured value of a quantity, None where there is none."""
+        """The measured value of a quantity, None where there was too little to measure."""
         found: Value | None = self.centroid if quantity == "position" else getattr(self, quantity)
         return found
 

@@ -1,9 +1,11 @@
-"""What controls are placed and measured on: the twin on its own grid, or without a twin the model's mean heart."""
+"""The heart on which controls are placed and measured: the twin on its own grid, or the model's mean heart."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,75 +14,124 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Affine
 from ..labelmaps.geometry.frame import CanonicalFrame, inverse
-from ..labelmaps.geometry.reference import Reference
-from ..labelmaps.twin import Twin
 from ..metrics.morphology import tissue_volumes
+from .builders import around_tissue
 from .control import Control, Frame
 from .domain import ControlDomain
 from .measure import Measurement, measure
 
+if TYPE_CHECKING:
+    from ..labelmaps.geometry.reference import Reference
+    from ..labelmaps.twin import Twin
+
 UInt8Array = npt.NDArray[np.uint8]
 Rows = tuple[tuple[float, float, float], ...]
 TISSUE_SHARE = 0.5  # from here on a point of the mean heart is tissue: its volumes are then within 8 % of the cohort's
+WHOLE = 0.02  # a box that misses no more of its tissues than this share holds them whole
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A heart that controls are placed on.
+    """A heart on which controls are placed and measured.
 
-    labels: (D, H, W) uint8, KJI order, the anatomy's labels. affine: (4, 4) voxel IJK -> mm of `frame`. frame: "world"
-    (RAS mm, a twin) or "canonical". to_frame: (4, 4) rigid, canonical mm -> mm of `frame`.
+    labels: (D, H, W) uint8, KJI order, the anatomy's labels. affine: (4, 4) float64, voxel IJK -> mm of `frame`. frame:
+    "world" (RAS mm, a twin) or "canonical". to_frame: (4, 4) float64 rigid, canonical mm -> mm of `frame`; None where
+    the heart has not been registered. counted: tissue id -> ml, where the voxels have been counted already.
     """
 
     labels: UInt8Array
     affine: Affine
     frame: Frame
-    to_frame: Affine
+    to_frame: Affine | None
     anatomy: Anatomy
+    counted: Mapping[str, float] | None = None
 
     @classmethod
     def of(cls, twin: Twin | None, anatomy: Anatomy, reference: Reference) -> Placement:
-        """The twin, or the mean heart of the model's reference where there is none."""
+        """The twin, or without one the mean heart of the model's reference."""
         if twin is not None:
             return cls(twin.known, twin.labelmap.affine, "world", twin.canonical.to_world, anatomy)
         labels = mean_heart(reference, anatomy)
         return cls(labels, CanonicalFrame.of(anatomy).affine, "canonical", np.eye(4), anatomy)
 
+    @classmethod
+    def of_map(cls, labels: UInt8Array, affine: Affine, anatomy: Anatomy,
+               counted: Mapping[str, float] | None = None) -> Placement:
+        """A label map as it is, in its own RAS mm, without registration: enough to place and measure domains on it."""
+        return cls(labels, affine, "world", None, anatomy, counted)
+
     @property
     def axes(self) -> Rows:
-        """The canonical x, y and z axis in `frame`, as rows: domains along them are sampled quickest."""
-        x, y, z = np.asarray(self.to_frame[:3, :3].T).tolist()
+        """The canonical x, y and z axis in `frame`, as rows: domains along them are sampled quickest. Those of the
+        frame itself where the heart has not been registered.
+        """
+        x, y, z = np.asarray(np.eye(3) if self.to_frame is None else self.to_frame[:3, :3].T).tolist()
         return tuple(x), tuple(y), tuple(z)
 
     @cached_property
-    def volumes(self) -> dict[str, float]:
+    def volumes(self) -> Mapping[str, float]:
         """Tissue id -> ml, 0 where it is absent."""
-        return tissue_volumes(self.labels, self.affine, self.anatomy)
+        return self.counted if self.counted is not None else tissue_volumes(self.labels, self.affine, self.anatomy)
+
+    def has(self, tissue: str) -> bool:
+        """Whether the map has the tissue."""
+        return bool((self.labels == self.anatomy.label_of(tissue)).any())
+
+    def holds_whole(self, domain: ControlDomain, there: Measurement) -> bool:
+        """Whether a domain holds its tissues as a whole: an amount asked of it is then asked of all of them.
+
+        there: what this heart has in it.
+        """
+        volume = sum(self.volumes.get(tissue, 0.0) for tissue in domain.tissues)
+        return domain.dimension == 3 and volume > 0 and abs(there.mass - volume) <= WHOLE * volume
+
+    def around(self, tissues: Sequence[str], **settings: Any) -> ControlDomain:
+        """A box around tissues, along `axes`. settings: of `builders.around_tissue`, which says what it raises."""
+        return around_tissue(self.labels, self.affine, self.anatomy, tissues, axes=self.axes, **settings)
 
     def placed(self, control: Control) -> Control:
-        """The control in this frame. Raises InputError for one of a twin where there is none."""
+        """The control in this heart's frame. Raises InputError for one that cannot be brought there."""
         if control.frame == self.frame:
             return control
         if self.frame == "canonical":
-            raise InputError("The control lies about a twin, and there is none", value=f"frame {control.frame}",
-                             rule='without a twin, a control in the frame "canonical"', hint="name the twin as well")
-        return control.moved(self.to_frame, "world")
+            raise InputError("This control is placed relative to a twin, but no twin was given",
+                             value=f"frame {control.frame}", rule='without a twin, a control in the frame "canonical"',
+                             hint="name the twin as well")
+        return control.moved(self._registered(), "world")
+
+    def canonical(self, control: Control) -> Control:
+        """The control, which lies in this heart's frame, in the canonical frame."""
+        return control.moved(inverse(self._registered()), "canonical")
+
+    def measure(self, domain: ControlDomain, *, betti: bool = True) -> Measurement:
+        """What this heart has in a domain of its frame; errors as for `control.measure.measure`."""
+        return measure(self.labels, self.affine, domain, self.anatomy, betti=betti)
 
     def measured(self, control: Control) -> dict[str, Measurement]:
         """Domain name -> what this heart has there, in the control's own frame."""
         control.require(self.anatomy)
-        placed, back = self.placed(control), control.frame != self.frame
-        found = {domain.name: measure(self.labels, self.affine, domain, self.anatomy) for domain in placed.domains}
-        return {name: m.moved(inverse(self.to_frame)) for name, m in found.items()} if back else found
+        found = {domain.name: self.measure(domain) for domain in self.placed(control).domains}
+        return found if control.frame == self.frame else self.in_canonical(found)
+
+    def in_canonical(self, measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
+        """Measurements in this heart's frame -> the same ones in the canonical frame."""
+        to_canonical = inverse(self._registered())
+        return {name: found.moved(to_canonical) for name, found in measured.items()}
 
     def in_view(self, domain: ControlDomain) -> float:
         """Share (0..1) of a domain's points that the model sees. domain: in this frame."""
         view = CanonicalFrame.of(self.anatomy)
         points = domain.points().reshape(-1, 3)
-        to_canonical = inverse(self.to_frame)
+        to_canonical = inverse(self._registered())
         canonical = points @ to_canonical[:3, :3].T + to_canonical[:3, 3]
         half = np.array(view.shape[::-1]) * view.spacing / 2
         return float((np.abs(canonical) <= half + 1e-6).all(axis=1).mean())
+
+    def _registered(self) -> Affine:
+        if self.to_frame is None:
+            raise InputError("The heart has not been registered to the model's frame",
+                             rule="its place in the canonical frame must be known for this")
+        return self.to_frame
 
 
 def mean_heart(reference: Reference, anatomy: Anatomy) -> UInt8Array:

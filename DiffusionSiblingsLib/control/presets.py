@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.anatomy import Anatomy, resource_folder
+from ..core.anatomy import resource_folder
+from ..core.defaults import AMOUNT
 from ..core.errors import InputError
-from .builders import around_tissue, between_tissues, frame_across, lines_from, planes_along
+from .builders import between_tissues, frame_across, lines_from, planes_along
 from .checks import number
-from .control import Control, Frame
+from .control import Control
 from .curves import centre_line, widest_radius
 from .domain import ControlDomain
 from .measure import INSIDE, sample
-from .places import Labels, centroid, place_of
+from .placement import Placement
+from .places import centroid, place_of
 from .terms import Target, Term
 
 SCHEMA = 1
@@ -27,81 +27,42 @@ MOST_AMOUNT = 3.0
 TOPOLOGY_POINTS = 128  # a wall between two tissues may be one voxel thick: the template has to be as fine
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What a preset is placed in, and how much it changes. labels: (D, H, W), KJI. affine: voxel IJK -> mm of `frame`.
+Parts = tuple[list[ControlDomain], list[Term]]
 
-    axes: rows, directions of the boxes; the frame's if None.
+
+def preset(name: str, heart: Placement, amount: float = AMOUNT) -> Control:
+    """The control of that name, placed on a heart; its targets are relative to what the heart has.
+
+    amount: a share, 0.2 = 20 %; topology has none and ignores it. Raises InputError for an unknown name, an amount out
+    of range, and tissues that the preset needs and the heart lacks.
     """
-
-    labels: Labels
-    affine: npt.NDArray[Any]
-    anatomy: Anatomy
-    amount: float = 0.0
-    axes: npt.ArrayLike | None = None
-
-    def box(self, tissues: Sequence[str], **settings: Any) -> ControlDomain:
-        """A box around tissues."""
-        return around_tissue(self.labels, self.affine, self.anatomy, tissues, axes=self.axes, **settings)
-
-    def has(self, tissue: str) -> bool:
-        """Whether the map has the tissue."""
-        return bool((self.labels == self.anatomy.label_of(tissue)).any())
-
-
-PartialResults = tuple[list[ControlDomain], list[Term]]
-
-
-def preset(
-    name: str,
-    labels: Labels,
-    affine: npt.NDArray[Any],
-    anatomy: Anatomy,
-    *,
-    amount: float = 0.2,
-    axes: npt.ArrayLike | None = None,
-    frame: Frame = "world",
-) -> Control:
-    """The control of that name, placed on a label map; its targets are relative to what the map has.
-
-    labels: (D, H, W) integer, KJI order, the anatomy's labels. affine: (4, 4) voxel IJK -> mm of `frame`. amount: a
-    share, 0.2 = 20 %; topology has none and ignores it. axes: rows, directions of the boxes, best the canonical axes
-    in this frame: domains on the canonical grid are measured fastest. Raises InputError for an unknown name, an amount
-    out of range, and tissues that the preset needs and the map lacks.
-    """
-    recipes = _recipes(anatomy.id)
+    recipes = _recipes(heart.anatomy.id)
     if name not in recipes:
         raise InputError("There is no such preset", value=name, rule=f"one of {', '.join(recipes) or 'none'}",
-                         hint=f"presets are for the {anatomy.id}; for anything else write a control file")
+                         hint=f"presets are for the {heart.anatomy.id}; for anything else write a control file")
     recipe = recipes[name]
-    scene = Scene(labels, affine, anatomy, _checked_amount(amount, name, float(recipe.get("change", 0))), axes)
-    domains, terms = _KINDS[recipe["kind"]](scene, recipe)
-    title = f"{name} {scene.amount:.0%}" if "change" in recipe else name
-    return Control(tuple(domains), tuple(terms), frame, title)
+    change = float(recipe.get("change", 0))
+    amount = _checked_amount(amount, name, change)
+    domains, terms = _KINDS[recipe["kind"]](heart, recipe, 1 + change * amount)
+    title = f"{name} {amount:.0%}" if "change" in recipe else name
+    return Control(tuple(domains), tuple(terms), heart.frame, title)
 
 
-def hold(
-    tissues: Sequence[str] | str,
-    labels: Labels,
-    affine: npt.NDArray[Any],
-    anatomy: Anatomy,
-    axes: npt.ArrayLike | None = None,
-    *,
-    frame: Frame = "world",
-) -> Control:
-    """Keeps the volumes of tissues at those of the map. Arguments as for `preset`.
+def hold(tissues: Sequence[str] | str, heart: Placement) -> Control:
+    """Keeps the volumes of tissues as the heart has them.
 
-    tissues: ids, or "all": every tissue of the anatomy that the map has.
+    tissues: ids, or "all": every tissue of the anatomy that the heart has. Raises InputError where nothing is left
+    to hold.
     """
-    scene = Scene(labels, affine, anatomy, axes=axes)
     if tissues == "all":
-        kept = [tissue for tissue in anatomy.ids if scene.has(tissue)]
+        kept = [tissue for tissue in heart.anatomy.ids if heart.has(tissue)]
     else:
         kept = [tissues] if isinstance(tissues, str) else list(tissues)
     if not kept:
         raise InputError("There is nothing to hold", value=tissues, rule="at least one tissue that the label map has")
-    domains, terms = _volumes(scene, {"tissues": [], "change": 0, "held": kept})
-    return Control(tuple(domains), tuple(terms), frame, f"hold {tissues if tissues == 'all' else ', '.join(kept)}")
+    domains, terms = _volumes(heart, {"tissues": [], "held": kept}, 1.0)
+    return Control(tuple(domains), tuple(terms), heart.frame,
+                   f"hold {tissues if tissues == 'all' else ', '.join(kept)}")
 
 
 def preset_help(anatomy_id: str = "heart") -> dict[str, str]:
@@ -150,40 +111,39 @@ def _checked_amount(amount: float, name: str, change: float) -> float:
     return found
 
 
-def _volumes(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
-    """Volumes of whole tissues: `tissues` times 1 + change amount, `held` as they are."""
-    factor = 1 + recipe["change"] * scene.amount
+def _volumes(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:
+    """Volumes of whole tissues: `tissues` times the factor, `held` as they are."""
     wanted = {**dict.fromkeys(recipe.get("held", []), 1.0), **dict.fromkeys(recipe["tissues"], factor)}
-    domains = [scene.box([tissue]) for tissue in wanted]
+    domains = [heart.around([tissue]) for tissue in wanted]
     return domains, [Term(tissue, "mass", Target(times=times)) for tissue, times in wanted.items()]
 
 
-def _contact_plane(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
+def _contact_plane(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:
     """The area of `tissues` in the plane between two tissues."""
     first, second = recipe["between"]
-    domain = between_tissues(scene.labels, scene.affine, scene.anatomy, first, second, recipe["tissues"],
+    domain = between_tissues(heart.labels, heart.affine, heart.anatomy, first, second, recipe["tissues"],
                              margin_mm=recipe["margin_mm"], spacing_mm=recipe["spacing_mm"], name=recipe["name"])
-    return _masses(scene, recipe, [domain])
+    return _amounts(recipe, [domain], factor)
 
 
-def _planes_along(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
+def _planes_along(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:
     """The areas of a tube in planes across its centre line, each as wide as the tube needs."""
     tissue = recipe["tissue"]
-    curve = centre_line(scene.labels, scene.affine, scene.anatomy, tissue, start=recipe.get("start"))
-    place = place_of(scene.labels, scene.affine, scene.anatomy, [tissue])
+    curve = centre_line(heart.labels, heart.affine, heart.anatomy, tissue, start=recipe.get("start"))
+    place = place_of(heart.labels, heart.affine, heart.anatomy, [tissue])
     width = 2 * (recipe["roundness"] * widest_radius(curve, place) + recipe["margin_mm"])
     planes = planes_along(curve, recipe["count"], [tissue], width_mm=width, spacing_mm=recipe["spacing_mm"])
-    return _masses(scene, recipe, planes)
+    return _amounts(recipe, planes, factor)
 
 
-def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
+def _wall_lines(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:
     """The thickness of a wall on lines from a cavity's centroid, square to its axis, the first towards a tissue.
 
     They begin and end `margin_mm` before and behind the wall, so that only the wall is on them; later where a
     papillary muscle lies before it.
     """
     middle, base, there = (
-        centroid(place_of(scene.labels, scene.affine, scene.anatomy, [recipe[key]]))
+        centroid(place_of(heart.labels, heart.affine, heart.anatomy, [recipe[key]]))
         for key in ("centre", "axis_to", "towards")
     )
     first, second, _ = (np.array(row) for row in frame_across(base - middle, there - middle))
@@ -192,20 +152,20 @@ def _wall_lines(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
         angle = 2 * np.pi * index / len(recipe["names"])
         direction = np.cos(angle) * first + np.sin(angle) * second
         ray = lines_from(middle, direction, recipe["reach_mm"], [recipe["wall"]], recipe["spacing_mm"], names=[name])
-        before, inner, outer = _wall_on(scene, ray[0])
+        before, inner, outer = _wall_on(heart, ray[0])
         start = max(inner - recipe["margin_mm"], before)
         length = outer + recipe["margin_mm"] - start
         lines += lines_from(middle + start * direction, direction, length, [recipe["wall"]], recipe["spacing_mm"],
                             names=[name])
-    return _masses(scene, recipe, lines)
+    return _amounts(recipe, lines, factor)
 
 
-def _wall_on(scene: Scene, ray: ControlDomain) -> tuple[float, float, float]:
+def _wall_on(heart: Placement, ray: ControlDomain) -> tuple[float, float, float]:
     """mm from the ray's start to the end of what lies before the wall, and to its two sides; InputError without one.
 
     The wall is the thickest stretch on the ray: papillary muscles before it are thinner.
     """
-    inside = sample(scene.labels, scene.affine, ray, scene.anatomy)[:, 0, 0] >= INSIDE
+    inside = sample(heart.labels, heart.affine, ray, heart.anatomy)[:, 0, 0] >= INSIDE
     if not inside.any():
         raise InputError(f"The {ray.name} cannot be measured", value=f"no {ray.tissues[0]} on its line",
                          rule="every line crosses the wall", hint="draw the lines where the wall is")
@@ -216,28 +176,30 @@ def _wall_on(scene: Scene, ray: ControlDomain) -> tuple[float, float, float]:
     return float(found[0]), float(found[1]), float(found[2])
 
 
-def _pieces(scene: Scene, recipe: Mapping[str, Any]) -> PartialResults:
-    """Betti numbers of groups of tissues, each taken together in a box of its own; what the map lacks is left out."""
-    groups = [group for group in recipe["groups"] if len(group) > 1 or scene.has(group[0])]
+def _pieces(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:
+    """Betti numbers of groups of tissues, each taken together in a box of its own; tissues that the map lacks are left
+    out. Topology has no factor.
+    """
+    groups = [group for group in recipe["groups"] if len(group) > 1 or heart.has(group[0])]
     if not groups:
         raise InputError("The label map has none of the tissues that the preset is about",
                          rule="at least one of " + ", ".join("+".join(group) for group in recipe["groups"]))
     for group in groups:
         for tissue in group:
-            place_of(scene.labels, scene.affine, scene.anatomy, [tissue])  # refuses a group with a tissue missing
-    domains = [scene.box(group, spacing_mm=recipe["spacing_mm"], margin_mm=recipe["margin_mm"],
+            place_of(heart.labels, heart.affine, heart.anatomy, [tissue])  # refuses a group with a tissue missing
+    domains = [heart.around(group, spacing_mm=recipe["spacing_mm"], margin_mm=recipe["margin_mm"],
                          most_points=TOPOLOGY_POINTS, name="+".join(group) + " pieces") for group in groups]
     target = Target(value=tuple(recipe["betti"]))
     return domains, [Term(domain.name, "betti", target) for domain in domains]
 
 
-def _masses(scene: Scene, recipe: Mapping[str, Any], domains: Sequence[ControlDomain]) -> PartialResults:
-    """Every domain's mass times 1 + change amount; within `tolerance` where the recipe has one of its own."""
-    target, tolerance = Target(times=1 + recipe["change"] * scene.amount), recipe.get("tolerance")
+def _amounts(recipe: Mapping[str, Any], domains: Sequence[ControlDomain], factor: float) -> Parts:
+    """Every domain's amount of tissue times the factor; within `tolerance` where the recipe has one of its own."""
+    target, tolerance = Target(times=factor), recipe.get("tolerance")
     return list(domains), [Term(domain.name, "mass", target, tolerance) for domain in domains]
 
 
-_KINDS: Mapping[str, Callable[[Scene, Mapping[str, Any]], PartialResults]] = {
+_KINDS: Mapping[str, Callable[[Placement, Mapping[str, Any], float], Parts]] = {
     "volumes": _volumes,
     "contact-plane": _contact_plane,
     "planes-along": _planes_along,

@@ -33,7 +33,7 @@ Likelihood = Callable[[npt.NDArray[np.intp]], FloatArray]  # (n, 3) voxels, KJI 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a domain sees of the voxels: its mass and its first and second moment are sums over them.
+    """What a domain sees of the voxels: the amount of tissue and its first and second moment are sums over them.
 
     voxels: (n,) flat indices, ascending. share: (n, 5) what a whole voxel of the tissue adds to the mass, to the mass
     times the centroid, as mm from the domain's centre, and to the mass times the mean square of the distance from it.

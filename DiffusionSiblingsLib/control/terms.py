@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, cast, get_args
@@ -26,11 +27,12 @@ Quantity = Literal["mass", "position", "size", "shape", "orientation", "covarian
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 Value = float | tuple[Any, ...]
 
-# Relative for mass and size; mm for position; difference of shares of the whole size for shape and covariance; degrees.
+# Amount (mass) and extent (size): relative. Position: mm. Shape and covariance: differences of shares. Orientation:
+# degrees.
 _TOLERANCES = {"mass": 0.01, "size": 0.01, "position": 0.5, "shape": 0.02, "covariance": 0.02, "orientation": 5.0,
                "betti": 0.0}
-_TIMES: tuple[Quantity, ...] = ("mass", "size")
-_PLUS: tuple[Quantity, ...] = ("mass", "size", "position")
+SCALABLE: tuple[Quantity, ...] = ("mass", "size")  # may be a multiple of what the twin has
+ADDABLE: tuple[Quantity, ...] = ("mass", "size", "position")  # may be so much more than the twin has
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Term:
-    """One wish: the quantity of a domain should have the target's value.
+    """One request: the quantity of a domain should have the target's value.
 
-    domain: name of a ControlDomain of the same Control. quantity, with its value: mass (ml, mm^2 or mm, as the domain
-    is a box, plane or line), position (centroid: 3 numbers, mm), size (trace of the covariance, mm^2), shape
-    (eigenvalues of covariance / size, descending, one per dimension), orientation (rows: eigenvectors in that order,
-    signs do not matter), covariance (covariance / size, 3 x 3), betti (components, loops, voids; None = not asked).
-    tolerance: how near counts as reached, None = `default_tolerance`. weight: for guiders that weigh. on: False keeps
-    the term without using it. Raises InputError for values that cannot be meant.
+    domain: name of a ControlDomain of the same Control. quantity, with its value:
+      mass         the amount of tissue: ml in a box, mm^2 in a plane, mm on a line
+      position     the centroid, three numbers, mm
+      size         the extent of the tissue: the trace of its covariance, mm^2
+      shape        eigenvalues of covariance / size, descending, one per dimension
+      orientation  rows: eigenvectors in that order; their signs do not matter
+      covariance   covariance / size, 3 x 3
+      betti        (components, loops, voids); None = not asked
+    tolerance: how near counts as reached, None = `default_tolerance`. weight: used by guiders that weigh terms. on:
+    False keeps the term without using it. id: names the term in its Control and in everything that reports on it;
+    "" until the Control assigns one. Raises InputError for values that no tissue can have.
     """
 
     domain: str
@@ -77,6 +84,7 @@ class Term:
     tolerance: float | None = None
     weight: float = 1.0
     on: bool = True
+    id: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domain", text(self.domain, "A term names no control domain"))
@@ -86,7 +94,9 @@ class Term:
         if not isinstance(self.target, Target):
             raise InputError(f"{self.label} has no target", value=repr(self.target), rule="a Target")
         if not isinstance(self.on, bool):
-            raise InputError(f"{self.label} is neither on nor off", value=repr(self.on), rule="true or false")
+            raise InputError(f"{self.label} cannot be switched", value=repr(self.on), rule="on is true or false")
+        if self.id != "":
+            object.__setattr__(self, "id", text(self.id, f"The id of {self.label} cannot be used"))
         object.__setattr__(self, "target", _checked_target(self))
         if self.tolerance is not None:
             object.__setattr__(self, "tolerance", _from_zero(self.tolerance, f"The tolerance of {self.label}"))
@@ -117,8 +127,8 @@ class Term:
     def to_json(self) -> dict[str, Any]:
         """Plain values; what has its default is left out."""
         kind = self.target.kind
-        found: dict[str, Any] = {"domain": self.domain, "quantity": self.quantity,
-                                 kind: plain(getattr(self.target, kind))}
+        found: dict[str, Any] = {"id": self.id} if self.id else {}
+        found |= {"domain": self.domain, "quantity": self.quantity, kind: plain(getattr(self.target, kind))}
         if self.tolerance is not None:
             found["tolerance"] = self.tolerance
         if self.weight != 1.0:
@@ -131,13 +141,38 @@ class Term:
     def from_json(cls, values: object) -> Term:
         """The term that `to_json` wrote; InputError for unknown or missing fields and for impossible values."""
         found = fields(values, "A term cannot be read", ("domain", "quantity"),
-                       ("value", "times", "plus", "tolerance", "weight", "on"))
+                       ("id", "value", "times", "plus", "tolerance", "weight", "on"))
         target = Target(**{key: found.pop(key) for key in ("value", "times", "plus") if key in found})
         return cls(target=target, **found)
 
 
+def with_ids(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms, each with an id of its own: its label where it has none yet, with a number where that is taken.
+
+    Raises InputError where two terms came with the same id.
+    """
+    given = [term.id for term in terms if term.id]
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise InputError("Two terms have the same id", value=", ".join(twice), rule="each id once in a control",
+                         hint="leave the ids out, and they are assigned")
+    taken, found = set(given), []
+    for term in terms:
+        name = term.id or free_name(term.label, taken)
+        taken.add(name)
+        found.append(term if term.id else replace(term, id=name))
+    return tuple(found)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or where it is taken with the first free number from 2 on."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
+
+
 def default_tolerance(quantity: Quantity) -> float:
-    """How near counts as reached: relative for mass and size, mm, shares, degrees, and 0 for Betti numbers."""
+    """How near counts as reached, see the table above; Betti numbers have to be exact."""
     return _TOLERANCES[quantity]
 
 
@@ -191,11 +226,11 @@ def _checked_target(term: Term) -> Target:
     if target.value is not None:
         return Target(value=checked_value(quantity, target.value, of))
     if target.times is not None:
-        if quantity not in _TIMES:
-            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(_TIMES)}")
+        if quantity not in SCALABLE:
+            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(SCALABLE)}")
         return Target(times=cast("float", checked_value(quantity, target.times, of)))
-    if quantity not in _PLUS:
-        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(_PLUS)}")
+    if quantity not in ADDABLE:
+        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(ADDABLE)}")
     if quantity == "position":
         return Target(plus=vector(target.plus, of, "three numbers, mm"))
     return Target(plus=number(target.plus, of))
@@ -210,7 +245,7 @@ def _from_zero(value: object, what: str) -> float:
 
 
 def _shape(value: object, of: str) -> Value:
-    rule = "shares of the size along the principal axes: from 0, descending, sum 1, one for each dimension"
+    rule = "shares of the extent along the principal axes: from 0, descending, sum 1, one for each dimension"
     found = tuple(number(item, of, rule) for item in sequence(value, of, rule))
     falling = all(a >= b - 1e-6 for a, b in pairwise(found))
     if not 1 <= len(found) <= 3 or min(found) < 0 or not falling or abs(sum(found) - 1) > 1e-3:
@@ -219,7 +254,7 @@ def _shape(value: object, of: str) -> Value:
 
 
 def _covariance(value: object, of: str) -> Value:
-    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by size)"
+    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by its trace)"
     rows = matrix_rows(value, of, rule)
     matrix = np.array(rows)
     odd = np.abs(matrix - matrix.T).max() > 1e-6 or abs(np.trace(matrix) - 1) > 1e-3

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +50,15 @@ class Record:
                 "created": self.created, "complete": self.complete, "model": self.model, "compute": self.compute,
                 "twin": self.twin, "runs": self.runs}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Record:
+        """What `to_json` wrote. KeyError or TypeError where it did not; InputError for another version's."""
+        if values["schema"] != SCHEMA:
+            raise InputError("The record is of another version", value=values["schema"], rule=f"schema {SCHEMA}",
+                             hint="use the program version that wrote it: " + str(values.get("program")))
+        return cls(model=values["model"], compute=values["compute"], created=values["created"], twin=values["twin"],
+                   runs=values["runs"], complete=values["complete"])
+
     def write(self, path: Path) -> None:
         """Writes the record atomically as UTF-8 JSON; numbers that are not finite as null."""
         text = json.dumps(json_values(self.to_json()), indent=1, allow_nan=False)
@@ -59,12 +69,7 @@ class Record:
 def read_record(path: Path) -> Record:
     """Reads a record. Raises InputError if it is missing, not a record, or of a later version."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["schema"] != SCHEMA:
-            raise InputError("The record is of another version", value=values["schema"], rule=f"schema {SCHEMA}",
-                             hint="use the program version that wrote it: " + str(values.get("program")))
-        return Record(model=values["model"], compute=values["compute"], created=values["created"],
-                      twin=values["twin"], runs=values["runs"], complete=values["complete"])
+        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise InputError("The record cannot be read", value=f"{path}: {error}",
                          rule="a record.json written by this program", hint="name the record.json of a run") from error

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..control.builders import around_tissue
 from ..control.control import Control
 from ..control.placement import Placement
 from ..control.terms import Target, Term
@@ -98,15 +97,15 @@ class Design:
             base = replace(cell, region=self.regions[0])
         return None if base == cell else base
 
-    def requests(self, ground: Placement) -> list[Request]:
-        """One request for each cell, in their order. ground: the twin. Raises InputError for what it does not have."""
-        return [self._request(cell, ground) for cell in self.cells]
+    def requests(self, heart: Placement) -> list[Request]:
+        """One request for each cell, in their order. heart: the twin. Raises InputError for what it does not have."""
+        return [self._request(cell, heart) for cell in self.cells]
 
-    def _request(self, cell: Cell, ground: Placement) -> Request:
+    def _request(self, cell: Cell, heart: Placement) -> Request:
         for tissue in cell.region:
-            ground.anatomy.tissue(tissue)  # says what is wrong
+            heart.anatomy.tissue(tissue)  # says what is wrong
         edit: dict[str, Any] = {"edit": "inpaint", "tissues": cell.region} if cell.region else {"edit": "perturb"}
-        control = None if cell.magnitude is None else _resized(cell, ground)
+        control = None if cell.magnitude is None else _resized(cell, heart)
         return replace(self.base, ratio=cell.ratio, control=control, **edit)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,16 +114,15 @@ class Design:
                 "magnitudes": list(self.magnitudes), "base": self.base.to_json()}
 
 
-def _resized(cell: Cell, ground: Placement) -> Control:
+def _resized(cell: Cell, heart: Placement) -> Control:
     """Asks for 1 + magnitude times the volume of each tissue of the region, of each chamber where that is everything.
 
     At magnitude 0 the volume is held: cells then differ in nothing but the number that is asked for.
     """
-    tissues = cell.region or ground.anatomy.chambers
-    boxes = [around_tissue(ground.labels, ground.affine, ground.anatomy, [tissue], axes=ground.axes)
-             for tissue in tissues]
+    tissues = cell.region or heart.anatomy.chambers
+    boxes = [heart.around([tissue]) for tissue in tissues]
     terms = [Term(tissue, "mass", Target(times=1 + (cell.magnitude or 0.0))) for tissue in tissues]
-    return Control(tuple(boxes), tuple(terms), ground.frame, f"volume {100 * (cell.magnitude or 0.0):+g} %")
+    return Control(tuple(boxes), tuple(terms), heart.frame, f"volume {100 * (cell.magnitude or 0.0):+g} %")
 
 
 def parse_region(text: str, anatomy: Anatomy) -> tuple[str, ...]:

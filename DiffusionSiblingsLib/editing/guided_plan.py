@@ -1,47 +1,121 @@
-"""Guided requests made ready: one plain control, measured on the twin, with all that is wrong or doubtful said first.
+"""Guided requests made ready: targets resolved once, in the heart's frame and in the model's, and checked beforehand.
 
-Used by the command line, by scripts and by the worker alike, so that the engine and the record only ever see a control.
+The command line, scripts and the worker all plan here, so that the engine and the record only ever see a plain control.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ..cohorts.training_statistics import Support, Tissues, unsupported
-from ..control.absolute_targets import Asked
+from ..control.absolute_targets import Asked, in_frame
+from ..control.achieved import Achieved, achieved_of
 from ..control.control import Control
-from ..control.measure import Measurement
+from ..control.levels import level_to_targets
+from ..control.measure import Measurement, measured_weights, sample
 from ..control.placement import Placement
-from ..core.anatomy import Anatomy
+from ..control.rounding import Likelihood, round_to_targets
+from ..core.defaults import LEAST_GUIDED_STEPS
 from ..core.errors import InputError
-from ..labelmaps.geometry.reference import Reference
-from ..labelmaps.twin import Twin
 from .composite import free_labels
 from .presets_and_holds import PresetsAndHolds, control_of
 from .request import Request
 
-WHOLE = 0.02  # a domain that misses no more of its tissues than this share holds them whole
 LEAST_IN_VIEW = 0.5
-LEAST_STEPS = 20  # of a whole run: corrections of one step are too large for the next to make good below
+SAME_VOLUME = 0.02  # two volumes of one tissue that differ by no more than this share can both be reached
+UInt8Array = npt.NDArray[np.uint8]
+Shares = dict[str, npt.NDArray[np.float32]]  # domain name -> the tissues' share (0..1) at its template's points
 
 
 @dataclass(frozen=True)
-class Guided:
-    """A request that is ready to be made.
+class GuidedTargets:
+    """What the siblings of one request are to reach.
 
-    request: with its control, in which no preset is left; without one where nothing is guided. asked: its absolute
-    targets. measured: domain name -> what the twin (or the mean heart) has there. warnings: for a person, beforehand.
+    heart: on which the control is placed. control: in the heart's frame, in which siblings are measured. asked: its
+    absolute targets. measured: domain name -> what the heart itself has there. canonical, canonical_asked: the same
+    control and targets in canonical mm, in which latents are steered.
+    """
+
+    heart: Placement
+    control: Control
+    asked: tuple[Asked, ...]
+    measured: Mapping[str, Measurement]
+    canonical: Control
+    canonical_asked: tuple[Asked, ...]
+
+    @classmethod
+    def of(cls, control: Control, heart: Placement) -> GuidedTargets:
+        """The targets of a control in either frame, on a heart. Raises InputError for what cannot be had."""
+        placed = heart.placed(control)
+        measured = heart.measured(placed)
+        asked = placed.resolve(measured)
+        canonical = heart.canonical(placed)
+        terms = {term.id: term for term in canonical.terms}
+        return cls(heart, placed, asked, measured, canonical, in_frame(asked, terms, heart.in_canonical(measured)))
+
+    def rounded(self, labels: UInt8Array, affine: npt.NDArray[np.float64], likelihood: Likelihood,
+                reach: npt.NDArray[np.bool_] | None = None) -> UInt8Array:
+        """A map before repair, its surfaces and undecided voxels rounded to the targets of boxes, planes and lines.
+
+        labels: (D, H, W) uint8, KJI order. affine: (4, 4) float64, voxel IJK -> mm of the heart's frame. likelihood:
+        scores of the classes at voxels. reach: (D, H, W) bool, voxels that may change, None for all.
+        """
+        for step in (level_to_targets, round_to_targets):
+            labels = step(labels, affine, self.control.domains, self.asked, likelihood, self.heart.anatomy, reach=reach)
+        return labels
+
+    def shares(self, labels: UInt8Array, affine: npt.NDArray[np.float64]) -> Shares:
+        """What a map has at the points of every domain that has a target. Arguments as for `rounded`."""
+        names = dict.fromkeys(target.domain for target in self.asked)
+        return {name: sample(labels, affine, self.control.domain(name), self.heart.anatomy) for name in names}
+
+    def achieved(self, shares: Shares) -> tuple[Achieved, ...]:
+        """What a map has of every target. Betti numbers are counted only where they are asked for."""
+        counted = {target.domain for target in self.asked if target.quantity == "betti"}
+        measured = {name: measured_weights(values, self.control.domain(name), betti=name in counted)
+                    for name, values in shares.items()}
+        return achieved_of(self.asked, measured)
+
+
+@dataclass(frozen=True)
+class GuidedPlan:
+    """A request that is ready to be sampled.
+
+    request: with its whole control, presets and held tissues included; without one where nothing is guided. targets:
+    what its siblings are to reach, None where nothing is guided. warnings: for a person, beforehand.
     """
 
     request: Request
-    asked: tuple[Asked, ...] = ()
-    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    targets: GuidedTargets | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """The absolute targets in the frame of the request's control."""
+        if self.targets is None:
+            return ()
+        return self.targets.asked if self._in_frame else self.targets.canonical_asked
+
+    @property
+    def measured(self) -> Mapping[str, Measurement]:
+        """Domain name -> what the twin (or the mean heart) has there, in the frame of the request's control."""
+        if self.targets is None:
+            return {}
+        return self.targets.measured if self._in_frame else self.targets.heart.in_canonical(self.targets.measured)
+
+    @property
+    def _in_frame(self) -> bool:
+        """Whether the request's control lies in the heart's own frame."""
+        control, targets = self.request.control, self.targets
+        return control is None or targets is None or control.frame == targets.heart.frame
+
     def to_json(self) -> dict[str, Any]:
-        """Plain values of a guided one, for whoever shows it before it is made."""
+        """Plain values, for whoever shows a guided request before it is sampled."""
         control = self.request.control
         return {"control": control.to_json() if control is not None else None,
                 "asked": [asked.to_json() for asked in self.asked],
@@ -49,79 +123,60 @@ class Guided:
                 "warnings": list(self.warnings)}
 
 
-def make_guided(request: Request, ground: Placement, wishes: PresetsAndHolds | None = None,
-                support: Support | None = None) -> Guided:
-    """Adds what the wishes ask for to the request's control, and checks all of it on the ground.
+def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds | None = None,
+                support: Support | None = None) -> GuidedPlan:
+    """Adds what the shorthand asks for to the request's control, and resolves and checks all of it on the heart.
 
     Raises InputError for what cannot be had: a domain out of view, a tissue that is not there, targets that contradict
     each other. support: the training cohort, to warn of targets beyond it.
     """
-    free = free_labels(request.tissues, ground.anatomy) if request.tissues else None
-    control = control_of(request.control, ground, wishes or PresetsAndHolds(), free)
+    free = free_labels(request.tissues, heart.anatomy) if request.tissues else None
+    control = control_of(request.control, heart, shorthand or PresetsAndHolds(), free)
     if control is None:
-        return Guided(request)
+        return GuidedPlan(request)
     ready = replace(request, control=control)
-    measured = ground.measured(control)
-    asked = control.resolve(measured)
-    volumes = _whole_volumes(control, asked, measured, ground)
-    notes = [*_out_of_sight(control, measured, ground), *(unsupported(volumes, support) if support else ())]
-    if request.steps < LEAST_STEPS:
-        notes.append(f"{request.steps} steps are too few to be guided well: hearts come out broken; take {LEAST_STEPS} "
-                     "or more")
-    return Guided(ready, asked, measured, tuple(notes))
+    targets = GuidedTargets.of(control, heart)
+    volumes = _whole_volumes(targets)
+    notes = [*_out_of_sight(targets), *(unsupported(volumes, support) if support else ())]
+    if request.steps < LEAST_GUIDED_STEPS:
+        notes.append(f"{request.steps} steps are too few to guide well: hearts come out broken; take "
+                     f"{LEAST_GUIDED_STEPS} or more")
+    return GuidedPlan(ready, targets, tuple(notes))
 
 
-def plan_guidance(requests: Sequence[Request], wishes: Sequence[PresetsAndHolds], twin: Twin | None, anatomy: Anatomy,
-                  reference: Reference, support: Support | None = None) -> list[Guided]:
-    """Every request made ready with its own wishes, on the twin or (to generate) on the model's mean heart."""
-    grounds: dict[bool, Placement] = {}
-    planned = []
-    for request, wish in zip(requests, wishes, strict=True):
-        if request.control is None and not wish:
-            planned.append(Guided(request))
-            continue
-        if request.needs_twin not in grounds:
-            grounds[request.needs_twin] = Placement.of(twin if request.needs_twin else None, anatomy, reference)
-        planned.append(make_guided(request, grounds[request.needs_twin], wish, support))
-    return planned
-
-
-def _whole_volumes(control: Control, asked: tuple[Asked, ...], measured: Mapping[str, Measurement],
-                   ground: Placement) -> dict[Tissues, float]:
+def _whole_volumes(targets: GuidedTargets) -> dict[Tissues, float]:
     """Tissues -> ml asked of them as a whole. Raises InputError where two domains ask differently of the same ones."""
     found: dict[Tissues, tuple[float, float, str]] = {}
-    for target in asked:
-        domain = control.domain(target.domain)
+    for target in targets.asked:
+        domain = targets.control.domain(target.domain)
+        whole = targets.heart.holds_whole(domain, targets.measured[domain.name])
+        if target.quantity != "mass" or not isinstance(target.value, float) or not whole:
+            continue
         tissues = tuple(sorted(domain.tissues))
-        volume = sum(ground.volumes[tissue] for tissue in tissues)
-        if target.quantity != "mass" or domain.dimension < 3 or not isinstance(target.value, float) or not volume:
-            continue
-        if abs(measured[domain.name].mass - volume) > WHOLE * volume:
-            continue
         value, tolerance, name = found.setdefault(tissues, (target.value, target.tolerance, domain.name))
-        if abs(value - target.value) > (tolerance + target.tolerance + WHOLE) * value:
+        if abs(value - target.value) > (tolerance + target.tolerance + SAME_VOLUME) * value:
             raise InputError("Two targets contradict each other",
                              value=f"{name} {value:.6g} ml and {target.domain} {target.value:.6g} ml, both the whole "
                              f"of {' + '.join(tissues)}", rule="one volume for each tissue",
-                             hint="leave the tissue out of --hold, or switch one of the targets off")
+                             hint="do not hold the tissue, or switch one of the targets off")
     return {tissues: value for tissues, (value, _, _) in found.items()}
 
 
-def _out_of_sight(control: Control, measured: Mapping[str, Measurement], ground: Placement) -> list[str]:
+def _out_of_sight(targets: GuidedTargets) -> list[str]:
     """Warnings of domains that are mostly out of view or empty. Raises InputError for one wholly out of view."""
     notes = []
-    for domain in ground.placed(control).domains:
-        if not any(term.domain == domain.name for term in control.active):
+    for domain in targets.control.domains:
+        if not any(term.domain == domain.name for term in targets.control.active):
             continue
-        share = ground.in_view(domain)
+        share = targets.heart.in_view(domain)
         if share == 0:
             centre = ", ".join(f"{value:.1f}" for value in domain.centre)
             raise InputError(f"The control domain {domain.name} lies outside the model's field of view",
-                             value=f"centre ({centre}) mm", rule="it has to reach into what the model sees",
+                             value=f"centre ({centre}) mm", rule="the model must see at least part of it",
                              hint="move it to the heart; coordinates are RAS mm (LPS has the first two signs turned)")
         if share < LEAST_IN_VIEW:
             notes.append(f"Only {share:.0%} of the control domain {domain.name} lies in the model's field of view")
-        if measured[domain.name].mass == 0:
+        if targets.measured[domain.name].mass == 0:
             notes.append(f"The control domain {domain.name} holds no {' + '.join(domain.tissues)} before the edit; the "
                          "guidance has nothing there to start from")
     return notes

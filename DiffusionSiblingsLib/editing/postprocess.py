@@ -24,7 +24,7 @@ from .request import Request
 from .result import Sibling
 
 UInt8Array = npt.NDArray[np.uint8]
-Rounding = Callable[..., UInt8Array]  # Goal.rounded
+Rounding = Callable[..., UInt8Array]  # GuidedTargets.rounded
 
 
 def finish_generated(request: Request, k: int, decoded: UInt8Array, anatomy: Anatomy, *, sigma: float,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ..core.defaults import COUNT, RATIO, SEED, STEPS
 from ..core.errors import InputError
 from ..labelmaps.region import check_box
 
@@ -22,7 +23,7 @@ Parsing = Literal["auto", "V", "L"]
 
 MAX_SEED = 2**63 - 1
 GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone
-TOLD = 3  # terms that `describe` names
+NAMED_TERMS = 3  # that `describe` names
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Request:
     """
 
     edit: Edit
-    count: int = 1
-    seed: int = 0
+    count: int = COUNT
+    seed: int = SEED
     first: int = 0
-    steps: int = 50
-    ratio: float = 0.5
+    steps: int = STEPS
+    ratio: float = RATIO
     tissues: tuple[str, ...] = ()
     box: tuple[float, ...] | None = None
     region: str | None = None
@@ -105,7 +106,7 @@ class Request:
         return "" if self.control is None else _guided_words(self.control)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the record, which holds the whole control; nothing of guidance where there is none."""
+        """Plain values for the record, which holds the whole control; no settings of guidance without one."""
         names = [entry.name for entry in dataclasses.fields(self)]
         if self.control is None:
             names = [name for name in names if name not in GUIDANCE]
@@ -133,25 +134,26 @@ def _check_control(control: Control, request: Request) -> None:
     from ..control.control import Control
 
     if not isinstance(control, Control):
-        raise InputError("The control of the request is none", value=type(control).__name__, rule="a Control",
-                         hint="read a file with read_control(path), or make it with preset(...)")
+        raise InputError("The request's control is not a Control object", value=type(control).__name__,
+                         rule="a Control", hint="read a file with read_control(path), or make one with preset(...)")
     if not control.active:
         raise InputError("The control asks for nothing", value=control.name or f"{len(control.domains)} domains",
-                         rule="at least one term that is on", hint="give a domain a target, or leave the control away")
+                         rule="at least one term that is on", hint="give a domain a target, or leave out the control")
     if request.psi == 0:
-        raise InputError("The edit draws nothing, so nothing of it can be guided", value=request.describe(),
+        raise InputError("The edit draws nothing new, so it cannot be guided", value=request.describe(),
                          rule="generate, or perturb or inpaint at a ratio above 0", hint="a ratio of 0.6 leaves room")
     if request.edit == "generate" and control.frame != "canonical":
-        raise InputError("The control is of a twin, and a generated heart has none", value=f"frame {control.frame}",
+        raise InputError("A generated heart has no twin, so a twin-based control cannot be used",
+                         value=f"frame {control.frame}",
                          rule='a control in the frame "canonical"',
                          hint="name the twin, or make the control without one: siblings measure --preset ... --write")
 
 
 def _guided_words(control: Control) -> str:
     held = [term for term in control.active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
-    told = [_term_words(term) for term in control.active if term not in held]
-    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
-    return "guided: " + ", ".join([*told[:TOLD], *more, *([f"{len(held)} held"] if held else [])])
+    changed = [_term_words(term) for term in control.active if term not in held]
+    more = [f"{len(changed) - NAMED_TERMS} more"] if len(changed) > NAMED_TERMS else []
+    return "guided: " + ", ".join([*changed[:NAMED_TERMS], *more, *([f"{len(held)} held"] if held else [])])
 
 
 def _term_words(term: Term) -> str:
@@ -161,7 +163,7 @@ def _term_words(term: Term) -> str:
     value, sign = (target.value, "") if target.value is not None else (target.plus, "+")
     if isinstance(value, (int, float)):
         return f"{term.domain} {term.quantity} {value:{sign}g}"
-    return f"{term.domain} {term.quantity}"  # a matrix is told in full by the record
+    return f"{term.domain} {term.quantity}"  # the record holds a matrix in full
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
 
+from ..core.cores import asked_threads, usable_cores
 from ..core.errors import DeviceError
+
+MOST_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,4 @@ def has_native_bfloat16(device: str) -> bool:
 
 def quiet_threads() -> None:
     """As many threads as cores this process may use, at most 16: more only wait for each other."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(int(asked) if asked.isdigit() and int(asked) > 0 else max(1, min(cores, 16)))
+    torch.set_num_threads(asked_threads() or min(usable_cores(), MOST_THREADS))

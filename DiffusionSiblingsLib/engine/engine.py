@@ -1,9 +1,9 @@
-"""From a request to checked, recorded siblings: joins the networks, the sampler and the plain layer (torch layer)."""
+"""From a planned request to checked, recorded siblings: joins networks, sampler and plain layer (torch layer)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,41 +13,61 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..cohorts.model_facts import ModelFacts
 from ..cohorts.training_distance import TrainingDistanceMeter
-from ..cohorts.training_statistics import read_cohort
-from ..control.placement import Placement
-from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap
-from ..editing.composite import Scope, edit_scope
+from ..editing.composite import Scope
+from ..editing.guided_plan import GuidedTargets
+from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
 from ..editing.postprocess import finish_edit, finish_generated, most_probable
+from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from ..editing.result import Sibling
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
-from ..labelmaps.twin import Twin, open_twin
-from ..metrics.morphology import features, tissue_volumes
-from ..models.card import ModelCard
+from ..labelmaps.twin import Twin
 from ..models.networks.checkpoint import Networks, load_networks
-from ..models.registry import DEFAULT_MODEL, find_model
+from ..models.registry import DEFAULT_MODEL
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
-from .diffusion.sample import Churn, Sampler
-from .guided_finish import Goal, finish_guided, make_guide, steer
+from .diffusion.sample import Churn, Progress, Sampler
+from .guided_finish import finish_guided, make_guide, steer
 
 CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them
-Progress = Callable[[int, int], None]  # (sampling steps done, steps in all), over the whole request
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A twin and its standardised latents, (1, C, d, h, w) float32: the encoder's mean."""
+    """A placed twin and its standardised latents, (1, C, d, h, w) float32: the encoder's mean."""
 
-    twin: Twin
+    placed: PlacedTwin
     z: Tensor
+
+    @property
+    def twin(self) -> Twin:
+        """The twin in the canonical frame."""
+        return self.placed.twin
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all siblings of one request share.
+
+    mask: preserved latents of an inpainting, (1, 1, d, h, w) bool, and the dilations that made them; None and 0 for
+    other edits. goal: the targets of a guided request. meter: measures siblings against training hearts and twin.
+    """
+
+    planned: PlannedRequest
+    twin: Encoded | None
+    schedule: Schedule
+    mask: Tensor | None
+    dilations: int
+    goal: GuidedTargets | None
+    meter: TrainingDistanceMeter | None
 
 
 class Engine:
@@ -58,30 +78,41 @@ class Engine:
         siblings = list(engine.run(Request("perturb", ratio=0.5, count=4), twin))
     """
 
-    def __init__(self, card: ModelCard, networks: Networks, reference: Reference, compute: Compute) -> None:
-        self.card, self.reference, self.compute = card, reference, compute
-        self.anatomy: Anatomy = load_anatomy(card.anatomy)
+    def __init__(self, facts: ModelFacts, networks: Networks, compute: Compute) -> None:
+        self.facts, self.card, self.anatomy, self.compute = facts, facts.card, facts.anatomy, compute
         self.networks = networks.to(compute.device, compute.dtype)
         modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
-        self.denoiser = precondition(self.networks.denoiser, float(card.sampling["sigma_data"]), modes)
-        self.meter = TrainingDistanceMeter.of(read_cohort(card.folder), self.anatomy)
-        self.churn = Churn(**{name: card.sampling[name] for name in CHURN if name in card.sampling})
+        sampling = self.card.sampling
+        self.denoiser = precondition(self.networks.denoiser, float(sampling["sigma_data"]), modes)
+        self.churn = Churn(**{name: sampling[name] for name in CHURN if name in sampling})
+        self._encoded: Encoded | None = None
+        self._prepared: Prepared | None = None
 
     @classmethod
-    def open(cls, model: str = DEFAULT_MODEL, device: str = "auto", *, dtype: str | None = None) -> Engine:
+    def open(cls, model: str | ModelFacts = DEFAULT_MODEL, device: str = "auto", *, dtype: str | None = None) -> Engine:
         """Loads an installed model (or a model's folder) onto a device, its weights checked by SHA-256.
 
         Raises ModelError or DeviceError.
         """
-        card = find_model(model)
-        networks = load_networks(card.weights_path, sha256=card.sha256)
-        return cls(card, networks, card.reference(), find_compute(device, dtype))
+        facts = model if isinstance(model, ModelFacts) else ModelFacts.of(model)
+        networks = load_networks(facts.card.weights_path, sha256=facts.card.sha256)
+        return cls(facts, networks, find_compute(device, dtype))
+
+    @property
+    def reference(self) -> Reference:
+        """The model's canonical reference."""
+        return self.facts.reference
 
     def twin(self, source: str | Path | LabelMap, labels: dict[str, int] | None = None) -> Encoded:
-        """Reads a label map, places it in the canonical frame and encodes it. Raises InputError."""
-        path = Path(source) if isinstance(source, str) else source
-        twin = open_twin(path, self.anatomy, self.reference, labels=labels)
-        return Encoded(twin, self.encode(twin.canonical.labels))
+        """Reads a label map, places it in the canonical frame, measures and encodes it. Raises InputError."""
+        return self.encoded(PlacedTwin.of(source, self.facts, labels))
+
+    def encoded(self, placed: PlacedTwin) -> Encoded:
+        """A placed twin with its latents; those of the last twin are kept."""
+        if self._encoded is None or self._encoded.placed is not placed:
+            self._encoded = None
+            self._encoded = Encoded(placed, self.encode(placed.twin.canonical.labels))
+        return self._encoded
 
     @torch.inference_mode()
     def encode(self, labels: npt.NDArray[np.uint8]) -> Tensor:
@@ -92,7 +123,8 @@ class Engine:
     @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
         """z: (1, C, d, h, w) standardised -> logits (classes, 128, 128, 128) float32 of the convolution decoder."""
-        return self.networks.autoencoder.decoder(self.networks.raw(z))[0].float()
+        logits: Tensor = self.networks.autoencoder.decoder(self.networks.raw(z))
+        return logits[0].float()
 
     @torch.inference_mode()
     def decode_field(self, z: Tensor) -> Tensor:
@@ -105,40 +137,59 @@ class Engine:
             raise ModelError("The model has no neural field", value=self.card.id, rule="a configuration with a field")
         features = field.features(self.networks.raw(z))
         axes = [((2 * torch.arange(n, device=z.device) + 1) / n - 1) for n in self.anatomy.shape]
-        slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in axes[0].split(16)]
+        slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in torch.split(axes[0], 16)]
         return torch.cat(slabs).movedim(-1, 0).float()
 
-    def run(self, request: Request, twin: Encoded | None = None, *,
+    def plan(self, request: Request, twin: Encoded | None = None) -> PlannedRequest:
+        """A request that nobody has planned, with its targets resolved and its scope found. Raises InputError."""
+        require_twin([request], twin)
+        return plan_requests([request], [PresetsAndHolds()], twin.twin if twin is not None else None, self.facts)[0]
+
+    def run(self, request: Request | PlannedRequest, twin: Encoded | None = None, *, ks: range | None = None,
             progress: Progress | None = None) -> Iterator[Sibling]:
         """Makes the siblings of a request, one after the other; sibling k depends on (seed, k) alone.
 
-        progress: called at every sampling step; it may raise `diffusion.sample.Cancelled`.
+        request: a plain one is planned first. ks: numbers k of the siblings; None for all that the request asks for.
+        progress: called with (sampling steps done, steps in all) at every step; it may raise to stop.
         Raises InputError if the request needs a twin and has none, or cannot reach it.
         """
-        schedule = self.schedule(request)
-        scope = edit_scope(request, twin.twin, self.anatomy) if twin is not None and request.needs_twin else None
-        mask, margin = self.mask(scope, twin)
-        goal, meter = self.goal(request, twin), self.meter_of(request, twin)
-        stop = request.first + request.count
-        for low in range(request.first, stop, self.compute.batch):
-            indices = range(low, min(low + self.compute.batch, stop))
-            began = time.perf_counter()
-            report = _over_whole(progress, indices, request)
-            sampler = Sampler(self.denoiser, schedule, churn=self.churn, progress=report, modes=self.denoiser.modes)
-            guide = None
-            if goal is not None:
-                guide = make_guide(goal, request, self.networks, self.anatomy, self.denoiser.modes, mask,
-                                   twin.z if twin is not None and request.needs_twin else None)
-                sampler = steer(sampler, guide)
-            z = self.sample(request, sampler, indices, twin, mask)
-            seconds = (time.perf_counter() - began) / len(indices)
-            for row, k in enumerate(indices):
-                finish = partial(self.finish, request, k, twin=twin, scope=scope, goal=goal, seconds=seconds,
-                                 margin=margin)
-                latents = z[row : row + 1]
-                sibling = finish(latents) if goal is None else finish_guided(goal, guide, latents, finish)
-                yield sibling if meter is None else replace(
-                    sibling, bias=meter.bias(sibling.features, sibling.volumes))
+        prepared = self.prepared(request if isinstance(request, PlannedRequest) else self.plan(request, twin), twin)
+        request = prepared.planned.request
+        ks = ks if ks is not None else range(request.first, request.first + request.count)
+        for at in range(0, len(ks), self.compute.batch):
+            indices = ks[at : at + self.compute.batch]
+            yield from self._batch(prepared, indices, _over_all(progress, at, len(indices), len(ks)))
+
+    def prepared(self, planned: PlannedRequest, twin: Encoded | None) -> Prepared:
+        """What the siblings of a planned request share; that of the last request is kept."""
+        twin = twin if planned.request.needs_twin else None
+        last = self._prepared
+        if last is None or last.planned is not planned or last.twin is not twin:
+            mask, dilations = self.mask(planned.scope, twin)
+            last = Prepared(planned, twin, self.schedule(planned.request), mask, dilations, planned.guided.targets,
+                            self.meter_of(twin))
+            self._prepared = last
+        return last
+
+    def _batch(self, prepared: Prepared, indices: range, progress: Progress | None) -> Iterator[Sibling]:
+        """Siblings that are sampled at once."""
+        began = time.perf_counter()
+        request, twin, goal = prepared.planned.request, prepared.twin, prepared.goal
+        sampler = Sampler(self.denoiser, prepared.schedule, churn=self.churn, progress=progress,
+                          modes=self.denoiser.modes)
+        guide = None
+        if goal is not None:
+            guide = make_guide(goal, request, self.networks, self.anatomy, self.denoiser.modes, prepared.mask,
+                               twin.z if twin is not None else None)
+            sampler = steer(sampler, guide)
+        z = self.sample(request, sampler, indices, twin, prepared.mask)
+        seconds = (time.perf_counter() - began) / len(indices)
+        for row, k in enumerate(indices):
+            finish, latents = partial(self.finish, prepared, k, seconds=seconds), z[row : row + 1]
+            sibling = finish(latents) if guide is None or goal is None else finish_guided(goal, guide, latents, finish)
+            if prepared.meter is not None:
+                sibling = replace(sibling, bias=prepared.meter.bias(sibling.features, sibling.volumes))
+            yield sibling
 
     def schedule(self, request: Request) -> Schedule:
         """The model's noise schedule with the request's number of steps."""
@@ -169,28 +220,21 @@ class Engine:
                            resample=request.resample)
         return perturb(sampler, twin.z, request.psi, noise)
 
-    def goal(self, request: Request, twin: Encoded | None) -> Goal | None:
-        """What a guided request's siblings are to reach; None for other requests. Raises InputError."""
-        if request.control is None:
-            return None
-        source = twin.twin if twin is not None and request.needs_twin else None
-        return Goal.of(request, Placement.of(source, self.anatomy, self.reference))
+    def meter_of(self, twin: Encoded | None) -> TrainingDistanceMeter | None:
+        """What measures siblings against the training hearts, and their twin if they have one."""
+        meter = self.facts.meter
+        if meter is None or twin is None:
+            return meter
+        return meter.against(twin.placed.measured.features, twin.placed.measured.volumes)
 
-    def meter_of(self, request: Request, twin: Encoded | None) -> TrainingDistanceMeter | None:
-        """What measures the bias of a request's siblings, against their twin if they have one."""
-        if self.meter is None or twin is None or not request.needs_twin:
-            return self.meter
-        known, affine = twin.twin.known, twin.twin.labelmap.affine
-        return self.meter.against(features(known, affine, self.anatomy), tissue_volumes(known, affine, self.anatomy))
-
-    def finish(self, request: Request, k: int, z: Tensor, *, twin: Encoded | None, scope: Scope | None,
-               goal: Goal | None, seconds: float, margin: int) -> Sibling:
+    def finish(self, prepared: Prepared, k: int, z: Tensor, *, seconds: float) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""
         began = time.perf_counter()
+        request, twin, scope, goal = (prepared.planned.request, prepared.twin, prepared.planned.scope, prepared.goal)
         logits = self.decode(z)
         scores = logits.cpu().numpy()
         decoded = most_probable(scores)
-        sigma = self.schedule(request).sigma_of(request.psi)
+        sigma = prepared.schedule.sigma_of(request.psi)
         if twin is None or scope is None:
             if goal is not None:
                 affine = CanonicalFrame.of(self.anatomy).affine
@@ -200,7 +244,8 @@ class Engine:
         probabilities = class_probabilities(logits, scope.allowed)
         timings = {"sample": seconds, "decode": time.perf_counter() - began}
         return finish_edit(request, k, probabilities, decoded, twin.twin, scope, self.anatomy, sigma=sigma,
-                           timings=timings, dilations=margin, rounding=None if goal is None else goal.rounded)
+                           timings=timings, dilations=prepared.dilations,
+                           rounding=None if goal is None else goal.rounded)
 
 
 def class_probabilities(logits: Tensor, allowed: tuple[int, ...]) -> npt.NDArray[np.float16]:
@@ -212,9 +257,8 @@ def class_probabilities(logits: Tensor, allowed: tuple[int, ...]) -> npt.NDArray
     return logits.softmax(0).half().cpu().numpy()
 
 
-def _over_whole(progress: Progress | None, indices: range, request: Request) -> Progress | None:
-    """Progress of one batch as progress over all siblings of the request."""
+def _over_all(progress: Progress | None, before: int, count: int, whole: int) -> Progress | None:
+    """Progress of a batch of `count` siblings as that of all `whole`, of which so many came before."""
     if progress is None:
         return None
-    done, share = indices.start - request.first, len(indices)
-    return lambda step, steps: progress(done * steps + step * share, request.count * steps)
+    return lambda step, steps: progress(before * steps + step * count, whole * steps)

@@ -1,18 +1,17 @@
 """Label maps between two programs of one machine: voxels in NAME.npy, all the rest in NAME.json.
 
-Quicker than any image format and nothing is lost: type of the voxels, order, names, colours and tags of the segments.
-Not a format for keeping: `labelmap_io` writes those.
+This is faster than any image format and loses nothing: the type of the voxels, and the order, names, colours and tags
+of the segments. It is not meant for keeping; `write_labelmap` writes files that other programs read.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..core.codec import from_plain, to_plain
 from ..core.errors import InputError
 from ..core.files import atomic_path
 from ..core.labelmap import LabelMap, Segment
@@ -21,13 +20,13 @@ SCHEMA = 1
 
 
 def write_exchange(labelmap: LabelMap, stem: Path | str) -> Path:
-    """Writes STEM.npy, then STEM.json -> STEM. The description comes last: where it is, all is there."""
+    """Writes STEM.npy, then STEM.json -> STEM. The description comes last: once it is there, the voxels are too."""
     stem = Path(stem)
     with atomic_path(_beside(stem, ".npy")) as temporary:
         np.save(temporary, np.ascontiguousarray(labelmap.labels), allow_pickle=False)
     described = {"schema": SCHEMA, "shape": list(labelmap.labels.shape), "dtype": labelmap.labels.dtype.str,
                  "affine": np.asarray(labelmap.affine, dtype=np.float64).tolist(),
-                 "segments": [_plain(segment) for segment in labelmap.segments]}
+                 "segments": to_plain(labelmap.segments)}
     with atomic_path(_beside(stem, ".json")) as temporary:
         temporary.write_text(json.dumps(described), encoding="utf-8")
     return stem
@@ -39,24 +38,24 @@ def read_exchange(stem: Path | str) -> LabelMap:
     try:
         described = json.loads(_beside(stem, ".json").read_text(encoding="utf-8"))
         if described["schema"] != SCHEMA:
-            raise ValueError(f"schema {described['schema']}, this version reads {SCHEMA}")
+            raise ValueError(f"it has schema {described['schema']}, and this version reads schema {SCHEMA}")
         labels = np.load(_beside(stem, ".npy"), allow_pickle=False)
         if labels.ndim != 3 or labels.dtype.kind not in "iu":
             raise ValueError(f"voxels of type {labels.dtype} in {labels.ndim} dimensions")
         if list(labels.shape) != described["shape"] or labels.dtype.str != described["dtype"]:
-            raise ValueError("voxels and description are of different maps")
+            raise ValueError("the voxels and the description belong to different maps")
         affine = np.asarray(described["affine"], dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise ValueError("the affine is no (4, 4) matrix of numbers")
-        return LabelMap(labels, affine, tuple(_segment(entry) for entry in described["segments"]))
+            raise ValueError("the affine is not a (4, 4) matrix of finite numbers")
+        return LabelMap(labels, affine, tuple(from_plain(Segment, entry) for entry in described["segments"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
-        raise InputError("A label map handed over cannot be read", value=f"{stem}: {error}",
-                         rule="STEM.npy and STEM.json as this version writes them",
-                         hint="run it again; if it stays, check the space in the temporary folder") from error
+        raise InputError("A label map handed over by another process cannot be read", value=f"{stem}: {error}",
+                         rule="this version wrote both STEM.npy and STEM.json",
+                         hint="try again; if this error returns, check the space in the temporary folder") from error
 
 
 def has_exchange(stem: Path | str) -> bool:
-    """Whether a label map was handed over under this stem."""
+    """Whether a label map was written under this stem."""
     return _beside(Path(stem), ".json").is_file()
 
 
@@ -69,17 +68,3 @@ def remove_exchange(stem: Path | str) -> None:
 def _beside(stem: Path, suffix: str) -> Path:
     """STEM + suffix; dots in the stem stay ("patient.1" -> "patient.1.npy")."""
     return stem.with_name(stem.name + suffix)
-
-
-def _plain(segment: Segment) -> dict[str, Any]:
-    values = asdict(segment)
-    values["value"] = int(segment.value)
-    values["color"] = [float(part) for part in segment.color] if segment.color is not None else None
-    return values
-
-
-def _segment(entry: dict[str, Any]) -> Segment:
-    color = entry["color"]
-    return Segment(value=int(entry["value"]), name=entry["name"], tissue=entry["tissue"],
-                   color=(float(color[0]), float(color[1]), float(color[2])) if color is not None else None,
-                   identifier=entry["identifier"], tags=dict(entry["tags"]))

@@ -1,4 +1,4 @@
-"""Several layers of labels into one, where nothing overlaps."""
+"""Several layers of labels as one layer, provided that nothing overlaps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .formats.volume import Volume, label_counts
 
 
 def flatten(volume: Volume, path: Path) -> tuple[Labels, tuple[Segment, ...]]:
-    """(D, H, W) labels and their segments, one value each; InputError names segments that overlap.
+    """(D, H, W) labels and their segments, each with its own value. Raises InputError that names overlapping segments.
 
-    Values of the file are kept unless two layers use the same one: then segments are numbered from 1.
+    The values of the file are kept, unless two layers use the same value: then segments are numbered from 1.
     """
     if volume.array.ndim == 3:
         return _single(volume.array, volume.segments, path)
@@ -39,7 +39,7 @@ def flatten(volume: Volume, path: Path) -> tuple[Labels, tuple[Segment, ...]]:
 
 
 def _single(labels: Labels, segments: tuple[Segment, ...], path: Path) -> tuple[Labels, tuple[Segment, ...]]:
-    """One layer: two segments must not share a value; values without a segment get one without a name."""
+    """One layer: two segments must not share a value. A value without a segment gets one without a name."""
     seen: dict[int, str] = {}
     for segment in segments:
         if segment.value in seen:
@@ -47,7 +47,7 @@ def _single(labels: Labels, segments: tuple[Segment, ...], path: Path) -> tuple[
                 f"{path} has two segments that overlap",
                 value=f"{seen[segment.value]} and {segment.name} are both label {segment.value}",
                 rule="every voxel belongs to one segment",
-                hint="remove one of them in the program that wrote the file",
+                hint="remove one of the two in the program that wrote the file",
             )
         seen[segment.value] = segment.name
     rest = (value for value in label_counts(labels) if value not in seen)
@@ -57,7 +57,7 @@ def _single(labels: Labels, segments: tuple[Segment, ...], path: Path) -> tuple[
 def refuse_overlap(
     labels: Labels, mask: npt.NDArray[np.bool_], before: Sequence[tuple[int, str]], name: str, path: Path
 ) -> None:
-    """InputError if `mask` covers voxels that are taken, naming the segments."""
+    """Raises InputError that names the segments if `mask` covers voxels that already have a label."""
     taken = labels[mask]
     shared = int(np.count_nonzero(taken))
     if shared:
@@ -67,5 +67,5 @@ def refuse_overlap(
             f"{path} has segments that overlap",
             value=f"{name} and {others} share {shared} voxels",
             rule="every voxel belongs to one segment",
-            hint="in Slicer's Segment Editor use masking or Logical operators > Subtract, then save again",
+            hint="in Slicer's Segment Editor, use masking or Logical operators > Subtract, then save again",
         )

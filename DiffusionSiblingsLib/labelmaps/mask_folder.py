@@ -22,7 +22,7 @@ from .layers import refuse_overlap
 Reader = Callable[[Path], Volume]
 
 MASKS = (".nii.gz", ".nii", ".nrrd", ".mha")
-"""File endings of masks."""
+"""The file endings of masks."""
 
 
 def stem_of(path: Path) -> str:
@@ -31,17 +31,17 @@ def stem_of(path: Path) -> str:
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """The files in a folder that may be masks, by name. Raises InputError where it cannot be listed."""
+    """The files in a folder that may be masks, by name. Raises InputError if the folder cannot be listed."""
     with looking_into(folder):
         return sorted(p for p in folder.iterdir() if ending(p) in MASKS and not p.name.startswith(".") and p.is_file())
 
 
 def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = True) -> Volume:
-    """Masks of one folder as one label map.
+    """The masks of a folder as one label map.
 
-    Tissues get the anatomy's values, masks of anything else get the values after them; of these, masks that are on
-    another grid, that overlap or that are no masks stay out and are named in header["ignored"]. unknown=False does
-    not read them at all. Raises InputError.
+    Tissues get the anatomy's values; other masks get the values after them. Other masks are left out, and named in
+    header["ignored"], if they lie on another grid, overlap or hold more than one value. unknown=False leaves all other
+    masks unread. Raises InputError.
     """
     files = mask_files(folder)
     tissue_of = {path: anatomy.identify(stem_of(path)) for path in files}
@@ -49,7 +49,8 @@ def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = Tr
         raise InputError(
             f"{folder} holds no masks of the {anatomy.id}",
             value=f"{len(files)} image files" if files else "no image files",
-            rule="one mask per tissue, such as " + ", ".join(t.mask_names[0] + ".nii.gz" for t in anatomy.tissues),
+            rule="the folder holds one mask per tissue: "
+            + ", ".join(t.mask_names[0] + ".nii.gz" for t in anatomy.tissues),
             hint=_nearby(folder),
         )
     files.sort(key=lambda path: (tissue_of[path] is None, path.name))
@@ -87,15 +88,15 @@ def _mask(volume: Volume, path: Path) -> npt.NDArray[np.bool_]:
         raise InputError(
             f"{path} is not a mask",
             value=f"{len(values)} values from {min(values)} to {max(values)}",
-            rule="0 outside and one other value inside",
-            hint="give a label map as a file, not as a folder",
+            rule="a mask has 0 outside and one other value inside",
+            hint="to read a label map, choose the file and not its folder",
         )
     mask: npt.NDArray[np.bool_] = volume.array > 0
     return mask
 
 
 def _same_grid(first: Volume, other: Volume, folder: Path, one: Path, two: Path) -> None:
-    """InputError if two masks differ in size or place."""
+    """Raises InputError if two masks differ in size or position."""
     if first.array.shape == other.array.shape and np.allclose(first.affine, other.affine, rtol=1e-4, atol=1e-3):
         return
     sizes = [" x ".join(map(str, v.array.shape[::-1])) for v in (first, other)]
@@ -103,13 +104,13 @@ def _same_grid(first: Volume, other: Volume, folder: Path, one: Path, two: Path)
         f"{folder} holds masks on different grids",
         value=f"{one.name} {sizes[0]}, {two.name} {sizes[1]}"
         + ("" if sizes[0] != sizes[1] else ", elsewhere in space"),
-        rule="all masks have the size, spacing and place of the first",
-        hint="export them again on one grid",
+        rule="all masks have the same size, spacing and position",
+        hint="export all masks on the same grid",
     )
 
 
 def _next_value(segments: list[Segment], tissue: str | None, anatomy: Anatomy) -> int:
-    """The anatomy's value for a tissue; the first free one after the anatomy's for anything else."""
+    """The anatomy's value for a tissue; for anything else, the first free value after the anatomy's."""
     taken = {segment.value for segment in segments}
     if tissue is not None and anatomy.label_of(tissue) not in taken:
         return anatomy.label_of(tissue)
@@ -117,15 +118,15 @@ def _next_value(segments: list[Segment], tissue: str | None, anatomy: Anatomy) -
 
 
 def _nearby(folder: Path) -> str:
-    """A hint that names a folder inside that may be meant."""
+    """A hint that names the folder inside which the masks may be."""
     inside = folder / "segmentations"
     if inside.is_dir():
-        return f"give {inside}"
-    return "give the folder of the masks itself, with names such as TotalSegmentator's"
+        return f"choose {inside}"
+    return "choose the folder that holds the masks, named as TotalSegmentator names them"
 
 
 def write_folder(labelmap: LabelMap, folder: Path) -> None:
-    """Writes one uint8 .nii.gz mask per segment: under the name of its file, else of its tissue, else its own."""
+    """Writes one uint8 .nii.gz mask per segment, named after its original file, its tissue or the segment."""
     folder.mkdir()
     anatomy = labelmap.header.get("anatomy") or load_anatomy()
     header: dict[str, Any] = {key: labelmap.header[key] for key in ("nifti", "extensions") if key in labelmap.header}

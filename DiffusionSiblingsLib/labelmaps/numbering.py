@@ -1,4 +1,4 @@
-"""Whether label values without names can be in the anatomy's own numbering, judged by which labels touch."""
+"""Whether unnamed label values can follow the anatomy's own numbering, judged by which labels touch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..core.errors import InputError
 from ..core.labelmap import Labels
 
 MARGIN = 2
-"""How many contacts more must fit; one alone may be missing or wrong in a real heart."""
+"""How many more contacts must fit, because a real heart may lack one or have one too many."""
 
 
 def as_option(numbers: Mapping[str, int]) -> str:
-    """{"LV": 3} -> the command line option that says so."""
+    """{"LV": 3} -> the command-line option that gives these values."""
     return '--labels "' + ",".join(f"{tissue}={value}" for tissue, value in numbers.items()) + '"'
 
 
 def check_numbering(labels: Labels, anatomy: Anatomy, path: Path) -> None:
-    """InputError if the labels of a file touch as they would in another program's numbering of the same values.
+    """Raises InputError if the labels touch as they would in another program's numbering of the same values.
 
-    TotalSegmentator's heartchambers_highres, for one, has the values 1 to 6 for the same tissues in another order.
+    For example, TotalSegmentator's heartchambers_highres numbers the same tissues from 1 to 6 in another order.
     """
     own = {tissue.id: tissue.label for tissue in anatomy.tissues}
     others = [(name, numbers) for name, numbers in anatomy.numberings if set(numbers.values()) == set(own.values())]
@@ -37,8 +37,8 @@ def check_numbering(labels: Labels, anatomy: Anatomy, path: Path) -> None:
         raise InputError(
             f"{path} does not say which label is which tissue",
             value=f"its labels touch as in {best}, not as in this project's numbering",
-            rule=f"without names the values mean {', '.join(f'{tissue} {value}' for tissue, value in own.items())}",
-            hint=f"say which is which: {as_option(dict(others)[best])} for {best}, {as_option(own)} if they are right",
+            rule=f"without names, the values mean {', '.join(f'{tissue} {value}' for tissue, value in own.items())}",
+            hint=f"use {as_option(dict(others)[best])} for {best}, or {as_option(own)} to confirm this numbering",
         )
 
 
@@ -62,7 +62,7 @@ def _range(occupied: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _score(numbers: Mapping[str, int], touching: set[tuple[int, int]], anatomy: Anatomy) -> int:
-    """Required contacts that are there less forbidden ones that are there."""
+    """The number of required contacts minus the number of forbidden contacts in the map."""
 
     def touch(pair: tuple[str, str]) -> bool:
         low, high = sorted((numbers[pair[0]], numbers[pair[1]]))

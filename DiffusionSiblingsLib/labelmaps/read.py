@@ -1,4 +1,4 @@
-"""Label maps from files: one entry for all formats, and the rules that every label map has to keep."""
+"""Label maps from files: one function for all formats, and the rules that every label map must follow."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.files import ending
 from ..core.labelmap import Affine, LabelMap
+from .formats.guard import reading
 from .formats.mha import read_mha
 from .formats.nifti import read_nifti
 from .formats.nrrd import read_nrrd
-from .formats.volume import Volume, check_grid, reading
+from .formats.volume import Volume, check_grid
 from .layers import flatten
 from .mask_folder import read_folder
 from .tissues import check_tissues, find_tissues
 
 FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
-"""What label maps are read and written in; "folder" is a folder of masks."""
+"""The formats in which label maps are read and written; "folder" is a folder of masks."""
 
 
 def read_labelmap(
     path: Path | str, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
     whole: bool = True, recorded: Mapping[int, str] | None = None,
 ) -> LabelMap:
-    """The label map of a file or of a folder of masks, with its tissues found.
+    """The label map in a file or in a folder of masks, with its tissues identified.
 
-    Tissues are found by terminology code, then by name; `labels` (tissue id -> value) wins over both. A file without
-    names whose values are the anatomy's own is taken in the anatomy's numbering: header["assumed_numbering"] is True.
-    Labels of no tissue stay as segments with tissue None. unknown=False leaves other masks of a folder unread.
-    whole=False takes a map that lacks tissues, or has too little of them: a sibling that came out without its aorta is
-    a finding about its cohort, not an error of the file. recorded: value -> tissue id, as the record of a run says it
-    of its siblings; wins over names, not over `labels`, and a value without a voxel is no error in it.
+    Tissues are identified by terminology code, then by name. labels: tissue id -> value, which overrides both. If a
+    file has no names and its values are the anatomy's own, it is read in the anatomy's numbering, and
+    header["assumed_numbering"] is True. Labels of unknown tissues remain as segments with tissue None. unknown=False
+    leaves other masks of a folder unread. whole=False accepts a map that lacks tissues or has too little of one: a
+    sibling without an aorta is a finding about its cohort, not an error in the file. recorded: value -> tissue id from
+    the record of a run, which overrides names but not `labels`, and may list values without a voxel.
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
@@ -51,7 +52,7 @@ def read_labelmap(
 
 
 def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
-    """(D, H, W) bool, non-zero voxels of any label map or mask, and its (4, 4) affine voxel IJK -> RAS mm."""
+    """(D, H, W) bool, KJI order: the non-zero voxels of a label map or mask; and its (4, 4) affine, IJK -> RAS mm."""
     path = Path(path)
     volume = _read_file(path)
     check_grid(volume.array.shape[:3], volume.affine, path)
@@ -62,7 +63,7 @@ def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
 
 
 def format_of(path: Path) -> str:
-    """The format of a path by its name: "nii.gz", "folder", ...; "" if it is none of FORMATS."""
+    """The format that a path has by its name: "nii.gz", "folder", ...; "" if it is not one of FORMATS."""
     if path.is_dir():
         return "folder"
     suffix = ending(path).lstrip(".")
@@ -84,16 +85,17 @@ def _checked(path: Path) -> Volume:
 
 
 def _read_file(path: Path) -> Volume:
-    """The volume of one file; InputError if it is missing or of no known format."""
+    """The volume of one file. Raises InputError if the file is missing or its format is unknown."""
     readers = {"nii.gz": read_nifti, "nii": read_nifti, "nrrd": read_nrrd, "seg.nrrd": read_nrrd, "mha": read_mha}
     if not path.exists():
-        raise InputError(f"{path} does not exist", rule="a label map file or a folder of masks", hint="check the path")
+        raise InputError(f"{path} does not exist", rule="the path names a label map file or a folder of masks",
+                         hint="check the path")
     suffix = format_of(path)
     if suffix not in readers or not path.is_file():
         raise InputError(
-            f"{path} is of no known format",
-            value=ending(path) or "no ending",
-            rule=f"known are {', '.join('.' + name for name in readers)} and a folder of masks",
-            hint="convert it, or save it in Slicer as .seg.nrrd",
+            f"{path} does not have a known format",
+            value=ending(path) or "no file ending",
+            rule=f"known formats are {', '.join('.' + name for name in readers)} and a folder of masks",
+            hint="convert it, or save it as .seg.nrrd in Slicer",
         )
     return readers[suffix](path)

@@ -1,4 +1,4 @@
-"""Regions of an edit on the twin's grid: a box in RAS mm, or a painted mask on any grid."""
+"""The region of an edit on the twin's grid: a box in RAS mm, or a mask painted on any grid."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parse_box(text: str) -> tuple[float, ...]:
 
 
 def check_box(box: tuple[float, ...], text: str | None = None) -> None:
-    """Raises InputError unless these are the corners of a box. text: as the user wrote it, for the message."""
+    """Raises InputError unless these are the corners of a box. text: the user's own words, for the message."""
     pairs = list(zip(box[::2], box[1::2], strict=False))
     if len(box) != 6 or not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in pairs):
         raise InputError("The box cannot be used", value=text if text is not None else box,

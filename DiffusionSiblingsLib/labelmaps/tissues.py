@@ -1,4 +1,4 @@
-"""Which label means which tissue, and whether every tissue is really there."""
+"""Which label means which tissue, and whether the map contains every tissue."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .formats.volume import label_counts, look_up
 from .numbering import as_option, check_numbering
 
 FEWEST_VOXELS = 10
-"""A tissue of fewer voxels is a stray click or a resampling remnant, and no shape can be measured on it."""
+"""A smaller tissue is a stray click or a remnant of resampling, and its shape cannot be measured."""
 _SHOWN = 12
 
 
 def parse_labels(text: str) -> dict[str, int]:
-    """ "LV=3,RV=4" -> {"LV": 3, "RV": 4}; InputError if it says anything else."""
+    """ "LV=3,RV=4" -> {"LV": 3, "RV": 4}. Raises InputError for anything else."""
     found: dict[str, int] = {}
     for part in text.split(","):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator or not name or not (value.isascii() and value.isdigit()) or name in found:
             raise InputError(
-                "The label values are not understood",
+                "The label values cannot be parsed",
                 value=part.strip() or text,
-                rule="tissue=value pairs with commas between, each tissue once, values above 0",
+                rule="label values are tissue=value pairs, separated by commas; each tissue appears once",
                 hint='write them as --labels "LV=3,RV=4"',
             )
         found[name] = int(value)
@@ -37,13 +37,13 @@ def parse_labels(text: str) -> dict[str, int]:
 
 
 def known_labels(labelmap: LabelMap, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
-    """(D, H, W) uint8, KJI order: the anatomy's values; 0 is background or a tissue that the anatomy does not know."""
+    """(D, H, W) uint8, KJI order: the anatomy's values; 0 for background and for tissues unknown to the anatomy."""
     known = {s.value: anatomy.label_of(s.tissue) for s in labelmap.segments if s.tissue is not None}
     return look_up(labelmap.labels, known)
 
 
 def unknown_mask(labelmap: LabelMap) -> npt.NDArray[np.bool_]:
-    """(D, H, W) bool, KJI order: voxels of labels that mean no tissue of the anatomy."""
+    """(D, H, W) bool, KJI order: the voxels of labels that are not a tissue of the anatomy."""
     known = {s.value for s in labelmap.segments if s.tissue is not None}
     others = [s.value for s in labelmap.segments if s.tissue is None and s.value not in known]
     return look_up(labelmap.labels, dict.fromkeys(others, 1)).view(np.bool_)
@@ -53,9 +53,10 @@ def find_tissues(
     segments: tuple[Segment, ...], values: Labels, anatomy: Anatomy, labels: Mapping[str, int] | None, path: Path,
     *, whole: bool = True, recorded: Mapping[int, str] | None = None,
 ) -> tuple[tuple[Segment, ...], bool]:
-    """The segments with their tissues, and whether the anatomy's own numbering was assumed (not whole: of a part).
+    """The segments with their tissues, and whether the anatomy's own numbering was assumed.
 
-    labels: tissue -> value, as the user says. recorded: value -> tissue id, where a record says so.
+    labels: tissue -> value, from the user. recorded: value -> tissue id, from the record of a run. whole=False assumes
+    the numbering even if the map has only some of the anatomy's values.
     """
     chosen = _explicit(labels, segments, anatomy, path) if labels else recorded
     if chosen:
@@ -75,47 +76,47 @@ def find_tissues(
 
 
 def _explicit(labels: Mapping[str, int], segments: Sequence[Segment], anatomy: Anatomy, path: Path) -> dict[int, str]:
-    """Value -> tissue id as the user says; InputError for tissues or values that are not there, or given twice."""
+    """Value -> tissue id, from the user. Raises InputError for missing or repeated tissues and values."""
     present = sorted(segment.value for segment in segments)
     chosen: dict[int, str] = {}
     for name, value in labels.items():
         tissue = name if name in anatomy.ids else anatomy.identify(name)
         if tissue is None:
             raise InputError(
-                "The label values name a tissue that the anatomy does not have",
+                "The label values name an unknown tissue",
                 value=name,
-                rule=f"tissues are {', '.join(anatomy.ids)}",
+                rule=f"the tissues of the {anatomy.id} are {', '.join(anatomy.ids)}",
             )
         if value not in present:
             raise InputError(
                 f"{path} has no voxel with the value given for {tissue}",
                 value=value,
-                rule=f"its values are {_listed(present)}",
+                rule=f"the values in this file are {_listed(present)}",
                 hint="correct --labels",
             )
         if value in chosen or tissue in chosen.values():
             raise InputError(
-                "The label values contradict each other", value=f"{name}={value}", rule="one value a tissue"
+                "The label values contradict each other", value=f"{name}={value}", rule="each tissue has its own value"
             )
         chosen[value] = tissue
     return chosen
 
 
 def _identified(segments: tuple[Segment, ...], anatomy: Anatomy) -> list[str | None]:
-    """The tissue of every segment, by code, then name."""
+    """The tissue of every segment, found by its code or else by its name."""
     return anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
 
 
 def _ask_for_labels(present: set[int], anatomy: Anatomy, path: Path) -> InputError:
-    """The InputError for values without names, with the numberings of well-known programs that would fit."""
+    """The InputError for values without names; it lists the numberings of well-known programs that fit."""
     fits = [f"{name}: {as_option(numbers)}" for name, numbers in anatomy.numberings if set(numbers.values()) <= present]
     example = ",".join(f"{tissue.id}={tissue.label}" for tissue in anatomy.tissues)
-    hint = f"say which is which with --labels, such as {'; '.join(fits)}" if fits else f'--labels "{example}"'
+    hint = f"name the tissues with --labels, such as {'; '.join(fits)}" if fits else f'--labels "{example}"'
     return InputError(
         f"{path} does not say which label is which tissue",
         value=f"label values {_listed(sorted(present))}" if present else "no labels at all, every voxel is 0",
-        rule=f"names in the file, or exactly the values {example}",
-        hint=hint if fits or not present else f"say which is which, for example {hint} with this file's own values",
+        rule=f"the file names its labels, or has exactly the values {example}",
+        hint=hint if fits or not present else f"name the tissues, for example {hint}, with the values in this file",
     )
 
 
@@ -125,7 +126,7 @@ def _listed(values: Sequence[int]) -> str:
 
 
 def check_tissues(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> None:
-    """InputError if a tissue of the anatomy is missing, empty or only a few voxels."""
+    """Raises InputError if a tissue of the anatomy is missing, is empty or has only a few voxels."""
     counts, found = label_counts(labelmap.labels), labelmap.tissues
     missing = [tissue for tissue in anatomy.tissues if tissue.id not in found]
     names = [segment.name or str(segment.value) for segment in labelmap.segments]
@@ -134,7 +135,7 @@ def check_tissues(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> None:
             f"{path} lacks {', '.join(f'{tissue.id} ({tissue.name})' for tissue in missing)}",
             value=f"it has {', '.join(names[:_SHOWN]) or 'nothing'}{', ...' if len(names) > _SHOWN else ''}",
             rule=f"the {anatomy.id} needs {', '.join(anatomy.ids)}",
-            hint=f'if it is there under another name or value, say so: --labels "{missing[0].id}=7"',
+            hint=f'if the tissue has another name or value, give it: --labels "{missing[0].id}=7"',
         )
     for tissue in anatomy.tissues:
         size = sum(counts.get(value, 0) for value in found[tissue.id])
@@ -143,5 +144,5 @@ def check_tissues(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> None:
                 f"{path} has too little of {tissue.id} ({tissue.name})" if size else f"{tissue.id} is empty in {path}",
                 value=f"{size} voxel{'' if size == 1 else 's'}",
                 rule=f"every tissue has at least {FEWEST_VOXELS} voxels",
-                hint="complete the segmentation, or name the right label with --labels",
+                hint="complete the segmentation, or give the right label with --labels",
             )

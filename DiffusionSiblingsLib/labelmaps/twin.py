@@ -1,4 +1,4 @@
-"""A twin ready for edits: its voxels in the anatomy's labels, and its place in the canonical frame."""
+"""A twin that is ready for edits: its voxels in the anatomy's labels, and its position in the canonical frame."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Twin:
-    """A patient's label map with all that edits need of it.
+    """A patient's label map with everything that edits need.
 
     labelmap: as read, on the patient's grid. known: (D, H, W) uint8, the anatomy's labels on the same grid, 0 for
-    background and for tissues that the model does not know. unknown: (D, H, W) bool, those tissues' voxels.
+    background and for tissues unknown to the model. unknown: (D, H, W) bool, the voxels of those tissues.
     in_view: (D, H, W) bool, voxels inside the model's field of view. canonical: the twin in the canonical frame.
-    warnings: what a user should look at before trusting the siblings; most often none.
+    warnings: what a user should check before trusting the siblings; usually empty.
     """
 
     labelmap: LabelMap
@@ -40,7 +40,7 @@ class Twin:
 
 def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *,
               labels: dict[str, int] | None = None) -> Twin:
-    """Reads a label map (or takes one) and places it in the canonical frame. Raises InputError if it cannot be used."""
+    """Places a label map, or the one in a file, in the canonical frame. Raises InputError if it cannot be used."""
     labelmap = source if isinstance(source, LabelMap) else read_labelmap(source, anatomy, labels)
     frame = CanonicalFrame.of(anatomy)
     known = known_labels(labelmap, anatomy)
@@ -50,5 +50,5 @@ def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *
     warnings = [f"The twin {doubt}; check its labels and its header"] if doubt else []
     if labelmap.header.get("assumed_numbering"):
         numbers = ", ".join(f"{t.id}={t.label}" for t in anatomy.tissues)
-        warnings.append(f"The file names no tissues; taken to be {numbers} (--labels says otherwise)")
+        warnings.append(f"The file names no tissues; assuming {numbers} (use --labels to give other values)")
     return Twin(labelmap, known, unknown_mask(labelmap), in_view, canonical, frame, tuple(warnings))

@@ -1,4 +1,4 @@
-"""Label maps into files, whole or not at all."""
+"""Label maps to files, which are complete or not written at all."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .formats.nrrd import write_nrrd
 from .mask_folder import write_folder
 from .read import FORMATS
 
-_FOLDER = "masks"  # the ending of a folder of masks among numbered files: sibling_0000.masks
+_FOLDER = "masks"  # the ending of a folder of masks among numbered files, such as sibling_0000.masks
 
 
 def suffix_for(labelmap: LabelMap, format: str = "same") -> str:
-    """The ending without its dot for a label map in that format; "same" is the one it came in. Raises InputError."""
+    """The file ending, without its dot, of a label map in a format; "same" keeps its format. Raises InputError."""
     chosen = _format(labelmap, format)
     return _FOLDER if chosen == "folder" else chosen
 
@@ -25,16 +25,16 @@ def suffix_for(labelmap: LabelMap, format: str = "same") -> str:
 def _format(labelmap: LabelMap, format: str) -> str:
     chosen = (labelmap.format or "nii.gz") if format == "same" else format.lstrip(".")
     if chosen not in FORMATS:
-        raise InputError("There is no such format", value=format, rule=f"formats are same, {', '.join(FORMATS)}")
+        raise InputError("This format is unknown", value=format, rule=f"known formats are same, {', '.join(FORMATS)}")
     return chosen
 
 
 def write_labelmap(labelmap: LabelMap, path: Path | str, format: str = "same") -> Path:
     """Writes a label map and returns the path.
 
-    format: one of FORMATS, or "same" as it came in; with "same" a known ending of `path` decides. A path without
-    a known ending gets the format's. Raises InputError where the two contradict each other, OutputError where the
-    target cannot be written; then what was there before is unchanged.
+    format: one of FORMATS, or "same" for the format of its original file. With "same", a known ending of `path`
+    decides. A path without a known ending gets the ending of the format. Raises InputError if the two contradict each
+    other, and OutputError if the file cannot be written; an existing file is then unchanged.
     """
     path = Path(path)
     named = ending(path).lstrip(".")
@@ -45,7 +45,7 @@ def write_labelmap(labelmap: LabelMap, path: Path | str, format: str = "same") -
             "The file name and the format contradict each other",
             value=f"{path.name} as {chosen}",
             rule=f"the name ends in .{chosen}",
-            hint="leave one of the two out",
+            hint="give only one of the two",
         )
     if not named and chosen != "folder":
         path = path.with_name(f"{path.name}.{chosen}")
@@ -55,7 +55,7 @@ def write_labelmap(labelmap: LabelMap, path: Path | str, format: str = "same") -
 
 
 def _write(labelmap: LabelMap, path: Path, chosen: str) -> None:
-    """Writes in one format at exactly `path`; OSError where that fails."""
+    """Writes exactly to `path` in one format. Raises OSError if that fails."""
     named = any(segment.name for segment in labelmap.segments)
     if chosen == "folder":
         write_folder(labelmap, path)

@@ -1,4 +1,4 @@
-"""The model card for programs: what a model is, where its weights are, what it was trained on and how it did."""
+"""The model card for programs: what a model is, where its weights are, its training data and its results."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ModelError
 
-if TYPE_CHECKING:  # Slicer shows cards before safetensors is installed
+if TYPE_CHECKING:  # Slicer shows model cards before safetensors is installed
     from ..labelmaps.geometry.reference import Reference
 
 CARD_NAME = "model.json"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a model and of its files: never a path to somewhere else
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # name of a model or of its files; it cannot be a path
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """id, version, anatomy: names. folder: where the card lies. weights: file name; sha256: of that file.
-    sampling: sigma_min, sigma_max, rho, sigma_data; S_churn, S_tmin and S_tmax where the sampler churns. card: the
-    whole JSON document.
+    """What model.json says.
+
+    id, version, anatomy: names. folder: the folder of the card. weights: file name of the weights; sha256: their
+    SHA-256. sampling: sigma_min, sigma_max, rho, sigma_data, and S_churn, S_tmin and S_tmax if the sampler uses churn.
+    card: the whole JSON document.
     """
 
     id: str
@@ -34,27 +36,32 @@ class ModelCard:
     card: dict[str, Any]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What a record says of the model: id, version, sha256."""
+        return {"id": self.id, "version": self.version, "sha256": self.sha256}
+
+    @property
     def weights_path(self) -> Path:
         """The weight file."""
         return self.folder / self.weights
 
     @property
     def size_bytes(self) -> int:
-        """Size of the weight file in bytes; 0 if it is not there."""
+        """Size of the weight file in bytes; 0 if it is missing."""
         return self.weights_path.stat().st_size if self.weights_path.is_file() else 0
 
     @property
     def licence(self) -> str:
-        """The licence of the weights, "" if the card does not say."""
+        """The licence of the weights, "" if the card does not name one."""
         return str(self.card.get("licence", ""))
 
     @property
     def summary(self) -> str:
-        """What the model is for, in a sentence; "" if the card does not say."""
+        """The purpose of the model in one sentence; "" if the card has no summary."""
         return str(self.card.get("summary", ""))
 
     def reference(self) -> Reference:
-        """The canonical reference, which lies in the weight file. Raises ModelError if it cannot be read."""
+        """The canonical reference, which is stored in the weight file. Raises ModelError if it cannot be read."""
         from safetensors import SafetensorError, safe_open
 
         from ..labelmaps.geometry.reference import Reference
@@ -65,28 +72,29 @@ class ModelCard:
                 return Reference.from_tensors({name: file.get_tensor(name) for name in names})
         except (OSError, SafetensorError) as error:
             raise ModelError("The weight file cannot be read", value=f"{self.weights_path}: {error}",
-                             rule="a safetensors file written by `siblings train`",
+                             rule="weights are a safetensors file written by `siblings train`",
                              hint="install the model again") from error
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Reads `folder`/model.json. Raises ModelError if it is missing, not JSON or lacks a field."""
+    """Reads `folder`/model.json. Raises ModelError if it is missing, is not JSON or lacks a field."""
     path = folder / CARD_NAME
     try:
         return parse_card(path.read_text(encoding="utf-8"), folder)
     except FileNotFoundError as error:
-        raise ModelError("There is no model here", value=folder, rule=f"a folder with {CARD_NAME} and its weights",
-                         hint="`siblings models` lists what is installed") from error
+        raise ModelError("There is no model here", value=folder, rule=f"the folder holds {CARD_NAME} and the weights",
+                         hint="`siblings models` lists the installed models") from error
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError("The model card cannot be read", value=f"{path}: {error!r}",
-                         rule="the JSON that `siblings train` writes", hint="install the model again") from error
+                         rule=f"{CARD_NAME} is as `siblings train` writes it",
+                         hint="install the model again") from error
 
 
 def parse_card(text: str, folder: Path) -> ModelCard:
-    """The card that this JSON text describes. Raises ValueError, KeyError or TypeError if it is none."""
+    """The card that this JSON text describes. Raises ValueError, KeyError or TypeError if it is not a model card."""
     card = json.loads(text)
     for key in ("id", "weights"):
         if not NAME.fullmatch(card[key]):
-            raise ValueError(f"{key} is {card[key]!r} and no plain name")
+            raise ValueError(f"{key} is {card[key]!r}, which is not a plain name")
     return ModelCard(id=card["id"], version=card["version"], anatomy=card["anatomy"], folder=folder,
                      weights=card["weights"], sha256=card["sha256"], sampling=card["sampling"], card=card)

@@ -1,4 +1,4 @@
-"""The model card: figures measured after training go into the JSON, and the Markdown is written from it."""
+"""The model card for people: Markdown written from model.json, to which measured figures are added after training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE_NAME = "README.md"
 
 
 def update_card(folder: Path, figures: dict[str, Any]) -> None:
-    """Merges measured figures ("reconstruct", "perturb", ...) into model.json and writes README.md anew."""
+    """Merges measured figures ("reconstruct", "perturb", ...) into model.json and rewrites README.md."""
     card = read_card(folder).card
     card["measured"] = {**card.get("measured", {}), **figures}
     write_card(folder, card)
@@ -57,7 +57,7 @@ def _training(training: dict[str, Any]) -> str:
 
 
 def _table(values: dict[str, Any]) -> str:
-    """A table of one row per entry; entries that are no dictionaries come first, as lines."""
+    """A table with one row per dictionary; other entries come first, as lines."""
     lines = [f"- {key}: {_number(value)}" for key, value in values.items() if not isinstance(value, dict)]
     rows = {key: value for key, value in values.items() if isinstance(value, dict)}
     groups: dict[tuple[str, ...], list[str]] = {}

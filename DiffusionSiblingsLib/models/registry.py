@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.anatomy import resource_folder
+from ..core.defaults import DEFAULT_MODEL as DEFAULT_MODEL
 from ..core.errors import ModelError
 from .card import CARD_NAME, ModelCard, read_card
-
-DEFAULT_MODEL = "heart-compact"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder that holds a model. own: the user's, not shipped. card: None if it is damaged, as `problem` tells."""
+    """A folder that holds a model. own: added by the user. card: None if it is damaged; `problem` says why."""
 
     folder: Path
     own: bool
@@ -30,7 +29,11 @@ class Installed:
 
 
 def own_model_folder() -> Path:
-    """Where the user's own models are: $SIBLINGS_MODELS, else a folder of this user's that outlives updates."""
+    """Where the user's own models are: $SIBLINGS_MODELS, or the folder in which this system keeps a user's data.
+
+    The rules are those of platformdirs, which Slicer has not installed yet when it first lists models; a test
+    compares the two.
+    """
     if chosen := os.environ.get("SIBLINGS_MODELS"):
         return Path(chosen)
     if sys.platform == "win32":
@@ -43,17 +46,17 @@ def own_model_folder() -> Path:
 
 
 def model_folders() -> list[Path]:
-    """Folders that hold models, one subfolder each: the user's own, then what ships with the library."""
+    """The folders that hold models, one subfolder each: the user's own first, then the shipped ones."""
     return [own_model_folder(), resource_folder() / "Models"]
 
 
 def survey() -> list[Installed]:
-    """All models that can be chosen, the user's own first; of two with one name the first counts."""
+    """All models that can be chosen, the user's own first. Of two models with the same name, the first counts."""
     found: dict[str, Installed] = {}
     for root in model_folders():
         for path in sorted(root.glob(f"*/{CARD_NAME}")):
             if path.parent.name.startswith("."):
-                continue  # one that is being written or removed
+                continue  # it is being written or removed
             own = root == own_model_folder()
             try:
                 model = Installed(path.parent, own, read_card(path.parent))
@@ -64,7 +67,7 @@ def survey() -> list[Installed]:
 
 
 def installed_models() -> list[ModelCard]:
-    """The cards of all models that can be used; `survey` has those with a damaged card too."""
+    """The cards of all models that can be used; `survey` also lists models whose card is damaged."""
     return [model.card for model in survey() if model.card]
 
 
@@ -74,5 +77,6 @@ def find_model(name: str = DEFAULT_MODEL) -> ModelCard:
         if (folder / CARD_NAME).is_file():
             return read_card(folder)
     names = ", ".join(card.id for card in installed_models()) or "none"
-    raise ModelError("There is no such model", value=name, rule=f"an installed model ({names}) or a model's folder",
-                     hint="`siblings models` lists them; `siblings train` makes one")
+    raise ModelError("This model is not installed", value=name,
+                     rule=f"name an installed model ({names}) or the folder of a model",
+                     hint="`siblings models` lists the installed models; `siblings train` makes a new one")

@@ -14,7 +14,7 @@ from ..models.registry import find_model, installed_models
 from .chart_style import Picture
 from .charts import Group, Mark, checks_chart, distributions, failures, scatter
 from .cohort_facts import CohortFacts, bias_rows, flagged, ordinary_to_unusual
-from .cohort_page import Shown, cohort_page
+from .cohort_page import Shown, write_cohort_page
 from .comparison import member_rows, volume_pairs
 from .occupancy_slices import occupancy_slices
 from .overview import Panel, overview
@@ -65,7 +65,7 @@ def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, questio
     report = {**made_by(), "command": command_line(), "question": question, "context_of_use": use,
               **summary(facts), "files": files}
     write_json(out / JSON_NAME, report)
-    return cohort_page(facts, shown, report).write(out / PAGE_NAME)
+    return write_cohort_page(out / PAGE_NAME, facts, shown, report)
 
 
 def summary(facts: CohortFacts) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
         "run": None if record is None else {"created": record.created, "complete": record.complete,
                                             "model": record.model, "compute": record.compute,
                                             "twin": record.twin and record.twin.get("file"), "edits": facts.edits},
-        "model": {"id": card.id, "version": card.version, "sha256": card.sha256, "licence": card.licence},
+        "model": {**card.identity, "licence": card.licence},
         "checks": {"names": list(cohort.checks), **{
             f"failed {at}": dict(zip(cohort.checks, failures(cohort.checks, failed)[0], strict=True))
             for at, failed in (("half", cohort.failed_half), ("full", cohort.failed_full))}},

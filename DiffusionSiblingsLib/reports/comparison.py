@@ -11,7 +11,7 @@ from ..core.tables import write_metrics_csv
 from ..metrics.occupancy import Occupancy
 from .chart_style import Picture
 from .charts import Group, checks_chart, distributions, failures, scatter
-from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, comparison_page
+from .comparison_page import QUESTION, READ_DISTRIBUTIONS, READ_OCCUPANCY, Drawn, write_comparison_page
 from .occupancy_files import write_differences
 from .occupancy_slices import chance_of, occupancy_slices
 from .report_files import (
@@ -55,7 +55,7 @@ def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, sy
     report = {**made, "real": described(real), "synthetic": described(synthetic), "comparison": comparison.to_json(),
               "files": files}
     write_json(out / JSON_NAME, report)
-    return comparison_page(comparison, real, synthetic, drawn, report).write(out / PAGE_NAME)
+    return write_comparison_page(out / PAGE_NAME, comparison, real, synthetic, drawn, report)
 
 
 def described(cohort: MeasuredCohort) -> dict[str, Any]:

@@ -1,55 +1,74 @@
-"""The table of a comparison's figures: value, interval, floor, a small drawing of them, meaning and trap."""
+"""The table of a comparison's metrics: value, interval, floor, a small drawing of them, meaning and trap."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from .html import Html, escaped, joined, number, paragraph, tag
 from .metric_meanings import GROUPS, Shown, better, meaning_of, reading
+from .page import number
 
 WIDE, TALL, EDGE = 190, 20, 6  # of a drawing, CSS pixels
 LEAST_PERCENT = 10.0  # end of the axis where little or nothing fails
-COLUMNS = ("Figure", "Value", "95 % interval", "Floor", "Better", "")
-NUMBERS = COLUMNS[1:4]
-HOW_TO_READ = ("Dot: the value. Band: its 95 % interval, from resampling both cohorts. Blue tick: the floor, which is "
-               "what comes out between hearts of one kind (each figure's note says how), or what the real cohort has "
-               "itself; better than the floor is no better. Green dashes: the best value. Shares run from 0 to all, "
-               "distances from 0.")
 
 
-def figure_table(figures: Sequence[Shown]) -> Html:
-    """All figures by the question that they answer, each with its meaning and its trap."""
-    head = tag("tr", *(tag("th", name, scope="col", class_="number" if name in NUMBERS else None) for name in COLUMNS))
-    rows = []
-    for group in GROUPS:
-        own = [figure for figure in figures if meaning_of(figure.name).group == group]
-        if own:
-            rows.append(tag("tr", tag("th", group, scope="colgroup", colspan=len(COLUMNS)), class_="group"))
-        rows += [row for figure in own for row in _rows(figure)]
-    whole = tag("table", tag("thead", head), tag("tbody", *rows), class_="wide figures")
-    return joined(tag("div", whole, class_="scroll"), paragraph(HOW_TO_READ, kind="small"))
+@dataclass(frozen=True)
+class Line:
+    """A line of a drawing. kind: "axis", "range", "best" or "floor". The rest: its ends, CSS pixels, as text."""
+
+    kind: str
+    x1: str
+    y1: str
+    x2: str
+    y2: str
 
 
-def _rows(figure: Shown) -> tuple[Html, Html]:
-    """The row of numbers, and the row of words below it."""
+@dataclass(frozen=True)
+class Meter:
+    """A drawing of one metric. value: where its dot stands, CSS pixels. words: what it shows, for screen readers."""
+
+    lines: tuple[Line, ...]
+    value: str
+    words: str
+    wide: int = WIDE
+    tall: int = TALL
+    middle: float = TALL / 2
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric as the page shows it: its numbers as text, and its words. meter: None where nothing can be drawn."""
+
+    title: str
+    value: str
+    interval: str
+    floor: str
+    better: str
+    means: str
+    trap: str
+    here: str
+    meter: Meter | None
+
+
+def metric_groups(figures: Sequence[Shown]) -> list[tuple[str, list[MetricRow]]]:
+    """The metrics by the question that they answer."""
+    found = ((group, [metric_row(figure) for figure in figures if meaning_of(figure.name).group == group])
+             for group in GROUPS)
+    return [(group, rows) for group, rows in found if rows]
+
+
+def metric_row(figure: Shown) -> MetricRow:
+    """One metric for the page."""
     meaning = meaning_of(figure.name)
-    cells = (tag("th", meaning.title, scope="row"),
-             tag("td", tag("strong", shown(figure.value, figure.unit, with_unit=True)), class_="number"),
-             tag("td", interval(figure), class_="number"),
-             tag("td", number(None) if figure.floor is None else shown(figure.floor, figure.unit), class_="number"),
-             tag("td", better(figure)), tag("td", meter(figure)))
-    words = [meaning.means] if meaning.means else []
-    if meaning.trap:
-        words.append(joined(tag("b", "Trap:"), " ", meaning.trap))
-    if here := "; ".join(part for part in (reading(figure), figure.note) if part):
-        words.append(joined(tag("b", "Here:"), " ", here, "."))
-    below = tag("td", joined(*words, between=" "), colspan=len(COLUMNS))
-    return tag("tr", *cells, class_="value"), tag("tr", below, class_="words")
+    floor = number(None) if figure.floor is None else shown(figure.floor, figure.unit)
+    here = "; ".join(part for part in (reading(figure), figure.note) if part)
+    return MetricRow(meaning.title, shown(figure.value, figure.unit, with_unit=True), interval(figure), floor,
+                     better(figure), meaning.means, meaning.trap, here, meter(figure))
 
 
 def figure_row(figure: Shown) -> dict[str, str]:
-    """A figure's row for a terminal."""
+    """A metric's row for a terminal."""
     return {"figure": figure.name, "value": shown(figure.value, figure.unit), "unit": figure.unit,
             "95 % interval": interval(figure), "better": better(figure),
             "floor": "-" if figure.floor is None else shown(figure.floor, figure.unit), "here": reading(figure)}
@@ -63,32 +82,30 @@ def interval(figure: Shown) -> str:
 
 
 def shown(value: float, unit: str, *, with_unit: bool = False) -> str:
-    """A figure's number: percent with one decimal, everything else with two, or three where it is small."""
+    """A metric's number: percent with one decimal, everything else with two, or three where it is small."""
     text = number(value, 1 if unit == "%" else 3 if 0 < abs(value) < 0.1 else 2)
     return f"{text} %" if with_unit and unit == "%" else text
 
 
-def meter(figure: Shown) -> Html:
-    """A small drawing, part of the page: axis, interval, value, floor and best value."""
+def meter(figure: Shown) -> Meter | None:
+    """The drawing of a metric; None where it has no value."""
     end = _end(figure)
     if not end > 0 or not math.isfinite(figure.value):
-        return Html()
+        return None
 
     def x(value: float) -> str:
         return f"{EDGE + (WIDE - 2 * EDGE) * min(max(value / end, 0.0), 1.0):.1f}"
 
     middle = TALL / 2
-    parts = [_line("axis", str(EDGE), middle, str(WIDE - EDGE), middle)]
+    lines = [_line("axis", str(EDGE), middle, str(WIDE - EDGE), middle)]
     if math.isfinite(figure.low):
-        parts.append(_line("range", x(figure.low), middle, x(figure.high), middle))
+        lines.append(_line("range", x(figure.low), middle, x(figure.high), middle))
     if isinstance(figure.best, (int, float)):
-        parts.append(_line("best", x(figure.best), 1, x(figure.best), TALL - 1))
+        lines.append(_line("best", x(figure.best), 1, x(figure.best), TALL - 1))
     if figure.floor is not None:
-        parts.append(_line("floor", x(figure.floor), 3, x(figure.floor), TALL - 3))
-    parts.append(f'<circle class="value" cx="{x(figure.value)}" cy="{middle}" r="4.5"/>')
+        lines.append(_line("floor", x(figure.floor), 3, x(figure.floor), TALL - 3))
     words = f"{figure.name} {shown(figure.value, figure.unit)}, axis from 0 to {shown(end, figure.unit)}"
-    return Html(f'<svg class="meter" viewBox="0 0 {WIDE} {TALL}" role="img" aria-label="{escaped(words)}">'
-                f'{"".join(parts)}</svg>')
+    return Meter(tuple(lines), x(figure.value), words)
 
 
 def _end(figure: Shown) -> float:
@@ -99,5 +116,5 @@ def _end(figure: Shown) -> float:
     return 1.12 * max([*known, LEAST_PERCENT / 1.12 if figure.unit == "%" else 0.0])
 
 
-def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1}" y1="{y1:g}" x2="{x2}" y2="{y2:g}"/>'
+def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Line:
+    return Line(kind, x1, f"{y1:g}", x2, f"{y2:g}")

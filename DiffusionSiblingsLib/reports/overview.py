@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.core.files import atomic_path
-from DiffusionSiblingsLib.core.palette import Colors, color_table
-from DiffusionSiblingsLib.reports.page_layout import Heading, Lines, Sheet, Tile
-from DiffusionSiblingsLib.reports.slices import FINE, Image, Slice, cut, painted, smooth_mask
-from DiffusionSiblingsLib.reports.surfaces import reduced, render
-from DiffusionSiblingsLib.reports.tissue_fields import solid_of
-from DiffusionSiblingsLib.reports.viewpoint import best_view
-from DiffusionSiblingsLib.reports.views import Labels, View, fitted, four_chamber, short_axis
+from ..core.errors import InputError
+from ..core.files import atomic_path
+from ..core.palette import Colors, color_table
+from .page_layout import Heading, Lines, Sheet, Tile
+from .slices import FINE, Image, Slice, cut, painted, smooth_mask
+from .surfaces import reduced, render
+from .tissue_fields import solid_of
+from .viewpoint import best_view
+from .views import Labels, View, fitted, four_chamber, short_axis
 
 if TYPE_CHECKING:
-    from DiffusionSiblingsLib.core.anatomy import Anatomy
+    from ..core.anatomy import Anatomy
 
 MOST = 16
 MOST_THREADS = 2  # that draw surfaces, each with some 50 MB

@@ -1,32 +1,38 @@
-"""The sheet that the overview is drawn on: columns of tiles, headings, a scale bar, the legend and footnotes."""
+"""The sheet of the overview on matplotlib's grid: columns of tiles, headings, a scale bar, legend and footnotes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from DiffusionSiblingsLib.reports.slices import Image
+from ..core.palette import CHANGED, INK, MUTED, REGION, tissue_colors
+from .shading import MOVED_VOXELS
+from .slices import Image
 
 if TYPE_CHECKING:
-    from DiffusionSiblingsLib.core.anatomy import Anatomy
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpec
+    from matplotlib.text import Text
+
+    from ..core.anatomy import Anatomy
 
 Pixels = npt.NDArray[np.uint8]
-WIDTH = 1600
-LEAST_WIDTH = 1000
+DPI = 100
+WIDTH, LEAST_WIDTH = 1600, 1000
 COLUMNS = 6
 TILE = 340  # pixels: the widest tile
-MARGIN = 26
-LEFT = 34  # room for the rows' names
-GAP = 14
-HEAD = 52
-TITLE = 52
-BAND_GAP = 26
-LINE = 22
+MARGIN, LEFT, GAP = 26, 34, 14  # LEFT: room for the names of the rows
+TITLE, HEAD, BAND_GAP, LINE = 60, 52, 26, 22
+BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+DASHES = (0, (4.0, 2.4))
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,13 @@ class Sheet:
     marks: bool
     region: bool
     columns: list[tuple[Heading, list[Tile]]] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
     across: int = 1
     tile_width: int = TILE
     width: int = LEAST_WIDTH
     mm_per_pixel: float = 1.0
 
     def plan(self, sizes: Sequence[tuple[int, int]], count: int, spacing_mm: float) -> float:
-        """Choose columns and scale for `count` maps; sizes: (height, width) of each row's tile in voxels.
+        """Chooses columns and scale for `count` maps; sizes: (height, width) of each row's tile in voxels.
 
         Returns pixels per voxel, the same for all tiles.
         """
@@ -78,68 +83,157 @@ class Sheet:
         self.across = -(-count // bands)
         room = WIDTH - 2 * MARGIN - LEFT - GAP * (self.across - 1)
         self.tile_width = min(TILE, room // self.across)
-        self.width = max(LEAST_WIDTH, 2 * MARGIN + LEFT + self.across * (self.tile_width + GAP) - GAP)
-        if self.across >= 4:
-            self.width = WIDTH
+        self.width = max(LEAST_WIDTH, 2 * MARGIN + LEFT + self._content) if self.across < 4 else WIDTH
         scale = self.tile_width / max(width for _, width in sizes)
         self.mm_per_pixel = spacing_mm / scale
         return scale
 
     def add(self, heading: Heading, tiles: list[Tile]) -> None:
-        """Add a column of tiles; all columns have tiles of the same sizes."""
+        """Adds a column of tiles; all columns have tiles of the same sizes."""
         self.columns.append((heading, tiles))
 
     def save(self, path: Path) -> None:
-        """Draw everything and write the PNG."""
-        from DiffusionSiblingsLib.reports.page_drawing import draw_sheet
+        """Draws everything and writes a PNG: the user's matplotlib settings have no say, and no date is in it."""
+        import matplotlib
+        from PIL import Image as Png
 
-        draw_sheet(self, path)
-
-    @property
-    def row_heights(self) -> list[int]:
-        """Height of each row of tiles in pixels."""
-        return [tile.image.shape[0] for tile in self.columns[0][1]] if self.columns else []
-
-    @property
-    def band_height(self) -> int:
-        """Height of one band: headings and rows."""
-        return HEAD + sum(self.row_heights) + GAP * max(0, len(self.row_heights) - 1)
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams["text.parse_math"] = False  # $ has no meaning here
+            figure = self._drawn()
+            figure.canvas.draw()
+            drawn = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+            Png.fromarray(drawn[..., :3]).save(path, format="PNG")
 
     @property
-    def bands(self) -> int:
-        """Number of bands of columns."""
-        return -(-len(self.columns) // self.across)
-
-    def corner(self, column: int, row: int) -> tuple[int, int]:
-        """Left and top pixel of the room for a tile."""
-        band, place = divmod(column, self.across)
-        left = self.left + place * (self.tile_width + GAP)
-        top = self.top + band * (self.band_height + BAND_GAP) + HEAD + sum(self.row_heights[:row]) + GAP * row
-        return left, top
+    def _content(self) -> int:
+        """Width of all columns."""
+        return self.across * (self.tile_width + GAP) - GAP
 
     @property
-    def left(self) -> int:
-        """First pixel of the first column; few columns stand in the middle."""
-        content = self.across * (self.tile_width + GAP) - GAP
-        return max(MARGIN + LEFT, (self.width - content) // 2) if self.across < 3 else MARGIN + LEFT
+    def _rows(self) -> list[int]:
+        """Heights of the grid's rows: for each band of columns its headings, and each tile with the gap below."""
+        heights = [tile.image.shape[0] for tile in self.columns[0][1]] if self.columns else []
+        band = [HEAD, *chain.from_iterable((height, GAP) for height in heights)]
+        band[-1:] = [GAP + BAND_GAP] if heights else [HEAD]
+        return band * -(-len(self.columns) // self.across)
 
-    @property
-    def top(self) -> int:
-        """First pixel below the title."""
-        return MARGIN // 2 + (TITLE if self.title else 0)
+    def _drawn(self) -> Figure:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
-    @property
-    def bottom(self) -> int:
-        """First pixel below all tiles."""
-        return self.top + self.bands * self.band_height + BAND_GAP * max(0, self.bands - 1) + GAP
+        notes = [line for note in self.notes for line in textwrap.wrap(note, max(40, int(self.width / 7.2)))]
+        top = MARGIN // 2 + (TITLE if self.title else 0)
+        bottom = top + sum(self._rows)
+        legend = [entries for entries in (list(_tissue_entries(self.anatomy)), list(self._mark_entries())) if entries]
+        tall = bottom + LINE * (len(legend) + len(notes)) + MARGIN
+        figure = Figure(figsize=((self.width + 1e-6) / DPI, (tall + 1e-6) / DPI), dpi=DPI)  # 76.99 would be cut to 76
+        FigureCanvasAgg(figure)
+        pen = Pen(figure, self.width, tall)
+        if self.title:
+            pen.text(MARGIN, MARGIN + 6, self.title, 21, weight="bold")
+        if self.columns:
+            self._draw_columns(pen, self._grid(figure, top, tall))
+        for place, entries in enumerate(legend):
+            pen.legend(MARGIN, bottom + LINE * (place + 0.5), entries)
+        for place, line in enumerate(notes, len(legend)):
+            pen.text(MARGIN, bottom + LINE * (place + 0.5) + 6, line, 13, color=MUTED)
+        return figure
 
-    def pasted(self, height: int) -> Pixels:
-        """(height, width, 3) uint8 RGB: white, with every tile in its place, centred in its column."""
-        canvas = np.full((height, self.width, 3), 255, dtype=np.uint8)
-        for column, (_, tiles) in enumerate(self.columns):
+    def _grid(self, figure: Figure, top: int, tall: int) -> GridSpec:
+        """The grid of headings, tiles and the gaps between them; few columns stand in the middle."""
+        left = max(MARGIN + LEFT, (self.width - self._content) // 2) if self.across < 3 else MARGIN + LEFT
+        widths = [self.tile_width, GAP] * self.across
+        rows = self._rows
+        return figure.add_gridspec(len(rows), len(widths) - 1, width_ratios=widths[:-1], height_ratios=rows, wspace=0,
+                                   hspace=0, left=left / self.width, right=(left + self._content) / self.width,
+                                   top=1 - top / tall, bottom=1 - (top + sum(rows)) / tall)
+
+    def _draw_columns(self, pen: Pen, grid: GridSpec) -> None:
+        names = [f"Through {', '.join(self.anatomy.chambers)}", "Across the long axis", "Surface"]
+        for column, (heading, tiles) in enumerate(self.columns):
+            band, place = divmod(column, self.across)
+            first = band * (1 + 2 * len(tiles))
+            box = grid[first, 2 * place].get_position(pen.figure)
+            middle, head = (box.x0 + box.x1) / 2 * self.width, (1 - box.y1) * pen.tall
+            pen.text(middle, head + 16, heading.name, 17, self.tile_width, ha="center", weight="bold")
+            pen.text(middle, head + 37, heading.note, 13.5, self.tile_width, ha="center", color=MUTED)
             for row, tile in enumerate(tiles):
-                left, top = self.corner(column, row)
-                rows, columns = tile.image.shape[:2]
-                left += (self.tile_width - columns) // 2
-                canvas[top : top + rows, left : left + columns] = tile.image
-        return canvas
+                axes = pen.figure.add_subplot(grid[first + 1 + 2 * row, 2 * place])
+                draw_tile(axes, tile)
+                if place == 0:
+                    axes.text(-LEFT + 12, tile.image.shape[0] / 2, names[row], fontsize=13.5 * 72 / DPI, color=MUTED,
+                              rotation=90, ha="center", va="center")
+                if column == row == 0:
+                    self._draw_bar(axes, tile)
+
+    def _draw_bar(self, axes: Axes, tile: Tile) -> None:
+        """A scale bar in the first tile: all tiles have one scale."""
+        room = self.tile_width * 0.4 * self.mm_per_pixel
+        length = next((bar for bar in BARS_MM if bar <= room), BARS_MM[-1])
+        left, y = -(self.tile_width - tile.image.shape[1]) / 2, tile.image.shape[0] - 4
+        axes.plot([left, left + length / self.mm_per_pixel], [y, y], color=INK, linewidth=2.2, clip_on=False,
+                  solid_capstyle="butt")
+        axes.text(left, y - 12, f"{length} mm", fontsize=13 * 72 / DPI, color=INK, va="center")
+
+    def _mark_entries(self) -> Iterator[tuple[Any, str]]:
+        """A handle and the meaning of each mark that the sheet has."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        if self.marks:
+            yield Line2D([], [], color=INK, linewidth=1.2), "the twin's outlines"
+            moved = MOVED_VOXELS * self.anatomy.spacing_mm
+            yield (Patch(facecolor="0.72", edgecolor=CHANGED, hatch="/////", linewidth=0),
+                   f"differs from the twin (on surfaces: moved by about {moved:.0f} mm or more)")
+        if self.region:
+            yield (Line2D([], [], color=REGION, linewidth=1.5, linestyle=DASHES),
+                   "border of the region where the edit could act")
+
+
+def _tissue_entries(anatomy: Anatomy) -> Iterator[tuple[Any, str]]:
+    from matplotlib.patches import Patch
+
+    colors = tissue_colors(anatomy)
+    for tissue in anatomy.tissues:
+        words = tissue.id if tissue.id == tissue.name else f"{tissue.name} ({tissue.id})"
+        yield Patch(facecolor=colors[tissue.label], edgecolor=INK, linewidth=0.5), words
+
+
+def draw_tile(axes: Axes, tile: Tile) -> None:
+    """The picture of a tile with its outlines and its dashed border."""
+    axes.set_axis_off()
+    axes.imshow(tile.image, interpolation="none")
+    axes.set_autoscale_on(False)
+    for outline in tile.lines.outlines:
+        if outline.min() < 0 < outline.max():
+            axes.contour(outline, levels=[0.0], colors=[INK], linewidths=0.8)
+    border = tile.lines.region
+    if border is not None and border.min() < 0 < border.max():
+        axes.contour(border, levels=[0.0], colors=[REGION], linewidths=1.3, linestyles=[DASHES])
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Text and legends on a figure, placed in pixels from its upper left corner."""
+
+    figure: Figure
+    width: int
+    tall: int
+
+    def text(self, x: float, y: float, text: str, size: float, room: float | None = None, **style: Any) -> Text:
+        """Writes text with its middle at height y. size: pixels. room: pixels; longer text ends in an ellipsis."""
+        options: dict[str, Any] = {"color": INK, "va": "center", "ha": "left"} | style
+        drawn = self.figure.text(x / self.width, 1 - y / self.tall, text, fontsize=size * 72 / DPI, **options)
+        while room is not None and len(text) > 2 and drawn.get_window_extent().width > room:
+            text = text[:-1]
+            drawn.set_text(text.rstrip() + "…")
+        return drawn
+
+    def legend(self, x: float, y: float, entries: Sequence[tuple[Any, str]]) -> None:
+        """Writes one line of handles and their meanings from (x, y) to the right."""
+        handles, words = zip(*entries, strict=True)
+        self.figure.legend(handles, words, loc="center left", ncols=len(words), frameon=False, borderaxespad=0,
+                           borderpad=0, handlelength=1.6, handletextpad=0.5, columnspacing=1.6,
+                           fontsize=14 * 72 / DPI, bbox_to_anchor=(x / self.width, 1 - y / self.tall),
+                           labelcolor=INK)

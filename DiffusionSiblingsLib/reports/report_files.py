@@ -14,7 +14,6 @@ from ..core.errors import SiblingsError
 from ..core.files import atomic_path, json_values, output_error
 from ..core.record import RECORD_NAME, Record, has_record, now, read_record
 from .chart_style import Picture
-from .html import Html, bullets, code, joined
 
 SCHEMA = "siblings-report/1"
 PAGE_NAME, JSON_NAME = "report.html", "report.json"
@@ -49,12 +48,6 @@ def made_by() -> dict[str, Any]:
     return {"schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__}, "created": now()}
 
 
-def foot(made: Mapping[str, Any]) -> str:
-    """The last line of a page."""
-    program = made["program"]
-    return f"Made by {program['name']} {program['version']}, {made['created']}. This page holds everything it shows."
-
-
 def command_line() -> str:
     """The command that runs, as it could be typed again; "" where the library is used from Python or Slicer."""
     name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else ""
@@ -86,8 +79,3 @@ def run_words(record: Record) -> str:
         words.append(f"{edit} ({made}, seed {asked.get('seed', 0)}, {asked.get('steps', '?')} steps)")
     shown = words if len(words) <= 6 else [*words[:5], f"{len(words) - 5} more requests"]
     return f"{'; '.join(shown)}; model {record.model.get('id')} {record.model.get('version')}"
-
-
-def file_list(files: Mapping[str, str]) -> Html:
-    """What lies beside the page: name -> what it holds."""
-    return bullets([joined(code(name), ": ", words) for name, words in files.items()])

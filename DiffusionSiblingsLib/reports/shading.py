@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from DiffusionSiblingsLib.core.palette import CHANGED, Colors
-from DiffusionSiblingsLib.reports.slices import stripes
-from DiffusionSiblingsLib.reports.tissue_fields import Field, Solid, sample
-from DiffusionSiblingsLib.reports.views import Vector, View
+from ..core.palette import CHANGED, Colors
+from .slices import stripes
+from .tissue_fields import Field, Solid, sample
+from .views import Vector, View
 
 Image = npt.NDArray[np.float32]
 KEY = np.array([-0.45, 0.60, 0.66])

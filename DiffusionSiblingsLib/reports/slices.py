@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from DiffusionSiblingsLib.core.palette import CHANGED, STRIPE, Colors
-from DiffusionSiblingsLib.reports.views import Labels, View, present
+from ..core.palette import CHANGED, STRIPE, Colors
+from .views import Labels, View, present
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

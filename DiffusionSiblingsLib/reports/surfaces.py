@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from DiffusionSiblingsLib.core.palette import Colors
-from DiffusionSiblingsLib.reports.shading import shade
-from DiffusionSiblingsLib.reports.tissue_fields import LEVEL, Field, Solid, sample
-from DiffusionSiblingsLib.reports.views import Vector, View
+from ..core.palette import Colors
+from .shading import shade
+from .tissue_fields import LEVEL, Field, Solid, sample
+from .views import Vector, View
 
 Image = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from DiffusionSiblingsLib.reports.views import Labels, Vector, occupied_box, present
+from .views import Labels, Vector, occupied_box, present
 
 Field = npt.NDArray[np.float32]
 SMOOTH = 1.0  # voxels; below 0.8 the voxel steps show in the shading

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from DiffusionSiblingsLib.reports.views import Labels, Vector, View
+from .views import Labels, Vector, View
 
 AZIMUTHS = range(-75, 76, 25)
 ELEVATIONS = (-20, 0, 20, 40)

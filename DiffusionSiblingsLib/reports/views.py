@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from DiffusionSiblingsLib.core.anatomy import Anatomy
+    from ..core.anatomy import Anatomy
 
 Vector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer[Any]]

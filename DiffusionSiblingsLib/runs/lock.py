@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ..core.errors import InputError
 from ..core.files import output_error
 from .partial_results import LOCK
 
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # of disks on which no file can be locked
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds `folder` (made if it is not there) for this process. The system lets go of it when the process ends.
+    """Holds `folder` (made if it is not there) for this process; the system lets go of it when the process ends.
 
-    Raises InputError where another process holds it.
+    Raises InputError where another process holds it, OutputError where the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a")
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError("Another run is at work in this folder", value=folder.parent, rule="one at a time",
+                         hint="wait for it or stop it, or choose another --out") from None
     except OSError as error:
-        raise output_error(folder, error) from error
-    with file:
-        if not _taken(file.fileno()):
-            raise InputError("Another run is at work in this folder", value=folder.parent, rule="one at a time",
-                             hint="wait for it or stop it, or choose another --out")
-        yield
-
-
-def _taken(file: int) -> bool:
+        if error.errno not in WITHOUT_LOCKS:
+            raise output_error(folder, error) from error
     try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        return os.name != "nt" and error.errno not in (11, 13)  # a disk without locks: nothing can be said
-    return True
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # Windows cannot remove it while the lock is held

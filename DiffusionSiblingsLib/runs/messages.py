@@ -1,4 +1,4 @@
-"""What the workers of a batch are told, and what they tell: plain values that travel between processes."""
+"""What travels between the scheduler of a run and its workers, and what a run came to: plain values."""
 
 from __future__ import annotations
 
@@ -7,31 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..editing.request import Request
-from ..labelmaps.twin import Twin
+from .plan import Plan
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all workers of a batch have in common.
+class RunJob:
+    """What all workers of a run have in common.
 
-    out: the run's folder. dtype: of the networks, None for the device's own. gate: names of checks, "" for none.
-    threads: of each worker; 0 leaves them as they are.
+    out: the run's folder. dtype: of the networks, None for the device's own. threads: of each worker; 0 leaves them as
+    they are.
     """
 
-    requests: tuple[Request, ...]
-    model: str
-    device: str
-    dtype: str | None
-    twin: Twin | None
+    plan: Plan
     out: Path
-    format: str
-    gate: str
+    dtype: str | None
     threads: int
 
 
 @dataclass(frozen=True)
-class Task:
+class SamplingTask:
     """Siblings `ks` (ascending) of request number `run`, for one worker."""
 
     run: int
@@ -48,8 +42,8 @@ class Ready:
 
 @dataclass(frozen=True)
 class Finished:
-    """Sibling k of a request is written. accepted: by the gate. files: name -> bytes, of a worker that cannot reach the
-    run's folder; else empty, as they are there.
+    """Sibling k of a request is written. accepted: it passed the checks. files: name -> bytes, from a worker that
+    cannot reach the run's folder; else empty, as they are there.
     """
 
     run: int
@@ -60,7 +54,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Stepped:
-    """How much of the task is done, 0..1."""
+    """How much of the task is sampled, 0..1."""
 
     share: float
 
@@ -72,14 +66,14 @@ class Idle:
 
 @dataclass(frozen=True)
 class Failed:
-    """The worker met an error, which stops the batch."""
+    """The worker met an error, which stops the run."""
 
     error: Exception
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker is gone: killed, out of memory, its machine switched off."""
+    """The worker is gone: killed, out of memory, or its machine is switched off."""
 
     why: str
 
@@ -88,16 +82,15 @@ Message = Ready | Finished | Stepped | Idle | Failed | Lost
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a batch came to.
+class RunSummary:
+    """What a run came to.
 
-    out: the folder. asked: siblings asked for. accepted: that are there, of this and earlier calls. made: by this call,
-    rejected ones included. drawn: by all calls; more than accepted only with a gate. complete: nothing is left to do;
-    False for a run that was stopped.
-    lost: workers that were lost on the way. seconds: of this call. rows: of metrics.csv, the twin first, at most 41.
-    told: what a person should look at, a line each. gate: its checks, "" without one. doubts: how many siblings are
-    beyond the training hearts or suspiciously near to one, a line each. unplaced: siblings of a stopped run beyond the
-    drawn ones: finished, and kept until those before them are decided.
+    out: the folder. asked: siblings asked for. accepted: siblings that are there, from this call and earlier ones.
+    made: by this call, rejected ones included. drawn: by all calls; more than accepted only with acceptance checks.
+    complete: nothing is left to do; False for a run that was stopped. lost: workers that were lost. seconds: of this
+    call. rows: of metrics.csv, the twin first, at most 41. remarks: what a person should look at, a line each. gate:
+    the acceptance checks, "" without any. doubts: how many siblings are beyond the training hearts or suspiciously near
+    to one, a line each. unplaced: finished siblings of a stopped run that wait until those before them are decided.
     """
 
     out: Path
@@ -109,12 +102,12 @@ class Made:
     lost: int = 0
     seconds: float = 0.0
     rows: Sequence[dict[str, object]] = ()
-    told: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     gate: str = ""
     doubts: tuple[str, ...] = ()
     unplaced: int = 0
 
     @property
     def short(self) -> int:
-        """Siblings that the gate's limit left missing."""
+        """Siblings that are missing because the limit of draws was reached."""
         return self.asked - self.accepted if self.complete else 0

@@ -2,7 +2,7 @@
 
 A part is written by whoever made the sibling, in this process or on another machine, first the label map and then the
 entry: where an entry is, the sibling is whole. The run's own process gives the label map its place and its number, and
-puts the record and the table together from the entries, so that none of them grow in memory.
+puts the record together from the entries, so that it does not grow in memory.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.files import atomic_path, json_values, move_over, output_error
-from ..editing.entries import sibling_entry, sibling_row
+from ..editing.entries import sibling_entry
 from ..editing.result import Sibling
-from ..editing.target_rows import looked_at, twin_columns
 from ..labelmaps.write import suffix_for, write_labelmap
 from ..metrics.acceptance import Verdict
 
@@ -31,18 +30,14 @@ _NAME = re.compile(r"(\d+)-(\d+)\.json")
 class PartialResult:
     """A finished sibling but for its voxels.
 
-    run, k: sibling k of which request of the run. suffix: of its label map's file. entry: for the record. row: of
-    metrics.csv. twin: columns of the twin's row that came with it. told: what a person should look at. rejected: why a
-    gate set it aside; None for a sibling that counts.
+    run, k: sibling k of which request of the run. suffix: of its label map's file. entry: for the record. rejected: why
+    the acceptance checks set it aside; None for a sibling that counts.
     """
 
     run: int
     k: int
     suffix: str
     entry: dict[str, Any]
-    row: dict[str, Any]
-    twin: dict[str, Any] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
     rejected: tuple[str, ...] | None = None
 
     @classmethod
@@ -51,9 +46,8 @@ class PartialResult:
         entry = sibling_entry("", sibling)
         if verdict is not None:
             entry["gate"] = verdict.to_json()
-        return cls(run, sibling.k, suffix_for(sibling.labelmap, format), entry, sibling_row("", sibling),
-                   twin_columns(sibling.guidance), looked_at(sibling.guidance, sibling.guidance_notes, entry["repair"]),
-                   tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None)
+        rejected = tuple(verdict.reasons) if verdict is not None and not verdict.accepted else None
+        return cls(run, sibling.k, suffix_for(sibling.labelmap, format), entry, rejected)
 
 
 class PartialResults:
@@ -77,11 +71,11 @@ class PartialResults:
                 temporary.write_bytes(files[name])
 
     def read(self, run: int, k: int) -> PartialResult:
-        """A part that is there."""
+        """A part that is there; what earlier versions kept besides is ignored."""
         values = json.loads(self.file_of(run, k).read_text(encoding="utf-8"))
         rejected = values["rejected"]
-        return PartialResult(**{**values, "told": tuple(values["told"]),
-                       "rejected": None if rejected is None else tuple(rejected)})
+        return PartialResult(values["run"], values["k"], values["suffix"], values["entry"],
+                             None if rejected is None else tuple(rejected))
 
     def all(self) -> list[tuple[int, int]]:
         """(run, k) of all parts, sorted."""

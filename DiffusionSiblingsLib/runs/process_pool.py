@@ -1,4 +1,4 @@
-"""A crew of processes on this machine: each loads the model once and has its share of the cores."""
+"""A pool of processes on this machine: each loads the model once and has its share of the cores."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ..core.errors import SiblingsError
-from .messages import Failed, Idle, Job, Lost, Message, Stepped, Task
+from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask, Stepped
 
-SILENCE_S = 5.0  # after which `wait` comes back with nothing
-LEAST_STEP = 0.01  # of a task: progress is not told more often
-GONE = 3  # exit code of a worker whose master is gone
+SILENCE_S = 0.5  # after which `wait` comes back with nothing
+LEAST_STEP = 0.01  # of a task: progress is not reported more often
+GONE = 3  # exit code of a worker whose scheduler's process is gone
 
 
 @dataclass
@@ -32,7 +32,7 @@ class ProcessPool:
 
     scheduler = "processes"
 
-    def __init__(self, job: Job, size: int) -> None:
+    def __init__(self, job: RunJob, size: int) -> None:
         self.size, self._job = size, job
         self._spawn = multiprocessing.get_context("spawn")  # forked threads of torch would hang
         self._workers: list[_Worker] = []
@@ -43,14 +43,14 @@ class ProcessPool:
 
     def _worker(self, number: int) -> _Worker:
         ours, theirs = self._spawn.Pipe()
-        process = self._spawn.Process(target=work, args=(theirs, self._job, number), daemon=True,
+        process = self._spawn.Process(target=serve, args=(theirs, self._job, number), daemon=True,
                                       name=f"siblings worker {number}")
         process.start()
         theirs.close()  # so that its end is seen here
         return _Worker(process, ours)
 
-    def give(self, worker: int, task: Task) -> None:
-        """Sends a task. One that is lost meanwhile is told by `wait`."""
+    def give(self, worker: int, task: SamplingTask) -> None:
+        """Sends a task; `wait` says if the worker is lost meanwhile."""
         try:
             self._workers[worker].pipe.send(task)
         except OSError:
@@ -97,56 +97,56 @@ class ProcessPool:
         self._workers = []
 
 
-def work(pipe: Connection, job: Job, number: int) -> None:
+def serve(pipe: Connection, job: RunJob, number: int) -> None:
     """A worker's life: model, tasks, end. number: of the worker, which chooses among several GPUs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the master, which ends its workers
-    threading.Thread(target=_end_with_master, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if job.threads:
         os.environ["OMP_NUM_THREADS"] = str(job.threads)  # before torch is imported
     try:
-        _work(pipe, job, number)
-    except (EOFError, BrokenPipeError):  # the master has no more work, or is gone
+        _serve(pipe, job, number)
+    except (EOFError, BrokenPipeError):  # the parent has no more work, or is gone
         pass
     except SiblingsError as error:
-        _tell(pipe, error)
+        _send(pipe, error)
     except Exception:
-        _tell(pipe, RuntimeError(f"A worker failed:\n{traceback.format_exc()}"))
+        _send(pipe, RuntimeError(f"A worker failed:\n{traceback.format_exc()}"))
 
 
-def _work(pipe: Connection, job: Job, number: int) -> None:
+def _serve(pipe: Connection, job: RunJob, number: int) -> None:
     import torch
 
-    from .sampler_loop import Maker
+    from .sampler_loop import SamplerLoop
 
-    if job.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
+    if job.plan.settings.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
         torch.cuda.set_device(number % torch.cuda.device_count())
-    maker = Maker(job)
-    pipe.send(maker.ready)
+    loop = SamplerLoop(job)
+    pipe.send(loop.ready)
     while True:
-        task: Task = pipe.recv()
-        told = 0.0
+        task: SamplingTask = pipe.recv()
+        sent = 0.0
 
         def step(share: float) -> None:
-            nonlocal told
-            if share - told >= LEAST_STEP:
-                told = share
+            nonlocal sent
+            if share - sent >= LEAST_STEP:
+                sent = share
                 pipe.send(Stepped(share))
 
-        for finished in maker.make(task, step):
+        for finished in loop.run(task, step):
             pipe.send(finished)
         pipe.send(Idle())
 
 
-def _tell(pipe: Connection, error: Exception) -> None:
+def _send(pipe: Connection, error: Exception) -> None:
     try:
         pipe.send(Failed(error))
     except OSError:
         pass
 
 
-def _end_with_master() -> None:
-    """A worker whose master was killed ends at once, not after its sibling: another run may already go on with it."""
-    master = multiprocessing.parent_process()
-    if master is not None:
-        connection.wait([master.sentinel])
+def _end_with_parent() -> None:
+    """Ends a worker whose parent was killed at once, not after its sibling: another run may already continue it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
         os._exit(GONE)

@@ -1,4 +1,4 @@
-"""A crew of Ray actors: on this machine, or on all machines and GPUs of a Ray cluster.
+"""A pool of Ray actors: on this machine, or on all machines and GPUs of a Ray cluster.
 
 A worker that sees the run's folder writes its siblings there. One on a machine without that disk sends them back. Each
 task is one call: a worker that is lost takes with it what it had not written there, or not sent, which is all of its
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import DeviceError, InputError, SiblingsError
 from ..core.files import atomic_path
-from .messages import Failed, Idle, Job, Lost, Message, Task
+from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask
 from .partial_results import PartialResults
 
 if TYPE_CHECKING:
-    from .sampler_loop import Maker
+    from .sampler_loop import SamplerLoop
 
 LOCAL = "ray"
 SILENCE_S = 5.0
@@ -40,7 +40,7 @@ class RayPool:
 
     scheduler = "ray"
 
-    def __init__(self, job: Job, size: int, address: str) -> None:
+    def __init__(self, job: RunJob, size: int, address: str) -> None:
         self.size, self._job, self._address = size, job, address
         self._ray = _ray()
         self._own = not self._ray.is_initialized()
@@ -53,28 +53,28 @@ class RayPool:
         if self._own:
             self._join()
         resources = self._ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0)) if self._job.device in ("auto", "cuda") else 0
+        gpus = int(resources.get("GPU", 0)) if self._job.plan.settings.device in ("auto", "cuda") else 0
         cores = max(1, int(resources.get("CPU", 1)))
         self.size = self.size or gpus or cores
         threads = max(1, min(MOST_THREADS, cores // self.size))
         needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": threads}
         self._worker = self._ray.remote(RayWorker).options(max_restarts=0, **needs)
-        self._told = self._ray.put(replace(self._job, threads=threads))
+        self._shared = self._ray.put(replace(self._job, threads=threads))
         self._actors = [None] * self.size
         for number in range(self.size):
             self.replace(number)
 
     def _join(self) -> None:
         variables = {name: os.environ[name] for name in ("SIBLINGS_MODELS",) if name in os.environ}
-        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address == LOCAL:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
-            settings |= {"address": "local", "include_dashboard": False, "num_cpus": self.size or None}
+            options |= {"address": "local", "include_dashboard": False, "num_cpus": self.size or None}
         else:
-            settings |= {"address": self._address, "runtime_env": {"env_vars": variables}}
+            options |= {"address": self._address, "runtime_env": {"env_vars": variables}}
         try:
             _knock(self._address)
-            self._ray.init(**settings)
+            self._ray.init(**options)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             raise DeviceError("The Ray cluster cannot be joined",
                               value=f"{self._address}: {' '.join(str(error).split())[:300] or type(error).__name__}",
@@ -82,13 +82,13 @@ class RayPool:
                               hint="`ray status` on the head tells whether it runs; ray:// needs its client port, as a "
                                    "rule 10001; newer clusters want their token (RAY_AUTH_TOKEN_PATH)") from error
 
-    def give(self, worker: int, task: Task) -> None:
+    def give(self, worker: int, task: SamplingTask) -> None:
         """Calls the worker."""
         if not self._shown:  # a run that was killed may have left its own token there
             with atomic_path(PartialResults(self._job.out).folder / TOKEN) as temporary:
                 temporary.write_text(self._token, encoding="ascii")
             self._shown = True
-        self._calls[self._actors[worker].make.remote(task, self._token)] = worker
+        self._calls[self._actors[worker].run.remote(task, self._token)] = worker
 
     def wait(self) -> list[tuple[int, Message]]:
         """The answers that have come."""
@@ -109,7 +109,7 @@ class RayPool:
         if self._actors[worker] is not None:
             self._ray.kill(self._actors[worker])  # it may live, and only what it said be lost
         self._actors[worker] = self._worker.remote()
-        self._calls[self._actors[worker].begin.remote(self._told)] = worker
+        self._calls[self._actors[worker].begin.remote(self._shared)] = worker
 
     def close(self, *, at_once: bool) -> None:
         """Ends the workers, and Ray where it was started or joined here."""
@@ -124,36 +124,39 @@ class RayWorker:
     """One worker, in a process of Ray's."""
 
     def __init__(self) -> None:
-        self._maker: Maker | None = None
-        self._job: Job | None = None
+        self._loop: SamplerLoop | None = None
+        self._job: RunJob | None = None
 
-    def begin(self, job: Job) -> list[Message]:
+    def begin(self, job: RunJob) -> list[Message]:
         """Loads the model."""
         os.environ["OMP_NUM_THREADS"] = str(job.threads)  # before torch is imported
         try:
-            from .sampler_loop import Maker
+            from ..engine.engine import Engine
+            from .sampler_loop import SamplerLoop
 
-            self._job, self._maker = job, Maker(job)
-            return [self._maker.ready]
+            settings = job.plan.settings  # the model by its name, which may lie elsewhere on this machine
+            self._job = job
+            self._loop = SamplerLoop(job, Engine.open(settings.model, settings.device, dtype=job.dtype))
+            return [self._loop.ready]
         except Exception as error:
             return [_failed(error)]
 
-    def make(self, task: Task, token: str) -> list[Message]:
+    def run(self, task: SamplingTask, token: str) -> list[Message]:
         """Makes a task's siblings."""
-        assert self._maker is not None and self._job is not None  # it has begun
+        assert self._loop is not None and self._job is not None  # it has begun
         try:
             if _sees(self._job.out, token):
-                return [*self._maker.make(task), Idle()]
-            return [*self._sent(self._maker, task), Idle()]
+                return [*self._loop.run(task), Idle()]
+            return [*self._sent(self._loop, task), Idle()]
         except Exception as error:
             return [_failed(error)]
 
-    def _sent(self, maker: Maker, task: Task) -> list[Message]:
+    def _sent(self, loop: SamplerLoop, task: SamplingTask) -> list[Message]:
         """The same where the run's folder is out of sight: made in a folder of its own, and sent as bytes."""
         made: list[Message] = []
         with tempfile.TemporaryDirectory(prefix="siblings-") as folder:
             parts = PartialResults(Path(folder))
-            for finished in maker.make(task, parts=parts):
+            for finished in loop.run(task, parts=parts):
                 files = {path.relative_to(parts.folder).as_posix(): path.read_bytes()
                          for path in parts.folder.rglob("*") if path.is_file()}
                 parts.remove()

@@ -7,7 +7,7 @@ and none too many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
 
@@ -27,6 +27,14 @@ class SamplingBudget:
         self._new: list[int] = []  # accepted since `settled` was asked
         self._next = first + count
         self._waiting = list(range(first, first + count))
+        self._ranks: dict[int, int] | None = None  # of chosen siblings
+
+    @classmethod
+    def of(cls, ks: Sequence[int], offset: int) -> SamplingBudget:
+        """Chosen siblings alone, numbered in their order. ks: ascending; they may have gaps, or be none."""
+        budget = cls(0, len(ks), offset)
+        budget._waiting, budget._ranks = list(ks), {k: rank for rank, k in enumerate(ks)}
+        return budget
 
     @property
     def accepted(self) -> int:
@@ -84,6 +92,8 @@ class SamplingBudget:
     def settled(self) -> list[tuple[int, int]]:
         """(k, number in the folder) of those whose number has become known since the last call."""
         new, self._new = self._new, []
+        if self._ranks is not None:
+            return [(k, self.offset + self._ranks[k]) for k in new]
         if not self.gated:
             return [(k, self.offset + k - self.first) for k in new]
         found = []

@@ -1,26 +1,20 @@
-"""Going on with a run that is there: the same run or none, with every sibling that it has."""
+"""Resuming the run in a folder: the same run or none, with every sibling that it has."""
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..control.achieved import Achieved
 from ..core.errors import InputError
 from ..core.files import ending, move_over
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record, hash_labelmap, read_record
 from ..editing.entries import segment_rows
-from ..editing.target_rows import looked_at, twin_columns
+from ..editing.request import Request
 from .partial_results import PartialResult, PartialResults
 from .rejection import SamplingBudget
-from .run_folder import METRICS_NAME
-
-NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def recorded(out: Path) -> Record | None:
@@ -36,8 +30,8 @@ def require_same(old: Record, new: Record, out: Path) -> None:
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
         raise _another(out, "twin", (old.twin or {}).get("file") or "none")
     if other := _other_meanings(old.twin, new.twin):
-        told = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
-        raise _another(out, "meaning of the twin's labels", told)
+        meanings = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
+        raise _another(out, "meaning of the twin's labels", meanings)
     if len(old.runs) > len(new.runs):
         raise _another(out, "number of requests", len(old.runs))
     for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
@@ -55,15 +49,16 @@ def same_twin(was: dict[str, Any] | None, now: dict[str, Any]) -> bool:
 
 
 def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Path) -> None:
-    was, want = dict(before["request"]), dict(after["request"])
+    was, want = Request.from_json(before["request"]).to_json(), dict(after["request"])
     had, wanted = was.pop("count"), want.pop("count")
     if was != want:
         names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
-        told = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
-        raise _another(out, ", ".join(names), told)
+        had_before = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
+        raise _another(out, ", ".join(names), had_before)
     if had > wanted:
-        raise InputError("The run in the folder is of more siblings", value=f"{had} in {out}",
-                         rule=f"at most the {wanted} asked for", hint="ask for as many, or choose another --out")
+        raise InputError("The run in this folder already has more siblings than you asked for",
+                         value=f"{had} in {out}", rule=f"at most the {wanted} asked for",
+                         hint="ask for as many, or choose another --out")
     if (was_gate := _checks(before)) != _checks(after):
         raise _another(out, "gate", was_gate or "none")
 
@@ -92,50 +87,35 @@ def _checks(run: dict[str, Any]) -> str:
 
 def _another(out: Path, what: str, value: object) -> InputError:
     return InputError(f"The run in the folder has another {what}", value=f"{value} in {out}",
-                      rule="--resume goes on with the same run",
+                      rule="--resume continues the same run",
                       hint="give the command that began it, or another --out")
 
 
 def restore(out: Path, record: Record) -> None:
-    """Makes parts again of all siblings in a record and its metrics.csv, of a run that came to its end."""
-    parts, rows = PartialResults(out), None
+    """Makes parts again of all siblings in a record, of a run that came to its end."""
+    parts = PartialResults(out)
     for number, run in enumerate(record.runs):
         for entry in (*run["siblings"], *run.get("rejected", ())):
-            if parts.file_of(number, entry["k"]).exists():
-                continue
-            rows = rows_of(out / METRICS_NAME) if rows is None else rows
-            parts.write(_part(number, run["request"], dict(entry), rows), None, "")
+            if not parts.file_of(number, entry["k"]).exists():
+                parts.write(_part(number, dict(entry)), None, "")
 
 
-def _part(run: int, request: dict[str, Any], entry: dict[str, Any], rows: dict[str, dict[str, Any]]) -> PartialResult:
+def _part(run: int, entry: dict[str, Any]) -> PartialResult:
+    """The part of a sibling. entry: of the record; it loses what is the folder's."""
     rejected, file = entry.pop("rejected", None), entry.pop("file") or ""
-    row = rows.get(file.split(".")[0]) or {"map": "", "seed": request["seed"], "k": entry["k"], **entry["features"]}
     suffix = ending(file).lstrip(".") or "nii.gz"
-    return PartialResult(run, entry["k"], suffix, {"file": "", **entry}, row, twin_columns(_guidance(entry)),
-                         told_of(entry), None if rejected is None else tuple(rejected))
+    return PartialResult(run, entry["k"], suffix, {"file": "", **entry}, None if rejected is None else tuple(rejected))
 
 
-def told_of(entry: dict[str, Any]) -> tuple[str, ...]:
-    """What a person should look at in a sibling of a record."""
-    return looked_at(_guidance(entry), entry.get("guidance_notes", ()), entry.get("repair"))
-
-
-def _guidance(entry: dict[str, Any]) -> list[Achieved]:
-    return [Achieved.from_json(values) for values in entry.get("guidance", ())]
-
-
-def rows_of(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of a metrics.csv by the map's name; numbers are numbers again."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {str(row["map"]): {name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)}
-
-
-def _value(text: str) -> object:
-    if not NUMBER.fullmatch(text):
-        return text
-    return float(text) if "." in text or "e" in text else int(text)
+def inherit(record: Record, old: Record) -> None:
+    """Gives the record of a resumed run what is known of the earlier calls: when it began, and what computed it."""
+    earlier = {**old.compute}
+    before = earlier.pop("earlier", [])
+    if earlier != record.compute:
+        before = [*before, earlier]
+    record.created = old.created
+    if before:
+        record.compute["earlier"] = before
 
 
 Verdicts = dict[int, tuple[bool, str]]  # k -> accepted, and the suffix of its label map
@@ -169,6 +149,6 @@ def take_back(out: Path, record: Record, counts: Sequence[int]) -> None:
 
 def settled(verdicts: Verdicts, first: int, count: int, offset: int, most: int | None) -> list[tuple[int, int]]:
     """(k, number) of the siblings whose number is known."""
-    draws = SamplingBudget(first, count, offset, most)
-    draws.known({k: good for k, (good, _) in verdicts.items()})
-    return draws.settled()
+    budget = SamplingBudget(first, count, offset, most)
+    budget.known({k: good for k, (good, _) in verdicts.items()})
+    return budget.settled()

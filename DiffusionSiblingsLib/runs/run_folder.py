@@ -7,38 +7,36 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.measured_map import Measured
-from ..cohorts.training_distance import Doubtful, TrainingDistanceMeter
 from ..core.anatomy import Anatomy
 from ..core.errors import OutputError
 from ..core.files import output_error
+from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
-from ..editing.entries import describe_twin, gate_entry, run_entry, twin_row
-from ..editing.postprocess import canonical_labelmap
-from ..editing.request import Request
+from ..editing.entries import gate_entry
 from ..editing.result import Sibling
-from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
-from ..labelmaps.twin import Twin
 from ..reports.overview import Panel, overview
 from .partial_results import PartialResult, PartialResults
-from .streamed_json import write_json
+from .plan import Plan
+from .streamed import Streamed, write_json
+from .views import Entry, Row, Tally, row_of
 
 TABLES = METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
-TOLD = 40  # rows that are kept to be shown when the folder is finished
+SHOWN = 40  # rows that are kept to be shown when the folder is finished
 SHARE = 0.02  # of the time that goes into writing record and metrics anew while the run is under way
 _OWN = re.compile(r"sibling_\d+\..+")
 
@@ -58,94 +56,80 @@ class Placed:
         return self.file.split(".")[0]
 
 
-@dataclass
 class RunFolder:
-    """out: the folder. format: of the siblings ("same" or a suffix). meter: the model's, for the bias of the twin.
+    """The siblings of a plan in the folder `out`, and the record of them.
 
     Of each sibling no more than its place is kept in memory; what the record and the table say of it lies in its part.
+    placed: number -> sibling. rejected: request -> numbers k of siblings that the acceptance checks set aside. tally:
+    what is said of all siblings together.
     """
 
-    out: Path
-    record: Record
-    anatomy: Anatomy
-    format: str = "same"
-    twin: Twin | None = None
-    meter: TrainingDistanceMeter | None = None
-    placed: dict[int, Placed] = field(default_factory=dict)  # number -> where
-    rejected: dict[int, list[int]] = field(default_factory=dict)  # run -> k of siblings that a gate set aside
-    told: list[str] = field(default_factory=list)  # "sibling_0003: RV mass ...", what a person should look at
-    doubtful: Doubtful = field(default_factory=Doubtful)
-
-    def __post_init__(self) -> None:
-        self.parts = PartialResults(self.out)
-        self._twin_row: dict[str, object] | None = None
-        self._kept: Sequence[dict[str, object]] | None = None
-        self._canonical: dict[int, npt.NDArray[np.uint8]] = {}  # of the first siblings, as far as they came this way
+    def __init__(self, out: Path, plan: Plan, record: Record) -> None:
+        self.out, self.plan, self.record = out, plan, record
+        self.parts = PartialResults(out)
+        self.placed: dict[int, Placed] = {}
+        self.rejected: dict[int, list[int]] = {}
+        self.tally = Tally()
+        self._kept: list[Row] | None = None
+        self._canonical: dict[int, npt.NDArray[np.uint8]] = {}  # of the first siblings, if they were in memory
         self._written, self._cost = 0.0, 0.0
 
-    @property
-    def record_path(self) -> Path:
-        """Where the record lies."""
-        return self.out / RECORD_NAME
-
-    @property
-    def rows(self) -> Sequence[dict[str, object]]:
-        """Rows of metrics.csv, the twin first, read as they are walked; after `finish` the first TOLD of them."""
-        return self._kept if self._kept is not None else _Rows(self)
-
-    def begin(self, *, replace: bool = False) -> None:
-        """Makes the folder, measures the twin, writes a first record. Raises OutputError over another run's files."""
-        clear_folder(self.out, replace=replace)
-        self.go_on()
-
-    def go_on(self) -> None:
-        """The same over a folder whose parts are to be kept."""
+    def begin(self) -> None:
+        """Writes the first record. Parts that are there are kept."""
         self.parts.folder.mkdir(parents=True, exist_ok=True)
-        if self.twin is not None:
-            measured = Measured.of(self.twin.labelmap, self.twin.known, self.anatomy, self.meter)
-            self.record.twin = describe_twin(self.twin, measured)
-            self._twin_row = twin_row(measured)
         self.checkpoint(always=True)
 
-    def begin_request(self, request: Request, warnings: tuple[str, ...] = ()) -> int:
-        """Opens an entry for the siblings of one request -> its number. warnings: what was said of its targets."""
-        self.record.runs.append(run_entry(request, warnings))
-        return len(self.record.runs) - 1
+    @property
+    def drawn(self) -> int:
+        """Siblings that are decided, rejected ones included."""
+        return len(self.placed) + sum(map(len, self.rejected.values()))
 
-    def add(self, sibling: Sibling) -> Path:
-        """Writes the next sibling of the latest request, then the record -> the sibling's file."""
-        part = PartialResult.of(len(self.record.runs) - 1, sibling, self.format)
-        self.parts.write(part, sibling, self.format)
-        number = len(self.placed)
-        self.place(number, part)
-        self.picture(number, sibling)
-        self.checkpoint()
-        return self.out / self.placed[number].file
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of metrics.csv, the twin first, read as they are walked; after `finish` the first SHOWN of them."""
+        return self._kept if self._kept is not None else Streamed(self._rows)
 
-    def place(self, number: int, part: PartialResult) -> bool:
-        """Gives a part its place as sibling `number` -> False where its label map is gone, and with it the part."""
-        file = f"sibling_{number:04d}.{part.suffix}"
-        if not self.parts.place(part, self.out / file):
+    def _rows(self) -> Iterator[Row]:
+        if self.plan.twin is not None:
+            yield self.tally.twin_row(self.plan.twin)
+        for number in sorted(self.placed):
+            yield self.row(self.placed[number])
+
+    def row(self, at: Placed) -> Row:
+        """A sibling's row of metrics.csv."""
+        return row_of(at.name, self.record.runs[at.run]["request"], self.entry(at))
+
+    def entry(self, at: Placed) -> dict[str, Any]:
+        """A sibling's entry in the record."""
+        return {**self.parts.read(at.run, at.k).entry, "file": at.file}
+
+    def labelmap(self, at: Placed) -> LabelMap:
+        """A sibling as it was when its file was written."""
+        template = self.plan.template_of(at.run)
+        found = read_sibling(self.out / at.file, template, self.plan.facts.anatomy)
+        return template.with_labels(found.labels.astype(template.labels.dtype))
+
+    def place(self, number: int, part: PartialResult) -> Placed | None:
+        """Gives a part its place as sibling `number` -> None where its label map is gone, and with it the part."""
+        at = Placed(number, part.run, part.k, f"sibling_{number:04d}.{part.suffix}")
+        if not self.parts.place(part, self.out / at.file):
             self.parts.forget(part.run, part.k)
-            return False
-        self.placed[number] = Placed(number, part.run, part.k, file)
-        if self._twin_row is not None:
-            self._twin_row |= part.twin
-        self.told += [f"{self.placed[number].name}: {words}" for words in part.told]
-        self.doubtful.add(part.entry)
-        return True
+            return None
+        self.placed[number] = at
+        self.tally.add(at.name, part.entry)
+        return at
 
     def has(self, run: int, k: int, number: int, suffix: str) -> bool:
         """Whether the label map of a part is there, in its place or on the way."""
         return self.parts.map_of(run, k, suffix).exists() or (self.out / f"sibling_{number:04d}.{suffix}").exists()
 
-    def set_aside(self, part: PartialResult) -> None:
-        """Notes a part that a gate rejected."""
-        self.rejected.setdefault(part.run, []).append(part.k)
+    def set_aside(self, run: int, k: int) -> None:
+        """Notes a sibling that the acceptance checks rejected."""
+        self.rejected.setdefault(run, []).append(k)
 
     def picture(self, number: int, sibling: Sibling) -> None:
-        """Keeps a sibling that is at hand for the overview, which else reads it from its file."""
-        if number < PICTURED:
+        """Keeps a sibling that is in memory for the overview, which otherwise reads it from its file."""
+        if number < PICTURED and self.plan.settings.overview:
             self._canonical[number] = sibling.canonical
 
     def checkpoint(self, *, always: bool = False) -> None:
@@ -159,21 +143,18 @@ class RunFolder:
         self._written = time.monotonic()
         self._cost = self._written - began
 
-    def finish(self, *, complete: bool, region: npt.NDArray[np.bool_] | None = None, title: str = "",
-               notes: tuple[str, ...] = ()) -> None:
+    def finish(self, *, complete: bool, picture: bool = True) -> None:
         """Writes the metrics, the overview and the closing record; also after a run that was stopped early.
 
-        The parts go, unless siblings of a run that can be gone on with wait among them for their number.
+        picture: whether the overview is drawn, if the settings ask for it. The parts go, unless siblings of a run that
+        can be resumed wait among them for their number.
         """
         write_metrics_csv(self.out / METRICS_NAME, self.rows)
-        if len(self.placed) > PICTURED:
-            notes = (*notes, f"The first {PICTURED} of {len(self.placed)} siblings")
-        if panels := [self._panel(self.placed[number]) for number in sorted(self.placed)[:PICTURED]]:
-            twin = self.twin.canonical.labels if self.twin is not None else None
-            overview(self.out / OVERVIEW_NAME, twin, panels, self.anatomy, region=region, title=title, notes=notes)
+        if picture and self.plan.settings.overview:
+            self._draw(complete)
         self.record.complete = complete
         self._write_record()
-        self._kept = list(islice(self.rows, TOLD + 1))
+        self._kept = list(islice(self.rows, SHOWN + 1))
         if complete or not self.unplaced():
             self.parts.remove()
 
@@ -185,75 +166,76 @@ class RunFolder:
 
     def _write_record(self) -> None:
         """The record with the entries of its siblings, which are read from their parts one by one."""
-        values, lists = self.record.to_json(), dict[str, Iterator[dict[str, Any]]]()
+        values = self.record.to_json()
         values["runs"] = [dict(run) for run in values["runs"]]
         accepted = Counter(at.run for at in self.placed.values())
         for number, run in enumerate(values["runs"]):
             if "gate" in run:
                 run["gate"] = gate_entry(run["gate"], accepted[number], len(self.rejected.get(number, ())))
-            run["siblings"] = f"\0 siblings of {number}"  # NUL: no text of a user's can hold it
-            lists[run["siblings"]] = self._entries(number)
+            run["siblings"] = Streamed(partial(self._entries, number))
             if number in self.rejected:
-                run["rejected"] = f"\0 rejected of {number}"
-                lists[run["rejected"]] = self._set_aside(number)
-        write_json(self.record_path, values, lists)
+                run["rejected"] = Streamed(partial(self._set_aside, number))
+        write_json(self.out / RECORD_NAME, values)
 
-    def _entries(self, run: int) -> Iterator[dict[str, Any]]:
+    def _entries(self, run: int) -> Iterator[Entry]:
         for number in sorted(self.placed):
-            at = self.placed[number]
-            if at.run == run:
-                yield {**self.parts.read(at.run, at.k).entry, "file": at.file}
+            if self.placed[number].run == run:
+                yield self.entry(self.placed[number])
 
-    def _set_aside(self, run: int) -> Iterator[dict[str, Any]]:
+    def _set_aside(self, run: int) -> Iterator[Entry]:
         for k in sorted(self.rejected[run]):
             part = self.parts.read(run, k)
             yield {**part.entry, "file": None, "rejected": list(part.rejected or ())}
 
+    def _draw(self, complete: bool) -> None:
+        """The overview of the first siblings."""
+        plan, notes = self.plan, self._footnotes(complete)
+        if panels := [self._panel(self.placed[number]) for number in sorted(self.placed)[:PICTURED]]:
+            twin = plan.twin.twin.canonical.labels if plan.twin is not None else None
+            overview(self.out / OVERVIEW_NAME, twin, panels, plan.facts.anatomy, region=plan.region, title=plan.title,
+                     notes=notes)
+
+    def _footnotes(self, complete: bool) -> tuple[str, ...]:
+        plan, card = self.plan, self.plan.facts.card
+        notes = [f"Model {card.id} {card.version}"]
+        guided = dict.fromkeys(planned.request.describe_guidance() for planned in plan.requests)
+        notes += [words[0].upper() + words[1:] for words in guided if words]
+        if plan.twin is not None and (outside := plan.twin.twin.canonical.outside_ml):
+            cut = ", ".join(f"{tissue} {ml:.1f} ml" for tissue, ml in outside.items())
+            notes.append(f"Outside the field of view, copied from the twin: {cut}")
+        if plan.settings.gate:
+            notes.append(f"Gate {plan.settings.gate}: {len(self.placed)} of {self.drawn} accepted")
+        if not complete:
+            notes.append("The run was stopped before its end")
+        if len(self.placed) > PICTURED:
+            notes.append(f"The first {PICTURED} of {len(self.placed)} siblings")
+        return tuple(notes)
+
     def _panel(self, at: Placed) -> Panel:
         """A sibling's column in the overview; it is narrow: the terms of a control stand in the footnotes."""
-        request = Request.from_json(self.record.runs[at.run]["request"])
+        request = self.plan.requests[at.run].request
         guided = ", guided" if request.control is not None else ""
         canonical = self._canonical.get(at.number)
         if canonical is None:
-            canonical = self._read_canonical(self.out / at.file)
-        return Panel(at.name.replace("_", " "), canonical, f"{replace(request, control=None).describe()}{guided}, "
-                     f"k {at.k}")
-
-    def _read_canonical(self, path: Path) -> npt.NDArray[np.uint8]:
-        """(128, 128, 128) uint8 of a sibling's file, whose values mean what they mean in the twin."""
-        empty = np.zeros(CanonicalFrame.of(self.anatomy).shape, dtype=np.uint8)
-        template = self.twin.labelmap if self.twin is not None else canonical_labelmap(empty, self.anatomy)
-        recorded = {segment.value: segment.tissue for segment in template.segments if segment.tissue}
-        voxels = read_labelmap(path, self.anatomy, whole=False, recorded=recorded).labels
-        known = known_labels(template.with_labels(voxels), self.anatomy)
-        if self.twin is None:
-            return known
-        return resample_to_canonical(known, template.affine, self.twin.canonical.to_world, self.twin.frame)
+            canonical = canonical_of(self.labelmap(at), self.plan, at.run)
+        words = f"{replace(request, control=None).describe()}{guided}, k {at.k}"
+        return Panel(at.name.replace("_", " "), canonical, words)
 
 
-class _Rows(Sequence[dict[str, object]]):
-    """The rows of a folder, each read from its part when it is asked for."""
+def read_sibling(path: Path, template: LabelMap, anatomy: Anatomy) -> LabelMap:
+    """A sibling's file, whose values mean what they mean in the template: its twin, or the anatomy's own numbering."""
+    recorded = {segment.value: segment.tissue for segment in template.segments if segment.tissue}
+    return read_labelmap(path, anatomy, whole=False, recorded=recorded)
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._first = [folder._twin_row] if folder._twin_row is not None else []
-        self._numbers = sorted(folder.placed)
 
-    def __len__(self) -> int:
-        return len(self._first) + len(self._numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, object]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, object]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, object] | list[dict[str, object]]:
-        if isinstance(index, slice):
-            return [self[n] for n in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        if index < len(self._first):
-            return dict(self._first[index])
-        at = self._folder.placed[self._numbers[index - len(self._first)]]
-        return {**self._folder.parts.read(at.run, at.k).row, "map": at.name}
+def canonical_of(sibling: LabelMap, plan: Plan, run: int) -> npt.NDArray[np.uint8]:
+    """(128, 128, 128) uint8, KJI order: a sibling of a request in the canonical frame."""
+    template = plan.template_of(run)
+    known = known_labels(template.with_labels(sibling.labels), plan.facts.anatomy)
+    if plan.twin is None or not plan.requests[run].request.needs_twin:
+        return known
+    twin = plan.twin.twin
+    return resample_to_canonical(known, template.affine, twin.canonical.to_world, twin.frame)
 
 
 def check_folder(out: Path, *, replace: bool) -> None:
@@ -266,12 +248,12 @@ def check_folder(out: Path, *, replace: bool) -> None:
         raise output_error(out, error) from error
     if run:
         raise OutputError("The folder holds another run", value=out, rule="one folder for each run",
-                          hint="choose another --out, give --replace to lose the run that is there, or go on with it "
-                               "by --resume")
+                          hint="choose another --out, give --replace to remove the run that is there, or --resume to "
+                               "continue it")
     if files:
         named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
         raise OutputError("The folder holds files that a run would write over", value=f"{out}: {named}",
-                          rule="one folder for each run", hint="choose another --out, or give --replace to lose them")
+                          rule="one folder for each run", hint="choose another --out, or give --replace to remove them")
 
 
 def clear_folder(out: Path, *, replace: bool) -> None:

@@ -3,66 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import groupby
 
 from ..editing.result import Sibling
-from ..engine.engine import Encoded, Engine
+from ..engine.engine import Engine
 from ..metrics.acceptance import Acceptance
-from .messages import Finished, Job, Ready, Task
+from .messages import Finished, Ready, RunJob, SamplingTask
 from .partial_results import PartialResult, PartialResults
 
 Step = Callable[[float], None]
-Seen = Callable[[int, int, Sibling], None]  # (run, k, sibling) of those that a gate let through
+Seen = Callable[[int, int, Sibling], None]  # (run, k, sibling)
 
 
-class Maker:
-    """A loaded model at work on one job. seen: is shown siblings while they are in memory."""
+class SamplerLoop:
+    """A loaded model at work on one run. engine: one that is loaded already. seen: is shown accepted siblings."""
 
-    def __init__(self, job: Job, *, seen: Seen | None = None) -> None:
-        self.job, self.seen = job, seen
+    def __init__(self, job: RunJob, engine: Engine | None = None, *, seen: Seen | None = None) -> None:
+        self.plan, self.seen = job.plan, seen
+        settings = self.plan.settings
         self.parts = PartialResults(job.out)
-        self.engine = Engine.open(job.model, job.device, dtype=job.dtype)
-        self.gate = Acceptance.parse(job.gate) if job.gate else None
-        self.twin: Encoded | None = None
-        if job.twin is not None:
-            self.twin = Encoded(job.twin, self.engine.encode(job.twin.canonical.labels))
+        self.engine = engine or Engine.open(self.plan.facts, settings.device, dtype=job.dtype)
+        self.acceptance = Acceptance.parse(settings.gate) if settings.gate else None
+        self.twin = self.engine.encoded(self.plan.twin) if self.plan.twin is not None else None
 
     @property
     def ready(self) -> Ready:
         """What this worker computes with."""
         return Ready(self.engine.compute.to_json(), self.engine.compute.batch)
 
-    def make(self, task: Task, step: Step | None = None, *, parts: PartialResults | None = None) -> Iterator[Finished]:
+    def run(self, task: SamplingTask, step: Step | None = None, *,
+            parts: PartialResults | None = None) -> Iterator[Finished]:
         """Makes a task's siblings; each is written when it is given back, into the run's folder if not other `parts`.
 
-        step: told the share of the task done.
+        step: is called with the share of the task that is sampled.
         """
-        request = self.job.requests[task.run]
-        for done, ks in _stretches(task.ks):
-            report = None
-            if step is not None:
-                def report(at: int, of: int, done: int = done, count: int = len(ks)) -> None:
-                    step((done + count * at / of) / len(task.ks))
-            stretch = replace(request, first=ks[0], count=len(ks))
-            for sibling in self.engine.run(stretch, self.twin, progress=report):
-                yield self._finish(task.run, sibling, parts or self.parts)
+        planned = self.plan.requests[task.run]
+        for before, ks in _stretches(task.ks):
+            report = _share_of(task, before, len(ks), step) if step is not None else None
+            for sibling in self.engine.run(planned, self.twin, ks=ks, progress=report):
+                yield self._store(task.run, sibling, parts or self.parts)
 
-    def _finish(self, run: int, sibling: Sibling, parts: PartialResults) -> Finished:
+    def _store(self, run: int, sibling: Sibling, parts: PartialResults) -> Finished:
         verdict = None
-        if self.gate is not None:
-            verdict = self.gate.check(sibling.known, sibling.labelmap.affine, self.engine.anatomy)
-        part = PartialResult.of(run, sibling, self.job.format, verdict)
-        parts.write(part, sibling, self.job.format)
+        if self.acceptance is not None:
+            verdict = self.acceptance.check(sibling.known, sibling.labelmap.affine, self.plan.facts.anatomy)
+        part = PartialResult.of(run, sibling, self.plan.settings.format, verdict)
+        parts.write(part, sibling, self.plan.settings.format)
         if self.seen is not None and part.rejected is None:
             self.seen(run, sibling.k, sibling)
         return Finished(run, sibling.k, part.rejected is None)
 
 
-def _stretches(ks: tuple[int, ...]) -> Iterator[tuple[int, list[int]]]:
-    """(how many come before, neighbouring numbers): siblings that one request can ask for."""
+def _share_of(task: SamplingTask, before: int, count: int, step: Step) -> Callable[[int, int], None]:
+    """Progress of the engine on a stretch of a task as the share of the whole task."""
+    return lambda done, steps: step((before + count * done / steps) / len(task.ks))
+
+
+def _stretches(ks: tuple[int, ...]) -> Iterator[tuple[int, range]]:
+    """(how many come before, neighbouring numbers): siblings that one call of the engine can make."""
     done = 0
     for _, group in groupby(enumerate(ks), key=lambda pair: pair[1] - pair[0]):
         stretch = [k for _, k in group]
-        yield done, stretch
+        yield done, range(stretch[0], stretch[-1] + 1)
         done += len(stretch)

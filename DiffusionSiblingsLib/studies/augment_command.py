@@ -13,6 +13,7 @@ from ..cohorts.wanted import Wanted, parse_wanted
 from ..control.control import Control
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
+from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
@@ -21,7 +22,6 @@ from .augmentation import Augmented, Augmenter, Strategy, Task
 from .augmented_folder import MADE, numbering_notes, require_same_order, write_augmented
 from .conditions import Conditions
 from .seed_hearts import SeedHeart, starts, starts_of
-from .settings import LEAST_GUIDED
 from .sibling_maker import Maker
 from .twins import TwinSource
 
@@ -48,7 +48,7 @@ class Order:
     labels: dict[str, int] | None = None
     arms: tuple[Path, ...] = ()
     jobs: int = 0
-    model: str = "heart-compact"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     command: str = ""
 
@@ -81,12 +81,12 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
         say(f"note: {note}")
     for warning in _warnings(wanted, support):
         say(f"note: {warning}")
-    if order.strategy == "guided" and order.steps < LEAST_GUIDED:
-        say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED} or more are sound")
+    if order.strategy == "guided" and order.steps < LEAST_GUIDED_STEPS:
+        say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED_STEPS} or more are sound")
     most = order.most if order.most is not None else MOST * order.count
     task = Task(wanted, order.strategy, seeds, order.count, most, order.control, order.presets, order.hold, order.steps,
                 order.seed)
-    model = {"id": card.id, "version": card.version, "sha256": card.sha256}
+    model = card.identity
     require_same_order(order.out, task, model)
     make = Maker(order.model, order.device, order.jobs, say)
     arms = Conditions(order.out / MADE, card.sha256, make, order.arms, say)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
-from ..models.registry import DEFAULT_MODEL
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
-LEAST_GUIDED = 20  # steps: held volumes at 10 gave broken hearts (half of the raw checks failed), at 20 sound ones
 SEED = 0  # of every arm: sibling k of two arms starts from the same noise
 REFERENCE_SEED = 1  # of the generated hearts that stand in where no real ones are given
 
@@ -47,7 +46,7 @@ class Plan:
     @property
     def guided_steps(self) -> int:
         """Steps of guided arms: guidance needs more of them than sampling alone."""
-        return max(self.steps, LEAST_GUIDED)
+        return max(self.steps, LEAST_GUIDED_STEPS)
 
 
 QUICK = Plan(steps=10, count=3, held=1, guidance_form=1, unconditional=20, pool=20, reference=20, reconstructed=2,

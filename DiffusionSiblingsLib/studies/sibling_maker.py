@@ -13,7 +13,9 @@ from ..cohorts.pool import jobs_of
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME
 from ..editing.request import Request
-from ..runs.pipeline import make
+from ..runs.pipeline import run
+from ..runs.scheduler import Hooks
+from ..runs.settings import RunSettings
 from .record_files import read_plain, same_but_count
 
 WORTH = 4  # siblings for which starting a process pays
@@ -47,8 +49,8 @@ class Maker:
                 bar.set_postfix_str(words, refresh=False)
                 bar.update(0)
 
-            make(wanted, twin, out, model=self.model, device=self.device, format="nii.gz", jobs=jobs, resume=True,
-                 title=out.name, progress=show, say=warn)
+            settings = RunSettings(self.model, self.device, "nii.gz", jobs, resume=True, title=out.name)
+            run(wanted, twin, out, settings, Hooks(show, warn))
         if (more := len(warnings) - TOLD) > 0:
             self.say(f"note: {out.name}: {more} more warnings, in its {RECORD_NAME}")
 

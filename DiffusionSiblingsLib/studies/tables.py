@@ -63,7 +63,7 @@ def write_result(result: Result, studio: StudyContext, seconds: float) -> Path:
     values = {
         "study": result.study, "title": result.title, "written": now(), "program": __version__,
         "command": settings.command, "quick": settings.quick, "seconds": round(seconds, 1),
-        "model": {"id": studio.card.id, "version": studio.card.version, "sha256": studio.card.sha256},
+        "model": studio.card.identity,
         "sizes": {key: getattr(plan, key) for key in plan.__dataclass_fields__},
         "reference": {"name": studio.real.name, "members": len(studio.real), "real": settings.real is not None},
         "notes": list(result.notes), "rows": [_plain(row) for row in result.rows], **result.more}

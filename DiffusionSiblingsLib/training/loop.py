@@ -51,7 +51,7 @@ class Hardware:
 def find_hardware(device: str = "auto") -> Hardware:
     """The device asked for (or the best there is), bf16 where it is native, and the launcher's process group.
 
-    RANK, WORLD_SIZE and LOCAL_RANK are what `accelerate launch` and `torchrun` set.
+    `torchrun` and other launchers set RANK, WORLD_SIZE and LOCAL_RANK.
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device == "auto":

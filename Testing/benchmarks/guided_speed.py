@@ -27,11 +27,13 @@ from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.editing.guided_plan import GuidedTargets
 from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.engine.decoders import ModelDecoders
 from DiffusionSiblingsLib.engine.guidance.guide import REFRESH, Guide
 from DiffusionSiblingsLib.engine.guidance.homology import persistence
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser
-from DiffusionSiblingsLib.engine.guided_finish import Goal, ModelDecoders, make_guide
+from DiffusionSiblingsLib.engine.guided_finish import make_guide
 from DiffusionSiblingsLib.metrics.morphology import features
 
 TWIN = HEARTS / "real" / "rodero_ct_14.nii.gz"
@@ -164,7 +166,7 @@ def atria(bench: Bench, points: int) -> Control:
 def guide_of(bench: Bench, control: Control, parsing: str, plan: Plan) -> Guide:
     """A guide as the engine makes it for a new heart."""
     request = Request("generate", steps=plan.steps, control=control, parsing=parsing)  # type: ignore[arg-type]
-    goal = Goal.of(request, Placement.of(None, bench.anatomy, bench.engine.reference))
+    goal = GuidedTargets.of(request.control, Placement.of(None, bench.anatomy, bench.engine.reference))
     if goal is None:
         raise RuntimeError("the control asks for nothing")
     return make_guide(goal, request, bench.engine.networks, bench.anatomy, bench.engine.denoiser.modes, None, None)

@@ -68,7 +68,7 @@ class Plan:
 def domains_of(task: str, heart: Heart, bench: Bench) -> Sequence[ControlDomain]:
     """The domains of one of the paper's tasks, placed on a held-out heart."""
     if task != "mitral":
-        return preset(PRESETS[task], heart.labels, bench.affine, bench.anatomy).domains
+        return preset(PRESETS[task], Placement.of_map(heart.labels, bench.affine, bench.anatomy)).domains
     return [between_tissues(heart.labels, bench.affine, bench.anatomy, *VALVE, (tissue,), thickness_mm=VALVE_MM,
                             spacing_mm=2.0, name=f"valve, {tissue}") for tissue in VALVE]
 

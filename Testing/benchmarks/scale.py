@@ -24,17 +24,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DiffusionSiblingsLib.core.anatomy import load_anatomy
-from DiffusionSiblingsLib.core.record import Record
 from DiffusionSiblingsLib.core.tables import short_table
 from DiffusionSiblingsLib.editing.request import Request
-from DiffusionSiblingsLib.runs.messages import Made
 from DiffusionSiblingsLib.runs.partial_results import PartialResult, PartialResults
-from DiffusionSiblingsLib.runs.pipeline import make
-from DiffusionSiblingsLib.runs.run_folder import RunFolder
+from DiffusionSiblingsLib.runs.pipeline import run
+from DiffusionSiblingsLib.runs.plan import Plan
+from DiffusionSiblingsLib.runs.run_folder import RunFolder, clear_folder
+from DiffusionSiblingsLib.runs.scheduler import Hooks
+from DiffusionSiblingsLib.runs.settings import RunSettings
 
 COHORT = 7200
-HANDS = (b"ray::Hand",)
+ACTORS = (b"ray::RayWorker",)
 
 
 class Peak(threading.Thread):
@@ -88,7 +88,7 @@ def killer(out: Path, at: int) -> Callable[[float, int, str], None]:
         if killed or len(list(out.glob("sibling_*"))) < at:
             return
         workers = [child.pid for child in multiprocessing.active_children()]
-        workers += [pid for pid in descendants() if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(HANDS)]
+        workers += [pid for pid in descendants() if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(ACTORS)]
         killed.append(workers[0])
         os.kill(workers[0], signal.SIGKILL)
 
@@ -100,7 +100,7 @@ def arm(name: str, out: Path, request: Request, twin: Path | None, kill: bool, *
     peak = Peak()
     peak.start()
     progress = killer(out / name, request.count // 3) if kill else None
-    made: Made = make([request], twin, out / name, resume=True, progress=progress, **settings)
+    made = run([request], twin, out / name, RunSettings(resume=True, **settings), Hooks(progress))
     peak.close()
     record = json.loads((out / name / "record.json").read_text())
     entries = record["runs"][0]["siblings"]
@@ -120,13 +120,12 @@ def read_many(out: Path, folder: Path) -> dict[str, object]:
     record = json.loads((folder / "record.json").read_text())
     parts = PartialResults(out / "many")
     entry = record["runs"][0]["siblings"][0]
-    rows = (folder / "metrics.csv").read_text().splitlines()
-    row = dict(zip(rows[0].split(","), rows[-1].split(","), strict=False))
-    many = RunFolder(out / "many", Record.new(record["model"], {}), load_anatomy("heart"))
-    many.begin(replace=True)
-    many.begin_request(Request.from_json(record["runs"][0]["request"]))
+    plan = Plan.of([Request("generate")], None, RunSettings(record["model"]["id"]))
+    clear_folder(out / "many", replace=True)
+    many = RunFolder(out / "many", plan, plan.record({}))
+    many.begin()
     for number in range(COHORT):
-        part = PartialResult(0, number, "nii.gz", {**entry, "k": number}, row)
+        part = PartialResult(0, number, "nii.gz", {**entry, "k": number})
         parts.write(part, None, "")
         parts.map_of(0, number, "nii.gz").touch()
         many.place(number, part)
@@ -135,7 +134,7 @@ def read_many(out: Path, folder: Path) -> dict[str, object]:
     many.checkpoint(always=True)
     seconds = time.perf_counter() - began
     grown = peak.close().own - before
-    size = many.record_path.stat().st_size / 1e6
+    size = (out / "many" / "record.json").stat().st_size / 1e6
     return {"siblings": COHORT, "seconds to write record and table": seconds, "record MB": size,
             "memory grown by, MiB": grown}
 

@@ -41,6 +41,11 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def one_line(text: str) -> str:
+    """The text as a browser lays it out: line ends of the template are spaces."""
+    return re.sub(r"[ \n]+", " ", text)
+
+
 def browser() -> str:
     found = next((name for name in BROWSERS if shutil.which(name)), None)
     if found is None:

@@ -18,9 +18,9 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.engine.compute import find_compute
 from DiffusionSiblingsLib.metrics.topology import check_both
-from DiffusionSiblingsLib.runs import run_folder
-from DiffusionSiblingsLib.runs import sampler_loop as maker
-from DiffusionSiblingsLib.runs.pipeline import make
+from DiffusionSiblingsLib.runs import pipeline, run_folder, sampler_loop
+from DiffusionSiblingsLib.runs.scheduler import Hooks
+from DiffusionSiblingsLib.runs.settings import RunSettings
 
 ANATOMY = load_anatomy("heart")
 HEART = ellipsoid_heart((40, 36, 44), 3.4)
@@ -44,11 +44,12 @@ class QuickEngine:
     def open(cls, *_: Any, **__: Any) -> QuickEngine:
         return cls()
 
-    def encode(self, labels: np.ndarray) -> None:
+    def encoded(self, placed: Any) -> None:
         """Siblings of this engine do not depend on the twin."""
 
-    def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
-        for k in range(request.first, request.first + request.count):
+    def run(self, planned: Any, twin: Any = None, *, ks: range, progress: Any = None) -> Iterator[Sibling]:
+        request = planned.request
+        for k in ks:
             rng = np.random.default_rng([request.seed, k])
             labels = HEART.labels.copy()
             labels[0, 0, :3] = rng.integers(0, 7, 3)
@@ -62,12 +63,14 @@ class QuickEngine:
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has siblings made so for a test."""
-    monkeypatch.setattr(maker, "Engine", QuickEngine)
+    monkeypatch.setattr(sampler_loop, "Engine", QuickEngine)
     monkeypatch.setattr(run_folder, "overview", lambda path, *_, **__: path.write_bytes(b"a picture"))
 
 
-def run(out: Path, requests: list[Request] = ASKED, twin: Path | LabelMap | None = None, **settings: Any) -> Any:
-    return make(requests, twin, out, model="small", device="cpu", **settings)
+def run(out: Path, requests: list[Request] = ASKED, twin: Path | LabelMap | None = None, *,
+        labels: dict[str, int] | None = None, progress: Any = None, report: Any = None, **settings: Any) -> Any:
+    return pipeline.run(requests, twin, out, RunSettings("small", "cpu", **settings),
+                        Hooks(progress=progress, report=report), labels=labels)
 
 
 def after(siblings: int, out: Path) -> Any:

@@ -252,7 +252,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "RV box")
         roi.SetCenter(self.node.GetSegmentCenterRAS(self.ids["Right ventricle"]))
         roi.SetSize(120, 120, 120)
-        domains.write_settings(roi, domains.Settings(("RV",), (Term("RV box", "mass", Target(times=0.9)),)))
+        domains.write_settings(roi, domains.DomainSettings(("RV",), (Term("RV box", "mass", Target(times=0.9)),)))
         self.wait_until(lambda: actions.applyButton.enabled)
         self.assertIn("RV box", ui.askedLabel.text)
         effect.scriptedEffect.setParameter("Steps", GUIDED_STEPS)

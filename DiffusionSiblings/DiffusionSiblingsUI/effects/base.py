@@ -226,7 +226,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
     @property
     def ui(self) -> Any:
         """The widgets of the effect's own form."""
-        assert self.form is not None, "Slicer has not set up the options yet"
+        assert self.form is not None  # Slicer sets up the options before it shows them
         return self.form.ui
 
     @property

@@ -7,12 +7,11 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.control.builders import around_tissue
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.presets import PRESETS
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
-from DiffusionSiblingsUI.guide.live import mapping
+from DiffusionSiblingsUI.guide.live import placing
 from DiffusionSiblingsUI.rich_text import sentence
 from DiffusionSiblingsUI.runs.edits import Task, prepared
 from DiffusionSiblingsUI.runs.operation import Steps
@@ -73,8 +72,8 @@ def wishes_of(goal: Goal) -> dict[str, Any]:
 
 def _volume(goal: Goal, bridged: Bridged, anatomy: Anatomy) -> Steps[Control]:
     """The volume of a tissue for which there is no preset, in a box along the world's axes."""
-    twin = yield from mapping(bridged, anatomy)
-    domain = around_tissue(twin.labels, twin.affine, anatomy, (goal.tissue,))
+    twin = yield from placing(bridged, anatomy)
+    domain = twin.around((goal.tissue,))
     yield None
     return Control((domain,), (Term(domain.name, "mass", Target(times=1.0 + goal.change)),))
 

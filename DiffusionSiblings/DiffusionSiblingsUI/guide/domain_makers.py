@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.control.builders import around_tissue, between_tissues
+from DiffusionSiblingsLib.control.builders import between_tissues
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset, preset_help
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.guide import domains, live
-from DiffusionSiblingsUI.guide.live import TwinMap
 from DiffusionSiblingsUI.scene import markups
 
 KIND_WORDS = {"box": _("Box"), "plane": _("Plane"), "line": _("Line"), "curve": _("Planes along a curve"),
@@ -25,7 +25,7 @@ Color = tuple[float, float, float]
 Coloring = Callable[[tuple[str, ...]], Color]
 
 
-def twin_map(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> TwinMap:
+def placed_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Placement:
     """A segmentation node as domains are placed and measured on it. Raises InputError."""
     if node is None:
         raise InputError(_("No twin is chosen"), rule=_("domains are placed on a segmentation"),
@@ -33,21 +33,21 @@ def twin_map(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -
     return exhaust(live.reading(node, tissue_of, anatomy))
 
 
-def around(twin: TwinMap, tissues: tuple[str, ...], color: Color | None = None) -> Any:
+def around(twin: Placement, tissues: tuple[str, ...], color: Color | None = None) -> Any:
     """A box around tissues that keeps their volume until something else is asked -> its node. Raises InputError."""
-    domain = around_tissue(twin.labels, twin.affine, twin.anatomy, tissues)
+    domain = twin.around(tissues)
     return _painted(domains.markup_of(domain, [Term(domain.name, "mass", KEEP)]), color)
 
 
-def between(twin: TwinMap, first: str, second: str, color: Color | None = None) -> Any:
+def between(twin: Placement, first: str, second: str, color: Color | None = None) -> Any:
     """A plane where two tissues meet, measuring both of them -> its node. Raises InputError."""
     domain = between_tissues(twin.labels, twin.affine, twin.anatomy, first, second, (first, second))
     return _painted(domains.markup_of(domain, [Term(domain.name, "mass", KEEP)]), color)
 
 
-def from_preset(twin: TwinMap, name: str, amount: float, coloring: Coloring | None = None) -> list[Any]:
+def from_preset(twin: Placement, name: str, amount: float, coloring: Coloring | None = None) -> list[Any]:
     """The domains and targets of a preset -> their nodes. Raises InputError."""
-    control = preset(name, twin.labels, twin.affine, twin.anatomy, amount=amount)
+    control = preset(name, twin, amount)
     return colored(domains.markups_of(control), coloring)
 
 
@@ -56,17 +56,17 @@ def presets(anatomy: Anatomy) -> dict[str, str]:
     return preset_help(anatomy.id)
 
 
-def to_draw(twin: TwinMap | None, kind: str, tissues: Sequence[str], coloring: Coloring | None = None) -> Any:
+def to_draw(twin: Placement | None, kind: str, tissues: Sequence[str], coloring: Coloring | None = None) -> Any:
     """A domain without points yet -> its node. Lines from a point lie across the long axis of the twin's heart."""
     chosen = tuple(tissues)
     node = markups.new_markup(kind, f"{'+'.join(chosen)} {kind}", coloring(chosen) if coloring else None)
-    settings = domains.Settings(chosen, (Term(node.GetName(), "mass", KEEP),), count=4 if kind == "point" else 5,
+    settings = domains.DomainSettings(chosen, (Term(node.GetName(), "mass", KEEP),), count=4 if kind == "point" else 5,
                                 normal=long_axis(twin) if twin is not None else (0.0, 0.0, 1.0))
     domains.write_settings(node, settings)
     return node
 
 
-def long_axis(twin: TwinMap) -> tuple[float, float, float]:
+def long_axis(twin: Placement) -> tuple[float, float, float]:
     """Unit vector, RAS: from the centroid of the anatomy's first axis tissue to that of its second; S without them."""
     ends = []
     for tissue in (twin.anatomy.axis_from, twin.anatomy.axis_to):

@@ -1,7 +1,7 @@
 """Markups <-> control domains. ROI = box, plane, line; curve = planes along it; point = lines that radiate from it.
 
-A markups node is a domain of the guide if it has the attribute KEY, which keeps what is asked there (Settings), so
-that domains and targets are saved with the scene and renamed, moved and deleted like all other markups. All
+A markups node is a domain of the guide if it has the attribute KEY, which keeps what is asked there (DomainSettings),
+so that domains and targets are saved with the scene and renamed, moved and deleted like all other markups. All
 coordinates are RAS mm in the world: parent transforms count, as in the views.
 """
 
@@ -20,7 +20,7 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.control.builders import lines_from, planes_along
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
-from DiffusionSiblingsLib.control.terms import Term
+from DiffusionSiblingsLib.control.terms import Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsUI.scene import markups
 from DiffusionSiblingsUI.scene.markups import is_placed, kind_of
@@ -33,7 +33,7 @@ FEWEST, MOST = 2, 256  # points along an axis
 
 
 @dataclass(frozen=True)
-class Settings:
+class DomainSettings:
     """What a markups node asks for as a domain.
 
     tissues: IDs, their sum is measured. terms: `domain` is the node's name. spacing: mm between points along the
@@ -57,32 +57,34 @@ def find_domains(scene: Any = None) -> list[Any]:
     return [node for node in found if node.GetAttribute(KEY) is not None and kind_of(node)]
 
 
-def read_settings(node: Any) -> Settings:
-    """What a node asks for. Raises InputError where the attribute is none of ours, or of a later version."""
+def read_settings(node: Any) -> DomainSettings:
+    """What a node asks for. Raises InputError where the attribute is not ours, or was written by a later version."""
     try:
         data = json.loads(node.GetAttribute(KEY) or "{}")
         if data.get("schema") != SCHEMA:
             raise ValueError(f"schema {data.get('schema')}")
-        terms = tuple(Term.from_json({**term, "domain": node.GetName()}) for term in data["terms"])
-        return Settings(tuple(data["tissues"]), terms, tuple(float(mm) for mm in data["spacing"]), int(data["count"]),
-                        float(data["extent"]), _triple(data["normal"]))
+        own = {} if data.get("node") == node.GetID() else {"id": ""}  # the ids of a copied node are the original's
+        terms = tuple(Term.from_json({**term, **own, "domain": node.GetName()}) for term in data["terms"])
+        spacing = tuple(float(mm) for mm in data["spacing"])
+        return DomainSettings(tuple(data["tissues"]), terms, spacing, int(data["count"]), float(data["extent"]),
+                              _triple(data["normal"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(_("The targets of {name} cannot be read").format(name=node.GetName()), value=error,
                          rule=_("the node's attribute {name} is as this version writes it").format(name=KEY),
                          hint=_("remove the domain and make it again")) from error
 
 
-def write_settings(node: Any, settings: Settings) -> None:
+def write_settings(node: Any, settings: DomainSettings) -> None:
     """Makes a markups node a domain that asks for this; nothing happens where it does already."""
     terms = [{key: value for key, value in term.to_json().items() if key != "domain"} for term in settings.terms]
-    text = json.dumps({"schema": SCHEMA, "tissues": list(settings.tissues), "terms": terms,
+    text = json.dumps({"schema": SCHEMA, "node": node.GetID(), "tissues": list(settings.tissues), "terms": terms,
                        "spacing": list(settings.spacing), "count": settings.count, "extent": settings.extent,
                        "normal": list(settings.normal)}, allow_nan=False)
     if node.GetAttribute(KEY) != text:
         node.SetAttribute(KEY, text)
 
 
-def domains_of(node: Any, settings: Settings | None = None) -> tuple[ControlDomain, ...]:
+def domains_of(node: Any, settings: DomainSettings | None = None) -> tuple[ControlDomain, ...]:
     """The domains that a markups node stands for, in the world. Raises InputError where it is not placed yet."""
     settings, kind = settings or read_settings(node), kind_of(node)
     if not is_placed(node):
@@ -105,23 +107,27 @@ def control_of(nodes: Iterable[Any] | None = None, name: str = "") -> Control:
     """What all domains of the scene ask for together (or these nodes), in the world frame. Raises InputError."""
     domains: list[ControlDomain] = []
     terms: list[Term] = []
-    taken: set[str] = set()
     for node in find_domains() if nodes is None else nodes:
         settings = read_settings(node)
-        for domain in domains_of(node, settings):
-            named = replace(domain, name=unique(domain.name, taken))
-            taken.add(named.name)
+        for part, domain in enumerate(domains_of(node, settings)):
+            named = replace(domain, name=free_name(domain.name, [known.name for known in domains]))
             domains.append(named)
-            terms += [replace(term, domain=named.name) for term in settings.terms]
+            terms += [replace(term, domain=named.name, id=id)
+                      for term, id in zip(settings.terms, term_ids(node, settings, part), strict=True)]
     return Control(tuple(domains), tuple(terms), "world", name)
 
 
-def unique(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number after it if it is taken: users may call two markups the same."""
-    taken, number, found = set(taken), 2, name
-    while found in taken:
-        found, number = f"{name} {number}", number + 1
-    return found
+def term_ids(node: Any, settings: DomainSettings, part: int) -> tuple[str, ...]:
+    """The ids of a node's terms in the control of the scene, by which their achieved values are found again.
+
+    part: which of the node's domains, from 0. Terms of a file keep the ids that they had there. They stay when the node
+    is renamed or moved, and differ from those of a copy of the node.
+    """
+    found: list[str] = []
+    for term in settings.terms:
+        own = term.id if part == 0 else ""
+        found.append(own or free_name(f"{node.GetID()} part {part + 1} {term.quantity}", found))
+    return tuple(found)
 
 
 def markups_of(control: Control) -> list[Any]:
@@ -131,7 +137,9 @@ def markups_of(control: Control) -> list[Any]:
                          value=_("frame {frame}").format(frame=control.frame),
                          rule=_('its frame is "world": RAS mm of the twin'),
                          hint=_("save the control for this twin first, then open it here"))
-    return [markup_of(domain, tuple(term for term in control.terms if term.domain == domain.name))
+    taken = {term.id for node in find_domains() for term in read_settings(node).terms}
+    return [markup_of(domain, tuple(replace(term, id="") if term.id in taken else term
+                                    for term in control.terms if term.domain == domain.name))
             for domain in control.domains]
 
 
@@ -158,12 +166,12 @@ def markup_of(domain: ControlDomain, terms: Sequence[Term] = ()) -> Any:
         for end in (-0.5, 0.5):
             node.AddControlPointWorld(vtk.vtkVector3d(*(center + end * size[0] * axes[0]).tolist()))
     spacing = tuple(float(side / count) for side, count in zip(domain.size, domain.template, strict=True) if count > 1)
-    write_settings(node, Settings(tuple(domain.tissues), tuple(replace(term, domain=node.GetName()) for term in terms),
-                                  spacing))
+    own = tuple(replace(term, domain=node.GetName()) for term in terms)
+    write_settings(node, DomainSettings(tuple(domain.tissues), own, spacing))
     return node
 
 
-def _radiating(centre: np.ndarray, settings: Settings) -> Sequence[ControlDomain]:
+def _radiating(centre: np.ndarray, settings: DomainSettings) -> Sequence[ControlDomain]:
     """The lines of a point: evenly spread about `normal`."""
     _along, first, second = markups.frame_along(np.array(settings.normal))
     angles = 2 * np.pi * np.arange(settings.count) / settings.count
@@ -172,7 +180,7 @@ def _radiating(centre: np.ndarray, settings: Settings) -> Sequence[ControlDomain
                       spacing_mm=_spacing(settings, "point")[0])
 
 
-def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: np.ndarray,
+def _domain(name: str, kind: str, settings: DomainSettings, center: np.ndarray, axes: np.ndarray,
             size: np.ndarray) -> ControlDomain:
     dimension = DIMENSIONS[kind]
     if not (size[:dimension] > 0).all():
@@ -188,7 +196,7 @@ def _domain(name: str, kind: str, settings: Settings, center: np.ndarray, axes: 
                          template=(i, j, k))
 
 
-def _spacing(settings: Settings, kind: str) -> tuple[float, ...]:
+def _spacing(settings: DomainSettings, kind: str) -> tuple[float, ...]:
     return settings.spacing or (SPACING_MM[kind],)
 
 

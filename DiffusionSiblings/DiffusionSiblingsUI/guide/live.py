@@ -18,7 +18,8 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.control.domain import ControlDomain
-from DiffusionSiblingsLib.control.measure import Measurement, measure
+from DiffusionSiblingsLib.control.measure import Measurement
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.guide import domains
@@ -32,25 +33,8 @@ BUDGET_S = 0.06  # measuring between two turns of the event loop
 NO_TWIN, NO_TISSUES = _("No twin is chosen"), _("The twin has no tissues yet")
 
 
-@dataclass(frozen=True)
-class TwinMap:
-    """A twin as it is measured. labels: (D, H, W) uint8, KJI, the anatomy's labels. affine: (4, 4) IJK -> RAS mm.
-
-    volumes: tissue ID -> ml, counted in voxels.
-    """
-
-    labels: np.ndarray
-    affine: np.ndarray
-    anatomy: Anatomy
-    volumes: Mapping[str, float]
-
-    def measure(self, domain: ControlDomain, betti: bool = False) -> Measurement:
-        """What the twin has there. Raises InputError for a domain that is outside of its image."""
-        return measure(self.labels, self.affine, domain, self.anatomy, betti=betti)
-
-
-def mapping(bridged: Any, anatomy: Anatomy) -> Steps[TwinMap]:
-    """A `Bridged` twin in the anatomy's labels, in short steps; 0 for segments that are no tissue."""
+def placing(bridged: Any, anatomy: Anatomy) -> Steps[Placement]:
+    """A `Bridged` twin as controls are placed on it, in short steps; segments that are no tissue become background."""
     table = np.zeros(len(bridged.segment_ids) + 1, dtype=np.uint8)
     for tissue, values in bridged.labelmap.tissues.items():
         table[list(values)] = anatomy.label_of(tissue)
@@ -61,17 +45,17 @@ def mapping(bridged: Any, anatomy: Anatomy) -> Steps[TwinMap]:
         counts += np.bincount(labels[slab].ravel(), minlength=256)
         yield None
     volumes = {tissue.id: float(counts[tissue.label]) * bridged.labelmap.voxel_volume_ml for tissue in anatomy.tissues}
-    return TwinMap(labels, bridged.grid.affine, anatomy, volumes)
+    return Placement.of_map(labels, bridged.grid.affine, anatomy, volumes)
 
 
-def reading(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Steps[TwinMap]:
-    """A segmentation node as a TwinMap, in short steps; tissues may be missing. Raises InputError."""
+def reading(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Steps[Placement]:
+    """A segmentation node as controls are placed on it, in short steps; tissues may be missing. Raises InputError."""
     bridged = yield from bridge.reading(node, tissue_of, anatomy=anatomy, complete=False)
-    return (yield from mapping(bridged, anatomy))
+    return (yield from placing(bridged, anatomy))
 
 
 @dataclass(frozen=True)
-class Measured:
+class LiveValue:
     """A domain of a markups node and what the twin has there. problem: why nothing was measured, else ""."""
 
     domain: ControlDomain | None
@@ -84,14 +68,14 @@ class LiveMeasures(VTKObservationMixin):
     """Keeps the measurements of all domains of the scene up to date.
 
     on_measured(node) is called when a node's measurements are new, with None when those of all nodes are. found: node
-    ID -> one Measured for each of the node's domains. With timers=False (where there is no Qt) `settle` does the work.
+    ID -> one LiveValue for each of the node's domains. With timers=False (where there is no Qt) `settle` does the work.
     """
 
     def __init__(self, anatomy: Anatomy, on_measured: Callable[[Any], None], timers: bool = True) -> None:
         VTKObservationMixin.__init__(self)
         self.anatomy, self.on_measured = anatomy, on_measured
-        self.found: dict[str, tuple[Measured, ...]] = {}
-        self.twin: TwinMap | None = None
+        self.found: dict[str, tuple[LiveValue, ...]] = {}
+        self.twin: Placement | None = None
         self.problem = NO_TWIN  # why the twin cannot be measured, "" while it is read
         self._node: Any = None
         self._tissue_of: dict[str, str | None] = {}
@@ -123,7 +107,7 @@ class LiveMeasures(VTKObservationMixin):
         while self._stale:
             self._measure_stale()
 
-    def measured(self, node: Any) -> tuple[Measured, ...]:
+    def measured(self, node: Any) -> tuple[LiveValue, ...]:
         """The last measurements of a node's domains, () before the first."""
         return self.found.get(node.GetID() or "", ())
 
@@ -229,27 +213,27 @@ class LiveMeasures(VTKObservationMixin):
             self._waiting = True
             self._soon.start()
 
-    def _measures(self, node: Any) -> tuple[Measured, ...]:
+    def _measures(self, node: Any) -> tuple[LiveValue, ...]:
         try:
             settings = domains.read_settings(node)
             betti = any(term.quantity == "betti" for term in settings.terms)
             made = domains.domains_of(node, settings)
         except SiblingsError as error:
-            return (Measured(None, None, error.message()),)
+            return (LiveValue(None, None, error.message()),)
         return tuple(self._measure(domain, betti) for domain in made)
 
-    def _measure(self, domain: ControlDomain, betti: bool) -> Measured:
+    def _measure(self, domain: ControlDomain, betti: bool) -> LiveValue:
         began = time.perf_counter()
         if self.twin is None:
-            return Measured(domain, None, self.problem)
+            return LiveValue(domain, None, self.problem)
         try:
-            found = self.twin.measure(domain, betti)
+            found = self.twin.measure(domain, betti=betti)
         except SiblingsError as error:
-            return Measured(domain, None, error.message())
+            return LiveValue(domain, None, error.message())
         except ImportError as error:  # Betti numbers need a package that comes with the first run
             problem = _("{package} is not installed yet").format(package=error.name)
-            return Measured(domain, self.twin.measure(domain), problem)
-        return Measured(domain, found, "", time.perf_counter() - began)
+            return LiveValue(domain, self.twin.measure(domain, betti=False), problem)
+        return LiveValue(domain, found, "", time.perf_counter() - began)
 
 
 def _timer(milliseconds: int, slot: Callable[[], None]) -> Any:

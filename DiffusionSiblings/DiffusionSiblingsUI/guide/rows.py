@@ -12,11 +12,11 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Quantity, Term
+from DiffusionSiblingsLib.control.terms import Quantity, Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
-from DiffusionSiblingsUI.guide.live import Measured
+from DiffusionSiblingsUI.guide.live import LiveValue
 from DiffusionSiblingsUI.scene import markups
 
 NO_QUANTITY = _("no target yet")
@@ -27,7 +27,7 @@ HELD = _("Held, or a target, when the sibling that is shown was made")
 class Row:
     """A row. node: the markups node, None for what the run held. term: index into its terms, None where it has none.
 
-    part: which of the node's domains, from 0. reached: of the chosen sibling, None where there is none. tips: column ->
+    part: which of the node's domains, from 0. reached: by the chosen sibling, None without one. tips: column ->
     text over it.
     """
 
@@ -51,19 +51,20 @@ class Row:
         return (self.node.GetID() if self.node is not None else "", self.part, self.term, self.domain + self.quantity)
 
 
-def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[Measured]],
+def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[LiveValue]],
             achieved: Sequence[Mapping[str, Any]] = ()) -> list[Row]:
     """Rows of these domains, then of what the sibling's run asked for elsewhere (held volumes).
 
-    measured: node ID -> what the twin has. achieved: the sibling's "guidance" entry of the record.
+    measured: node ID -> what the twin has. achieved: the sibling's "guidance" entry of the record. Its targets are
+    those of the terms with their ids; records of earlier versions have no ids, and there names have to do.
     """
-    outcome = {(entry["domain"], entry["quantity"]): entry for entry in achieved}
+    outcome = {entry.get("id") or (entry["domain"], entry["quantity"]): entry for entry in achieved}
     rows: list[Row] = []
-    taken: set[str] = set()
+    names: list[str] = []
     for node in nodes:
         found = measured.get(node.GetID(), ())
         try:
-            rows += _rows(node, domains.read_settings(node), found, outcome, taken)
+            rows += _rows(node, domains.read_settings(node), found, outcome, names)
         except InputError as error:
             rows.append(Row(node, 0, None, False, node.GetName(), "", _("cannot be read"), "",
                             tips=(("quantity", error.message()),)))
@@ -91,7 +92,7 @@ def targets_words(record: Mapping[str, Any]) -> str:
 
 
 def run_notes(record: Mapping[str, Any]) -> list[str]:
-    """What was said of a run's targets beforehand, and of its siblings afterwards: also of gaps left in a tissue."""
+    """The warnings about a run's targets, and the notes on its siblings, gaps left in a tissue among them."""
     said = [text for run in record["runs"] for text in run.get("warnings", [])]
     entries = [entry for run in record["runs"] for entry in run["siblings"]]
     return said + [f"{entry['file']}: {text}" if len(entries) > 1 else text
@@ -99,18 +100,18 @@ def run_notes(record: Mapping[str, Any]) -> list[str]:
                    for text in (*entry.get("guidance_notes", []), *cavity_words(entry.get("repair")))]
 
 
-def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outcome: dict[Any, Any],
-          taken: set[str]) -> list[Row]:
-    """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `taken`."""
+def _rows(node: Any, settings: domains.DomainSettings, found: Sequence[LiveValue], outcome: dict[Any, Any],
+          names: list[str]) -> list[Row]:
+    """The rows of one node; takes what it uses out of `outcome`, and adds its domains' names to `names`."""
     rows = []
-    parts = found or (Measured(None, None, ""),)
+    parts = found or (LiveValue(None, None, ""),)
     for part, measured in enumerate(parts):
-        name = domains.unique(measured.domain.name if measured.domain is not None else node.GetName(), taken)
-        taken.add(name)
+        name = free_name(measured.domain.name if measured.domain is not None else node.GetName(), names)
+        names.append(name)
         unit = measured.domain.unit if measured.domain is not None else UNIT_OF.get(markups.kind_of(node), "ml")
         shared = {"node": node, "part": part, "domain": name, "tissues": " + ".join(settings.tissues)}
-        for index, term in enumerate(settings.terms):
-            entry = outcome.pop((name, term.quantity), None)
+        for index, (term, id) in enumerate(zip(settings.terms, domains.term_ids(node, settings, part), strict=True)):
+            entry = outcome.pop(id, None) or outcome.pop((name, term.quantity), None)
             rows.append(_row(shared, index, term, measured, unit, entry))
         if not settings.terms:
             mass = measured.measurement.mass if measured.measurement is not None else None
@@ -123,7 +124,7 @@ def _rows(node: Any, settings: domains.Settings, found: Sequence[Measured], outc
 UNIT_OF = {"box": "ml", "plane": "mm^2", "curve": "mm^2", "line": "mm", "point": "mm"}
 
 
-def _row(shared: Mapping[str, Any], index: int, term: Term, measured: Measured, unit: str,
+def _row(shared: Mapping[str, Any], index: int, term: Term, measured: LiveValue, unit: str,
          entry: Mapping[str, Any] | None) -> Row:
     value = targets.measured_of(measured.measurement, term.quantity)
     twin = targets.value_text(term.quantity, value, unit) if value is not None else _absent(measured)
@@ -149,7 +150,7 @@ def _outcome(quantity: str, unit: str, entry: Mapping[str, Any] | None) -> dict[
     return {"achieved": targets.value_text(quantity, entry.get("achieved"), unit), "reached": bool(entry["reached"])}
 
 
-def _absent(measured: Measured) -> str:
+def _absent(measured: LiveValue) -> str:
     return _("none") if measured.measurement is not None else "?" if measured.problem else "..."
 
 
@@ -179,7 +180,7 @@ def switch(row: Row, on: bool) -> None:
     _change(row, lambda term: replace(term, on=on))
 
 
-def retarget(row: Row, text: str, measured: Sequence[Measured]) -> None:
+def retarget(row: Row, text: str, measured: Sequence[LiveValue]) -> None:
     """Takes what was typed as a target. Raises InputError."""
     def changed(term: Term) -> Term:
         found = measured[row.part].measurement if row.part < len(measured) else None
@@ -194,7 +195,7 @@ def retolerate(row: Row, text: str) -> None:
     _change(row, lambda term: replace(term, tolerance=targets.parse_tolerance(text, term.quantity)))
 
 
-def ask(node: Any, quantity: Quantity, measured: Sequence[Measured]) -> None:
+def ask(node: Any, quantity: Quantity, measured: Sequence[LiveValue]) -> None:
     """Asks for one more quantity in a domain: the twin's own value, to start from. Raises InputError."""
     settings = domains.read_settings(node)
     if any(term.quantity == quantity for term in settings.terms):
@@ -216,7 +217,7 @@ def remove(row: Row) -> None:
     try:
         settings = domains.read_settings(row.node)
     except SiblingsError:
-        settings = domains.Settings(())
+        settings = domains.DomainSettings(())
     if len(settings.terms) <= 1 or row.term is None:
         markups.remove_markup(row.node)
         return

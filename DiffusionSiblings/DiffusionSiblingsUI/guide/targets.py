@@ -9,25 +9,24 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.control.absolute_targets import absolute
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Quantity, Target, Term, default_tolerance
+from DiffusionSiblingsLib.control.terms import ADDABLE, SCALABLE, Quantity, Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
 
-QUANTITIES: tuple[Quantity, ...] = ("mass", "position", "size", "shape", "orientation", "covariance", "betti")
 MASS_WORDS = {"ml": _("Volume"), "mm^2": _("Area"), "mm": _("Length")}
-WORDS = {"position": _("Centre"), "size": _("Spread"), "shape": _("Shape"), "orientation": _("Orientation"),
+WORDS = {"position": _("Centre"), "size": _("Extent"), "shape": _("Shape"), "orientation": _("Orientation"),
          "covariance": _("Covariance"), "betti": _("Pieces, holes, voids")}
 UNITS = {"position": "mm", "size": "mm²", "shape": "", "orientation": "", "covariance": "", "betti": ""}
 MEANINGS = {
-    "mass": _("how much of the tissues is in the domain"),
+    "mass": _("the amount of the tissues in the domain"),
     "position": _("the centre of the tissues in the domain, as R, A, S in mm"),
-    "size": _("how far the tissues spread around their centre: the sum of their variances"),
-    "shape": _("the shares of the main directions in the spread, largest first; they add up to 1"),
+    "size": _("how far the tissues extend around their centre: the sum of their variances"),
+    "shape": _("the shares of the extent along the main directions, largest first; they add up to 1"),
     "orientation": _("the main directions of the tissues"),
     "covariance": _("shape and orientation together: the covariance of the tissues divided by its trace"),
     "betti": _("the numbers of separate pieces, through holes and closed voids of the tissues in the domain"),
 }
-RELATIVE, ADDABLE = ("mass", "size"), ("mass", "position", "size")
 KEEP, BY = "keep", "by "
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?"
 EXAMPLES = {"mass": _('"+20 %", "120" or "+5"'), "size": _('"+20 %", "900" or "+50"'),
@@ -77,16 +76,16 @@ def target_text(target: Target, quantity: str) -> str:
 def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     """A target from what a user typed.
 
-    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is meant as it stands;
+    "+20 %" and "-5%" are relative to the twin, "+3" and "by 0; 0; 5" are added to it, "120" is the value itself;
     several numbers stand apart by semicolons or spaces. "keep" asks for the twin's own value; where it cannot be asked
     for in relative terms it is `measured`, as it is now. A unit behind the numbers is left out. Raises InputError.
     """
     plain = text.strip().lower()
     if plain in (KEEP, "=", "hold"):
         return keep_target(quantity, measured)
-    if quantity in RELATIVE and (found := re.fullmatch(rf"({NUMBER})\s*%", plain)):
+    if quantity in SCALABLE and (found := re.fullmatch(rf"({NUMBER})\s*%", plain)):
         return Target(times=1 + _number(found[1]) / 100)
-    if quantity in RELATIVE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
+    if quantity in SCALABLE and (found := re.fullmatch(rf"[x×*]\s*({NUMBER})", plain)):
         return Target(times=_number(found[1]))
     added = plain.startswith((BY, "+")) or (quantity == "mass" and plain.startswith("-"))
     numbers = _numbers(plain.removeprefix(BY), quantity)
@@ -96,7 +95,7 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
         examples = EXAMPLES.get(quantity, _("numbers separated by semicolons"))
         raise InputError(_("The target cannot be read"), value=text,
                          rule=_('for example {examples}, or "{keep}"').format(examples=examples, keep=KEEP))
-    shaped: Any = numbers[0] if quantity in RELATIVE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
+    shaped: Any = numbers[0] if quantity in SCALABLE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
     if quantity in ADDABLE and added:
         return Target(plus=shaped)
     return Target(value=shaped)
@@ -104,7 +103,7 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
 
 def keep_target(quantity: str, measured: Any = None) -> Target:
     """The twin's own value as target."""
-    if quantity in RELATIVE:
+    if quantity in SCALABLE:
         return Target(times=1.0)
     if quantity == "position":
         return Target(plus=(0.0, 0.0, 0.0))
@@ -117,8 +116,8 @@ def keep_target(quantity: str, measured: Any = None) -> Target:
 
 def tolerance_text(term: Term) -> str:
     """How far off still counts as reached: "1 %", "0.5 mm"."""
-    number = term.tolerance if term.tolerance is not None else default_tolerance(term.quantity)
-    if term.quantity in RELATIVE:
+    number = term.allowed
+    if term.quantity in SCALABLE:
         return f"{100 * number:g} %"
     return f"{number:g} {({'position': 'mm', 'orientation': '°'}).get(term.quantity, '')}".strip()
 
@@ -131,8 +130,8 @@ def parse_tolerance(text: str, quantity: str) -> float | None:
     found = re.fullmatch(rf"({NUMBER})\s*(%|mm|°|degrees)?", plain)
     if found is None or _number(found[1]) < 0:
         raise InputError(_("The tolerance cannot be read"), value=text,
-                         rule=_("a number from 0, in % for volumes and spreads"))
-    return _number(found[1]) / (100 if quantity in RELATIVE else 1)
+                         rule=_("a number from 0, in % for amounts and extents"))
+    return _number(found[1]) / (100 if quantity in SCALABLE else 1)
 
 
 def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
@@ -150,22 +149,16 @@ def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
 
 
 def measured_of(measurement: Measurement | None, quantity: Quantity) -> Any:
-    """A quantity of a measurement, None where there is none."""
+    """A quantity of a measurement, None without a measurement."""
     return measurement.get(quantity) if measurement is not None else None
 
 
 def asked_of(term: Term, measurement: Measurement | None) -> Any:
-    """What a target comes to for the twin; None where that cannot be said."""
-    target, value = term.target, measured_of(measurement, term.quantity)
-    if target.value is not None:
-        return target.value
-    if value is None:
+    """The absolute value of a target on the twin; None where it has none, as the twin has nothing to refer to."""
+    try:
+        return absolute(term, measured_of(measurement, term.quantity))
+    except InputError:
         return None
-    if target.times is not None:
-        return value * target.times
-    if isinstance(value, (int, float)):
-        return value + float(target.plus)  # type: ignore[arg-type]
-    return tuple(a + b for a, b in zip(value, target.plus, strict=True))  # type: ignore[arg-type]
 
 
 def _numbers(text: str, quantity: str) -> list[Any] | None:

@@ -7,15 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from DiffusionSiblingsLib.cohorts.training_statistics import Support, Tissues, read_cohort, unsupported
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsUI.guide import domains, targets
-from DiffusionSiblingsUI.guide.live import Measured, TwinMap
-
-WHOLE = 0.02  # as in the library: a box that misses no more of its tissues than this share holds them whole
+from DiffusionSiblingsUI.guide.live import LiveValue
 
 
-def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]], twin: TwinMap | None,
+def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]], twin: Placement | None,
              held: Sequence[str], model: str) -> tuple[str, ...]:
     """What to know of the volumes that these markups ask for, with the held ones; () if the hearts support them."""
     support = support_of(model)
@@ -30,7 +29,8 @@ def warnings(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]], twin
                        support)
 
 
-def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]], twin: TwinMap) -> dict[Tissues, float]:
+def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[LiveValue]],
+                  twin: Placement) -> dict[Tissues, float]:
     """Tissues -> ml that is asked of them as a whole by targets that are on."""
     volumes: dict[Tissues, float] = {}
     for node in nodes:
@@ -39,14 +39,13 @@ def asked_volumes(nodes: Iterable[Any], found: Mapping[str, Sequence[Measured]],
             settings = domains.read_settings(node)
         except SiblingsError:
             continue
-        whole = sum(twin.volumes.get(tissue, 0.0) for tissue in settings.tissues)
+        there, domain = (measured[0].measurement, measured[0].domain) if len(measured) == 1 else (None, None)
+        if there is None or domain is None or not twin.holds_whole(domain, there):
+            continue
         for term in settings.terms:
-            if term.quantity != "mass" or not term.on or len(measured) != 1 or not whole:
-                continue
-            there, domain = measured[0].measurement, measured[0].domain
-            if there is None or domain is None or domain.dimension < 3 or abs(there.mass - whole) > WHOLE * whole:
-                continue
-            volumes[tuple(sorted(settings.tissues))] = float(targets.asked_of(term, there))
+            asked = targets.asked_of(term, there) if term.on and term.quantity == "mass" else None
+            if isinstance(asked, float):
+                volumes[tuple(sorted(domain.tissues))] = asked
     return volumes
 
 

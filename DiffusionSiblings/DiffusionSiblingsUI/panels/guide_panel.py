@@ -13,12 +13,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.control import read_control, write_control
-from DiffusionSiblingsLib.control.terms import Quantity
+from DiffusionSiblingsLib.control.placement import Placement
+from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
 from DiffusionSiblingsUI.guide import rows as guide_rows
 from DiffusionSiblingsUI.guide import training_range as guide_support
-from DiffusionSiblingsUI.guide.live import LiveMeasures, TwinMap
+from DiffusionSiblingsUI.guide.live import LiveMeasures
 from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
@@ -89,16 +91,16 @@ class GuidePanel:
 
     def add_tissue(self, tissues: tuple[str, ...]) -> None:
         """A box around tissues of the twin, to start from."""
-        self._do(lambda: self._made([domain_makers.around(self._twin_map(), tissues, self._color(tissues))]))
+        self._do(lambda: self._made([domain_makers.around(self._placed_twin(), tissues, self._color(tissues))]))
 
     def add_contact(self, first: str, second: str) -> None:
         """A plane where two tissues meet."""
-        self._do(lambda: self._made([domain_makers.between(self._twin_map(), first, second, self._color((first,)))]))
+        self._do(lambda: self._made([domain_makers.between(self._placed_twin(), first, second, self._color((first,)))]))
 
     def add_preset(self, name: str) -> None:
         """The domains and targets of a preset."""
         amount = float(self.ui.amountBox.value) / 100
-        self._do(lambda: self._made(domain_makers.from_preset(self._twin_map(), name, amount, self._color)))
+        self._do(lambda: self._made(domain_makers.from_preset(self._placed_twin(), name, amount, self._color)))
 
     def draw(self, kind: str) -> None:
         """A domain that the user places in the views."""
@@ -193,7 +195,7 @@ class GuidePanel:
             title = name.replace("-", " ").capitalize()
             _add(menu, _("{preset}: {words}").format(preset=title, words=words), partial(self.add_preset, name))
         menu = self._menu(self.ui.askButton)
-        for quantity in targets.QUANTITIES:
+        for quantity in QUANTITIES:
             words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]
             _add(menu, words, partial(self.ask, quantity), targets.MEANINGS[quantity])
 
@@ -273,18 +275,18 @@ class GuidePanel:
                                       parameters.model)
         return " ".join(sentence(text) for text in said)
 
-    def _twin_map(self) -> TwinMap:
+    def _placed_twin(self) -> Placement:
         """The twin's voxels, to place domains on. Raises InputError."""
         if self.live.twin is not None:
             return self.live.twin
         with slicer.util.WaitCursor():
-            return domain_makers.twin_map(self.context.twin, self.context.tissue_of, self.context.anatomy)
+            return domain_makers.placed_twin(self.context.twin, self.context.tissue_of, self.context.anatomy)
 
     def _first_tissue(self) -> tuple[str, ...]:
         """What a drawn domain measures to begin with: as the selected one, else the first tissue to draw anew."""
         if self._node is not None:
             return domains.read_settings(self._node).tissues
-        chosen_ids = [name for name in self.context.parameters.tissues.split(",") if name]
+        chosen_ids = names_of(self.context.parameters.tissues)
         return (chosen_ids[0] if chosen_ids else self.context.anatomy.ids[0],)
 
     def _color(self, tissues: tuple[str, ...]) -> tuple[float, float, float]:

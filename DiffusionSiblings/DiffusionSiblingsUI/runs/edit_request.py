@@ -7,6 +7,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.names import names_of
+from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsUI.guide import domains, targets
 from DiffusionSiblingsUI.guide import request as guide_request
@@ -48,7 +50,7 @@ def task_of(context: Any) -> Task:
         raise InputError(_("The edit cannot start"), value=reason)
     if parameters.guide:
         settings["control"] = guide_request.control_from(None, markups=True)
-        where["wishes"] = guide_request.wishes(hold=held_tissues(parameters))
+        where["wishes"] = PresetsAndHolds(hold=held_tissues(parameters)).to_json()
     if parameters.edit == "generate":
         settings["control"] = guide_request.as_canonical(settings.get("control"))
         return Task((Request("generate", **settings),), **where)
@@ -116,12 +118,12 @@ def _missing_region(parameters: Any) -> str:
 
 def chosen_tissues(parameters: Any) -> tuple[str, ...]:
     """The tissues that an inpainting draws anew."""
-    return tuple(tissue for tissue in parameters.tissues.split(",") if tissue)
+    return names_of(parameters.tissues)
 
 
 def held_tissues(parameters: Any) -> tuple[str, ...]:
     """The tissues that keep the twin's volume."""
-    return guide_request.names(parameters.hold)
+    return names_of(parameters.hold)
 
 
 def guide_words(parameters: Any) -> str:

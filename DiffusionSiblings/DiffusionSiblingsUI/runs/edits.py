@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_exchange, write_exchange
@@ -42,7 +43,7 @@ class Task:
     tissue_of: Mapping[str, str | None] | None = None
     roi: Any = None
     segment: tuple[Any, str] | None = None
-    model: str = "heart-compact"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     mask: Any = None
     wishes: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +126,7 @@ def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
         region = hand_over(task.mask, task.twin, folder)
         requests = tuple(replace(request, region=str(region)) for request in requests)
         yield None
-    return {"command": "run", "model": task.model, "device": task.device, "twin": stem,
+    return {"command": "run", "model": task.model, "device": task.device, "twin": stem, "overview": False,
             "requests": [{**request.to_json(), **task.wishes} for request in requests], "out": str(folder)}
 
 

@@ -7,16 +7,14 @@ from typing import Any
 
 from ...control.control import read_control
 from ...core.anatomy import load_anatomy
-from ...core.errors import InputError
-from ...editing.presets_and_holds import PresetsAndHolds, names_of
+from ...core.names import names_of
+from ...editing.guide_rules import guided_request
+from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...labelmaps.region import parse_box
 from ...labelmaps.tissues import parse_labels
 from ...models.registry import find_model
 from .batch_options import batch_settings
-
-GUIDED_RATIO = 0.6  # of `siblings guide` with a twin: room for the targets, and still a sibling
-DRAWN_ANEW = 1.0
 
 
 def generate(arguments: argparse.Namespace) -> int:
@@ -41,23 +39,11 @@ def guide(arguments: argparse.Namespace) -> int:
     """siblings guide [TWIN]: a control or presets on top of generate, perturb or inpaint."""
     anatomy = load_anatomy(find_model(arguments.model).anatomy)
     control = read_control(arguments.control, anatomy) if arguments.control else None
-    wishes = PresetsAndHolds(names_of(arguments.preset), arguments.amount, names_of(arguments.hold))
-    if control is None and not wishes:
-        raise InputError("There is nothing to guide by", rule="--control FILE, --preset NAME or --hold TISSUES",
-                         hint="for example --preset enlarge-rv; `siblings guide --help` lists the presets")
-    region = _region(arguments)
-    within = any(region.values())
-    settings = {**_common(arguments), "control": control, "guider": arguments.guider, "parsing": arguments.parsing}
-    if arguments.twin is None:
-        if within or arguments.ratio is not None or wishes.hold:
-            raise InputError("The edit needs a twin", rule="--ratio, --edit, --box, --region and --hold refer to one",
-                             hint="name the twin's label map, or leave them away to draw new hearts")
-        return _run(arguments, [Request("generate", **settings)], wishes)
-    if within:
-        ratio = DRAWN_ANEW if arguments.ratio is None else arguments.ratio
-        return _run(arguments, [Request("inpaint", ratio=ratio, **region, **settings)], wishes)
-    ratio = GUIDED_RATIO if arguments.ratio is None else arguments.ratio
-    return _run(arguments, [Request("perturb", ratio=ratio, **settings)], wishes)
+    shorthand = PresetsAndHolds(names_of(arguments.preset), arguments.amount, names_of(arguments.hold))
+    request = guided_request(control, shorthand, twin=arguments.twin is not None, ratio=arguments.ratio,
+                             region=_region(arguments), guider=arguments.guider, parsing=arguments.parsing,
+                             **_common(arguments))
+    return _run(arguments, [request], shorthand)
 
 
 def reconstruct(arguments: argparse.Namespace) -> int:

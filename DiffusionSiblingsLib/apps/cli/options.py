@@ -8,9 +8,9 @@ from typing import get_args
 
 from ... import __version__
 from ...control.presets import preset_help
+from ...core.defaults import DEFAULT_MODEL, GUIDED_RATIO, INPAINT_RATIO
 from ...editing.presets_and_holds import AMOUNT
 from ...editing.request import Guider, Parsing
-from ...models.registry import DEFAULT_MODEL
 from . import commands, edits, measuring
 from .batch_options import add_batch_options
 from .comparing_options import add_comparing
@@ -85,7 +85,7 @@ def _add_guide(commands_of: argparse._SubParsersAction[argparse.ArgumentParser])
                        f"of what the twin has (default {AMOUNT:g}: 20 %%)")
     _hold(guide)
     guide.add_argument("--ratio", type=float, metavar="R", help="sampling ratio, 0 to 1 (default "
-                       f"{edits.GUIDED_RATIO:g}; {edits.DRAWN_ANEW:g} with --edit, --box or --region)")
+                       f"{GUIDED_RATIO:g}; {INPAINT_RATIO:g} with --edit, --box or --region)")
     _region(guide)
     guide.add_argument("--parsing", choices=get_args(Parsing), default="auto", help="what is decoded to measure: the "
                        "whole heart (V), the control's points alone (L), or whichever is quicker (default auto)")
@@ -190,7 +190,7 @@ def _output_options(parser: argparse.ArgumentParser, *, sampling: bool = True) -
     parser.add_argument("--overwrite", action="store_true",
                         help="let siblings take voxels of tissues that the model does not know")
     parser.add_argument("--replace", action="store_true", help="replace the run that DIR holds")
-    parser.add_argument("--model", default="heart-compact", metavar="NAME", help="installed model or a model's folder")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="installed model or a model's folder")
     device_option(parser)
     parser.add_argument("--format", choices=FORMATS, default="same", help="of the siblings (default: as the twin)")
     json_option(parser)

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...cohorts.model_facts import ModelFacts
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import read_record
 from ...core.tables import short_table
+from ...editing.planned import PlacedTwin
 from ...editing.request import Request
-from ...editing.result import Sibling
-from ...engine.engine import Encoded, Engine
-from ...engine.replay import check_twin, compare, new_record, open_recorded, stretches
-from ...labelmaps.read import read_labelmap
-from ...runs.run_folder import RunFolder
+from ...runs.replay import Replay, check_twin, installed
+from ...runs.run_folder import read_sibling
 
 
 def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
     """Replays every sibling of a record -> 0 if all are identical or within tolerance, 3 if one is different."""
     record = read_record(path)
-    engine = open_recorded(record.model, record.compute, device)
-    encoded = _open_twin(engine, record.twin, twin)
-    folder = None
-    if out is not None:
-        folder = RunFolder(out, new_record(engine), engine.anatomy, "same", encoded.twin if encoded else None,
-                           meter=engine.meter)
-        folder.begin()
-    rows = []
-    for run in record.runs:
-        request = Request.from_json(_located(run["request"], path.parent))
-        if folder is not None:
-            folder.begin_request(request)
-        for stretch, wanted in stretches(request, run["siblings"]):
-            for entry, sibling in zip(wanted, engine.run(stretch, encoded), strict=True):
-                rows.append(compare(entry, sibling, partial(_stored, path.parent / entry["file"], sibling, engine)))
-                if folder is not None:
-                    folder.add(sibling)
-    if folder is not None:
-        folder.finish(complete=True, title=f"Replay of {path.name}")
+    facts = installed(record)
+    placed = _place_twin(facts, record.twin, twin)
+    requests = tuple(Request.from_json(_located(run["request"], path.parent)) for run in record.runs)
+
+    def stored(file: str, template: LabelMap) -> LabelMap | None:
+        return read_sibling(path.parent / file, template, facts.anatomy) if (path.parent / file).exists() else None
+
+    again = Replay(record, facts, placed, requests, stored, f"Replay of {path.name}")
+    rows = again.run(again.plan(device, overview=out is not None), out)
     print(json.dumps(rows, indent=1) if as_json else short_table(rows))
     return 3 if any(row["verdict"] == "different" for row in rows) else 0
 
@@ -52,20 +40,14 @@ def _located(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**request, "region": str(beside)} if region and beside.is_file() else request
 
 
-def _open_twin(engine: Engine, described: dict[str, Any] | None, moved: Path | None) -> Encoded | None:
+def _place_twin(facts: ModelFacts, described: dict[str, Any] | None, moved: Path | None) -> PlacedTwin | None:
+    """The twin of a record, from the file that it names or that it was moved to."""
     if described is None:
         return None
     path = moved or (Path(described["file"]) if described["file"] else None)
     if path is None or not path.exists():
-        raise InputError("The twin of the record is not there", value=path, rule="the label map that was edited",
+        raise InputError("The twin of the record was not found", value=path, rule="the label map that was edited",
                          hint="say where it is now with --twin")
     values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
-    return check_twin(engine.twin(path, values), described, named=path, hint="name the unchanged file with --twin")
-
-
-def _stored(path: Path, sibling: Sibling, engine: Engine) -> LabelMap | None:
-    """The recorded sibling as its file has it, None where there is no file any more."""
-    if not path.exists():
-        return None
-    recorded = {s.value: s.tissue for s in sibling.labelmap.segments if s.tissue}
-    return read_labelmap(path, engine.anatomy, whole=False, recorded=recorded)
+    return check_twin(PlacedTwin.of(path, facts, values), described, named=path,
+                      hint="name the unchanged file with --twin")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+import psutil
 
 from ...core.errors import DeviceError
 
@@ -27,10 +26,10 @@ def needed(shape: tuple[int, ...], weights: int, batch: int = 1) -> int:
     return MODEL + PER_WEIGHT * weights + PER_VOXEL * math.prod(shape) + (batch - 1) * PER_BATCH
 
 
-def require(wanted: int, free: int | None, where: str = "") -> None:
-    """Raises DeviceError with remedies where less is free than wanted. free None: nobody knows, so it is tried."""
-    if free is not None and wanted > free:
-        raise too_little(f"{wanted / GIB:.1f} GB needed, {free / GIB:.1f} GB free{where}")
+def require(wanted: int, free: int) -> None:
+    """Raises DeviceError with remedies where less is free than wanted."""
+    if wanted > free:
+        raise too_little(f"{wanted / GIB:.1f} GB needed, {free / GIB:.1f} GB free")
 
 
 def too_little(value: str) -> DeviceError:
@@ -41,18 +40,10 @@ def too_little(value: str) -> DeviceError:
                             "the number of siblings, or choose another device")
 
 
-def free_memory() -> int | None:
+def free_memory() -> int:
     """Bytes that this process may still take: the least of the machine, its container and its own limit."""
-    known = [n for n in (_machine(), _container(), _own_limit()) if n is not None]
-    return max(0, min(known)) if known else None
-
-
-def _machine() -> int | None:
-    if sys.platform == "win32":
-        return _windows()
-    if sys.platform == "darwin":
-        return _macos()
-    return _from_table(Path("/proc/meminfo"), "MemAvailable", 1024)
+    limits = [int(psutil.virtual_memory().available), _container(), _own_limit()]
+    return max(0, min(limit for limit in limits if limit is not None))
 
 
 def _container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
@@ -83,33 +74,7 @@ def _own_limit() -> int | None:
     except ImportError:
         return None
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    used = _from_table(Path("/proc/self/status"), "VmSize", 1024)
-    return None if limit == resource.RLIM_INFINITY or used is None else limit - used
-
-
-def _windows() -> int | None:
-    class Status(ctypes.Structure):
-        """MEMORYSTATUSEX."""
-
-        _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32),
-                    *((name, ctypes.c_uint64) for name in ("total", "available", "total_commit", "available_commit",
-                                                           "total_virtual", "available_virtual", "extended")))
-
-    status = Status(length=ctypes.sizeof(Status))
-    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined,unused-ignore]
-        return None
-    return int(min(status.available, status.available_commit))
-
-
-def _macos() -> int | None:
-    """Free, inactive, speculative and purgeable pages: what the system gives before it swaps."""
-    try:
-        told = subprocess.run(["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True).stdout
-        page = int(re.search(r"page size of (\d+)", told)[1])  # type: ignore[index]
-    except (OSError, subprocess.SubprocessError, TypeError):
-        return None
-    pages = {name: int(count) for name, count in re.findall(r"Pages (\w+): +(\d+)\.", told)}
-    return page * sum(pages.get(name, 0) for name in ("free", "inactive", "speculative", "purgeable"))
+    return None if limit == resource.RLIM_INFINITY else limit - psutil.Process().memory_info().vms
 
 
 def _from_table(path: Path, key: str, unit: int) -> int | None:
@@ -131,6 +96,6 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def resident() -> int | None:
-    """Bytes of memory that this process holds now; None where the system does not say it in a file (not Linux)."""
-    return _from_table(Path("/proc/self/status"), "VmRSS", 1024)
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)

@@ -17,6 +17,7 @@ from ...labelmaps.ipc_labelmap import has_exchange, read_exchange
 from ...labelmaps.read import read_labelmap
 from ...labelmaps.tissues import check_tissues, known_labels
 from ...labelmaps.write import write_labelmap
+from ...runs.run_folder import read_sibling
 
 
 def read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
@@ -72,10 +73,16 @@ def moved(request: dict[str, Any], region: str | None) -> dict[str, Any]:
     return {**request, "region": region} if request.get("region") and region else request
 
 
-def stored(folder: str | None, name: str) -> LabelMap | None:
-    """The recorded sibling, None where it is not there (any more)."""
+def stored(folder: str | None, anatomy: Anatomy, name: str, template: LabelMap) -> LabelMap | None:
+    """A recorded sibling as it was handed over or as its file has it, None where it is not there any more."""
+    if not folder:
+        return None
+    path = Path(folder) / name
+    stem = path.with_name(path.name.split(".")[0])
     try:
-        return read_exchange(Path(folder) / name) if folder and has_exchange(Path(folder) / name) else None
+        if has_exchange(stem):
+            return read_exchange(stem)
+        return read_sibling(path, template, anatomy) if path.exists() else None
     except SiblingsError:
         return None
 

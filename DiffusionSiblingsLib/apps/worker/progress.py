@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import Any
+
+from ...editing.request import Request
+from ...runs.messages import SamplingTask
+from ...runs.plan import Plan
 
 # Seconds for one unit until this machine has been seen at work. Units: `open`: models. `place` (twin into the canonical
 # frame, latents), `measure` and `finish` (decode, compose, check, repair, write): a constant and millions of voxels,
-# see `effort`. `sample`, `guide`: solver steps of one sibling, without and with a control. Of cohorts: `member`
-# (measured for a table), `cohort` (measured for a comparison), `occupancy`: members; `pairs`: of members; `report`.
+# see `effort`. `sample`, `guide`: solver steps of one sibling, without and with a control. `sibling`: whole siblings
+# that other processes make. Of cohorts: `member` (measured for a table), `cohort` (measured for a comparison),
+# `occupancy`: members; `pairs`: of members; `report`.
 FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "sample": 0.1, "guide": 0.3, "finish": 0.25,
+               "sibling": 6.0,
                "member": 0.5, "cohort": 0.5, "occupancy": 0.02, "pairs": 0.01, "report": 5.0}
 EVERY = 0.1  # s between two reports at least
 PRIOR = 3.0
@@ -35,10 +41,10 @@ class Costs:
 
 
 class JobProgress:
-    """The course of one job through its planned work, reported as done / (done + left) in seconds.
+    """How far one job is on its way through its planned work, reported as done / (done + left) in seconds.
 
-        course.plan("sample", 100); course.plan("finish", 2)
-        course.start("sample", "Sampling sibling 1 of 2", 50); course.advance(10) ...
+        progress.plan("sample", 100); progress.plan("finish", 2)
+        progress.start("sample", "Sampling sibling 1 of 2", 50); progress.advance(10) ...
     """
 
     def __init__(self, costs: Costs, tell: Tell) -> None:
@@ -99,39 +105,55 @@ class JobProgress:
         return max(left - (time.monotonic() - self._latest), 0.05 * left)
 
 
-class Sampling:
-    """Listens to the engine's progress and tells sampling from finishing; `task` may end it at every step.
+class RunProgress:
+    """Follows a run: which sibling is being sampled or finished. finish: units of `finish` for one sibling.
 
-    count: siblings of the request. steps: of one sibling. batch: how many are sampled at once. finish: units of
-    `finish` for one sibling. kind: of the steps, "sample" or "guide".
+    stop: called at every step; it may raise to end the run.
     """
 
-    def __init__(self, course: JobProgress, task: Any, count: int, steps: int, batch: int, finish: float,
-                 kind: str = "sample") -> None:
-        self._course, self._task, self._finish, self._kind = course, task, finish, kind
-        self._count, self._steps, self._batch = count, steps, batch
-        self._finished, self._sampled, self._name = 0, 0, ""
+    def __init__(self, progress: JobProgress, plan: Plan, finish: float, stop: Callable[[], None]) -> None:
+        self._progress, self._finish, self._stop = progress, finish, stop
+        self._requests = [planned.request for planned in plan.requests]
+        self._whole, self._made, self._left = plan.asked, 0, 0
 
-    def begin(self, finished: int, made: int, whole: int) -> None:
-        """What comes after `finished` siblings of this request (`made` of `whole` in the job)."""
-        self._finished = finished
-        if finished == self._count:
-            return
-        self._name = f"sibling {made + 1} of {whole}"
-        if finished < self._sampled or not self._steps:
-            self._course.start("finish", f"Checking {self._name}", self._finish)
+    @property
+    def _name(self) -> str:
+        return f"sibling {min(self._made + 1, self._whole)} of {self._whole}"
+
+    def sampling(self, task: SamplingTask, share: float) -> None:
+        """A task has begun (share 0), or so much of it is sampled."""
+        self._stop()
+        request = self._requests[task.run]
+        units = len(task.ks) * steps_of(request)
+        if share == 0:
+            self._left = len(task.ks)
+        if share == 0 and units:
+            self._progress.start(kind_of(request), f"Sampling {self._name}", units)
+        elif share in (0, 1):
+            self._progress.start("finish", f"Checking {self._name}", self._finish)
         else:
-            together = min(self._batch, self._count - finished)
-            self._course.start(self._kind, f"Sampling {self._name}", together * self._steps)
+            self._progress.advance(share * units)
 
-    def __call__(self, done: int, total: int) -> None:
-        self._task.check()
-        share = done * self._count / total  # siblings of the request that are sampled, fractions included
-        self._course.advance((share - self._finished) * self._steps)
-        together = min(self._finished + self._batch, self._count)
-        if done * self._count >= together * total:
-            self._sampled = together
-            self._course.start("finish", f"Checking {self._name}", self._finish)
+    def placed(self) -> None:
+        """A sibling has its place; the next one of its task is finished now."""
+        self._made, self._left = self._made + 1, self._left - 1
+        if self._left > 0:
+            self._progress.start("finish", f"Checking {self._name}", self._finish)
+
+    def elsewhere(self, done: float, asked: int, words: str) -> None:
+        """So many siblings are made by other processes."""
+        self._stop()
+        self._progress.advance(done)
+
+
+def steps_of(request: Request) -> int:
+    """Solver steps of one sibling, for the plan: the schedule itself may take one more."""
+    return math.ceil(request.steps * request.psi) * request.resample
+
+
+def kind_of(request: Request) -> str:
+    """The kind of work that its steps are; a guided step is another than a plain one."""
+    return "sample" if request.control is None else "guide"
 
 
 def effort(shape: tuple[int, ...]) -> float:

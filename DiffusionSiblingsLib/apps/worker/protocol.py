@@ -6,6 +6,11 @@ for a pipe to take at once.
 Events: {"id": 1, "event": "started" | "progress" | "twin" | "guided" | "sibling" | "replayed" | "members" | "done" |
 "failed" | "cancelled"}.
 Every command is answered by exactly one of the last three.
+
+"run" makes a run folder as the command line does: {"requests": [...], "out": DIR, "twin": STEM or FILE, "model": ...,
+"device": ...}, and, where they are wanted, "gate" (acceptance checks), "limit" (siblings drawn at most for each one
+asked for), "jobs" (processes), "resume" (true: continue the run in DIR; false: refuse a folder with another run; left
+away: replace it), "format" (of the siblings' files) and "overview" (false: no picture).
 """
 
 from __future__ import annotations

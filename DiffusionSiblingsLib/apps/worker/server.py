@@ -18,7 +18,7 @@ from .protocol import Cancelled, Events, failure, parse
 TICK = 0.25  # s between reports of progress while nothing else reports
 
 
-class Task:
+class RunningCommand:
     """One command being done: where its events go, and whether it is still wanted."""
 
     def __init__(self, number: int | None, events: Events) -> None:
@@ -45,20 +45,20 @@ class Server:
         self._lock = threading.Lock()
         self._dropped: set[int] = set()
         self._queued: set[int] = set()
-        self._task: Task | None = None
-        self._course: Any = None
+        self._task: RunningCommand | None = None
+        self._progress: Any = None
 
     def serve(self) -> None:
         """Never returns: the end of the commands ends the process. Must run in the main thread."""
         signal.signal(signal.SIGINT, self._interrupt)
         threading.Thread(target=self._listen, daemon=True, name="commands").start()
         threading.Thread(target=self._keep_telling, daemon=True, name="progress").start()
-        workshop, broken = _open_workshop()
+        service, broken = _open_service()
         while True:
             command = self._waiting.get()
             task = self._begin(command)
             if task is not None:
-                self._end(task, *self._outcome(command, task, workshop, broken))
+                self._end(task, *self._outcome(command, task, service, broken))
 
     def _listen(self) -> None:
         for line in self._commands:
@@ -97,17 +97,17 @@ class Server:
             task.interruptible = False
             raise Cancelled
 
-    def _begin(self, command: dict[str, Any]) -> Task | None:
+    def _begin(self, command: dict[str, Any]) -> RunningCommand | None:
         number = command.get("id", -1)
         with self._lock:
             self._queued.discard(number)
             if number in self._dropped:
                 self._dropped.discard(number)
                 return None
-            self._task = Task(number, self._events)
+            self._task = RunningCommand(number, self._events)
             return self._task
 
-    def _outcome(self, command: dict[str, Any], task: Task, workshop: Any,
+    def _outcome(self, command: dict[str, Any], task: RunningCommand, service: Any,
                  broken: BaseException | None) -> tuple[str, dict[str, Any]]:
         """Does the command -> its last event. The outer try is for an interruption that comes just at the end."""
         try:
@@ -115,11 +115,11 @@ class Server:
                 if broken is not None:
                     raise broken
                 task.emit("started")
-                return "done", workshop.do(command, task, self._watch)
+                return "done", service.do(command, task, self._watch)
             except Cancelled:
                 return "cancelled", {}
             except Exception as error:
-                found = workshop.explain(error) if workshop is not None else error
+                found = service.explain(error) if service is not None else error
                 if not isinstance(found, SiblingsError):
                     sys.excepthook(type(error), error, error.__traceback__)
                 return "failed", failure(found)
@@ -128,26 +128,26 @@ class Server:
         except Cancelled:
             return "cancelled", {}
 
-    def _end(self, task: Task, event: str, values: dict[str, Any]) -> None:
+    def _end(self, task: RunningCommand, event: str, values: dict[str, Any]) -> None:
         with self._lock:
-            self._task = self._course = None
+            self._task = self._progress = None
         if task.cancelled:  # asked for while the last lines ran: the asker must not get results any more
             event, values = "cancelled", {}
         task.emit(event, **values)
 
-    def _watch(self, course: Any) -> None:
-        self._course = course
+    def _watch(self, progress: Any) -> None:
+        self._progress = progress
 
     def _keep_telling(self) -> None:
         """Reports while a long step of the work reports nothing itself."""
         while True:
             threading.Event().wait(TICK)
-            course = self._course
-            if course is not None:
-                course.report()
+            progress = self._progress
+            if progress is not None:
+                progress.report()
 
 
-def _open_workshop() -> tuple[Any, BaseException | None]:
+def _open_service() -> tuple[Any, BaseException | None]:
     """Loads the engine (some seconds, while commands are already heard) -> it, or why it could not be loaded."""
     try:
         from .service import Service

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import math
+import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,34 @@ import torch
 
 from ... import __version__
 from ...cohorts.measured_map import Measured
-from ...cohorts.training_distance import bias_words
-from ...cohorts.training_statistics import read_cohort
+from ...cohorts.model_facts import ModelFacts
 from ...control.control import Control
 from ...control.measure import measure
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
-from ...core.record import hash_labelmap
-from ...editing.composite import edit_scope
-from ...editing.entries import describe_twin, run_entry, sibling_entry, sibling_row, twin_row
-from ...editing.guided_plan import plan_guidance
+from ...core.record import RECORD_NAME, Record, hash_labelmap
+from ...editing.planned import PlacedTwin, require_twin
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...editing.result import Sibling
-from ...editing.target_rows import twin_columns
 from ...engine.compute import find_compute, quiet_threads
-from ...engine.engine import Encoded, Engine
-from ...engine.replay import check_twin, compare, new_record, open_recorded, stretches
-from ...labelmaps.ipc_labelmap import read_exchange, write_exchange
+from ...engine.engine import Engine
+from ...labelmaps.ipc_labelmap import read_exchange
 from ...labelmaps.tissues import known_labels
+from ...labelmaps.twin import open_twin
 from ...models.registry import DEFAULT_MODEL, find_model
+from ...runs.pipeline import run_plan
+from ...runs.plan import Plan
+from ...runs.replay import Replay, check_twin, installed
+from ...runs.run_folder import Placed, RunFolder
+from ...runs.scheduler import Hooks
+from ...runs.settings import RunSettings
 from . import cohort_service as cohort_jobs
 from . import memory
 from .payloads import moved, read_twin, size_of, stored
-from .progress import Costs, JobProgress, Sampling, effort
+from .progress import Costs, JobProgress, RunProgress, effort, kind_of, steps_of
+from .run_events import OnPlaced, RunEvents, settings_of
 
 Watch = Callable[[JobProgress], None]
 NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",), "cohort": ("folder",),
@@ -57,7 +60,7 @@ class Service:
         self._resident = memory.resident()  # before any model was loaded
         self.costs = Costs()
         self._engine: tuple[object, Engine] | None = None
-        self._twin: tuple[object, Encoded, Measured] | None = None
+        self._twin: tuple[object, PlacedTwin] | None = None
 
     def do(self, command: dict[str, Any], task: Any, watch: Watch) -> dict[str, Any]:
         """Does one command -> the values of its "done" event. Raises SiblingsError, or what went wrong."""
@@ -68,13 +71,13 @@ class Service:
         if job is None:
             raise InputError("The worker does not know this command", value=command["command"],
                              rule=f"one of {', '.join(jobs)}, cancel, quit")
-        course = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
+        progress = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
                                                                        seconds_left=left))
-        watch(course)
+        watch(progress)
         if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
             raise InputError("The command lacks something", value=command["command"],
                              rule=f"it has {', '.join(missing)}")
-        return job(command, task, course)
+        return job(command, task, progress)
 
     def explain(self, error: Exception) -> Exception:
         """An error as the user should hear it; after one of memory, what can be given up is given up."""
@@ -86,7 +89,7 @@ class Service:
             return memory.too_little(f"{type(error).__name__} while the run was under way")
         return error
 
-    def hello(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def hello(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Versions and devices."""
         free = memory.free_memory()
         devices = [{"id": "cpu", "name": platform.processor() or platform.machine(), "free": free}]
@@ -98,21 +101,19 @@ class Service:
         return {"version": __version__, "torch": torch.__version__, "python": platform.python_version(),
                 "executable": sys.executable, "threads": torch.get_num_threads(), "devices": devices}
 
-    def estimate(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def estimate(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Memory that a run on a twin's grid would take, and what is free. shape: (D, H, W)."""
         card = find_model(command.get("model", DEFAULT_MODEL))
         shape = command.get("shape") or load_anatomy(card.anatomy).shape
         wanted = self._still_needed(memory.needed(tuple(int(n) for n in shape), size_of(card.weights_path)))
         free = memory.free_memory()
-        return {"needed": wanted, "free": free, "enough": free is None or wanted <= free}
+        return {"needed": wanted, "free": free, "enough": wanted <= free}
 
     def _still_needed(self, wanted: int) -> int:
         """What of that the worker does not hold already."""
-        now = memory.resident()
-        held = max(0, now - self._resident) if now is not None and self._resident is not None else 0
-        return max(memory.SPARE, wanted - held)
+        return max(memory.SPARE, wanted - max(0, memory.resident() - self._resident))
 
-    def measure(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def measure(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Rows of metrics.csv of label maps as they are; with a `control` also what they have in its domains.
 
         The control lies in the maps' own frame.
@@ -122,170 +123,155 @@ class Service:
         anatomy = load_anatomy(command.get("anatomy", "heart"))
         names = command.get("names") or [Path(stem).name for stem in command["maps"]]
         rows = []
-        course.plan("measure", 12.0 * len(names))
+        progress.plan("measure", 12.0 * len(names))
         for stem, name in zip(command["maps"], names, strict=True):
-            course.start("measure", f"Measuring {name}", 12.0)
+            progress.start("measure", f"Measuring {name}", 12.0)
             labelmap = read_exchange(stem)
             known = known_labels(labelmap, anatomy)
             rows.append(Measured.of(labelmap, known, anatomy).row(name))
             for domain in control.domains if control is not None else ():
                 domains.append({"map": name, **measure(known, labelmap.affine, domain, anatomy).to_json()})
-        course.finish()
+        progress.finish()
         return {"rows": rows} if control is None else {"rows": rows, "domains": domains}
 
-    def run(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
-        """Makes the siblings of all requests into `out`, each told as soon as it is there.
+    def run(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
+        """Makes the siblings of all requests into the run folder `out`; an event tells of each as soon as it is there.
 
         A request may have `preset`, `amount` and `hold` beside its settings: they become part of its control. What a
-        guided request asks for is told before it is made, by an event "guided".
+        guided request asks for is told before it is made, by an event "guided". gate, limit, jobs, resume, replace,
+        format, overview: as `RunSettings` has them; all may be left away.
         """
-        began, out = time.monotonic(), Path(command["out"])
+        began = time.monotonic()
         parted = [PresetsAndHolds.taken_from(values) for values in command["requests"]]
-        requests, wishes = [Request.from_json(settings) for settings, _ in parted], [wish for _, wish in parted]
-        if not requests:
-            raise InputError("There is nothing to do", rule="at least one request")
-        model = command.get("model", DEFAULT_MODEL)
-        twin = self._take(command, model, requests, course, wishes)
-        engine = self.engine(model, command.get("device", "auto"), course=course)
-        encoded, measured = self._place(engine, twin, requests, course)
-        planned = plan_guidance(requests, wishes, encoded.twin if encoded is not None else None, engine.anatomy,
-                                engine.reference, read_cohort(engine.card.folder))
-        requests = [guided.request for guided in planned]
-        record, rows = new_record(engine), []
-        if encoded is not None and measured is not None:
-            for request in requests:  # says what is wrong with the last request before the first is made
-                edit_scope(request, encoded.twin, engine.anatomy)
-            record.twin = describe_twin(encoded.twin, measured)
-            rows.append(twin_row(measured))
-            task.emit("twin", row=rows[0], warnings=[*encoded.twin.warnings, *bias_words("The twin", measured.bias)],
-                      entry=record.twin)
-        for number, guided in enumerate(planned):
-            if guided.request.control is not None:
-                task.emit("guided", request=number, **guided.to_json())
-        out.mkdir(parents=True, exist_ok=True)
-        record.runs = [run_entry(guided.request, guided.warnings) for guided in planned]
-        since = time.monotonic()
-        for index, (number, sibling) in enumerate(self._make(engine, encoded, requests, task, course)):
-            name = f"sibling_{index:04d}"
-            stem = write_exchange(sibling.labelmap, out / name)
-            entry, row = sibling_entry(name, sibling), sibling_row(name, sibling)
-            record.runs[number]["siblings"].append(entry)
-            rows.append(row)
-            if encoded is not None:
-                rows[0] = {**rows[0], **twin_columns(sibling.guidance)}
-            task.emit("sibling", index=index, request=number, k=sibling.k, stem=str(stem), row=row, entry=entry,
-                      seconds=round(time.monotonic() - since, 3))
-            since = time.monotonic()
-        record.complete = True
-        return {"record": record.to_json(), "rows": rows, "seconds": round(time.monotonic() - began, 3)}
+        requests, shorthand = [Request.from_json(values) for values, _ in parted], [named for _, named in parted]
+        settings = settings_of(command)
+        require_twin(requests, command.get("twin"))
+        room = self._open(command, settings, requests, shorthand, progress)
+        plan = Plan.of(requests, room.twin, settings, shorthand=shorthand, facts=room.facts)
+        events = RunEvents(task, plan, Path(command["out"]))
+        events.planned()
+        run_plan(plan, events.out, self._hooks(room, plan, task, progress, events.placed))
+        record = json.loads((events.out / RECORD_NAME).read_text(encoding="utf-8"))
+        progress.finish()
+        return {"record": record, "rows": events.rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def replay(self, command: dict[str, Any], task: Any, course: JobProgress) -> dict[str, Any]:
+    def replay(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Makes a record's siblings again -> one verdict each. siblings: folder of the recorded ones, if they are left.
 
         region: the file that now holds the region of the record's requests.
         """
-        began, record = time.monotonic(), command["record"]
-
-        def opener(model: str, device: str, *, dtype: str) -> Engine:
-            return self.engine(model, device, dtype=dtype, course=course)
-
-        runs = [stretch for run in record["runs"] for stretch in stretches(
-            Request.from_json(moved(run["request"], command.get("region"))), run["siblings"])]
-        if record["twin"] is not None and not command.get("twin"):
+        began, record = time.monotonic(), Record.from_json(command["record"])
+        requests = tuple(Request.from_json(moved(run["request"], command.get("region"))) for run in record.runs)
+        if record.twin is not None and not command.get("twin"):
             raise InputError("The twin of the record is not there", rule="the segmentation that was edited",
                              hint="choose it as the twin, then replay")
-        requests = [request for request, _ in runs]
-        twin = self._take(command, record["model"]["id"], requests, course)
-        engine = open_recorded(record["model"], record["compute"], command.get("device", "auto"), opener)
-        encoded, _ = self._place(engine, twin, requests, course)
-        if encoded is not None:
-            check_twin(encoded, record["twin"], named="the segmentation chosen as twin",
+        settings = RunSettings(record.model["id"], command.get("device", "auto"), dtype=record.compute["dtype"])
+        installed(record)
+        room = self._open(command, settings, requests, [PresetsAndHolds()] * len(requests), progress)
+        if room.twin is not None:
+            check_twin(room.twin, record.twin or {}, named="the segmentation chosen as twin",
                        hint="choose the unchanged segmentation, with the same tissues")
-        folder, rows = command.get("siblings"), []
-        entries = (entry for _, wanted in runs for entry in wanted)
-        for entry, (_, sibling) in zip(entries, self._make(engine, encoded, requests, task, course), strict=True):
-            rows.append(compare(entry, sibling, partial(stored, folder, entry["file"])))
-            task.emit("replayed", row=rows[-1])
+        again = Replay(record, room.facts, room.twin, requests,
+                       partial(stored, command.get("siblings"), room.facts.anatomy))
+        plan = again.plan(settings.device)
+        rows = again.run(plan, None, self._hooks(room, plan, task, progress), partial(_judged, task))
+        progress.finish()
         return {"rows": rows, "seconds": round(time.monotonic() - began, 3)}
 
-    def engine(self, model: str, device: str, *, dtype: str | None = None, course: JobProgress) -> Engine:
+    def engine(self, model: str, device: str, *, dtype: str | None = None, progress: JobProgress) -> Engine:
         """The engine kept from before if it is the one, else it is opened."""
         card, compute = find_model(model), find_compute(device, dtype)
         key = (card.id, card.sha256, compute)
         if self._engine is None or self._engine[0] != key:
-            course.start("open", f"Opening model {card.id}", 1)
+            progress.start("open", f"Opening model {card.id}", 1)
             memory.require(self._still_needed(memory.needed((0,), size_of(card.weights_path))), memory.free_memory())
             self._engine = self._twin = None
             self._engine = (key, Engine.open(model, device, dtype=dtype))
-        course.drop("open")
+        progress.drop("open")
         return self._engine[1]
 
-    def _take(self, command: dict[str, Any], model: str, requests: list[Request], course: JobProgress,
-              wishes: Sequence[PresetsAndHolds] = ()) -> LabelMap | None:
-        """The twin of a command as it was handed over; all that is to come is planned."""
-        anatomy = load_anatomy(find_model(model).anatomy)
-        twin = read_twin(command, anatomy) if command.get("twin") else None
-        shape = twin.labels.shape if twin is not None else anatomy.shape
-        course.plan("open", 1)
-        if twin is not None:
-            course.plan("place", effort(shape))
-            course.plan("measure", effort(shape))
-        for request, wish in zip_longest(requests, wishes):
-            if request.needs_twin and twin is None:
-                raise InputError("The edit needs a twin", value=request.edit, rule="a label map to start from")
-            course.plan("guide" if wish else _sampling(request), request.count * _steps(request))
-            course.plan("finish", request.count * effort(shape))
-        return twin
+    def _open(self, command: dict[str, Any], settings: RunSettings, requests: Sequence[Request],
+              shorthand: Sequence[PresetsAndHolds], progress: JobProgress) -> _Room:
+        """The model and the twin of a command, those kept from before if they are the same; plans all that is to come.
 
-    def _place(self, engine: Engine, twin: LabelMap | None, requests: list[Request],
-               course: JobProgress) -> tuple[Encoded | None, Measured | None]:
-        """The twin placed and measured, if it is not the one kept from before. Raises DeviceError without memory."""
-        shape = twin.labels.shape if twin is not None else engine.anatomy.shape
-        batch = engine.compute.batch if engine.compute.device.type != "cuda" else 1  # there it is the card's memory
-        wanted = memory.needed(shape, size_of(engine.card.weights_path), batch)
-        memory.require(self._still_needed(wanted), memory.free_memory())
-        if twin is None:
-            return None, None
-        key = (self._engine[0] if self._engine else None, hash_labelmap(twin),
-               tuple((s.value, s.name, s.tissue, s.identifier) for s in twin.segments))
+        Raises DeviceError without memory, InputError for a twin that cannot be used.
+        """
+        anatomy = load_anatomy(find_model(settings.model).anatomy)
+        source = read_twin(command, anatomy) if command.get("twin") else None
+        shape = source.labels.shape if source is not None else anatomy.shape
+        self._foresee(settings, requests, shorthand, progress, shape, placing=source is not None)
+        engine = None
+        if settings.jobs == 1:
+            engine = self.engine(settings.model, settings.device, dtype=settings.dtype, progress=progress)
+        facts = engine.facts if engine is not None else ModelFacts.of(settings.model)
+        self._require_memory(facts, shape, settings.jobs, engine)
+        return _Room(engine, facts, self._place(facts, source, progress) if source is not None else None, effort(shape))
+
+    def _foresee(self, settings: RunSettings, requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds],
+                 progress: JobProgress, shape: tuple[int, ...], *, placing: bool) -> None:
+        """Plans the work that is to come."""
+        if placing:
+            progress.plan("place", effort(shape))
+            progress.plan("measure", effort(shape))
+        if settings.jobs > 1:
+            progress.plan("sibling", sum(request.count for request in requests))
+            return
+        progress.plan("open", 1)
+        for request, named in zip(requests, shorthand, strict=True):
+            progress.plan("guide" if named else kind_of(request), request.count * steps_of(request))
+            progress.plan("finish", request.count * effort(shape))
+
+    def _require_memory(self, facts: ModelFacts, shape: tuple[int, ...], jobs: int, engine: Engine | None) -> None:
+        """Raises DeviceError where the run does not fit."""
+        on_card = engine is not None and engine.compute.device.type == "cuda"  # where it is the card's memory
+        batch = engine.compute.batch if engine is not None and not on_card else 1
+        wanted = memory.needed(shape, size_of(facts.card.weights_path), batch)
+        memory.require(jobs * wanted if jobs > 1 else self._still_needed(wanted), memory.free_memory())
+
+    def _place(self, facts: ModelFacts, source: LabelMap, progress: JobProgress) -> PlacedTwin:
+        """The twin placed and measured, if it is not the one kept from before."""
+        key = (facts.card.id, facts.card.sha256, hash_labelmap(source),
+               tuple((s.value, s.name, s.tissue, s.identifier) for s in source.segments))
         if self._twin is None or self._twin[0] != key:
             self._twin = None
-            course.start("place", "Placing the twin in the model's frame", effort(shape))
-            encoded = engine.twin(twin)
-            course.start("measure", "Measuring the twin", effort(shape))
-            measured = Measured.of(encoded.twin.labelmap, encoded.twin.known, engine.anatomy, engine.meter)
-            course.finish()
-            self._twin = (key, encoded, measured)
-        course.drop("place")
-        course.drop("measure")
-        return self._twin[1], self._twin[2]
+            progress.start("place", "Placing the twin in the model's frame", effort(source.labels.shape))
+            twin = open_twin(source, facts.anatomy, facts.reference)
+            progress.start("measure", "Measuring the twin", effort(source.labels.shape))
+            self._twin = (key, PlacedTwin.measured_of(twin, facts))
+            progress.finish()
+        progress.drop("place")
+        progress.drop("measure")
+        return self._twin[1]
 
-    def _make(self, engine: Engine, encoded: Encoded | None, requests: list[Request], task: Any,
-              course: JobProgress) -> Iterator[tuple[int, Sibling]]:
-        """(number of the request, sibling), with the course kept up to date."""
-        shape = encoded.twin.known.shape if encoded is not None else engine.anatomy.shape
-        whole, made = sum(request.count for request in requests), 0
-        for number, request in enumerate(requests):
-            steps, finished = _steps(request), 0
-            sampling = Sampling(course, task, request.count, steps, engine.compute.batch, effort(shape),
-                                kind=_sampling(request))
-            sampling.begin(finished, made, whole)
-            for sibling in engine.run(request, encoded, progress=sampling):
-                task.check()
-                yield number, sibling
-                finished, made = finished + 1, made + 1
-                sampling.begin(finished, made, whole)
-        course.finish()
+    def _hooks(self, room: _Room, plan: Plan, task: Any, progress: JobProgress,
+               placed: OnPlaced | None = None) -> Hooks:
+        """What the pipeline calls: progress, cancelling, and siblings that have their place."""
+        follower = RunProgress(progress, plan, room.finish, task.check)
+
+        def on_placed(folder: RunFolder, at: Placed, sibling: Sibling | None) -> None:
+            task.check()
+            if placed is not None:
+                placed(folder, at, sibling)
+            follower.placed()
+
+        if room.engine is None:
+            progress.start("sibling", f"Making {plan.asked} siblings in {plan.settings.jobs} processes", plan.asked)
+            return Hooks(follower.elsewhere, placed=on_placed)
+        return Hooks(sampling=follower.sampling, placed=on_placed, engine=lambda: room.engine)
 
 
-def _steps(request: Request) -> int:
-    """Solver steps of one sibling, for the plan: the schedule itself may take one more."""
-    return math.ceil(request.steps * request.psi) * request.resample
+@dataclass(frozen=True)
+class _Room:
+    """What a command works with. engine: None where other processes open their own. finish: units of finishing."""
+
+    engine: Engine | None
+    facts: ModelFacts
+    twin: PlacedTwin | None
+    finish: float
 
 
-def _sampling(request: Request) -> str:
-    """The kind of work that its steps are; a guided step is another than a plain one."""
-    return "sample" if request.control is None else "guide"
+def _judged(task: Any, row: dict[str, object]) -> None:
+    task.emit("replayed", row=row)
 
 
 def _means_memory(error: Exception) -> bool:

@@ -17,7 +17,8 @@ REUSE = 3  # solver steps for which critical points are used again
 
 @dataclass
 class TopologyPart:
-    """A domain with Betti targets. coarse: the same domain on fewer points, for high noise.
+    """A domain with Betti targets. coarse: the same domain for high noise, on fewer points where these can
+    still show the targets.
 
     Critical points are found on the whole template without a gradient; only they are decoded again with one, and they
     are kept for REUSE steps: between two steps of a sampler the field hardly moves.
@@ -60,4 +61,5 @@ class TopologyPart:
         found = residuals(values, points, LASTING)
         if not bool((found.detach() > 0).any()):
             return nothing  # the root has no slope at 0
-        return self.weight * torch.linalg.vector_norm(found)[None]
+        norm: Tensor = torch.linalg.vector_norm(found)
+        return self.weight * norm[None]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from ...control.absolute_targets import Asked
 from ...control.domain import ControlDomain
+from ...control.limits import can_show
 from .bracket import Bracket
 from .features import TopologyPart
 from .gradient import descend
-from .linearise import Aim, Measured, linearise, missing, residuals_of
+from .linearise import Aim, MomentPart, linearise, missing, residuals_of
 from .parsing import Decoders, Parser, Site, site
 from .projection import Metric, Step, project
 from .residuals import moment_residuals
@@ -30,10 +31,10 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Settings:
+class GuideSettings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
-    topology_below: noise level from which on topology is looked after; topology_fine_below: on its whole template.
+    topology_below: noise level below which topology is steered; topology_fine_below: on its whole template.
     weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
     """
 
@@ -93,7 +94,7 @@ class Guide:
     labels: dict[str, int]
     extent: Sequence[float]
     decoders: Decoders
-    settings: Settings = field(default_factory=Settings)
+    settings: GuideSettings = field(default_factory=GuideSettings)
     free: Tensor | None = None
     metric: Metric | None = None
     log: Log = field(default_factory=Log)
@@ -110,21 +111,24 @@ class Guide:
 
     @property
     def steers(self) -> bool:
-        """Whether anything is asked for that latents can be led to."""
+        """Whether there is any target that latents can be steered to."""
         return bool(self.whole or self.topology)
 
-    def _part(self, domain: ControlDomain) -> Measured:
+    def _part(self, domain: ControlDomain) -> MomentPart:
         terms = [term for term in self.asked if term.domain == domain.name]
-        return Measured(self._site(domain), moment_residuals(terms, domain))
+        return MomentPart(self._site(domain), moment_residuals(terms, domain))
 
-    def _thinned(self, part: Measured, factor: float) -> Measured:
+    def _thinned(self, part: MomentPart, factor: float) -> MomentPart:
         """The same on a template with fewer points along every axis."""
         return part if factor <= 1 else dataclasses.replace(part, site=part.site.coarse(factor, self._extent))
 
     def _topology(self, target: Asked) -> TopologyPart:
         place = self._site(next(domain for domain in self.domains if domain.name == target.domain))
-        term = TopologyTerm(tuple(None if n is None else int(n) for n in target.value), level=0.5)
-        return TopologyPart(place, place.coarse(2, self._extent), term, target.weight)
+        components, loops, voids = cast("tuple[int | None, int | None, int | None]", target.value)
+        term = TopologyTerm((components, loops, voids), level=0.5)
+        coarse = place.coarse(2, self._extent)
+        fits = can_show(coarse.domain.template, term.targets)  # small templates have no points to spare
+        return TopologyPart(place, coarse if fits else place, term, target.weight)
 
     def _site(self, domain: ControlDomain) -> Site:
         return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)
@@ -134,8 +138,8 @@ class Guide:
         return z0_hat + self._change(z0_hat, sigma, step).to(z0_hat)
 
     def _change(self, z0_hat: Tensor, sigma: float, step: int) -> Tensor:
-        """The projection's step. Residuals are measured once a solver step, their Jacobian, which changes little and is
-        dear, is of coarse templates and serves for several steps.
+        """The projection's step. Residuals are measured once a solver step. Their Jacobian changes little and is
+        expensive: it is taken on coarse templates and reused for several steps.
         """
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Pairs:
     @property
     def persistence(self) -> np.ndarray:
         """(n,) float64, descending."""
-        return self.birth_value - self.death_value
+        return np.asarray(self.birth_value - self.death_value)
 
 
 def persistence(
@@ -52,10 +53,10 @@ def persistence(
     to it, and only the box that holds higher ones is searched.
 
     Pairs of no persistence are left out. The one class that never dies is given the field's lowest value as its death,
-    at the first voxel that has it. Errors: InputError where the field, a dimension or the engine is none of these.
+    at the first voxel that has it. Raises InputError for any other field, dimension or engine.
     """
     values, asked = _checked(field, dimensions, engine)
-    box = (slice(None),) * 3
+    box: tuple[slice, ...] = (slice(None),) * 3
     if floor is not None:
         values = np.maximum(values, floor)
         box = _box_above(values, floor)
@@ -86,7 +87,7 @@ def _checked(field: np.ndarray, dimensions: Sequence[int], engine: str) -> tuple
         raise InputError("A field for persistent homology has three sides", value=values.shape,
                          rule="at least one voxel")
     if not np.isfinite(values).all():
-        raise InputError("A field for persistent homology has values that are no numbers", rule="finite values only")
+        raise InputError("A field for persistent homology has undefined values", rule="finite numbers only")
     asked = tuple(dict.fromkeys(int(dimension) for dimension in dimensions))
     if not set(asked) <= {0, 1, 2}:
         raise InputError("Unknown dimension of homology", value=dimensions, rule="0 components, 1 loops, 2 voids")
@@ -126,13 +127,13 @@ def _by_own(values: np.ndarray, asked: tuple[int, ...]) -> dict[int, tuple[np.nd
     """As _indices. InputError where numba is missing."""
     found = compiled()
     if found is None:
-        raise InputError("Our own persistent homology needs numba", rule='engine "own" is compiled by it',
+        raise InputError("Our own persistent homology needs numba", rule='numba compiles the engine "own"',
                          hint='pip install numba, or use engine "gudhi"')
     ordering, union_find, loops = found
     order = ordering.descending((values.ravel() + 0.0).view(np.uint64))  # + 0.0: there is one zero
-    rank = np.empty(values.size, np.int32)
-    rank[order] = np.arange(values.size, dtype=np.int32)
-    rank = rank.reshape(values.shape)
+    ranked = np.empty(values.size, np.int32)
+    ranked[order] = np.arange(values.size, dtype=np.int32)
+    rank = ranked.reshape(values.shape)
     shape = tuple(side + 2 for side in values.shape)
     indices = {}
     if 0 in asked:
@@ -180,7 +181,8 @@ def _by_gudhi(values: np.ndarray, asked: tuple[int, ...]) -> dict[int, tuple[np.
     return found
 
 
-def _gudhi_complex() -> Callable[..., object]:
+def _gudhi_complex() -> Callable[..., Any]:
+    """gudhi's class of cubical complexes. InputError where gudhi is missing."""
     try:
         from gudhi.cubical_complex import CubicalComplex
     except ImportError as error:
@@ -188,14 +190,15 @@ def _gudhi_complex() -> Callable[..., object]:
             "Topology needs the package gudhi", value=error, rule="Betti targets are measured by persistent homology",
             hint="pip install gudhi, or leave out the targets for components, loops and voids",
         ) from error
-    return CubicalComplex
+    found: Callable[..., Any] = CubicalComplex
+    return found
 
 
 def _moved(index: np.ndarray, shape: tuple[int, ...], box: tuple[slice, ...], whole: tuple[int, ...]) -> np.ndarray:
     """Flat indices into values[box] (of this shape) -> flat indices into the whole array."""
     starts = [side.start or 0 for side in box]
     i, j, k = np.unravel_index(np.maximum(index, 0), shape)
-    return ((i + starts[0]) * whole[1] + (j + starts[1])) * whole[2] + (k + starts[2])
+    return np.asarray(((i + starts[0]) * whole[1] + (j + starts[1])) * whole[2] + (k + starts[2]))
 
 
 def _sorted(values: np.ndarray, births: np.ndarray, deaths: np.ndarray) -> Pairs:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .features import TopologyPart
-from .moments import Moments, moments
+from .moments import BatchMoments, moments
 from .parsing import Parser, Site
 from .residuals import MomentResidual
 
@@ -22,14 +22,14 @@ class Aim:
     -1 for an evaluation outside of a sampling.
     """
 
-    parts: Sequence[Measured]
+    parts: Sequence[MomentPart]
     topology: Sequence[TopologyPart] = ()
     fine: bool = True
     step: int = -1
 
 
 @dataclass(frozen=True)
-class Measured:
+class MomentPart:
     """A site and what is asked of its moments."""
 
     site: Site
@@ -53,7 +53,7 @@ def missing(parser: Parser, z: Tensor, aim: Aim) -> Tensor:
         return torch.cat(found, 1)
 
 
-def residuals_of(weights: Tensor, part: Measured) -> Tensor:
+def residuals_of(weights: Tensor, part: MomentPart) -> Tensor:
     """weights: (B, N) share of the tissue at the site's points -> (B, k)."""
     found = _moments(weights, part)
     return torch.cat([residual(found) for residual in part.residuals], 1)
@@ -84,7 +84,7 @@ def linearise(parser: Parser, z: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
     return torch.cat(values, 1), torch.stack(jacobian)
 
 
-def _at_points(parser: Parser, read: Tensor, part: Measured) -> tuple[Tensor, list[Tensor]]:
+def _at_points(parser: Parser, read: Tensor, part: MomentPart) -> tuple[Tensor, list[Tensor]]:
     """read: (B, N, width) -> residuals (B, k) without a graph, and d r_k / d read (B, N, width) for every k."""
     read = read.requires_grad_()
     weights = parser.probability(read, part.site)  # (B, N)
@@ -95,6 +95,6 @@ def _at_points(parser: Parser, read: Tensor, part: Measured) -> tuple[Tensor, li
     return r.detach(), [pull.to(slope.dtype)[..., None] * slope for pull in pulls]
 
 
-def _moments(weights: Tensor, part: Measured) -> Moments:
+def _moments(weights: Tensor, part: MomentPart) -> BatchMoments:
     own = part.site.own.to(weights.device)
     return moments(weights.to(own.dtype), own, part.site.domain.cell)

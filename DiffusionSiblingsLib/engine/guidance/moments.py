@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Moments:
+class BatchMoments:
     """Of a batch: mass (B,) in the domain's unit; centroid (B, n) mm and covariance (B, n, n) mm^2 along the domain's
     own n axes, measured from its centre. Centroid and covariance of nothing are undefined: see `residuals`.
     """
@@ -29,7 +29,7 @@ class Moments:
         return self.covariance / self.size.clamp_min(torch.finfo(self.covariance.dtype).tiny)[:, None, None]
 
 
-def moments(weights: Tensor, points: Tensor, cell: float) -> Moments:
+def moments(weights: Tensor, points: Tensor, cell: float) -> BatchMoments:
     """m = sum w, p = sum(r w) / m, C = sum((r - p)(r - p)^T w) / m.
 
     weights: (B, N), a probability at every point. points: (N, n) mm along the domain's axes. cell: measure of a point
@@ -40,4 +40,4 @@ def moments(weights: Tensor, points: Tensor, cell: float) -> Moments:
     centroid = share @ points  # (B, n)
     offset = points - centroid[:, None]  # (B, N, n)
     covariance = torch.einsum("bn,bni,bnj->bij", share, offset, offset)
-    return Moments(total * cell, centroid, covariance)
+    return BatchMoments(total * cell, centroid, covariance)

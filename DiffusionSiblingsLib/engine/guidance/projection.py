@@ -34,7 +34,8 @@ def project(residuals: Tensor, jacobian: Tensor, sigma: float, *, metric: Metric
 
     residuals: (B, K). jacobian: (K, B, C, d, h, w). damping: eps, relative to the mean diagonal of J M J^T; it decides
     between targets that contradict each other. slack: (K,) how much of a residual may stay for a step shorter by an rms
-    of 1: the step then has the least rms^2 + sum (r / slack)^2, which leaves alone what is dear and matters little.
+    of 1: the step then has the least rms^2 + sum (r / slack)^2, which leaves alone
+    what costs a long step and matters little.
     Rows without any gradient (too little tissue) take no part.
     """
     rows = jacobian if metric is None else metric(jacobian, sigma)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...control.absolute_targets import Asked
 from ...control.domain import ControlDomain
 from ...core.errors import InputError
-from .moments import Moments
+from .moments import BatchMoments
 
 LEAST_MASS = 0.02  # of the domain's measure: below it centroid and covariance are noise (the papers' mass guard)
 LEAST_GAP = 0.05  # between two eigenvalues of C / v: closer ones leave the orientation undefined
@@ -25,7 +25,7 @@ LEAST_GAP = 0.05  # between two eigenvalues of C / v: closer ones leave the orie
 
 @dataclass(frozen=True)
 class MomentResidual:
-    """One asked quantity of one domain -> residuals.
+    """One target of one domain -> residuals.
 
     quantity: mass, position, size, shape, orientation or covariance. target: float64 along the domain's axes, see
     `moment_residual`. scale: what a residual of 1 means. weight: of the user, 1 by default. tolerance: of the target,
@@ -53,29 +53,32 @@ class MomentResidual:
         n = len(self.target)
         return {"covariance": n * (n + 1) // 2, "orientation": n * (n - 1) // 2}.get(self.quantity, n)
 
-    def __call__(self, moments: Moments) -> Tensor:
+    def __call__(self, moments: BatchMoments) -> Tensor:
         """-> (B, k), 0 where the target is reached; 0 as well where there is too little of the tissue to say."""
-        values = self.weight * getattr(self, f"_{self.quantity}")(moments) / self.scale
+        values: Tensor = self.weight * getattr(self, f"_{self.quantity}")(moments) / self.scale
         if self.quantity == "mass":
             return values
         return torch.where((moments.mass > self.guard)[:, None], values, torch.zeros_like(values))
 
-    def _mass(self, moments: Moments) -> Tensor:
+    def _mass(self, moments: BatchMoments) -> Tensor:
         return (moments.mass - self.target.to(moments.mass))[:, None]
 
-    def _position(self, moments: Moments) -> Tensor:
+    def _position(self, moments: BatchMoments) -> Tensor:
         return moments.centroid - self.target.to(moments.mass)
 
-    def _size(self, moments: Moments) -> Tensor:
+    def _size(self, moments: BatchMoments) -> Tensor:
         return (moments.size - self.target.to(moments.mass))[:, None]
 
-    def _covariance(self, moments: Moments) -> Tensor:
+    def _covariance(self, moments: BatchMoments) -> Tensor:
         return _upper(moments.normalised - self.target.to(moments.mass))
 
-    def _shape(self, moments: Moments) -> Tensor:
-        return torch.linalg.eigvalsh(moments.normalised).flip(-1) - self.target.to(moments.mass)
+    def _shape(self, moments: BatchMoments) -> Tensor:
+        spread = moments.normalised
+        defined = torch.isfinite(spread).flatten(1).all(1)[:, None]  # eigvalsh raises for other matrices
+        shares = torch.linalg.eigvalsh(torch.where(defined[:, None], spread, torch.zeros_like(spread))).flip(-1)
+        return torch.where(defined, shares, torch.full_like(shares, math.nan)) - self.target.to(moments.mass)
 
-    def _orientation(self, moments: Moments) -> Tensor:
+    def _orientation(self, moments: BatchMoments) -> Tensor:
         """Zero when the asked axes are eigenvectors: then the covariance seen along them has no mixed terms."""
         axes = self.target.to(moments.mass)  # rows
         seen = axes @ moments.normalised @ axes.T  # (B, n, n)
@@ -87,7 +90,7 @@ class MomentResidual:
 
 
 def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
-    """The residual of a resolved target that is no Betti number. Raises InputError for a quantity without moments.
+    """The residual of a resolved target other than a Betti number. Raises InputError for a quantity without moments.
 
     Targets that have a direction are turned from the frame that the domain lies in onto the domain's own axes.
     """
@@ -118,8 +121,11 @@ def moment_residual(asked: Asked, domain: ControlDomain) -> MomentResidual:
 
 
 def moment_residuals(asked: Sequence[Asked], domain: ControlDomain) -> tuple[MomentResidual, ...]:
-    """All residuals of one domain but the topological ones."""
-    return tuple(moment_residual(term, domain) for term in asked if term.quantity != "betti")
+    """All residuals of one domain except those of topology, and except empty ones: on a line no orientation can be
+    wrong.
+    """
+    found = (moment_residual(term, domain) for term in asked if term.quantity != "betti")
+    return tuple(residual for residual in found if residual.count)
 
 
 def _upper(matrices: Tensor) -> Tensor:

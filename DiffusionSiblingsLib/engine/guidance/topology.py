@@ -9,7 +9,6 @@ the whole field; only there is the field decoded again with one. They may be use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,6 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from .homology import Pairs, persistence
-
-NAMES = ("components", "loops", "voids")
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,12 @@ class CriticalPoints:
     kept: np.ndarray
     persistence: np.ndarray
     missing: tuple[int, int, int] = (0, 0, 0)
+
+    @classmethod
+    def none(cls) -> CriticalPoints:
+        """No critical points at all."""
+        nowhere = np.zeros(0, np.int64)
+        return cls(nowhere, nowhere, np.zeros(0, np.int8), np.zeros(0, bool), np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.birth)
@@ -78,31 +81,23 @@ class TopologyTerm:
             raise InputError("The settings of a topology target do not fit", rule="0 <= floor < least < 1, most >= 1",
                              value=f"floor {self.floor}, least {self.least}, most {self.most}")
 
-    def check(self, template: Sequence[int]) -> None:
-        """Raises InputError where no field on this many points can have the targets."""
-        sides = [side for side in template if side > 1]
-        pieces = int(np.prod([(side + 1) // 2 for side in template]))
-        # A loop needs a plane, a void a box, and each of them a point of its own inside.
-        holes = int(np.prod([max((side - 1) // 2, 0) for side in sides]))
-        limits = (pieces, holes * 3 if len(sides) > 1 else 0, holes if len(sides) > 2 else 0)
-        for name, wanted, limit in zip(NAMES, self.targets, limits, strict=True):
-            if wanted is not None and wanted > limit:
-                raise InputError(f"A domain of {' x '.join(map(str, template))} points cannot have so many {name}",
-                                 value=wanted, rule=f"at most {limit}",
-                                 hint="planes have no voids and lines no loops; or give the template more points")
-
     def select(self, field: np.ndarray | Tensor) -> CriticalPoints:
-        """The critical points of a field of probabilities (a, b, c), in [0, 1], without a graph."""
+        """The critical points of a field of probabilities (a, b, c), in [0, 1], without a graph.
+
+        A field that cannot have the targets keeps what it has of them (`control.limits` refuses such targets before
+        anything is sampled). A field with undefined numbers has no critical points.
+        """
         if isinstance(field, Tensor):
             field = field.detach().double().cpu().numpy()
-        self.check(field.shape)
+        if not np.isfinite(field).all():
+            return CriticalPoints.none()
         dimensions = [dimension for dimension, wanted in enumerate(self.targets) if wanted is not None]
         pairs = persistence(field, dimensions, self.engine, self.floor)
         parts = [self._part(pairs[dimension], dimension, int(self.targets[dimension] or 0)) for dimension in dimensions]
-        missing = [max(0, int(wanted or 0) - (len(pairs[dimension]) if dimension in pairs else 0))
-                   for dimension, wanted in enumerate(self.targets)]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return CriticalPoints(*columns, missing=(missing[0], missing[1], missing[2]))
+        birth, death, of, kept, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+        components, loops, voids = (max(0, int(wanted or 0) - (len(pairs[dimension]) if dimension in pairs else 0))
+                                    for dimension, wanted in enumerate(self.targets))
+        return CriticalPoints(birth, death, of, kept, length, (components, loops, voids))
 
     def _part(self, pairs: Pairs, dimension: int, wanted: int) -> tuple[np.ndarray, ...]:
         """birth, death, dimension, kept, persistence of one dimension."""
@@ -119,7 +114,7 @@ class TopologyTerm:
 
 def persistence_of(values: Tensor, points: CriticalPoints) -> Tensor:
     """(..., 2 n) field values at `points.index`, decoded again -> (..., n) persistence S(r_b) - S(r_d)."""
-    births, deaths = values.split(len(points), dim=-1)
+    births, deaths = values[..., : len(points)], values[..., len(points) :]
     return births - deaths
 
 

@@ -35,7 +35,8 @@ _FACE_MASK = _mask(FACES)
 def _steps_of(bits: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Flat steps to the neighbours `bits` in a C-ordered array of this (padded) shape: (len(bits),) int64."""
     i, j, k = bits // 9 - 1, bits // 3 % 3 - 1, bits % 3 - 1
-    return ((i * shape[1] + j) * shape[2] + k).astype(np.int64)
+    steps: np.ndarray = ((i * shape[1] + j) * shape[2] + k).astype(np.int64)
+    return steps
 
 
 def merges(rank: np.ndarray, shape: tuple[int, int, int], bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,7 @@
-"""NIfTI-1 and NIfTI-2 files, one file each (.nii, .nii.gz): https://nifti.nimh.nih.gov/nifti-1/documentation."""
+"""NIfTI-1 and NIfTI-2 files, one file each (.nii, .nii.gz): https://nifti.nimh.nih.gov/nifti-1/documentation.
+
+nibabel parses and holds the header. The bytes come from the guard, and the geometry from `nifti_header`.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,30 @@ import gzip
 import html
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, LabelMap, Segment
-from .nifti_header import CODES, DTYPES, V1, V2, Header, affine_of, new_header, set_affine
-from .volume import Volume, as_labels, little_endian, read_array, reading, storable
+from .guard import Guarded, guarded, refuse_detached
+from .nifti_header import affine_of, new_header, set_affine, set_voxels
+from .volume import Volume, as_labels, little_endian, not_3d, storable
+
+if TYPE_CHECKING:  # see nifti_header
+    from nibabel.nifti1 import Nifti1Header
 
 
 def read_nifti(path: Path) -> Volume:
     """The volume of a NIfTI file; labels are integers already. Raises InputError."""
-    with reading(path):
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
-            header = _read_header(stream, path)
-            dtype, sizes = _voxels(header, path)
-            gap = int(header["vox_offset"]) - header.dtype.itemsize
-            if not 0 <= gap <= 1 << 28:
-                raise ValueError(f"voxels start at byte {header['vox_offset']}")
-            extensions = stream.read(gap)
-            if len(extensions) < gap:
-                raise EOFError("ends before the voxels")
-            array = read_array(stream, dtype, sizes, path.stat().st_size)
+    with guarded(path) as file:
+        file.unpack("gzip" if file.starts_with(b"\x1f\x8b") else "raw")
+        header = _read_header(file)
+        dtype, sizes = _voxels(header, path)
+        extensions = file.header(int(header["vox_offset"]) - header.template_dtype.itemsize)
+        array = file.voxels(dtype, sizes)
         slope, offset = float(header["scl_slope"]), float(header["scl_inter"])
         if slope == 0 or not np.isfinite(slope) or not np.isfinite(offset):
             slope, offset = 1.0, 0.0
@@ -43,57 +43,55 @@ def read_nifti(path: Path) -> Volume:
     return Volume(labels, affine, segments, header=kept)
 
 
-def _read_header(stream: IO[bytes], path: Path) -> Header:
-    """The header as a record of either version, in its own byte order."""
-    raw = stream.read(V1.itemsize)
-    if len(raw) < V1.itemsize:
-        raise EOFError("ends inside the header")
-    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
-    for order in orders:
+def _read_header(file: Guarded) -> Nifti1Header:
+    """The header of either version, in its own byte order."""
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    kinds: dict[int, Any] = {kind.template_dtype.itemsize: kind for kind in (Nifti1Header, Nifti2Header)}
+    raw = file.header(min(kinds))
+    for order in ("<", ">"):
         size = struct.unpack(order + "i", raw[:4])[0]
-        version = {V1.itemsize: V1, V2.itemsize: V2}.get(size)
-        if version is not None:
-            raw += stream.read(version.itemsize - len(raw))
-            header = np.frombuffer(raw, dtype=version.newbyteorder(order))[0].copy()
-            magic = bytes(header["magic"])[:3]
-            if magic in (b"ni1", b"ni2"):
-                raise InputError(
-                    f"{path} is the header of a pair of files",
-                    rule="header and voxels in one .nii or .nii.gz file",
-                    hint="convert it to .nii.gz",
-                )
-            if magic not in (b"n+1", b"n+2"):
-                break
-            return cast(Header, header)
-    raise ValueError("no NIfTI header")
+        if size not in kinds:
+            continue
+        header: Nifti1Header = kinds[size](raw + file.header(size - len(raw)), order, check=False)
+        magic = bytes(header["magic"].item())[:3]
+        if magic in (b"ni1", b"ni2"):
+            raise refuse_detached(file.path, ".nii or .nii.gz")
+        if magic in (b"n+1", b"n+2"):
+            return header
+        break
+    raise ValueError("it does not begin with a NIfTI header")
 
 
-def _voxels(header: Header, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _voxels(header: Nifti1Header, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Stored dtype and the sizes of the three axes, fastest first."""
-    code = int(header["datatype"])
-    if code not in DTYPES:
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        dtype = header.get_data_dtype()
+    except HeaderDataError:
+        dtype = np.dtype(np.void)
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InputError(
-            f"{path} holds no label values", value=f"NIfTI data type {code}", rule="integers or floats, one a voxel"
+            f"{path} does not hold label values",
+            value=f"NIfTI data type {int(header['datatype'])}",
+            rule="each voxel is one integer or floating-point number",
         )
     rank = int(header["dim"][0])
     if not 1 <= rank <= 7:
         raise ValueError(f"{rank} axes")
     sizes = tuple(int(size) for size in header["dim"][1 : rank + 1])
     if rank < 3 or any(size != 1 for size in sizes[3:]):
-        raise InputError(
-            f"{path} is not a 3D image",
-            value=" x ".join(map(str, sizes)),
-            rule="three axes; further axes of length 1 only",
-            hint="give one label map, not a series of images",
-        )
-    return np.dtype(DTYPES[code]).newbyteorder(cast(Any, header.dtype["datatype"].byteorder)), sizes[:3]
+        raise not_3d(path, sizes)
+    return dtype, sizes[:3]
 
 
 def label_table(extensions: bytes) -> tuple[Segment, ...]:
-    """Label names that TotalSegmentator and Connectome Workbench leave in a header extension (a Caret label table)."""
+    """The labels that TotalSegmentator and Connectome Workbench describe in a header extension (Caret label table)."""
     text = extensions[4:].decode("utf-8", errors="replace") if extensions[:1] not in (b"", b"\0") else ""
     segments: dict[int, Segment] = {}
-    for attributes, name in re.findall(r"<Label\b([^>]*)>(.*?)</Label>", text, flags=re.DOTALL):
+    for attributes, name in _entries(text):
         values = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', attributes))
         plain = re.sub(r"^\s*<!\[CDATA\[(.*)\]\]>\s*$", r"\1", name, flags=re.DOTALL)
         plain = plain if plain != name else html.unescape(name)
@@ -107,8 +105,16 @@ def label_table(extensions: bytes) -> tuple[Segment, ...]:
     return tuple(segments.values())
 
 
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """Attributes and content of each <Label>, in one pass: a search for both ends at once is quadratic."""
+    for piece in text.split("</Label>")[:-1]:
+        found = re.search(r"<Label\b([^<>]{0,500})>", piece)
+        if found:
+            yield found[1], piece[found.end() :]
+
+
 def _label_extension(segments: tuple[Segment, ...]) -> bytes:
-    """The extension bytes (with the leading extender) of such a table."""
+    """The bytes of a header extension with such a table, including the leading extender."""
     rows = []
     for segment in segments:
         red, green, blue = segment.color or (0.5, 0.5, 0.5)
@@ -124,7 +130,7 @@ def _label_extension(segments: tuple[Segment, ...]) -> bytes:
 
 
 def write_nifti(labelmap: LabelMap, path: Path) -> None:
-    """Writes a label map at `path`, packed if it ends in .gz; the header it came with is kept where it still fits."""
+    """Writes a label map to `path`, packed if the name ends in .gz. What still fits of its old header is kept."""
     data = storable(labelmap.labels, labelmap.header.get("dtype"))
     old = labelmap.header.get("nifti")
     extensions = b"\0\0\0\0"
@@ -133,19 +139,15 @@ def write_nifti(labelmap: LabelMap, path: Path) -> None:
     elif any(segment.name for segment in labelmap.segments):
         extensions = _label_extension(labelmap.segments)
     header = new_header(old)
-    header["dim"] = [3, *data.shape[::-1], 1, 1, 1, 1]
-    header["datatype"], header["bitpix"] = CODES[data.dtype.type], data.dtype.itemsize * 8
-    header["scl_slope"], header["scl_inter"] = 1, 0
-    header["vox_offset"] = V1.itemsize + len(extensions)
+    set_voxels(header, data, extensions)
     if old is None or not _same(affine_of(header), labelmap.affine):
         set_affine(header, labelmap.affine)
-    write_bytes(path, header.tobytes() + extensions, little_endian(data))
+    write_bytes(path, header.binaryblock + extensions, little_endian(data))
 
 
-def _native(extensions: bytes, old: Header) -> bytes:
-    """Extensions of a file as they are, if they can stand in a little-endian file: 16-byte pieces, else none."""
-    little = old.dtype["datatype"].str[0] in "<|"
-    return extensions if little and len(extensions) % 16 == 4 else b""
+def _native(extensions: bytes, old: Nifti1Header) -> bytes:
+    """The extensions as they are if a little-endian file can hold them, in pieces of 16 bytes; otherwise nothing."""
+    return extensions if old.endianness == "<" and len(extensions) % 16 == 4 else b""
 
 
 def _same(first: Affine, second: Affine) -> bool:
@@ -153,7 +155,7 @@ def _same(first: Affine, second: Affine) -> bool:
 
 
 def write_bytes(path: Path, head: bytes, voxels: memoryview) -> None:
-    """Header and voxels into a file, through gzip where its name ends in .gz (same bytes for the same content)."""
+    """Writes header and voxels, through gzip if the name ends in .gz. The same content gives the same bytes."""
     with path.open("wb") as file:
         if path.suffix != ".gz":
             file.write(head)

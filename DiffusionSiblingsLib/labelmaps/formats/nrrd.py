@@ -1,20 +1,24 @@
-"""NRRD files with their voxels inside (.nrrd, .seg.nrrd): http://teem.sourceforge.net/nrrd/format.html."""
+"""NRRD files with their voxels inside (.nrrd, .seg.nrrd): http://teem.sourceforge.net/nrrd/format.html.
+
+The header is parsed here and not by pynrrd, which loses letters that are not ASCII, takes key/value pairs for fields
+and refuses sound files: docs/decisions/0012-readers.md, and the files that show it in Testing/lib/labelmaps.
+"""
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import re
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, LabelMap
+from .guard import Guarded, guarded, refuse_detached
 from .slicer_segments import extras_of, metadata_of, segments_of, without_segments
-from .volume import LPS, Volume, as_labels, little_endian, read_array, reading, storable
+from .volume import LPS, Volume, as_labels, little_endian, not_3d, storable
 
 _TYPES: dict[str, type[np.generic]] = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
@@ -33,16 +37,18 @@ _NAMES = {
     np.int32: "int", np.uint32: "unsigned int", np.int64: "long long int", np.uint64: "unsigned long long int",
 }  # fmt: skip
 _ENDIAN: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
-_LINES = 100_000  # a header with more lines is none
+_SKIPS = ("line skip", "lineskip", "byte skip", "byteskip")
+_PACKINGS = {"gz": "gzip", "bz2": "bzip2"}
 
 
 def read_nrrd(path: Path) -> Volume:
     """The volume of an NRRD file, with Slicer's segments where its header lists them. Raises InputError."""
-    with reading(path), path.open("rb") as file:
+    with guarded(path) as file:
         fields, metadata = _read_header(file)
         dtype, sizes = _voxels(fields, path)
-        stored = path.stat().st_size - file.tell()
-        array = read_array(_open(file, fields), dtype, sizes, stored)
+        encoding = fields["encoding"].lower()
+        file.unpack(_PACKINGS.get(encoding, encoding))
+        array = file.voxels(dtype, sizes)
         spatial, affine = _space(fields, len(sizes))
     array = _layers_last(array, sizes, spatial, path)
     segments, layer_of = segments_of(metadata, 1 if array.ndim == 3 else array.shape[3])
@@ -51,19 +57,13 @@ def read_nrrd(path: Path) -> Volume:
     return Volume(labels, affine, segments, layer_of, kept)
 
 
-def _read_header(file: IO[bytes]) -> tuple[dict[str, str], dict[str, str]]:
+def _read_header(file: Guarded) -> tuple[dict[str, str], dict[str, str]]:
     """Fields ("sizes" -> "4 5 6", names in lower case) and key/value pairs; the file is left at the first voxel."""
-    if not re.match(rb"NRRD000[1-6]\s*$", file.readline(64)):
-        raise ValueError("no NRRD header")
+    if not re.match(r"NRRD000[1-6]\s*$", file.line()):
+        raise ValueError("it does not begin with an NRRD header")
     fields: dict[str, str] = {}
     metadata: dict[str, str] = {}
-    for _ in range(_LINES):
-        raw = file.readline()
-        if not raw.endswith(b"\n"):
-            raise EOFError("ends inside the header")
-        line = raw.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
-        if not line:
-            return fields, metadata
+    while line := file.line():
         if line.startswith("#"):
             continue
         key, separator, value = _split(line)
@@ -71,7 +71,7 @@ def _read_header(file: IO[bytes]) -> tuple[dict[str, str], dict[str, str]]:
             metadata[key] = re.sub(r"\\([n\\])", lambda found: "\n" if found[1] == "n" else "\\", value)
         else:
             fields[key.strip().lower()] = value.strip()
-    raise ValueError("the header does not end")
+    return fields, metadata
 
 
 def _split(line: str) -> tuple[str, str, str]:
@@ -85,45 +85,30 @@ def _split(line: str) -> tuple[str, str, str]:
 def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Stored dtype and sizes, fastest axis first."""
     if "data file" in fields or "datafile" in fields:
-        raise InputError(
-            f"{path} is only a header", rule="header and voxels in one .nrrd file", hint="save it as .nrrd, not .nhdr"
-        )
+        raise refuse_detached(path, ".nrrd")
+    if skipped := {name: fields[name] for name in _SKIPS if int(fields.get(name, "0")) != 0}:
+        raise InputError(f"The header of {path} is not supported", value=skipped, rule="no lines or bytes are skipped",
+                         hint="save it in Slicer again")
     kind = fields["type"].lower()
     if kind not in _TYPES:
-        raise InputError(f"{path} holds no label values", value=f"NRRD type {kind}", rule="integers or floats")
+        raise InputError(f"{path} does not hold label values", value=f"NRRD type {kind}",
+                         rule="each voxel is one integer or floating-point number")
     dtype = np.dtype(_TYPES[kind])
     if dtype.itemsize > 1:
         dtype = dtype.newbyteorder(_ENDIAN[fields["endian"].lower()])
     sizes = tuple(int(size) for size in fields["sizes"].split())
     if len(sizes) != int(fields["dimension"]):
-        raise ValueError("dimension and sizes do not agree")
+        raise ValueError("dimension and sizes contradict each other")
     return dtype, sizes
 
 
-def _open(file: IO[bytes], fields: dict[str, str]) -> IO[bytes]:
-    """The stream of unpacked voxels."""
-    for name in ("line skip", "lineskip", "byte skip", "byteskip"):
-        if int(fields.get(name, "0")) != 0:
-            raise InputError(
-                "The NRRD header is not supported", value=f"{name}: {fields[name]}", rule="nothing skipped"
-            )
-    encoding = fields["encoding"].lower()
-    if encoding == "raw":
-        return file
-    if encoding in ("gzip", "gz"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
-    if encoding in ("bzip2", "bz2"):
-        return cast(IO[bytes], bz2.BZ2File(file))
-    raise InputError("The NRRD encoding is not supported", value=encoding, rule="raw, gzip or bzip2")
-
-
 def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
-    """Which axes lie in space, and their (4, 4) voxel IJK -> RAS mm. Without a space the axes are taken as LPS."""
+    """The axes that lie in space, and their (4, 4) affine, voxel IJK -> RAS mm. Without a space, the axes are LPS."""
     affine, letters = np.eye(4), _orientation(fields.get("space", ""))
     entries = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""))
     if entries:
         if len(entries) != rank:
-            raise ValueError("space directions do not agree with dimension")
+            raise ValueError("space directions and dimension contradict each other")
         spatial = [axis for axis, entry in enumerate(entries) if entry != "none"]
         columns = [_vector(entries[axis]) for axis in spatial[:3]] if len(spatial) == 3 else []
     else:
@@ -146,12 +131,14 @@ def _vector(text: str) -> npt.NDArray[np.float64]:
 
 
 def _orientation(space: str) -> npt.NDArray[np.float64]:
-    """(3,) signs that turn the file's world into RAS; without a space it is LPS, as ITK takes it."""
+    """(3,) signs that turn the world of the file into RAS; without a space it is LPS, as in ITK."""
     name = space.lower().strip()
     names = {"ras": "right-anterior-superior", "las": "left-anterior-superior", "lps": "left-posterior-superior"}
     words = names.get(name, name or names["lps"]).split("-")
     if words[:3] in (["scanner", "xyz"], ["3d", "right", "handed"], ["3d", "left", "handed"]) or len(words) != 3:
-        raise InputError("The NRRD space is not supported", value=space, rule="such as left-posterior-superior")
+        raise InputError("The space of the NRRD file is not supported", value=space,
+                         rule="the space names the patient's axes, such as left-posterior-superior",
+                         hint="save it in Slicer again")
     signs = {"right": (0, 1.0), "left": (0, -1.0), "anterior": (1, 1.0), "posterior": (1, -1.0), "superior": (2, 1.0),
              "inferior": (2, -1.0)}  # fmt: skip
     if [signs[word][0] for word in words] != [0, 1, 2]:
@@ -160,22 +147,17 @@ def _orientation(space: str) -> npt.NDArray[np.float64]:
 
 
 def _layers_last(array: npt.NDArray[Any], sizes: tuple[int, ...], spatial: list[int], path: Path) -> npt.NDArray[Any]:
-    """(K, J, I) or, with an axis of layers, (K, J, I, layers); refuses other ranks."""
+    """(K, J, I), or (K, J, I, layers) with an axis of layers. Raises InputError for other axes."""
     if len(spatial) == 3 and len(sizes) == 3:
         return array
     if len(spatial) == 3 and len(sizes) == 4:
         layers = next(axis for axis in range(4) if axis not in spatial)
         return np.moveaxis(array, 3 - layers, 3)
-    raise InputError(
-        f"{path} is not a 3D image",
-        value=" x ".join(map(str, sizes)),
-        rule="three axes in space, and an axis of layers at most",
-        hint="give one label map, not a series of images",
-    )
+    raise not_3d(path, sizes)
 
 
 def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:
-    """Writes a label map, with Slicer's segment fields if `named`; its file's other pairs are kept."""
+    """Writes a label map, with Slicer's segment fields if `named`. Other pairs of its original file are kept."""
     data = storable(labelmap.labels, labelmap.header.get("dtype"))
     affine = LPS @ labelmap.affine
     vectors = " ".join(f"({_numbers(affine[:3, axis])})" for axis in range(3))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ...core.files import atomic_path
 from ...core.labelmap import Affine
 from .nifti import write_bytes
-from .nifti_header import CODES, V1, new_header, set_affine
+from .nifti_header import new_header, set_affine, set_voxels
 from .volume import little_endian
 
 
@@ -23,14 +23,12 @@ def write_scalars(values: npt.NDArray[np.floating[Any]], affine: Affine, path: P
     shown: the range that a viewer should map to its colours at first.
     """
     data = np.ascontiguousarray(values, dtype=np.float32)
-    header = new_header(None)
-    header["dim"] = [3, *data.shape[::-1], 1, 1, 1, 1]
-    header["datatype"], header["bitpix"] = CODES[data.dtype.type], data.dtype.itemsize * 8
-    header["scl_slope"], header["vox_offset"] = 1, V1.itemsize + 4
+    header, extensions = new_header(), bytes(4)
+    set_voxels(header, data, extensions)
     header["descrip"] = description.encode("ascii", errors="replace")[:79]
     if shown is not None:
         header["cal_min"], header["cal_max"] = shown
     set_affine(header, affine)
     with atomic_path(path) as temporary:
-        write_bytes(temporary, header.tobytes() + b"\0\0\0\0", little_endian(data))
+        write_bytes(temporary, header.binaryblock + extensions, little_endian(data))
     return path

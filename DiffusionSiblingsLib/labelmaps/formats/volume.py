@@ -1,40 +1,31 @@
-"""One image of a file as numbers, and the parts that all formats share: bytes, label values, geometry.
-
-The formats are read by this package's own code and not by SimpleITK, after trying: SimpleITK reads a truncated NIfTI
-as zeros without an error, drops its extensions (TotalSegmentator's label names) and refuses sheared grids, takes no
-notice of a wrong checksum in NRRD, and prints to the terminal. The tests hold both against each other.
-"""
+"""One image of a file as numbers, and what all formats share: label values, and the grid that they lie on."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, Labels, Segment
+from .guard import raw_bytes
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS mm <-> RAS mm
 MAX_LABEL = 2**31 - 1
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
-_PIECE = 1 << 24  # bytes at a time, as gzip's reader makes a copy of what is asked for
-_PACKED = 1100  # deflate cannot make data more than 1,032 times smaller
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What a file holds, before tissues are found.
+    """The content of a file, before its tissues are found.
 
     array: (D, H, W) or (D, H, W, layers), KJI order, as stored. affine: (4, 4) float64, voxel IJK -> RAS mm.
-    segments: what the file says about labels, tissue not set; for layers each value stands in `layer_of`.
-    header: what the format needs to be written again as it was.
+    segments: the labels that the file describes, without a tissue. layer_of: the layer of each segment, where there are
+    layers. header: what the format needs to write the file again as it was.
     """
 
     array: npt.NDArray[Any]
@@ -44,104 +35,23 @@ class Volume:
     header: dict[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns everything that a damaged or forbidden file can raise into one InputError."""
-    try:
-        yield
-    except PermissionError as error:
-        raise InputError(
-            f"{path} may not be read", value=error.strerror, hint="ask for the right to read it"
-        ) from error
-    except MemoryError as error:
-        raise InputError(f"{path} does not fit into memory", hint="crop it around the heart") from error
-    except (OSError, EOFError, ValueError, KeyError, IndexError, OverflowError, zlib.error, struct.error) as error:
-        raise damaged(path, str(error) or type(error).__name__) from error
-
-
-def damaged(path: Path, reason: str) -> InputError:
-    """The InputError for a truncated or corrupt file."""
-    return InputError(
-        f"{path} is truncated or corrupt",
-        value=reason,
-        rule="a whole file of its format",
-        hint="copy or export it again",
-    )
-
-
-def read_array(stream: IO[bytes], dtype: np.dtype[Any], sizes: tuple[int, ...], stored: int) -> npt.NDArray[Any]:
-    """Exactly the voxels of an array and no fewer; the rest of the stream is read too, so that checksums are compared.
-
-    sizes: fastest axis first. stored: bytes left in the file, which bounds what they can unpack to.
-    Returns an array of native byte order with the slowest axis first. Raises EOFError or ValueError.
-    """
-    if min(sizes) < 1:
-        raise ValueError(f"grid of {' x '.join(map(str, sizes))} voxels")
-    count = 1
-    for size in sizes:
-        count *= size
-    if count * dtype.itemsize > stored * _PACKED:
-        raise EOFError(f"{stored} bytes cannot hold {count} voxels")
-    array = np.empty(sizes[::-1], dtype=dtype)
-    view, filled = raw_bytes(array), 0
-    while filled < len(view):
-        got = stream.readinto(view[filled : filled + _PIECE])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError(f"ends after {filled} of {len(view)} bytes of voxels")
-        filled += got
-    while stream.read(1 << 20):
-        pass
-    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
-
-
-def raw_bytes(array: npt.NDArray[Any]) -> memoryview:
-    """The bytes of a contiguous array, not copied."""
-    return memoryview(cast(Any, array.reshape(-1).view(np.uint8)))
-
-
 def little_endian(array: npt.NDArray[Any]) -> memoryview:
-    """The bytes of an array in C order and little-endian, copied only if they are not so already."""
+    """The bytes of an array, little-endian and in C order; they are copied only if they are in another order."""
     return raw_bytes(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
 
 
-class ZlibReader:
-    """A raw file of one zlib stream, for `read_array`; EOFError where it breaks off, zlib.error where it is damaged."""
-
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file, self._left = file, length
-        self._inflater = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the sound end of the stream."""
-        while not self._inflater.eof:
-            chunk = self._inflater.unconsumed_tail or self._file.read(min(self._left, 1 << 20))
-            if not chunk:
-                raise EOFError("the compressed data break off")
-            if not self._inflater.unconsumed_tail:
-                self._left -= len(chunk)
-            data = self._inflater.decompress(chunk, size)
-            if data:
-                return data
-        return b""
-
-    def readinto(self, view: memoryview) -> int:
-        """Fills the start of `view` -> number of bytes, 0 at the end."""
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-
 def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0) -> Labels:
-    """Stored numbers -> label values, integer; integers pass through without a copy, floats go slice by slice.
+    """Stored numbers -> integer label values. Integers are not copied; floating-point numbers go slice by slice.
 
-    Raises InputError for NaN, infinite, non-integer, negative or huge values.
+    Raises InputError for values that are NaN, infinite, not whole, negative or too large.
     """
     scaled = (slope, offset) != (1.0, 0.0)
     if array.dtype.type in _INTEGERS and not scaled:
         _check_range(float(array.min()), float(array.max()), path)
         return array
     if array.dtype.type not in _INTEGERS and array.dtype.kind != "f":
-        raise InputError(f"{path} holds no label values", value=array.dtype, rule="integer or float numbers")
+        raise InputError(f"{path} does not hold label values", value=array.dtype,
+                         rule="each voxel is one integer or floating-point number")
     labels = np.empty(array.shape, dtype=np.int32)
     for k, plane in enumerate(array):
         values = plane * slope + offset if scaled else plane
@@ -149,8 +59,8 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
             raise InputError(
                 f"{path} has NaN or infinite values",
                 value=f"slice {k}",
-                rule="labels are whole numbers from 0",
-                hint="export the label map again, or replace these voxels by 0",
+                rule="labels are whole numbers from 0 upwards",
+                hint="export the label map again, or replace these voxels with 0",
             )
         whole = np.rint(values)
         wrong = np.abs(values - whole) > 1e-3
@@ -158,8 +68,8 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
             raise InputError(
                 f"{path} has values that are not whole numbers",
                 value=f"{float(values[wrong].flat[0]):g} in slice {k}",
-                rule="labels are whole numbers from 0",
-                hint="give the label map and not the image; resample labels with nearest neighbour only",
+                rule="labels are whole numbers from 0 upwards",
+                hint="choose the label map, not the image; resample label maps with nearest-neighbour interpolation",
             )
         _check_range(float(whole.min()), float(whole.max()), path)
         labels[k] = whole
@@ -169,10 +79,10 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
 def _check_range(low: float, high: float, path: Path) -> None:
     if low < 0 or high > MAX_LABEL:
         raise InputError(
-            f"{path} has labels that are no label values",
+            f"{path} has numbers that cannot be label values",
             value=f"{low if low < 0 else high:.0f}",
             rule=f"labels are whole numbers from 0 to {MAX_LABEL}",
-            hint="give the label map and not the image",
+            hint="choose the label map, not the image",
         )
 
 
@@ -186,7 +96,7 @@ def shrink(labels: Labels) -> Labels:
 
 
 def storable(labels: npt.NDArray[Any], wanted: np.dtype[Any] | None) -> Labels:
-    """The labels in the dtype that the file had, where that is an integer and holds them; else in a small one."""
+    """The labels in the integer dtype of their file if it holds them; otherwise in a small dtype."""
     if labels.dtype == np.bool_:
         labels = labels.view(np.uint8)
     if wanted is not None and wanted.type in _INTEGERS and int(labels.max(initial=0)) <= np.iinfo(wanted).max:
@@ -195,7 +105,7 @@ def storable(labels: npt.NDArray[Any], wanted: np.dtype[Any] | None) -> Labels:
 
 
 def label_counts(labels: Labels) -> dict[int, int]:
-    """Non-zero label value -> number of voxels, ascending; slice by slice, as whole-volume counts copy to int64."""
+    """Non-zero label value -> number of voxels, ascending; slice by slice, because counting copies to int64."""
     high = int(labels.max(initial=0))
     if high < 1 << 16:
         total = np.zeros(high + 1, dtype=np.int64)
@@ -210,7 +120,7 @@ def label_counts(labels: Labels) -> dict[int, int]:
 
 
 def look_up(labels: Labels, table: Mapping[int, int]) -> npt.NDArray[np.uint8]:
-    """(D, H, W) uint8: `table` of every label, 0 where the table has none; slice by slice to keep memory low."""
+    """(D, H, W) uint8: the entry of `table` for every label, or 0; slice by slice, to keep memory low."""
     result = np.zeros(labels.shape, dtype=np.uint8)
     keys = np.array(sorted(table), dtype=np.int64)
     if not len(keys):
@@ -231,21 +141,32 @@ def look_up(labels: Labels, table: Mapping[int, int]) -> npt.NDArray[np.uint8]:
     return result
 
 
+def not_3d(path: Path, sizes: tuple[int, ...]) -> InputError:
+    """The InputError for an image with other axes than a label map has; sizes: fastest axis first."""
+    return InputError(
+        f"{path} is not a 3D image",
+        value=" x ".join(map(str, sizes)),
+        rule="there are three axes in space; a further axis has length 1, or holds the layers of a segmentation",
+        hint="choose one label map, not a series of images",
+    )
+
+
+@np.errstate(all="ignore")  # what is not finite is refused with a message in place of numpy's warning
 def check_grid(shape: tuple[int, ...], affine: Affine, path: Path) -> None:
-    """Refuses a grid that is not a volume in space: two dimensions, zero spacing, singular directions."""
+    """Refuses a grid that is not a volume in space: fewer than three axes, no spacing, or singular directions."""
     if len(shape) != 3 or min(shape) < 2:
         raise InputError(
             f"{path} is not a 3D image",
             value=" x ".join(map(str, shape[::-1])),
-            rule="three axes of at least 2 voxels each",
-            hint="give the label map as one volume",
+            rule="each of the three axes has at least 2 voxels",
+            hint="save the label map as one volume",
         )
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         raise InputError(
-            f"{path} has no usable voxel spacing",
+            f"{path} has a voxel spacing that cannot be used",
             value=" x ".join(f"{value:g}" for value in spacing),
-            rule="spacing is finite and above 0 mm along each axis",
+            rule="the spacing is finite and above 0 mm along each axis",
             hint="set the spacing in the program that wrote the file",
         )
     volume = abs(float(np.linalg.det(affine[:3, :3] / spacing)))

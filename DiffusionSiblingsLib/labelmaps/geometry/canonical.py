@@ -56,7 +56,8 @@ def canonicalise(
     frame = CanonicalFrame.of(anatomy)
     world = checked_affine(affine)
     if labels.ndim != 3:
-        raise InputError("The label map is not a volume", value=f"shape {labels.shape}", rule="three dimensions")
+        raise InputError("The label map is not a volume", value=f"shape {labels.shape}",
+                         rule="a label map has three dimensions")
     maps = tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), frame.spacing)
     to_world, agreement = align(maps, anatomy, reference)
     outside = _outside(maps, to_world, anatomy, frame, cut_limit)
@@ -73,10 +74,10 @@ def _outside(
     if cut:
         size = " x ".join(f"{n * frame.spacing:.0f}" for n in reversed(frame.shape))
         raise InputError(
-            f"{anatomy.id.capitalize()} larger than the field of view",
+            f"The {anatomy.id} is larger than the field of view",
             value=", ".join(f"{t}: {ml:.1f} of {maps.volume_ml(values[t]):.0f} ml outside" for t, ml in cut.items()),
             rule=f"at most {cut_limit:.0%} of a chamber may lie outside {size} mm about the aligned {anatomy.id}",
-            hint="check the spacing in the header and the label names; this model cannot take larger anatomies",
+            hint="check the spacing in the header and the label names; this model cannot process a larger one",
         )
     return {tissue: ml for tissue, ml in found.items() if ml > 0}
 

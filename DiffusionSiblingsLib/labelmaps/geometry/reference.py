@@ -90,7 +90,8 @@ class Reference:
         names = ("values", "centroids", "weights", "contrasts", "maps", "grid")
         missing = [prefix + name for name in names if prefix + name not in tensors]
         if missing:
-            raise InputError("The file holds no reference of the canonical frame", value="no " + ", ".join(missing))
+            raise InputError("The file does not hold a reference of the canonical frame",
+                             value="missing: " + ", ".join(missing))
         values, centroids, weights, contrasts, maps, grid = (np.asarray(tensors[prefix + name]) for name in names)
         return cls(
             values.astype(np.int64),
@@ -138,7 +139,7 @@ def starting_reference(labels: npt.NDArray[Any], affine: npt.NDArray[Any], anato
     maps = tissue_maps(labels, np.asarray(affine, dtype=np.float64), max(values.values()), frame.spacing)
     missing = [tissue for tissue, value in values.items() if value not in maps.fractions]
     if missing:
-        raise InputError("A first reference needs every tissue", value="no " + ", ".join(missing))
+        raise InputError("A first reference needs every tissue", value="missing: " + ", ".join(missing))
     centroids = np.array([maps.centroid(value) for value in values.values()])
     rotation = _axes(centroids, anatomy)
     low, high = _extent(maps, rotation)

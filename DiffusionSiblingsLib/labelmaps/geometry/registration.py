@@ -44,7 +44,7 @@ def pose_from_centroids(maps: TissueMaps, anatomy: Anatomy, reference: Reference
                 f"The label map has no {anatomy.tissue(tissue).name} ({tissue})",
                 value=_present(maps, anatomy),
                 rule=f"{anatomy.axis_from} and {anatomy.axis_to} give the long axis of the canonical frame",
-                hint=f'name its label with --labels "{tissue}=..." or add the tissue to the map',
+                hint=f'give its label with --labels "{tissue}=..." or add the tissue to the map',
             )
     here = [t for t, value in enumerate(reference.values) if int(value) in maps.fractions]
     source = np.array([maps.centroid(int(reference.values[t])) for t in here])
@@ -53,9 +53,9 @@ def pose_from_centroids(maps: TissueMaps, anatomy: Anatomy, reference: Reference
     spread = [np.linalg.svd((p - (share * p).sum(0)) * np.sqrt(share), compute_uv=False)[:2] for p in (source, target)]
     if min(s[-1] if len(s) > 1 else 0.0 for s in spread) < 3.0:  # mm beside the long axis
         raise InputError(
-            "The tissues of the label map lie on one line, so that its rotation is open",
+            "The tissues of the label map lie on one line, so their rotation is undefined",
             value=_present(maps, anatomy),
-            rule=f"at least one tissue beside the axis from {anatomy.axis_from} to {anatomy.axis_to}",
+            rule=f"at least one tissue lies beside the axis from {anatomy.axis_from} to {anatomy.axis_to}",
             hint="add another chamber to the map",
         )
     return inverse(kabsch(source, target, weights))

@@ -1,4 +1,4 @@
-"""Weight files: one safetensors file with the configuration inside, and the networks that it describes."""
+"""Weight files: one safetensors file that holds the configuration and the weights of both networks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ...core.codec import from_plain, to_plain
 from ...core.errors import ModelError
 from ...core.files import atomic_path
 from ...core.record import hash_file
 from .denoiser import Denoiser, DenoiserConfig
-from .field import FieldConfig
 from .vae import Autoencoder, AutoencoderConfig
 
 SCHEMA = "1"
@@ -26,9 +26,11 @@ MODES = ("modes/mean", "modes/vectors", "modes/variances")
 
 @dataclass(frozen=True)
 class Networks:
-    """autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32 of the raw latents.
-    modes: mean (C, d, h, w), vectors (K, C, d, h, w) and variances (K,) float32 of the standardised latents' widest
-    modes; None for a model without.
+    """The networks of a model.
+
+    autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32, of the raw latents.
+    modes: mean (C, d, h, w), vectors (K, C, d, h, w) and variances (K,) float32 of the widest modes of the standardised
+    latents; None for a model without modes.
     """
 
     autoencoder: Autoencoder
@@ -38,19 +40,21 @@ class Networks:
     modes: tuple[Tensor, Tensor, Tensor] | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Networks:
-        """The networks on a device in a floating type, in channels-last order."""
+        """The networks on a device, in a floating-point type and in channels-last order."""
         for net in (self.autoencoder, self.denoiser):
-            net.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
-        modes = tuple(part.to(device) for part in self.modes) if self.modes is not None else None
+            cast(Any, net).to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
+        modes = self.modes
+        if modes is not None:
+            modes = modes[0].to(device), modes[1].to(device), modes[2].to(device)
         return dataclasses.replace(self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device),
                                    modes=modes)
 
     def standardised(self, raw: Tensor) -> Tensor:
-        """Raw latents (B, C, d, h, w) of the encoder -> zero mean and unit variance per channel."""
+        """raw: (B, C, d, h, w), the encoder's latents -> the same with zero mean and unit variance per channel."""
         return (raw - self.latent_mean[:, None, None, None]) / self.latent_std[:, None, None, None]
 
     def raw(self, z: Tensor) -> Tensor:
-        """Standardised latents as the decoders take them: the autoencoder's own scale, type and memory order."""
+        """z: (B, C, d, h, w), standardised -> latents in the autoencoder's own scale, type and memory order."""
         raw = z.float() * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]
         dtype = next(self.autoencoder.parameters()).dtype
         return raw.to(dtype).contiguous(memory_format=torch.channels_last_3d)
@@ -60,8 +64,8 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
                   metadata: dict[str, str]) -> str | None:
     """Writes the weights in float16 with their configuration -> SHA-256 of the file.
 
-    extra: further tensors (the canonical reference) under their own names, kept as they are.
-    metadata: strings for the file's header.
+    extra: further tensors, such as the canonical reference, stored unchanged under their own names.
+    metadata: strings for the header of the file.
     """
     tensors: dict[str, Tensor] = {key: value.contiguous() for key, value in extra.items()}
     for prefix, net in (("autoencoder", networks.autoencoder), ("denoiser", networks.denoiser)):
@@ -73,32 +77,33 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
         tensors[name] = kept.half() if name == MODES[1] else kept
     header = {
         "schema": SCHEMA,
-        "autoencoder": json.dumps(dataclasses.asdict(networks.autoencoder.config)),
-        "denoiser": json.dumps(dataclasses.asdict(networks.denoiser.config)),
+        "autoencoder": json.dumps(to_plain(networks.autoencoder.config)),
+        "denoiser": json.dumps(to_plain(networks.denoiser.config)),
         **metadata,
     }
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=header))  # save_file makes files private
+        temporary.write_bytes(save(tensors, metadata=header))  # save_file would make the file private
     return hash_file(path)
 
 
 def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
     """Reads a weight file in float32 on the CPU.
 
-    Raises ModelError if the file is missing, damaged, of another schema, or not the one with this SHA-256.
+    Raises ModelError if the file is missing or damaged, has another schema, or does not have this SHA-256.
     """
     if not path.is_file():
-        raise ModelError("The model has no weight file", value=path, rule="the weights lie beside the model card",
+        raise ModelError("The weight file of the model is missing", value=path,
+                         rule="the weights are in the same folder as the model card",
                          hint="reinstall the model, or train it with `siblings train`")
     if sha256 is not None and (found := hash_file(path)) != sha256:
-        raise ModelError("The weight file is not the one its model card names", value=f"{path} has SHA-256 {found}",
-                         rule=f"SHA-256 {sha256}", hint="the file is damaged or was replaced; install the model again")
+        raise ModelError("The weight file does not match its model card", value=f"{path} has SHA-256 {found}",
+                         rule=f"SHA-256 {sha256}", hint="the file is damaged or was replaced: install the model again")
     try:
         with safe_open(path, framework="pt") as file:
             return _build(file)
     except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise ModelError("The weight file cannot be read", value=f"{path}: {error}",
-                         rule="a safetensors file written by `siblings train`",
+                         rule="weights are a safetensors file written by `siblings train`",
                          hint="install the model again") from error
 
 
@@ -106,12 +111,9 @@ def _build(file: Any) -> Networks:
     header = file.metadata() or {}
     if header.get("schema") != SCHEMA:
         raise ValueError(f"schema {header.get('schema')} instead of {SCHEMA}")
-    values = _tuples(json.loads(header["autoencoder"]))
-    if values["field"] is not None:
-        values["field"] = FieldConfig(**_tuples(values["field"]))
-    with torch.device("meta"):  # no weights are drawn that the file's replace
-        autoencoder = Autoencoder(AutoencoderConfig(**values))
-        denoiser = Denoiser(DenoiserConfig(**_tuples(json.loads(header["denoiser"]))))
+    with torch.device("meta"):  # the file's weights come next, so none are drawn
+        autoencoder = Autoencoder(from_plain(AutoencoderConfig, json.loads(header["autoencoder"]), "autoencoder"))
+        denoiser = Denoiser(from_plain(DenoiserConfig, json.loads(header["denoiser"]), "denoiser"))
     names = set(file.keys())
     nets: list[tuple[str, nn.Module]] = [("autoencoder", autoencoder), ("denoiser", denoiser)]
     for prefix, net in nets:
@@ -120,7 +122,3 @@ def _build(file: Any) -> Networks:
         net.eval().requires_grad_(False)
     modes = tuple(file.get_tensor(name).float() for name in MODES) if names.issuperset(MODES) else None
     return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes)
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

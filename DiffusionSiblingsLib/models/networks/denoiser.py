@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,11 @@ from .layers import ResidualBlock, SelfAttention, conv3, make_norm
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """channels: per level, each level after the first halves the grid. blocks: residual blocks per level on the way
-    down (one more on the way up). attention: levels (0 = finest) with self-attention. norm: 'channel' | 'group'.
+    """Shape of the denoiser.
+
+    channels: one number per level; each level after the first halves the grid. blocks: residual blocks per level on
+    the way down (one more on the way up). attention: levels with self-attention (0 is the finest). norm: 'channel' or
+    'group'.
     """
 
     latent_channels: int = 16
@@ -28,7 +32,7 @@ class DenoiserConfig:
 
 
 class Stage(nn.Module):
-    """A residual block with an optional self-attention behind it."""
+    """A residual block, followed by self-attention if asked for."""
 
     def __init__(self, inputs: int, outputs: int, config: DenoiserConfig, *, attend: bool) -> None:
         super().__init__()
@@ -37,11 +41,12 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x: (B, inputs, d, h, w); condition: (B, condition) -> (B, outputs, d, h, w)."""
-        return self.attention(self.block(x, condition))
+        result: Tensor = self.attention(self.block(x, condition))
+        return result
 
 
 class Denoiser(nn.Module):
-    """U-Net F(c_in z; c_noise), without the preconditioning (that is `diffusion.edm`)."""
+    """U-Net F(c_in z; c_noise), without the preconditioning (see `engine.diffusion.edm`)."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -76,7 +81,7 @@ class Denoiser(nn.Module):
         h = self.stem(x)
         skips = [h]
         for level, stages in enumerate(self.down):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 h = stage(h, condition)
                 skips.append(h)
             if level < len(self.shrink):
@@ -84,11 +89,12 @@ class Denoiser(nn.Module):
                 skips.append(h)
         h = self.middle(h, condition)
         for level, stages in enumerate(self.up):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 h = stage(torch.cat([h, skips.pop()], dim=1), condition)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2, mode="nearest"))
-        return self.head(F.silu(self.norm(h)))
+        result: Tensor = self.head(F.silu(self.norm(h)))
+        return result
 
 
 def fourier_features(value: Tensor, size: int) -> Tensor:

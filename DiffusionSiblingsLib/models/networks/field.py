@@ -13,8 +13,10 @@ from .layers import ResidualBlock, conv3, depth_to_space
 
 @dataclass(frozen=True)
 class FieldConfig:
-    """channels: width of the small trunk on the latent grid. blocks: its residual blocks. width, depth: the pointwise
-    network. factor: how much finer the feature grid is than the latent grid.
+    """Shape of the neural-field decoder.
+
+    channels: width of the small trunk on the latent grid. blocks: residual blocks of the trunk. width, depth: of the
+    pointwise network. factor: how many times finer the feature grid is than the latent grid.
     """
 
     channels: int = 96
@@ -45,25 +47,25 @@ class FieldDecoder(nn.Module):
         return depth_to_space(self.lift(F.silu(self.body(self.stem(z)))), self.factor)
 
     def at(self, features: Tensor, points: Tensor) -> Tensor:
-        """features: of `features`; points: (B, N, 3) in [-1, 1], order (x, y, z) = (last .. first array axis), where
+        """features: from `features`; points: (B, N, 3) in [-1, 1], order (x, y, z) = (last .. first array axis), where
         -1 and 1 are the outer faces of the grid (torch's align_corners=False) -> logits (B, N, classes).
         """
         return self.pointwise(self.read(features, points))
 
     def on_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """The same on an axis-aligned grid, axis by axis: axes = coordinates in [-1, 1] along (z, y, x), each 1-D
-        -> logits (B, nz, ny, nx, classes). Equal to `at` on the grid's points, and much quicker.
+        -> logits (B, nz, ny, nx, classes). The result equals `at` on the points of the grid, and takes much less time.
         """
         return self.pointwise(self.read_grid(features, axes))
 
     def read(self, features: Tensor, points: Tensor) -> Tensor:
-        """The features at points, as `at` takes them -> (B, N, width) pre-activations, linear in the features."""
+        """The features at points in the order of `at` -> (B, N, width) pre-activations, linear in the features."""
         grid = points[:, None, None].to(features.dtype)  # (B, 1, 1, N, 3)
         h = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
         return h[:, :, 0, 0].transpose(1, 2)
 
     def read_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """The features on a grid, as `on_grid` takes it -> (B, nz, ny, nx, width)."""
+        """The features on a grid in the order of `on_grid` -> (B, nz, ny, nx, width)."""
         h = features
         for dim, coordinates in zip((2, 3, 4), axes, strict=True):
             weights = interpolation_matrix(coordinates, h.shape[dim]).to(h)  # (n, size)
@@ -75,7 +77,8 @@ class FieldDecoder(nn.Module):
         h = F.silu(h)
         for layer in self.hidden:
             h = F.silu(layer(h)) + h
-        return self.head(h)
+        logits: Tensor = self.head(h)
+        return logits
 
 
 def interpolation_matrix(coordinates: Tensor, size: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of every position of (B, C, D, H, W).
 
-    It keeps no statistics over space, so that a crop, a whole map and a single point decode alike.
+    It keeps no statistics over space, so that a crop, a whole map and a single point are decoded in the same way.
     """
 
     def __init__(self, channels: int) -> None:
@@ -25,7 +25,7 @@ class ChannelNorm(nn.Module):
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
-    """'channel' (ours) or 'group' (32 groups or fewer, as the papers' networks have)."""
+    """kind: 'channel' (this project's) or 'group' (at most 32 groups, as in the networks of the papers)."""
     if kind == "channel":
         return ChannelNorm(channels)
     groups = next(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0)
@@ -57,7 +57,8 @@ class ResidualBlock(nn.Module):
         if self.modulation is not None and condition is not None:
             scale, shift = self.modulation(condition)[:, :, None, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        return self.skip(x) + self.conv2(F.silu(h))
+        added: Tensor = self.skip(x) + self.conv2(F.silu(h))
+        return added
 
 
 class SelfAttention(nn.Module):
@@ -80,7 +81,8 @@ class SelfAttention(nn.Module):
             for t in self.qkv(tokens).chunk(3, dim=-1)
         )  # (B, heads, N, C / heads)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, N, C)
-        return x + self.out(mixed).transpose(1, 2).reshape(batch, channels, *grid)
+        added: Tensor = x + self.out(mixed).transpose(1, 2).reshape(batch, channels, *grid)
+        return added
 
 
 def space_to_depth(x: Tensor, factor: int) -> Tensor:

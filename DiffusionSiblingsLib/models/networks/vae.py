@@ -35,7 +35,7 @@ class AutoencoderConfig:
     @property
     def reduction(self) -> int:
         """Voxels per latent cell along one axis."""
-        return self.patch * 2 ** (len(self.encoder) - 1)
+        return self.patch << (len(self.encoder) - 1)
 
 
 class Encoder(nn.Module):
@@ -101,7 +101,7 @@ class Upsample(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and both decoders. Latents here are raw; standardisation is the checkpoint's (`LatentScale`)."""
+    """The encoder and both decoders. Latents are raw here; `checkpoint.Networks` standardises them."""
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from DiffusionSiblingsLib.apps.worker.service import Service
 from DiffusionSiblingsLib.core.errors import DeviceError, InputError, SiblingsError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.engine import Engine
-from DiffusionSiblingsLib.engine.replay import new_record
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
-from DiffusionSiblingsLib.runs.run_folder import RunFolder
+from DiffusionSiblingsLib.runs.pipeline import run as run_here
+from DiffusionSiblingsLib.runs.settings import RunSettings
 
 HEART = ellipsoid_heart((40, 36, 44), 3.4, extra=True)
 PERTURB = Request("perturb", count=2, steps=3)
@@ -74,20 +73,20 @@ def run(workshop: Service, twin: Path | None, *requests: Request) -> tuple[dict[
 def test_siblings_rows_and_record_are_those_of_the_command_line(workshop: Service, twin: Path, tmp_path: Path) -> None:
     inpaint = Request("inpaint", tissues=("RV",), steps=3, ratio=1.0)
     result, heard = run(workshop, twin, PERTURB, inpaint)
+    summary = run_here([PERTURB, inpaint], HEART, tmp_path / "cli", RunSettings("small", "cpu"))
     engine = Engine.open("small", "cpu")
-    folder = RunFolder(tmp_path / "cli", new_record(engine), engine.anatomy, "nrrd", engine.twin(HEART).twin)
-    folder.begin()
-    for request in (PERTURB, inpaint):
-        folder.begin_request(request)
-        for sibling in engine.run(request, engine.twin(HEART)):
-            folder.add(sibling)
-            handed = read_exchange(heard.of("sibling")[len(folder.rows) - 2]["stem"])
-            assert np.array_equal(handed.labels, sibling.labelmap.labels)
-            assert handed.labels.dtype == HEART.labels.dtype
-            assert handed.segments == HEART.segments
-    assert result["rows"] == list(folder.rows)
-    folder.finish(complete=True)
-    assert lasting(result["record"]) == lasting(json.loads(folder.record_path.read_text()))
+    siblings = [sibling for request in (PERTURB, inpaint) for sibling in engine.run(request, engine.twin(HEART))]
+    for sibling, event in zip(siblings, heard.of("sibling"), strict=True):
+        handed = read_exchange(event["stem"])
+        assert np.array_equal(handed.labels, sibling.labelmap.labels)
+        assert handed.labels.dtype == HEART.labels.dtype
+        assert handed.segments == HEART.segments
+    assert result["rows"] == summary.rows
+    assert lasting(result["record"]) == lasting(json.loads((tmp_path / "cli" / "record.json").read_text()))
+    files = {path.name for path in (tmp_path / "cli").iterdir()}
+    assert files == {path.name for path in (tmp_path / "out").iterdir()} - {
+        f"sibling_{n:04d}.{suffix}" for n in range(3) for suffix in ("npy", "json")}
+    assert (tmp_path / "out" / "metrics.csv").read_text() == (tmp_path / "cli" / "metrics.csv").read_text()
     assert [(event["request"], event["k"]) for event in heard.of("sibling")] == [(0, 0), (0, 1), (1, 0)]
     assert [event["row"] for event in heard.of("twin") + heard.of("sibling")] == result["rows"]
     json.dumps(result, allow_nan=False)
@@ -276,21 +275,6 @@ def test_the_least_of_container_and_machine_counts(tmp_path: Path) -> None:
     own.write_text("9:cpu,cpuacct:/box\n8:memory:/box\n")
     assert memory._container(tmp_path / "v1", own) == 300
     assert memory._container(tmp_path / "nowhere", tmp_path / "none") is None
-
-
-def test_macos_counts_what_it_gives_before_it_swaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = ("Mach Virtual Memory Statistics: (page size of 16384 bytes)\nPages free:                  100.\n"
-            "Pages active:              90000.\nPages inactive:               20.\nPages speculative:             3.\n"
-            "Pages wired down:           5000.\nPages purgeable:               7.\n\"Translation faults\":  12.\n")
-    done = subprocess.CompletedProcess([], 0, told)
-    monkeypatch.setattr(memory.subprocess, "run", lambda *_, **__: done)
-    assert memory._macos() == 130 * 16384
-
-    def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(memory.subprocess, "run", missing)
-    assert memory._macos() is None
 
 
 def test_an_error_of_the_program_travels_with_its_place() -> None:

@@ -11,6 +11,7 @@ from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.worker.service import Service
 from DiffusionSiblingsLib.control.control import Control
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -79,7 +80,7 @@ def test_new_hearts_are_guided_by_presets_of_the_mean_heart(workshop: Service, t
 
 def test_maps_are_measured_in_the_domains_of_a_control(workshop: Service, tmp_path: Path) -> None:
     map_ = str(write_exchange(HEART, tmp_path / "map"))
-    control = preset("enlarge-rv", HEART.labels, HEART.affine, ANATOMY)
+    control = preset("enlarge-rv", Placement.of_map(HEART.labels, HEART.affine, ANATOMY))
     result, _ = do(workshop, "measure", maps=[map_], names=["mine"], control=control.to_json())
     (row,) = result["domains"]
     assert (row["map"], row["domain"], row["unit"]) == ("mine", "RV", "ml")
@@ -102,7 +103,7 @@ def test_wishes_that_cannot_be_had_are_refused_before_anything_is_made(workshop:
 
 
 def test_a_control_of_a_panel_passes_through_as_it_is(workshop: Service, tmp_path: Path) -> None:
-    control = preset("shrink-ra", HEART.labels, HEART.affine, ANATOMY, amount=0.1)
+    control = preset("shrink-ra", Placement.of_map(HEART.labels, HEART.affine, ANATOMY), 0.1)
     request = Request("inpaint", tissues=("RA",), ratio=1.0, steps=2, control=control)
     twin = str(write_exchange(HEART, tmp_path / "twin"))
     result, _ = do(workshop, "run", twin=twin, out=str(tmp_path / "out"), requests=[request.to_json()])

@@ -106,9 +106,9 @@ def test_the_end_of_the_input_ends_the_worker_in_the_middle_of_its_work(child: C
 
 
 def test_what_libraries_print_is_no_event_and_what_they_read_is_empty() -> None:
-    child = Child("-c", "import os, sys; from DiffusionSiblingsLib.apps.worker import jobs, server\n"
+    child = Child("-c", "import os, sys; from DiffusionSiblingsLib.apps.worker import server, service\n"
                   "def hello(*_):\n    print('stray'); os.write(1, b'strayer\\n'); return {'read': sys.stdin.read()}\n"
-                  "jobs.Workshop.hello = hello\nserver.main()")
+                  "service.Service.hello = hello\nserver.main()")
     child.send('{"id": 1, "command": "hello"}')
     assert [event["event"] for event in child.until("done")] == ["started", "done"]
     child.send('{"id": 2, "command": "hello"}')

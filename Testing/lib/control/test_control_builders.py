@@ -17,6 +17,7 @@ from DiffusionSiblingsLib.control.builders import (
 )
 from DiffusionSiblingsLib.control.curves import at, centre_line, measured_curve, resampled
 from DiffusionSiblingsLib.control.measure import measure
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import hold, preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -191,9 +192,9 @@ def test_the_field_of_view_has_a_point_at_every_voxel():
     lambda labels, affine: around_tissue(labels, affine, HEART, ["RV"]),
     lambda labels, affine: centre_line(labels, affine, HEART, "RV"),
     lambda labels, affine: between_tissues(labels, affine, HEART, "LV", "RV", ["RV"]),
-    lambda labels, affine: preset("enlarge-rv", labels, affine, HEART),
-    lambda labels, affine: preset("myo-wall", labels, affine, HEART),
-    lambda labels, affine: hold(["LV", "RV"], labels, affine, HEART),
+    lambda labels, affine: preset("enlarge-rv", Placement.of_map(labels, affine, HEART)),
+    lambda labels, affine: preset("myo-wall", Placement.of_map(labels, affine, HEART)),
+    lambda labels, affine: hold(["LV", "RV"], Placement.of_map(labels, affine, HEART)),
 ])
 def test_a_tissue_that_is_not_there_is_said_by_name(heart, build):
     labels, affine, _ = heart

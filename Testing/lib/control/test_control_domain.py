@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from frames import random_pose, random_rotation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from DiffusionSiblingsLib.control.achieved import achieved_of, columns, error_of
+from DiffusionSiblingsLib.control.absolute_targets import in_frame
+from DiffusionSiblingsLib.control.achieved import Achieved, achieved_of, columns, error_of
 from DiffusionSiblingsLib.control.control import Control, read_control, write_control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.measure import Measurement
@@ -341,3 +343,58 @@ def test_the_report_says_what_was_reached():
 def test_default_tolerances():
     assert [default_tolerance(q) for q in ("mass", "size", "position", "shape", "orientation", "betti")] == [
         0.01, 0.01, 0.5, 0.02, 5.0, 0.0]
+
+
+def test_terms_get_ids_that_stay_with_them(tmp_path):
+    terms = (Term("RV", "mass", Target(times=1.2)), Term("RV", "mass", Target(plus=20.0)),
+             Term("RV", "betti", Target(value=(1, None, 0)), id="pieces"))
+    control = Control((BOX,), terms)
+    assert [term.id for term in control.terms] == ["RV mass", "RV mass 2", "pieces"]
+    write_control(tmp_path / "control.json", control)
+    assert read_control(tmp_path / "control.json") == control
+    assert [term.id for term in control.moved(np.eye(4), "canonical").terms] == [term.id for term in control.terms]
+    asked = control.resolve({"RV": measurement(BOX, 100.0)})
+    assert [target.id for target in asked] == ["RV mass", "pieces"]  # the second asks for the same
+    assert [item.id for item in achieved_of(asked, {"RV": measurement(BOX, 119.5)})] == ["RV mass", "pieces"]
+    assert control.term("pieces").quantity == "betti"
+    with pytest.raises(InputError, match="no such term"):
+        control.term("volume")
+
+
+def test_controls_without_ids_are_read_as_before_and_two_terms_of_one_id_are_refused():
+    control = Control((BOX,), (Term("RV", "mass", Target(times=1.2)), Term("RV", "mass", Target(plus=20.0))))
+    old = control.to_json()
+    old["terms"] = [{key: value for key, value in term.items() if key != "id"} for term in old["terms"]]
+    assert Control.from_json(old) == control
+    old["terms"] = [{**term, "id": "a"} for term in old["terms"]]
+    with pytest.raises(InputError, match="same id"):
+        Control.from_json(old)
+
+
+def test_merged_controls_keep_the_first_ones_ids():
+    first = Control((BOX,), (Term("RV", "mass", Target(times=1.2)),))
+    second = Control((PLANE, BOX), (Term("root", "mass", Target(times=1.1), id="RV mass"),
+                                    Term("RV", "mass", Target(times=1.2), id="same target")))
+    assert [(term.domain, term.id) for term in first.merged(second).terms] == [("RV", "RV mass"), ("root", "root mass")]
+
+
+def test_targets_of_earlier_records_have_no_id():
+    asked = Control((BOX,), (Term("RV", "mass", Target(value=120.0)),)).resolve({})
+    (item,) = achieved_of(asked, {"RV": measurement(BOX, 119.5)})
+    assert Achieved.from_json(item.to_json()) == item
+    old = {key: value for key, value in item.to_json().items() if key != "id"}
+    assert Achieved.from_json(old) == replace(item, id="")
+
+
+@given(st.integers(0, 10_000))
+def test_targets_are_the_same_in_both_frames(seed):
+    """Targets carried into another frame are exactly those that the control would have had there."""
+    pose = random_pose(np.random.default_rng(seed))
+    terms = (Term("RV", "mass", Target(times=1.2)), Term("RV", "position", Target(plus=(1.0, 2.0, 3.0))),
+             Term("RV", "orientation", Target(value=EYE)), Term("RV", "size", Target(plus=20.0)),
+             Term("RV", "betti", Target(value=(1, None, 0))), Term("RV", "mass", Target(value=1.0), on=False))
+    control, here = Control((BOX,), terms), measurement(BOX, 100.0)
+    there = control.moved(pose, "canonical")
+    carried = in_frame(control.resolve({"RV": here}), {term.id: term for term in there.terms},
+                       {"RV": here.moved(pose)})
+    assert carried == there.resolve({"RV": here.moved(pose)})

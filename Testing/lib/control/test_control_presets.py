@@ -11,6 +11,7 @@ import pytest
 from DiffusionSiblingsLib.control.builders import around_tissue
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.measure import measure, measured_weights, sample
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import PRESETS, _recipes, hold, preset, preset_help
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -20,6 +21,11 @@ from DiffusionSiblingsLib.metrics.morphology import tissue_volumes
 
 HEART = load_anatomy("heart")
 REAL = ("toronto_normal", "rodero_ct_13")
+
+
+def placed(labels, affine, pose):
+    """A registered heart. pose: (4, 4), canonical mm -> mm of the heart."""
+    return Placement(labels, affine, "world", pose, HEART)
 
 
 @pytest.fixture(scope="module", params=REAL)
@@ -33,7 +39,7 @@ def test_every_preset_fits_a_drawn_heart_and_a_file(heart):
     labels, affine, pose = heart
     assert dict(PRESETS) == preset_help() and len(PRESETS) == 14
     for name, help_text in PRESETS.items():
-        control = preset(name, labels, affine, HEART, axes=pose[:3, :3].T)
+        control = preset(name, placed(labels, affine, pose))
         assert help_text and control.terms and control.frame == "world" and control.name.startswith(name)
         measured = {d.name: measure(labels, affine, d, HEART) for d in control.domains}
         asked = control.resolve(measured)
@@ -46,36 +52,36 @@ def test_every_preset_fits_a_drawn_heart_and_a_file(heart):
 def test_presets_scale_with_the_amount(heart):
     labels, affine, _ = heart
     for name, amount, factor in (("enlarge-rv", 0.2, 1.2), ("shrink-la", 0.3, 0.7), ("mitral-valve", 0.1, 1.1)):
-        control = preset(name, labels, affine, HEART, amount=amount)
+        control = preset(name, Placement.of_map(labels, affine, HEART), amount)
         measured = {d.name: measure(labels, affine, d, HEART) for d in control.domains}
         target = control.resolve(measured)[0]
         assert target.value == pytest.approx(factor * target.before)
-    thick = preset("thicken-myo", labels, affine, HEART, amount=0.2)
+    thick = preset("thicken-myo", Placement.of_map(labels, affine, HEART), 0.2)
     assert {t.domain: t.target.times for t in thick.terms} == {"LV": 1.0, "Myo": 1.2}
     for bad in (-0.1, 20, float("nan"), "much", None):
         with pytest.raises(InputError, match="amount"):
-            preset("enlarge-rv", labels, affine, HEART, amount=bad)
+            preset("enlarge-rv", Placement.of_map(labels, affine, HEART), bad)
     with pytest.raises(InputError, match="less than 1"):
-        preset("shrink-rv", labels, affine, HEART, amount=1.0)
+        preset("shrink-rv", Placement.of_map(labels, affine, HEART), 1.0)
     with pytest.raises(InputError, match="enlarge-lv"):
-        preset("enlarge-pv", labels, affine, HEART)
+        preset("enlarge-pv", Placement.of_map(labels, affine, HEART))
     with pytest.raises(InputError, match="no such preset"):
-        preset("enlarge-lv", labels, affine, replace(HEART, id="liver"))
+        preset("enlarge-lv", Placement.of_map(labels, affine, replace(HEART, id="liver")))
 
 
 def test_presets_of_a_canonical_map_are_in_the_canonical_frame(heart):
     labels, affine, pose = heart
-    world = preset("enlarge-rv", labels, affine, HEART, axes=pose[:3, :3].T)
+    world = preset("enlarge-rv", placed(labels, affine, pose))
     inner = np.linalg.inv(pose)
-    canonical = preset("enlarge-rv", labels, inner @ affine, HEART, frame="canonical")
+    canonical = preset("enlarge-rv", Placement(labels, inner @ affine, "canonical", np.eye(4), HEART))
     assert canonical.frame == "canonical" and canonical.domains[0].same_place(world.domains[0].moved(inner))
-    assert hold("all", labels, inner @ affine, HEART, frame="canonical").frame == "canonical"
+    assert hold("all", Placement(labels, inner @ affine, "canonical", np.eye(4), HEART)).frame == "canonical"
 
 
 def test_holding_keeps_volumes_beside_what_is_changed(heart):
     labels, affine, _ = heart
-    grow = preset("enlarge-rv", labels, affine, HEART)
-    rest = hold([tissue for tissue in HEART.ids if tissue != "RV"], labels, affine, HEART)
+    grow = preset("enlarge-rv", Placement.of_map(labels, affine, HEART))
+    rest = hold([tissue for tissue in HEART.ids if tissue != "RV"], Placement.of_map(labels, affine, HEART))
     both = grow.merged(rest)
     measured = {d.name: measure(labels, affine, d, HEART) for d in both.domains}
     asked = both.resolve(measured)
@@ -85,13 +91,13 @@ def test_holding_keeps_volumes_beside_what_is_changed(heart):
     volumes = tissue_volumes(labels, affine, HEART)
     assert {a.domain: a.before for a in asked} == pytest.approx(volumes, rel=0.01)
     with pytest.raises(InputError, match="contradict"):
-        clash = grow.merged(hold(["RV"], labels, affine, HEART))
+        clash = grow.merged(hold(["RV"], Placement.of_map(labels, affine, HEART)))
         clash.resolve({d.name: measure(labels, affine, d, HEART) for d in clash.domains})
     without = np.where(labels == HEART.label_of("Ao"), 0, labels)
-    assert "Ao" not in hold("all", without, affine, HEART).tissues
+    assert "Ao" not in hold("all", Placement.of_map(without, affine, HEART)).tissues
     for nothing in ([], "all"):
         with pytest.raises(InputError, match="nothing to hold"):
-            hold(nothing, 0 * labels, affine, HEART)
+            hold(nothing, Placement.of_map(0 * labels, affine, HEART))
 
 
 def test_presets_that_cannot_be_placed_say_so(heart):
@@ -99,13 +105,13 @@ def test_presets_that_cannot_be_placed_say_so(heart):
     apart = np.where(np.isin(labels, [HEART.label_of("LV")]), 0, labels)
     apart[2:4, 2:4, 2:4] = HEART.label_of("LV")
     with pytest.raises(InputError, match="do not meet"):
-        preset("mitral-valve", apart, affine, HEART)
+        preset("mitral-valve", Placement.of_map(apart, affine, HEART))
     with pytest.raises(InputError, match="septal wall"):
-        preset("myo-wall", np.where(labels == HEART.label_of("Myo"), 0, labels), affine, HEART)
+        preset("myo-wall", Placement.of_map(np.where(labels == HEART.label_of("Myo"), 0, labels), affine, HEART))
     with pytest.raises(InputError, match="none of the tissues"):
-        preset("one-piece", 0 * labels, affine, HEART)
+        preset("one-piece", Placement.of_map(0 * labels, affine, HEART))
     with pytest.raises(InputError, match="Left atrium"):
-        preset("atria-separate", np.where(labels == HEART.label_of("LA"), 0, labels), affine, HEART)
+        preset("atria-separate", Placement.of_map(np.where(labels == HEART.label_of("LA"), 0, labels), affine, HEART))
 
 
 def test_damaged_preset_files_are_refused(tmp_path, monkeypatch):
@@ -123,7 +129,7 @@ def test_damaged_preset_files_are_refused(tmp_path, monkeypatch):
 
 def test_real_aortas_are_cut_squarely(real):
     labels, affine = real
-    planes = preset("aortic-trunk", labels, affine, HEART).domains
+    planes = preset("aortic-trunk", Placement.of_map(labels, affine, HEART)).domains
     assert len(planes) == 5
     ao, lv = (measure(labels, affine, around_tissue(labels, affine, HEART, [t]), HEART).centroid for t in ("Ao", "LV"))
     ways = [np.linalg.norm(np.array(plane.centre) - lv) for plane in planes]
@@ -161,7 +167,7 @@ def area_through_centre(labels, affine, plane):
 
 def test_the_mitral_plane_of_real_hearts_has_the_atrium_on_one_side_and_the_ventricle_on_the_other(real):
     labels, affine = real
-    plane = preset("mitral-valve", labels, affine, HEART).domains[0]
+    plane = preset("mitral-valve", Placement.of_map(labels, affine, HEART)).domains[0]
     assert 400 < measure(labels, affine, plane, HEART).mass < 1500  # mm^2
     disc = np.linalg.norm(plane.points()[:, :, 0] - plane.centre, axis=-1) < 8
     for way, tissue in ((8, "LA"), (-8, "LV")):
@@ -171,7 +177,7 @@ def test_the_mitral_plane_of_real_hearts_has_the_atrium_on_one_side_and_the_vent
 
 def test_the_lines_of_real_hearts_cross_the_wall_once(real):
     labels, affine = real
-    control = preset("myo-wall", labels, affine, HEART)
+    control = preset("myo-wall", Placement.of_map(labels, affine, HEART))
     assert [d.name for d in control.domains] == ["septal wall", "anterior wall", "lateral wall", "inferior wall"]
     middle = np.array(measure(labels, affine, around_tissue(labels, affine, HEART, ["LV"]), HEART).centroid)
     atrium = np.array(measure(labels, affine, around_tissue(labels, affine, HEART, ["LA"]), HEART).centroid)

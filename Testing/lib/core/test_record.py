@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hearts import ellipsoid_heart, small_model
 
-from DiffusionSiblingsLib.apps.cli.replaying import _stored
 from DiffusionSiblingsLib.cohorts.measured_map import Measured
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
+from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, ModelError
@@ -26,13 +25,13 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import RecordedSibling, Sibling
 from DiffusionSiblingsLib.editing.target_rows import missed_words, target_columns, twin_columns
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
-from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.topology import check_both
 from DiffusionSiblingsLib.models.card import read_card
 from DiffusionSiblingsLib.models.card_page import page, update_card
 from DiffusionSiblingsLib.models.registry import find_model, installed_models
-from DiffusionSiblingsLib.runs.run_folder import RunFolder
+from DiffusionSiblingsLib.runs.plan import Plan
+from DiffusionSiblingsLib.runs.run_folder import canonical_of, read_sibling
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_guided_request_is_in_the_record_whole(tmp_path: Path) -> None:
     heart, anatomy = ellipsoid_heart((32, 28, 32), 4.2), load_anatomy("heart")
-    control = preset("enlarge-rv", heart.labels, heart.affine, anatomy)
+    control = preset("enlarge-rv", Placement.of_map(heart.labels, heart.affine, anatomy))
     request = Request("perturb", ratio=0.6, control=control)
     record = Record({"id": "m"}, {}, "2026-01-01T00:00:00+00:00", runs=[run_entry(request, ("beyond",))])
     record.write(tmp_path / "record.json")
@@ -155,11 +154,10 @@ def test_a_sibling_without_a_tissue_is_read_again_for_the_overview_and_for_a_rep
     values = np.array([0, *(7 - tissue.label for tissue in anatomy.tissues)], np.uint8)
     renumbered = LabelMap(values[heart.labels], heart.affine, tuple(Segment(int(values[t.label]), "", t.id)
                                                                     for t in anatomy.tissues))
-    twin = open_twin(renumbered, anatomy, find_model("heart-compact").reference())
+    plan = Plan.of([Request("reconstruct")], renumbered)
     lost = renumbered.with_labels(np.where(heart.labels == anatomy.label_of("RA"), 0, renumbered.labels))
     path = write_labelmap(lost, tmp_path / "sibling_0000.nii.gz")
-    folder = RunFolder(tmp_path / "run", Record.new({}, {}), anatomy, twin=twin)
-    seen = folder._read_canonical(path)
+    stored = read_sibling(path, plan.template_of(0), anatomy)
+    seen = canonical_of(stored, plan, 0)
     assert set(np.unique(seen)) == {0, *(t.label for t in anatomy.tissues if t.id != "RA")}
-    stored = _stored(path, SimpleNamespace(labelmap=lost), SimpleNamespace(anatomy=anatomy))
     assert np.array_equal(stored.labels, lost.labels) and stored.tissues["LV"] == (7 - anatomy.label_of("LV"),)

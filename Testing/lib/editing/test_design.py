@@ -18,7 +18,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.record import Record
 from DiffusionSiblingsLib.editing.design import WHOLE, Cell, Design, design_rows, effects, measured_names, parse_region
 from DiffusionSiblingsLib.editing.request import Request
-from DiffusionSiblingsLib.runs.messages import Made
+from DiffusionSiblingsLib.runs.messages import RunSummary
 
 HEART = load_anatomy("heart")
 LV = "LV volume [ml]"
@@ -122,9 +122,9 @@ def test_a_stopped_run_gives_the_pairs_that_are_there() -> None:
 
 
 def test_a_stopped_design_says_what_is_there_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    designing._stopped(Made(Path("out"), 8, 3, 3, 3, complete=True))
+    designing._stopped(RunSummary(Path("out"), 8, 3, 3, 3, complete=True))
     assert not capsys.readouterr().err
-    designing._stopped(Made(Path("out"), 8, 3, 3, 3, complete=False))
+    designing._stopped(RunSummary(Path("out"), 8, 3, 3, 3, complete=False))
     assert re.search(r"3 of 8 siblings are finished and recorded in out\..*--resume", capsys.readouterr().err)
 
 
@@ -145,7 +145,7 @@ def test_the_command_writes_one_table(tmp_path: Path, monkeypatch: pytest.Monkey
                 sibling["features"] = {**full, LV: sibling["features"][LV]}
         record.write(out / "record.json")
 
-    monkeypatch.setattr(designing, "_make", made)
+    monkeypatch.setattr(designing, "_run", made)
     assert main(["design", str(twin), "--ratio", "0.2", "0.5", "--count", "2", "--model", "small", "--out",
                  str(out)]) == 0
     assert [request.ratio for request in asked] == [0.2, 0.5] and {request.edit for request in asked} == {"perturb"}

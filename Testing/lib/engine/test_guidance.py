@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from blobs import EXTENT, Blobs, ball
 from torch import Tensor
 
 from DiffusionSiblingsLib.control.absolute_targets import Asked
@@ -21,39 +21,16 @@ from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
 from DiffusionSiblingsLib.engine.guidance.bracket import Bracket
-from DiffusionSiblingsLib.engine.guidance.guide import Guide, Settings
-from DiffusionSiblingsLib.engine.guidance.linearise import Aim, Measured, linearise, missing
+from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
+from DiffusionSiblingsLib.engine.guidance.linearise import Aim, MomentPart, linearise, missing
 from DiffusionSiblingsLib.engine.guidance.moments import moments
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
 from DiffusionSiblingsLib.engine.guidance.projection import project
 from DiffusionSiblingsLib.engine.guidance.residuals import moment_residual, moment_residuals
 
-EXTENT = torch.tensor([64.0, 64.0, 64.0])
 EYE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 TURN = math.sqrt(0.5)
 TURNED = ((TURN, TURN, 0.0), (-TURN, TURN, 0.0), (0.0, 0.0, 1.0))
-
-
-class Blobs:
-    """Decoders of latents that are the logits themselves: (B, 2, 16, 16, 16), classes background and tissue."""
-
-    def volume(self, z: Tensor) -> Tensor:
-        return F.interpolate(z, scale_factor=2, mode="trilinear", align_corners=False)
-
-    def features(self, z: Tensor) -> Tensor:
-        return z * 1.0
-
-    def read(self, features: Tensor, points: Tensor) -> Tensor:
-        grid = points[:, None, None].to(features)
-        return F.grid_sample(features, grid, padding_mode="border", align_corners=False)[:, :, 0, 0].transpose(1, 2)
-
-    def read_grid(self, features: Tensor, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        z, y, x = torch.meshgrid(*axes, indexing="ij")
-        points = torch.stack([x, y, z], -1).reshape(1, -1, 3).expand(len(features), -1, -1)
-        return self.read(features, points).reshape(len(features), *z.shape, -1)
-
-    def pointwise(self, read: Tensor) -> Tensor:
-        return read
 
 
 def box(**changes: object) -> ControlDomain:
@@ -66,18 +43,9 @@ PLANE = box(name="plane", size=(30.0, 26.0, 0.0), template=(12, 11, 1), axes=TUR
 LINE = box(name="line", size=(30.0, 0.0, 0.0), template=(20, 1, 1), axes=TURNED)
 
 
-def ball(centre: tuple[float, float, float] = (0.0, 0.0, 0.0), radius: float = 9.0, batch: int = 1) -> Tensor:
-    """Latents of a soft ball, mm: (B, 2, 16, 16, 16)."""
-    axis = (torch.arange(16) + 0.5) * 4 - 32
-    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-    distance = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2).sqrt()
-    inside = (radius - distance) / 2
-    return torch.stack([-inside, inside])[None].repeat(batch, 1, 1, 1, 1)
-
-
 def guide(domain: ControlDomain, asked: list[Asked], **settings: object) -> Guide:
     free = settings.pop("free", None)
-    return Guide([domain], asked, {"LV": 1}, EXTENT.tolist(), Blobs(), Settings(**settings),  # type: ignore[arg-type]
+    return Guide([domain], asked, {"LV": 1}, EXTENT.tolist(), Blobs(), GuideSettings(**settings),  # type: ignore[arg-type]
                  free=free)  # type: ignore[arg-type]
 
 
@@ -220,7 +188,7 @@ def test_a_coarser_template_measures_nearly_the_same() -> None:
 def test_the_jacobian_is_that_of_automatic_differentiation() -> None:
     domain, z = box(), ball(batch=2) + 0.1 * torch.randn(2, 2, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     asked = [of("mass", 4.0), of("position", (0.0, 0.0, 0.0)), of("covariance", tuple(map(tuple, np.eye(3) / 3)))]
-    aim = Aim([Measured(site(domain, [1], EXTENT), moment_residuals(asked, domain))])
+    aim = Aim([MomentPart(site(domain, [1], EXTENT), moment_residuals(asked, domain))])
     parser = Parser(Blobs())
     r, rows = linearise(parser, z, aim)
     assert r.shape == (2, 10) and rows.shape == (10, *z.shape)

@@ -101,7 +101,7 @@ def test_a_plane_and_a_line_have_their_own_holes() -> None:
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(InputError, match="three sides"):
         persistence(np.zeros((3, 3)))
-    with pytest.raises(InputError, match="no numbers"):
+    with pytest.raises(InputError, match="undefined values"):
         persistence(np.full((2, 2, 2), np.nan))
     with pytest.raises(InputError, match="dimension"):
         persistence(np.zeros((2, 2, 2)), (3,))

@@ -13,12 +13,12 @@ import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelmap_cases import FILES, HEART, blocks, cut, heart
+from nibabel.nifti1 import Nifti1Header
 
 from DiffusionSiblingsLib.core.errors import InputError, OutputError
 from DiffusionSiblingsLib.core.files import atomic_path
 from DiffusionSiblingsLib.core.labelmap import LabelMap
 from DiffusionSiblingsLib.labelmaps import write
-from DiffusionSiblingsLib.labelmaps.formats.nifti_header import V1
 from DiffusionSiblingsLib.labelmaps.read import FORMATS, read_labelmap, read_mask
 from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
 
@@ -40,10 +40,10 @@ def itk_file(path: Path, array: np.ndarray, vector: bool = False) -> Path:
 def edit_header(path: Path, **fields: object) -> Path:
     """Changes fields of an uncompressed NIfTI file in place."""
     raw = path.read_bytes()
-    header = np.frombuffer(raw[:348], V1)[0].copy()
+    header = Nifti1Header(raw[:348], "<", check=False)
     for name, value in fields.items():
         header[name] = value
-    path.write_bytes(header.tobytes() + raw[348:])
+    path.write_bytes(header.binaryblock + raw[348:])
     return path
 
 
@@ -51,7 +51,7 @@ def test_missing_file_and_unknown_format(tmp_path: Path) -> None:
     refused(tmp_path / "no.nii.gz", "does not exist")
     for name in ("map.png", "map", "map.nhdr", "map.nii.bz2", ".nii.gz.txt"):
         (tmp_path / name).write_bytes(b"x")
-        refused(tmp_path / name, "no known format")
+        refused(tmp_path / name, "does not have a known format")
 
 
 @pytest.mark.parametrize("format", FILES)
@@ -127,7 +127,8 @@ def test_images_that_are_not_3d(tmp_path: Path) -> None:
         refused(itk_file(tmp_path / f"series.{format}", np.stack([blocks()] * 2)), "not a 3D image")
         if format != "seg.nrrd":
             colour = np.stack([blocks()] * 3, axis=-1)
-            refused(itk_file(tmp_path / f"colour.{format}", colour, vector=True), "3D image|no label values|overlap")
+            path = itk_file(tmp_path / f"colour.{format}", colour, vector=True)
+            refused(path, "3D image|not hold label values|overlap")
     path = write_labelmap(heart(named=False), tmp_path / "single.nii")
     edit_header(path, dim=[4, 12, 10, 8, 1, 1, 1, 1])
     assert read_labelmap(path, HEART).labels.shape == (8, 10, 12), "a fourth axis of length 1 is fine"
@@ -138,7 +139,8 @@ def test_grids_that_are_not_in_space(tmp_path: Path) -> None:
     twice = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     path = write_labelmap(heart(named=False), tmp_path / "twin.nii")
     for affine, words in [(flat, "spacing"), (twice, "singular"), (flat * np.nan, "spacing")]:
-        refused(edit_header(path, srow=affine[:3]), words)
+        rows = dict(zip(("srow_x", "srow_y", "srow_z"), affine, strict=False))
+        refused(edit_header(path, **rows), words)
     refused(edit_header(path, sform_code=0, qform_code=0, pixdim=[1, 1, 0, 1, 0, 0, 0, 0]), "spacing")
     for name in ("twin.nrrd", "twin.mha"):
         path = write_labelmap(heart(named=False, affine=np.eye(4)), tmp_path / name)
@@ -253,7 +255,7 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
 def test_formats_that_contradict_each_other_or_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="contradict"):
         write_labelmap(heart(), tmp_path / "twin.nrrd", "mha")
-    with pytest.raises(InputError, match="no such format"):
+    with pytest.raises(InputError, match="format is unknown"):
         suffix_for(heart(), "stl")
     assert suffix_for(heart()) == "nii.gz" and suffix_for(heart(), "seg.nrrd") == "seg.nrrd"
 

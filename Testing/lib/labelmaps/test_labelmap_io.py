@@ -11,11 +11,12 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from labelmap_cases import FILES, HEART, affines, blocks, heart, label_maps
+from nibabel.nifti1 import Nifti1Header
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmaps.formats.nifti import read_nifti
-from DiffusionSiblingsLib.labelmaps.formats.nifti_header import V1, affine_of
+from DiffusionSiblingsLib.labelmaps.formats.nifti_header import affine_of
 from DiffusionSiblingsLib.labelmaps.read import FORMATS, read_labelmap, read_mask
 from DiffusionSiblingsLib.labelmaps.tissues import known_labels, parse_labels, unknown_mask
 from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
@@ -88,20 +89,21 @@ def test_every_number_type_of_simpleitk_is_read(format: str, dtype: type, tmp_pa
 def test_nifti_of_either_byte_order_and_scale(
     order: str, slope: float, offset: float, stored: int, tmp_path: Path
 ) -> None:
-    header = np.zeros((), V1.newbyteorder(order))
+    header = Nifti1Header(bytes(348), order, check=False)
     header["sizeof_hdr"], header["magic"], header["vox_offset"] = 348, b"n+1", 352
     header["dim"] = [4, 12, 10, 8, 1, 1, 1, 1]
     header["datatype"], header["scl_slope"], header["scl_inter"], header["xyzt_units"] = 4, slope, offset, 1
-    header["sform_code"], header["srow"] = 1, np.diag([-0.001, 0.002, 0.003, 1])[:3]
+    header["sform_code"] = 1
+    header["srow_x"], header["srow_y"], header["srow_z"] = np.diag([-0.001, 0.002, 0.003, 1])[:3]
     path = tmp_path / "twin.nii"
-    path.write_bytes(header.tobytes() + bytes(4) + np.full((8, 10, 12), stored, order + "i2").tobytes())
+    path.write_bytes(header.binaryblock + bytes(4) + np.full((8, 10, 12), stored, order + "i2").tobytes())
     volume = read_nifti(path)
     assert (volume.array == 2).all() and volume.array.dtype.isnative
     assert np.allclose(volume.affine, np.diag([-1, 2, 3, 1]), atol=1e-6), "metres became millimetres"
 
 
 def test_nifti_without_transforms_has_its_spacing() -> None:
-    header = np.zeros((), V1)
+    header = Nifti1Header(bytes(348), "<", check=False)
     header["pixdim"] = [1, 0.5, 0.6, 0.7, 0, 0, 0, 0]
     assert np.allclose(affine_of(header), np.diag([0.5, 0.6, 0.7, 1.0]))
 
@@ -109,15 +111,15 @@ def test_nifti_without_transforms_has_its_spacing() -> None:
 def test_nifti_keeps_its_header(tmp_path: Path) -> None:
     path = write_labelmap(heart(named=False), tmp_path / "a.nii")
     raw = bytearray(path.read_bytes())
-    header = np.frombuffer(bytes(raw[:348]), V1)[0].copy()
+    header = Nifti1Header(bytes(raw[:348]), "<", check=False)
     header["descrip"], header["sform_code"], header["qform_code"], header["intent_code"] = b"scanner 7", 4, 2, 1002
-    path.write_bytes(header.tobytes() + raw[348:])
+    path.write_bytes(header.binaryblock + raw[348:])
     labelmap = read_labelmap(path, HEART)
     changed = labelmap.labels.copy()
     changed[0, 0, 0] = 6
     again = (write_labelmap(labelmap.with_labels(changed), tmp_path / "b.nii.gz", "nii.gz")).read_bytes()
     back = gzip.decompress(again)
-    assert back[:348] == header.tobytes(), "same header"
+    assert back[:348] == header.binaryblock, "same header"
     assert len(back) == len(raw) and back[352:] == changed.tobytes()
 
 

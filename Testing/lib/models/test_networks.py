@@ -97,7 +97,7 @@ def test_weight_file_round_trip(tmp_path: Path) -> None:
 
 def test_a_damaged_or_missing_or_foreign_weight_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    with pytest.raises(ModelError, match="no weight file"):
+    with pytest.raises(ModelError, match="weight file of the model is missing"):
         load_networks(path)
     digest = save_networks(path, small_networks(), {}, {})
     data = bytearray(path.read_bytes())

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pages import assert_self_contained, opened, text_of
+from pages import assert_self_contained, one_line, opened, text_of
 from small_cohorts import PARTS, coarse_anatomy, small_cohort, small_heart
 
 from DiffusionSiblingsLib.apps.cli.main import main
@@ -22,13 +22,14 @@ from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.reports import page_layout as sheet
 from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
-from DiffusionSiblingsLib.reports.cohort_page import targets_parts
+from DiffusionSiblingsLib.reports.cohort_page import model_facts, targets_facts
 from DiffusionSiblingsLib.reports.cohort_report import cohort_report, model_of
 from DiffusionSiblingsLib.reports.comparison import named_apart, volume_pairs, write_comparison
 from DiffusionSiblingsLib.reports.comparison_page import answer
 from DiffusionSiblingsLib.reports.metric_meanings import MEANINGS, better, reading
-from DiffusionSiblingsLib.reports.metric_table import figure_table, meter
-from DiffusionSiblingsLib.reports.training_distance_parts import bias_parts
+from DiffusionSiblingsLib.reports.metric_table import meter, metric_groups
+from DiffusionSiblingsLib.reports.page import rendered
+from DiffusionSiblingsLib.reports.training_distance_parts import LISTED, bias_facts
 
 QUESTION = "Does a ring of 30 mm & more <fit>?"
 
@@ -68,7 +69,7 @@ def test_a_comparison_writes_tables_pictures_volumes_and_one_page(compared, coho
 
 
 def test_the_page_says_what_each_figure_means_and_its_trap(compared, comparison):
-    text = text_of(compared)
+    text = one_line(text_of(compared))
     assert "Does a ring of 30\u202fmm &amp; more &lt;fit&gt;?" in text
     for figure in comparison.figures:
         assert MEANINGS[figure.name].title in text
@@ -102,14 +103,17 @@ def test_every_figure_of_the_papers_has_a_meaning_and_a_trap():
 ])
 def test_a_figure_is_read_in_words(figure, way, words):
     assert (better(figure), reading(figure)) == (way, words)
-    assert figure.name in figure_table([figure]) or MEANINGS[figure.name].title in figure_table([figure])
+    ((_, (row,)),) = metric_groups([figure])
+    assert row.title == (MEANINGS[figure.name].title if figure.name in MEANINGS else figure.name)
 
 
 def test_the_small_drawing_keeps_to_its_axis():
     wide = Figure("MMD-CD", 5.0, 1.0, 9.0, "x1000", "low", 2.0)
-    assert 'class="floor"' in meter(wide) and 'class="range"' in meter(wide) and 'class="best"' not in meter(wide)
-    assert 'class="best"' in meter(Figure("1-NNA-CD", 55.0, 45.0, 60.0, "%", 50.0))
-    assert meter(Figure("FMD", float("nan"), 0.0, 0.0)) == ""
+    drawn = meter(wide)
+    assert [line.kind for line in drawn.lines] == ["axis", "range", "floor"]
+    assert all(0 <= float(x) <= drawn.wide for line in drawn.lines for x in (line.x1, line.x2, drawn.value))
+    assert "best" in [line.kind for line in meter(Figure("1-NNA-CD", 55.0, 45.0, 60.0, "%", 50.0)).lines]
+    assert meter(Figure("FMD", float("nan"), 0.0, 0.0)) is None
 
 
 def test_the_answer_names_sizes_and_figures(comparison):
@@ -196,7 +200,7 @@ def test_a_cohorts_report_tells_how_it_was_made_and_what_was_rejected(reported):
     assert report["gate"]["reasons"] == {"components": 3}
     assert report["gate"]["acceptance"] == pytest.approx(6 / 9)
     assert report["run"]["edits"][0]["Seed"] == 5
-    text = text_of(reported)
+    text = one_line(text_of(reported))
     for words in ("Of 9 hearts that were drawn, 3 were rejected", "Before repair 1 failed a check; 3 had voxels",
                   "2 of 6 maps have background that one tissue encloses", "made_000, made_001.",
                   "Drawn from a shape model of 15 adults", "No context of use was given", "training hearts"):
@@ -226,7 +230,8 @@ def test_the_bias_of_the_twin_stands_beside_that_of_its_siblings(of_a_twin):
     for row in rows.values():
         found = [bias.percentiles[row["measurement"]] for bias in of_a_twin.biases]
         assert [row["percentile 5 %"], row["percentile 95 %"]] == pytest.approx(np.percentile(found, [5, 95]))
-    text = "".join(bias_parts(of_a_twin))
+    text = one_line(rendered("training_distance.html.j2", bias=bias_facts(of_a_twin), model=model_facts(of_a_twin),
+                             listed=LISTED))
     assert "The twin." in text and "It is outside of what the model was trained on: LV volume [ml]" in text
     assert "Its percentile" in text and "Drift to the mean" in text
 
@@ -237,7 +242,7 @@ def test_targets_are_told_as_asked_and_reached(of_a_twin):
                     "tolerance": "1.0 %", "median error": "1.0 %", "worst error": "5.0 %", "fidelity": "L1 2.37 ml",
                     "not reached": 1}
     assert (betti["asked"], betti["achieved"], betti["worst error"], betti["not reached"]) == ("1 - 0", "", "0", 1)
-    text = "".join(targets_parts([mass, betti], of_a_twin))
+    text = one_line(rendered("targets.html.j2", targets=targets_facts([mass, betti], of_a_twin)))
     assert "1 of 3 guided members reached all of their targets" in text and "100 to 120" in text
     assert target_rows([{}, {"guidance": []}]) == []
 
@@ -266,8 +271,8 @@ def test_a_folder_without_a_record_is_reported_as_what_it_is(tmp_path):
 
 def test_a_report_says_nothing_of_how_unknown_maps_were_made_or_chosen(tmp_path):
     page = cohort_report(tmp_path / "out", small_cohort("found", 4, folder=tmp_path), find_model(), occupancy=False)
-    text = text_of(page)
-    assert "Nothing: no gate was used" not in text and "variants that a model finds likely" not in text
+    text = one_line(text_of(page))
+    assert "Nothing: no acceptance checks" not in text and "variants that a model finds likely" not in text
     assert "Not known: these maps come without a record" in text and "made or chosen" in text
     assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["gate"]["acceptance"] is None
 
@@ -293,7 +298,7 @@ def test_compare_writes_its_report_from_the_command_line(folders, tmp_path, caps
     said = capsys.readouterr()
     assert "precision" in said.out and str(tmp_path / "out" / "report.html") in said.out
     assert "broken is left out" in said.err
-    text = text_of(tmp_path / "out" / "report.html")
+    text = one_line(text_of(tmp_path / "out" / "report.html"))
     assert "Made ones against hearts" in text and "broken" in text
 
 

@@ -15,10 +15,8 @@ from DiffusionSiblingsLib.apps.cli import running
 from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.metrics.acceptance import Verdict
-from DiffusionSiblingsLib.runs import pipeline as making
-from DiffusionSiblingsLib.runs import run_folder
-from DiffusionSiblingsLib.runs import sampler_loop as maker
-from DiffusionSiblingsLib.runs.messages import Idle, Job, Task
+from DiffusionSiblingsLib.runs import pipeline, run_folder, sampler_loop
+from DiffusionSiblingsLib.runs.messages import Idle, RunJob, SamplingTask
 from DiffusionSiblingsLib.runs.rejection import SamplingBudget
 
 
@@ -54,7 +52,7 @@ class NanGate(SomeGate):
 
 @pytest.fixture
 def some_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", SomeGate)
+    monkeypatch.setattr(sampler_loop, "Acceptance", SomeGate)
 
 
 def test_a_gate_sets_aside_with_reasons_and_others_are_drawn(models: Path, tmp_path: Path, some_gate: None) -> None:
@@ -92,21 +90,21 @@ class Backwards:
 
     size, scheduler = 3, "backwards"
 
-    def __init__(self, job: Job) -> None:
-        self.maker, self.given = maker.Maker(job), list[tuple[int, Task]]()
+    def __init__(self, job: RunJob) -> None:
+        self.loop, self.given = sampler_loop.SamplerLoop(job), list[tuple[int, SamplingTask]]()
 
     def start(self) -> None:
         self.begun = False
 
-    def give(self, worker: int, task: Task) -> None:
+    def give(self, worker: int, task: SamplingTask) -> None:
         self.given.append((worker, task))
 
     def wait(self) -> list[tuple[int, Any]]:
         if not self.begun:
             self.begun = True
-            return [(worker, self.maker.ready) for worker in range(self.size)]
+            return [(worker, self.loop.ready) for worker in range(self.size)]
         worker, task = self.given.pop()
-        return [(worker, finished) for finished in self.maker.make(task, lambda _: None)] + [(worker, Idle())]
+        return [(worker, finished) for finished in self.loop.run(task, lambda _: None)] + [(worker, Idle())]
 
     def close(self, *, at_once: bool) -> None:
         pass
@@ -124,7 +122,7 @@ def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_p
             raise StoppedError
 
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(making, "_crew", lambda job, *_: Backwards(job))
+        patch.setattr(pipeline, "open_pool", lambda job, *_: Backwards(job))
         run(out, asked, gate="contacts", progress=stop, report=told.append)
     (held,) = record(out)["runs"]
     kept, aside = len(held["siblings"]), len(held.get("rejected", []))
@@ -132,7 +130,7 @@ def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_p
     assert (told[0].accepted, told[0].drawn) == (kept, kept + aside)
     assert (kept, told[0].unplaced) == (0, at) and not stamps(out)
     running._report(told[0], False)
-    assert f"{at} more are finished" in capsys.readouterr().out
+    assert f"{at} more are finished but wait" in capsys.readouterr().out
     assert run(out, asked, gate="contacts", resume=True).made == whole.made - at - aside
     assert lasting(record(out)) == lasting(record(tmp_path / "whole"))
     assert not (out / ".parts").exists()
@@ -140,7 +138,7 @@ def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_p
 
 def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Gate", NanGate)
+    monkeypatch.setattr(sampler_loop, "Acceptance", NanGate)
     asked = [Request("generate", count=2)]
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(run_folder.RunFolder, "finish", lambda *_, **__: None)
@@ -155,7 +153,7 @@ def test_a_figure_that_is_no_number_is_null_and_no_run_ends_on_it(models: Path, 
 def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch,
                                                       capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(maker, "Gate", NoGate)
+    monkeypatch.setattr(sampler_loop, "Acceptance", NoGate)
     arguments = ["generate", "--count", "1", "--steps", "2", "--model", "small", "--device", "cpu",
                  "--gate", "components", "--gate-limit", "2", "--out", str(tmp_path / "run")]
     assert main(arguments) == 3

@@ -19,12 +19,11 @@ from DiffusionSiblingsLib.core.record import read_record
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
-from DiffusionSiblingsLib.runs import pipeline as making
+from DiffusionSiblingsLib.runs import pipeline, sampler_loop, views
 from DiffusionSiblingsLib.runs import resume as resuming
-from DiffusionSiblingsLib.runs import sampler_loop as maker
 from DiffusionSiblingsLib.runs.lock import locked
-from DiffusionSiblingsLib.runs.messages import Idle, Job, Lost, Ready, Task
-from DiffusionSiblingsLib.runs.streamed_json import write_json
+from DiffusionSiblingsLib.runs.messages import Idle, Lost, Ready, RunJob, SamplingTask
+from DiffusionSiblingsLib.runs.streamed import Streamed, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -96,28 +95,29 @@ def test_a_run_grows_when_more_is_asked_for(whole: Path, tmp_path: Path) -> None
 class AimingEngine(QuickEngine):
     """One whose siblings miss a target, each request's in another chamber."""
 
-    def run(self, request: Request, twin: Any = None, progress: Any = None) -> Iterator[Sibling]:
-        aimed = Achieved("RV" if request.seed == 3 else "LV", "mass", "ml", 100.0, 120.0, 110.0, 0.08, 0.01, False)
-        for sibling in super().run(request, twin, progress):
+    def run(self, planned: Any, twin: Any = None, **given: Any) -> Iterator[Sibling]:
+        tissue = "RV" if planned.request.seed == 3 else "LV"
+        aimed = Achieved(tissue, "mass", "ml", 100.0, 120.0, 110.0, 0.08, 0.01, False)
+        for sibling in super().run(planned, twin, **given):
             yield replace(sibling, guidance=(aimed,), guidance_notes=("out of reach",))
 
 
 def test_what_was_missed_is_told_again_by_a_run_that_goes_on(models: Path, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "Engine", AimingEngine)
+    monkeypatch.setattr(sampler_loop, "Engine", AimingEngine)
     whole = run(tmp_path / "whole", twin=HEART)
-    assert {words.split(": ")[1] for words in whole.told} == {
+    assert {words.split(": ")[1] for words in whole.remarks} == {
         "RV mass 110 ml, asked 120 ml (8.0 % off)", "LV mass 110 ml, asked 120 ml (8.0 % off)", "out of reach"}
     run(tmp_path / "run", [Request("generate", count=3, seed=3), ASKED[1]], twin=HEART)
     grown = run(tmp_path / "run", twin=HEART, resume=True)
-    assert (grown.made, sorted(grown.told)) == (1, sorted(whole.told))
+    assert (grown.made, sorted(grown.remarks)) == (1, sorted(whole.remarks))
     assert (tmp_path / "run" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
-    assert run(tmp_path / "run", twin=HEART, resume=True).told == whole.told
+    assert run(tmp_path / "run", twin=HEART, resume=True).remarks == whole.remarks
 
 
 def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.iterdir()}
-    monkeypatch.setattr(maker, "Maker", None)
+    monkeypatch.setattr(sampler_loop, "SamplerLoop", None)
     made = run(whole, resume=True)
     assert (made.made, made.accepted, made.complete, len(made.rows)) == (0, 6, True, 6)
     assert {path: path.stat().st_mtime_ns for path in whole.iterdir()} == before
@@ -169,15 +169,15 @@ def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
 
 def test_cavities_that_repair_left_are_told_of_a_resumed_run_too() -> None:
     left = {"kind": "cavity", "what": "Myo", "voxels": 277, "reason": "0.76 ml", "inherited": False}
-    assert resuming.told_of({"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}}) == (
+    assert views.remarks_of({"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}}) == (
         "background is enclosed in Myo (0.76 ml)",)
-    assert resuming.told_of({"repair": None}) == ()
+    assert views.remarks_of({"repair": None}) == ()
 
 
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--resume"):
         run(whole)
-    with pytest.raises(InputError, match="replaced"):
+    with pytest.raises(InputError, match="replaced at once"):
         run(whole, resume=True, replace=True)
     with pytest.raises(StoppedError):
         run(tmp_path / "run", progress=after(1, tmp_path / "run"))
@@ -279,7 +279,7 @@ class Doomed:
 def test_workers_that_die_again_and_again_end_the_run(models: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Doomed()
-    monkeypatch.setattr(making, "_crew", lambda *_: crew)
+    monkeypatch.setattr(pipeline, "open_pool", lambda *_: crew)
     with pytest.raises(DeviceError, match=r"lost 3 times at sibling 0.*SIGKILL.*fewer --jobs"):
         run(tmp_path / "run", jobs=2)
     assert crew.started <= 3 * 2
@@ -291,11 +291,11 @@ class Moody:
 
     size, scheduler = 4, "moods"
 
-    def __init__(self, job: Job, said: str) -> None:
-        self.maker = maker.Maker(job)
-        self.said = [(0, self.maker.ready)]
-        self.said += [(int(word[0]), Lost("gone") if word[1] == "-" else self.maker.ready) for word in said.split()]
-        self.given: dict[int, Task] = {}
+    def __init__(self, job: RunJob, said: str) -> None:
+        self.loop = sampler_loop.SamplerLoop(job)
+        self.said = [(0, self.loop.ready)]
+        self.said += [(int(word[0]), Lost("gone") if word[1] == "-" else self.loop.ready) for word in said.split()]
+        self.given: dict[int, SamplingTask] = {}
 
     def start(self) -> None:
         pass
@@ -303,14 +303,14 @@ class Moody:
     def replace(self, worker: int) -> None:
         self.given.pop(worker, None)
 
-    def give(self, worker: int, task: Task) -> None:
+    def give(self, worker: int, task: SamplingTask) -> None:
         self.given[worker] = task
 
     def wait(self) -> list[tuple[int, Any]]:
         if self.said:
             return [self.said.pop(0)]
         worker, task = self.given.popitem()
-        return [(worker, finished) for finished in self.maker.make(task, lambda _: None)] + [(worker, Idle())]
+        return [(worker, finished) for finished in self.loop.run(task, lambda _: None)] + [(worker, Idle())]
 
     def close(self, *, at_once: bool) -> None:
         pass
@@ -325,7 +325,7 @@ class Moody:
 ])
 def test_only_losses_in_a_row_before_a_worker_is_ready_end_the_run(models: Path, tmp_path: Path, said: str, lost: int,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "_crew", lambda job, *_: Moody(job, said))
+    monkeypatch.setattr(pipeline, "open_pool", lambda job, *_: Moody(job, said))
     if lost:
         made = run(tmp_path, [Request("generate")])
         assert (made.complete, made.lost) == (True, lost)
@@ -339,7 +339,7 @@ def test_lists_written_item_by_item_give_the_same_file_as_json(tmp_path: Path) -
         return {"a": 1, "runs": [{"siblings": first, "n": "\u00e4\n\""}, {"siblings": second}], "end": None}
 
     items = [{"k": 0, "deep": {"list": [1, 2.5], "text": "two\nlines"}}, {"k": 1}]
-    write_json(tmp_path / "a.json", value("\0 0", "\0 1"), {"\0 0": iter(items), "\0 1": iter([])})
+    write_json(tmp_path / "a.json", value(Streamed(lambda: iter(items)), Streamed(lambda: iter([]))))
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == json.dumps(value(items, []), indent=1) + "\n"
 
 

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from DiffusionSiblingsLib.core.cores import threads_for
 from DiffusionSiblingsLib.core.errors import DeviceError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.runs import run_folder
-from DiffusionSiblingsLib.runs.pipeline import make, threads_for
+from DiffusionSiblingsLib.runs.pipeline import run
+from DiffusionSiblingsLib.runs.scheduler import Hooks
+from DiffusionSiblingsLib.runs.settings import RunSettings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no signals to kill with")
 ASKED = [Request("generate", count=5, steps=2, repair=False)]
@@ -34,7 +37,7 @@ def serial(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple
     out = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "overview", lambda path, *_, **__: path.write_bytes(b"a picture"))
-        make(ASKED, None, out, model="small", device="cpu", replace=True)
+        run(ASKED, None, out, RunSettings("small", "cpu", replace=True))
     return entries(out)
 
 
@@ -52,7 +55,7 @@ def test_a_killed_worker_loses_no_finished_sibling_and_none_is_made_twice(serial
             killed.append(multiprocessing.active_children()[0].pid or 0)
             os.kill(killed[0], signal.SIGKILL)
 
-    made = make(ASKED, None, tmp_path, model="small", device="cpu", jobs=2, progress=kill)
+    made = run(ASKED, None, tmp_path, RunSettings("small", "cpu", jobs=2), Hooks(kill))
     assert killed and (made.lost, made.complete, made.made, made.accepted) == (1, True, 5, 5)
     assert entries(tmp_path) == serial
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -77,7 +80,7 @@ def test_a_killed_master_takes_its_workers_along_and_is_resumed(serial: list[Any
     assert not alive(master.pid)
     before = stamps(tmp_path)
     assert 2 <= len(before) < 5
-    made = make(ASKED, None, tmp_path, model="small", device="cpu", resume=True)
+    made = run(ASKED, None, tmp_path, RunSettings("small", "cpu", resume=True))
     assert made.complete and made.made <= 5 - len(before)
     assert stamps(tmp_path).items() >= before.items()
     assert entries(tmp_path) == serial
@@ -98,7 +101,7 @@ def alive(group: int) -> bool:
 
 def test_what_a_worker_complains_of_is_heard(models: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="mps"):
-        make(ASKED, None, tmp_path / "out", model="small", device="mps", jobs=2)
+        run(ASKED, None, tmp_path / "out", RunSettings("small", "mps", jobs=2))
     assert not (tmp_path / "out").exists()
 
 

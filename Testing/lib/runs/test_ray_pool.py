@@ -16,10 +16,13 @@ from DiffusionSiblingsLib.core.errors import DeviceError, InputError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.runs import ray_pool as ray_crew
 from DiffusionSiblingsLib.runs import run_folder
-from DiffusionSiblingsLib.runs.messages import Failed, Finished, Idle, Job, Lost, Ready, Task
+from DiffusionSiblingsLib.runs.messages import Failed, Finished, Idle, Lost, Ready, RunJob, SamplingTask
 from DiffusionSiblingsLib.runs.partial_results import PartialResults
-from DiffusionSiblingsLib.runs.pipeline import make
+from DiffusionSiblingsLib.runs.pipeline import run
+from DiffusionSiblingsLib.runs.plan import Plan
 from DiffusionSiblingsLib.runs.ray_pool import RayPool, RayWorker
+from DiffusionSiblingsLib.runs.scheduler import Hooks
+from DiffusionSiblingsLib.runs.settings import RunSettings
 
 ASKED = Request("generate", count=5, steps=2, repair=False)
 
@@ -35,14 +38,14 @@ def entries(out: Path) -> list[tuple[Any, ...]]:
     return [(entry["file"], entry["k"], entry["labels_sha256"], entry["features"]) for entry in found]
 
 
-def job(out: Path, device: str = "cpu") -> Job:
-    return Job((ASKED,), "small", device, None, None, out, "nrrd", "", 1)
+def job(out: Path, device: str = "cpu") -> RunJob:
+    return RunJob(Plan.of([ASKED], None, RunSettings("small", device, "nrrd")), out, None, 1)
 
 
 def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, tmp_path: Path) -> None:
     hand, parts = RayWorker(), PartialResults(tmp_path / "here")
     assert isinstance(hand.begin(job(tmp_path / "there"))[0], Ready)
-    first, second, idle = hand.make(Task(0, (0, 3)), "a token that is not there")
+    first, second, idle = hand.run(SamplingTask(0, (0, 3)), "a token that is not there")
     assert isinstance(first, Finished) and isinstance(second, Finished) and isinstance(idle, Idle)
     assert set(second.files) == {"0000-000003.json", "0000-000003.nrrd"}
     parts.receive(second.files)
@@ -50,7 +53,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, 
     assert not (tmp_path / "there").exists()
     (tmp_path / "there" / ".parts").mkdir(parents=True)
     (tmp_path / "there" / ".parts" / ray_crew.TOKEN).write_text("seen")
-    (near, _) = hand.make(Task(0, (3,)), "seen")
+    (near, _) = hand.run(SamplingTask(0, (3,)), "seen")
     assert isinstance(near, Finished) and not near.files
     written = PartialResults(tmp_path / "there")
     assert written.all() == [(0, 3)]
@@ -58,7 +61,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_what_it_made(models: Path, 
 
 
 class NoRay:
-    """Ray's functions without Ray: an actor is a Hand here, a call is done when it is made."""
+    """Ray's functions without Ray: an actor is a RayWorker here, a call is done when it is made."""
 
     def __init__(self) -> None:
         self.exceptions = pytest.importorskip("ray.exceptions")
@@ -75,7 +78,7 @@ class NoRay:
         def start() -> Any:
             hand = kind()
             self.started.append(SimpleNamespace(begin=SimpleNamespace(remote=partial(self.call, hand.begin)),
-                                                make=SimpleNamespace(remote=partial(self.call, hand.make))))
+                                                run=SimpleNamespace(remote=partial(self.call, hand.run))))
             return self.started[-1]
 
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=start))
@@ -112,7 +115,7 @@ def test_what_a_killed_run_left_hides_the_folder_from_no_worker(models: Path, tm
     crew = RayPool(job(tmp_path), 1, "ray")
     crew.start()
     assert isinstance(crew.wait()[0][1], Ready)
-    crew.give(0, Task(0, (2,)))
+    crew.give(0, SamplingTask(0, (2,)))
     (_, finished), (_, idle) = crew.wait()
     assert isinstance(finished, Finished) and not finished.files and isinstance(idle, Idle)
     assert parts.all() == [(0, 2)]
@@ -150,14 +153,14 @@ def test_a_worker_says_what_went_wrong(models: Path, tmp_path: Path) -> None:
 def test_a_cluster_that_is_not_there_is_said_at_once(models: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     with pytest.raises(DeviceError, match=r"cannot be joined.*Connection refused"):
-        make([ASKED], None, tmp_path / "out", model="small", device="cpu", cluster="ray://127.0.0.1:9", jobs=0)
+        run([ASKED], None, tmp_path / "out", RunSettings("small", "cpu", cluster="ray://127.0.0.1:9", jobs=0))
     assert not (tmp_path / "out").exists()
 
 
 def test_without_ray_the_way_to_get_it_is_said(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(InputError, match=r"diffusion-siblings\[cluster\]"):
-        make([ASKED], None, tmp_path / "out", model="small", device="cpu", cluster="ray", jobs=2)
+        run([ASKED], None, tmp_path / "out", RunSettings("small", "cpu", cluster="ray", jobs=2))
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="actors are found through /proc")
@@ -170,8 +173,8 @@ def test_of_several_actors_one_may_be_killed(models: Path, tmp_path: Path) -> No
             killed.append(actors()[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    make([ASKED], None, tmp_path / "serial", model="small", device="cpu")
-    made = make([ASKED], None, tmp_path / "ray", model="small", device="cpu", cluster="ray", jobs=2, progress=kill)
+    run([ASKED], None, tmp_path / "serial", RunSettings("small", "cpu"))
+    made = run([ASKED], None, tmp_path / "ray", RunSettings("small", "cpu", cluster="ray", jobs=2), Hooks(kill))
     assert killed and (made.lost, made.complete, made.made, made.accepted) == (1, True, 5, 5)
     assert entries(tmp_path / "ray") == entries(tmp_path / "serial")
     record = json.loads((tmp_path / "ray" / "record.json").read_text())
@@ -185,7 +188,7 @@ def actors() -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if (process / "cmdline").read_bytes().startswith(b"ray::Hand"):
+            if (process / "cmdline").read_bytes().startswith(b"ray::RayWorker"):
                 hands.append(int(process.name))
         except OSError:
             continue

@@ -32,7 +32,7 @@ def domain(dimension: int, name: str = "d", tissues: tuple[str, ...] = ("LV",)) 
 
 def add(kind: str, **settings: Any) -> Any:
     node = markups.new_markup(kind, kind)
-    domains.write_settings(node, domains.Settings(("LV",), (ENLARGE,), **settings))
+    domains.write_settings(node, domains.DomainSettings(("LV",), (ENLARGE,), **settings))
     return node
 
 
@@ -211,3 +211,34 @@ def test_a_removed_domain_leaves_nothing(scene: Any) -> None:
     node = domains.markup_of(domain(3), (ENLARGE,))
     markups.remove_markup(node)
     assert scene.GetNumberOfNodes() == before and not domains.find_domains()
+
+
+def test_terms_keep_their_ids_when_markups_are_renamed_and_copies_have_ids_of_their_own(scene: Any) -> None:
+    first, second = (domains.markup_of(domain(3), (ENLARGE,)) for _ in range(2))
+    before = domains.control_of()
+    assert len({term.id for term in before.terms}) == 2
+    first.SetName("another name")
+    after = domains.control_of([second, first])  # also in another order
+    assert {term.id: term.domain for term in after.terms} == {
+        before.terms[0].id: "another name", before.terms[1].id: second.GetName()}
+
+
+def test_terms_of_a_file_keep_their_ids_unless_it_is_opened_twice(scene: Any) -> None:
+    control = Control((domain(3),), (Term("d", "mass", Target(times=1.2), id="wall"),))
+    (node,) = domains.markups_of(control)
+    assert domains.control_of().term("wall").target == Target(times=1.2)
+    (again,) = domains.markups_of(control)
+    copied = markups.new_markup("box", "copy")
+    copied.SetAttribute(domains.KEY, node.GetAttribute(domains.KEY))
+    first, *others = (domains.term_ids(each, domains.read_settings(each), 0) for each in (node, again, copied))
+    assert first == ("wall",) and "wall" not in {id for ids in others for id in ids}
+
+
+def test_every_domain_of_a_curve_has_terms_of_its_own(scene: Any) -> None:
+    node = add("point", count=3)
+    node.AddControlPointWorld(1.0, 2.0, 3.0)
+    control = domains.control_of([node])
+    assert len({term.id for term in control.terms}) == 3
+    settings = domains.read_settings(node)
+    assert [term.id for term in control.terms] == [
+        id for part in range(3) for id in domains.term_ids(node, settings, part)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import run_cases
 import slicer
+from DiffusionSiblingsUI import logic as logic_module
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
 from DiffusionSiblingsUI.guide import request as guide_request
 from DiffusionSiblingsUI.guide import rows as guide_rows
@@ -21,18 +22,24 @@ from DiffusionSiblingsUI.scene import bridge, records, tables, terminology
 from DiffusionSiblingsUI.scene.runs import find_runs
 from panel_parameters import parameters
 
+from DiffusionSiblingsLib.apps.cli import edits
 from DiffusionSiblingsLib.control.control import Control, read_control, write_control
-from DiffusionSiblingsLib.control.terms import Target, Term
+from DiffusionSiblingsLib.control.terms import QUANTITIES, Target, Term
+from DiffusionSiblingsLib.core import defaults
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.names import names_of
+from DiffusionSiblingsLib.editing.guide_rules import guided_request
+from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
+from DiffusionSiblingsLib.models import registry
 
 ROOT = Path(__file__).resolve().parents[3]
 ANATOMY = load_anatomy()
 QUICK = {"steps": 12}
 
 
-def twin_map(node: Any) -> Any:
-    return domain_makers.twin_map(node, terminology.match_tissues(node, ANATOMY), ANATOMY)
+def placed_twin(node: Any) -> Any:
+    return domain_makers.placed_twin(node, terminology.match_tissues(node, ANATOMY), ANATOMY)
 
 
 def live_of(node: Any) -> LiveMeasures:
@@ -44,7 +51,7 @@ def live_of(node: Any) -> LiveMeasures:
 
 def volume(node: Any, tissue: str) -> float:
     """ml, counted in voxels."""
-    found = twin_map(node)
+    found = placed_twin(node)
     return float((found.labels == ANATOMY.label_of(tissue)).sum() * abs(np.linalg.det(found.affine[:3, :3])) / 1000)
 
 
@@ -96,7 +103,7 @@ def test_tolerances_are_read_as_they_are_shown(text: str, quantity: str, number:
 
 
 def test_rows_say_what_the_twin_has_and_what_is_asked(heart_node: Any) -> None:
-    box = domain_makers.around(twin_map(heart_node), ("RV",))
+    box = domain_makers.around(placed_twin(heart_node), ("RV",))
     made = live_of(heart_node)
     (row,) = guide_rows.rows_of([box], made.found)
     assert (row.domain, row.tissues, row.quantity, row.target, row.on) == ("RV", "RV", "Volume", "keep", True)
@@ -113,30 +120,59 @@ def test_rows_say_what_the_twin_has_and_what_is_asked(heart_node: Any) -> None:
 
 
 def test_more_can_be_asked_of_a_domain_and_the_last_target_takes_it_away(heart_node: Any) -> None:
-    box = domain_makers.around(twin_map(heart_node), ("LV", "Myo"))
+    box = domain_makers.around(placed_twin(heart_node), ("LV", "Myo"))
     made = live_of(heart_node)
-    for quantity in targets.QUANTITIES[1:]:
+    for quantity in QUANTITIES[1:]:
         guide_rows.ask(box, quantity, made.measured(box))
     with pytest.raises(InputError, match="already"):
         guide_rows.ask(box, "mass", made.measured(box))
     made.settle()
     rows = guide_rows.rows_of([box], made.found)
-    assert [row.quantity for row in rows][1:] == [targets.WORDS[name] for name in targets.QUANTITIES[1:]]
+    assert [row.quantity for row in rows][1:] == [targets.WORDS[name] for name in QUANTITIES[1:]]
     assert all(row.tissues == "LV + Myo" and row.twin not in ("", "...", "?") for row in rows)
     for row in reversed(rows):
         guide_rows.remove(row)
     assert not domains.find_domains()
 
 
+def entry_of(domain: str, value: float, id: str = "") -> dict[str, Any]:
+    """A target of a record, with an id or as earlier versions wrote it."""
+    found = {"domain": domain, "quantity": "mass", "unit": "ml", "before": 100.0, "asked": 120.0, "achieved": value,
+             "error": 0.0, "tolerance": 0.01, "reached": True}
+    return {"id": id, **found} if id else found
+
+
+def test_achieved_values_come_back_by_the_ids_of_their_terms(heart_node: Any) -> None:
+    boxes = [domain_makers.around(placed_twin(heart_node), ("RV",)) for _ in range(2)]
+    ids = [term.id for term in domains.control_of(boxes).terms]
+    achieved = [entry_of("RV", 111.0, ids[0]), entry_of("RV 2", 122.0, ids[1]), entry_of("LA", 133.0, "LA mass")]
+    boxes[0].SetName("renamed")
+    for nodes in (boxes, boxes[::-1]):  # neither names nor order matter
+        rows = guide_rows.rows_of(nodes, {}, achieved)
+        assert {row.node: row.achieved for row in rows} == {
+            boxes[0]: "111.0 ml", boxes[1]: "122.0 ml", None: "133.0 ml"}
+
+
+def test_records_without_ids_give_the_same_rows_by_name(heart_node: Any) -> None:
+    boxes = [domain_makers.around(placed_twin(heart_node), ("RV",)) for _ in range(2)]
+    control = domains.control_of(boxes)
+    values = [111.0, 122.0]
+    new = [entry_of(term.domain, value, term.id) for term, value in zip(control.terms, values, strict=True)]
+    old = [entry_of(term.domain, value) for term, value in zip(control.terms, values, strict=True)]
+    rows = guide_rows.rows_of(boxes, {}, [*new, entry_of("LA", 133.0, "LA mass")])
+    assert rows == guide_rows.rows_of(boxes, {}, [*old, entry_of("LA", 133.0)])
+    assert [row.achieved for row in rows] == ["111.0 ml", "122.0 ml", "133.0 ml"]
+
+
 def test_presets_become_markups_with_targets(heart_node: Any) -> None:
-    nodes = domain_makers.from_preset(twin_map(heart_node), "enlarge-rv", 0.1)
+    nodes = domain_makers.from_preset(placed_twin(heart_node), "enlarge-rv", 0.1)
     assert [node.GetClassName() for node in nodes] == ["vtkMRMLMarkupsROINode"]
     assert domains.read_settings(nodes[0]).terms[0].target.times == pytest.approx(1.1)
     assert set(domain_makers.presets(ANATOMY)) >= {"enlarge-rv", "mitral-valve", "aortic-trunk", "myo-wall"}
 
 
 def test_planes_and_lines_of_presets_lie_on_the_sample(sample_node: Any) -> None:
-    twin = twin_map(sample_node)
+    twin = placed_twin(sample_node)
     made = {name: domain_makers.from_preset(twin, name, 0.2) for name in ("mitral-valve", "aortic-trunk", "myo-wall")}
     assert [len(made[name]) for name in made] == [1, 5, 4]
     live = live_of(sample_node)
@@ -147,7 +183,7 @@ def test_planes_and_lines_of_presets_lie_on_the_sample(sample_node: Any) -> None
 
 
 def test_a_drawn_point_radiates_across_the_long_axis(sample_node: Any) -> None:
-    twin = twin_map(sample_node)
+    twin = placed_twin(sample_node)
     node = domain_makers.to_draw(twin, "point", ("Myo",))
     node.AddControlPointWorld(*sample_node.GetSegmentCenterRAS(sample_node.GetSegmentation().GetNthSegmentID(2)))
     axis = np.array(domains.read_settings(node).normal)
@@ -159,7 +195,7 @@ def test_a_drawn_point_radiates_across_the_long_axis(sample_node: Any) -> None:
 
 
 def test_volumes_beyond_the_training_hearts_are_warned_of_while_they_are_asked_for(sample_node: Any) -> None:
-    twin = twin_map(sample_node)
+    twin = placed_twin(sample_node)
     box = domain_makers.around(twin, ("RV",))
     live = live_of(sample_node)
     row = guide_rows.rows_of([box], live.found)[0]
@@ -193,7 +229,7 @@ def test_the_panel_says_what_the_guide_lacks(heart_node: Any) -> None:
 
 
 def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> None:
-    domain_makers.around(twin_map(heart_node), ("RV",))
+    domain_makers.around(placed_twin(heart_node), ("RV",))
     task = edit_request.task_of(guided(heart_node, hold="LV,LA"))
     assert task.requests[0].control == domains.control_of() and task.wishes == {"hold": ["LV", "LA"]}
     said = edit_request.guide_words(guided(heart_node, hold="LV,LA").parameters)
@@ -205,7 +241,7 @@ def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> Non
 
 
 def test_scripts_say_what_they_want_in_three_ways(heart_node: Any, tmp_path: Path) -> None:
-    box = domain_makers.around(twin_map(heart_node), ("RV",))
+    box = domain_makers.around(placed_twin(heart_node), ("RV",))
     control = domains.control_of()
     write_control(tmp_path / "control.json", control)
     for given in (None, control, tmp_path / "control.json", str(tmp_path / "control.json"), box, [box]):
@@ -219,8 +255,33 @@ def test_scripts_say_what_they_want_in_three_ways(heart_node: Any, tmp_path: Pat
         SiblingsLogic().guide(preset="enlarge-rv", hold="LV")
 
 
+def guided_task(twin: Any, **values: Any) -> Any:
+    arguments = {"control": None, "preset": (), "amount": 0.2, "hold": (), "ratio": None, "tissues": (), "roi": None,
+                 "segment": None, "box": None, "labels": None, "model": "heart-compact", "device": "auto"}
+    return guide_request.guided_task(twin, **{**arguments, **values})
+
+
+@pytest.mark.parametrize("asked", [
+    {"preset": "enlarge-rv"}, {"hold": "LV, LA", "ratio": 0.3}, {"preset": "enlarge-rv", "tissues": "RV,LV"},
+    {"preset": ["enlarge-rv", "shrink-la"], "box": (0, 1, 0, 1, 0, 1), "ratio": 0.9},
+])
+def test_slicer_makes_the_requests_of_the_command_line(heart_node: Any, asked: dict[str, Any]) -> None:
+    task = guided_task(heart_node, seed=3, **asked)
+    shorthand = PresetsAndHolds(names_of(asked.get("preset")), hold=names_of(asked.get("hold")))
+    region = {"tissues": names_of(asked.get("tissues")), "box": asked.get("box")}
+    assert task.requests == (guided_request(None, shorthand, twin=True, ratio=asked.get("ratio"), region=region,
+                                            seed=3),)
+    assert task.wishes == shorthand.to_json()
+
+
+def test_the_rules_and_defaults_of_guided_edits_stand_once() -> None:
+    assert guide_request.guided_request is edits.guided_request is guided_request
+    assert guide_request.names_of is edits.names_of is edit_request.names_of is logic_module.names_of is names_of
+    assert logic_module.DEFAULT_MODEL is defaults.DEFAULT_MODEL is registry.DEFAULT_MODEL
+
+
 def test_a_control_saved_by_the_panel_is_one_of_the_command_line(heart_node: Any, tmp_path: Path) -> None:
-    domain_makers.from_preset(twin_map(heart_node), "shrink-la", 0.2)
+    domain_makers.from_preset(placed_twin(heart_node), "shrink-la", 0.2)
     before = domains.control_of(name="my control")
     write_control(tmp_path / "control.json", before)
     slicer.mrmlScene.Clear(False)
@@ -261,7 +322,7 @@ def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsL
 
 def test_markups_guide_an_inpainting_and_their_rows_show_what_was_achieved(logic: SiblingsLogic, sample_node: Any,
                                                                            tmp_path: Path) -> None:
-    box = domain_makers.around(twin_map(sample_node), ("LA",))
+    box = domain_makers.around(placed_twin(sample_node), ("LA",))
     live = live_of(sample_node)
     guide_rows.retarget(guide_rows.rows_of([box], live.found)[0], "+10 %", live.measured(box))
     (node,) = logic.guide(sample_node, tissues="LA", **QUICK)
@@ -283,7 +344,7 @@ def test_a_new_heart_has_what_is_asked(logic: SiblingsLogic, scene: Any) -> None
 
 
 def test_a_domain_in_the_wrong_place_ends_in_a_message(logic: SiblingsLogic, sample_node: Any) -> None:
-    box = domain_makers.around(twin_map(sample_node), ("LV",))
+    box = domain_makers.around(placed_twin(sample_node), ("LV",))
     box.SetCenter(900.0, 0.0, 0.0)
     with pytest.raises(InputError, match="outside"):
         logic.guide(sample_node, control=box, **QUICK)
@@ -291,7 +352,7 @@ def test_a_domain_in_the_wrong_place_ends_in_a_message(logic: SiblingsLogic, sam
 
 
 def test_contradicting_targets_are_named(logic: SiblingsLogic, sample_node: Any) -> None:
-    box = domain_makers.around(twin_map(sample_node), ("LV",))
+    box = domain_makers.around(placed_twin(sample_node), ("LV",))
     control = domains.control_of()
     with pytest.raises(InputError, match="contradict"):
         logic.guide(sample_node, control=Control(control.domains, (Term("LV", "mass", Target(value=90.0)),)), hold="LV",

@@ -37,13 +37,13 @@ def measures(twin: Any, told: list[Any] | None = None) -> LiveMeasures:
 
 def volume(node: Any, tissue: str) -> float:
     """ml of a tissue, counted in voxels."""
-    found = domain_makers.twin_map(node, terminology.match_tissues(node, ANATOMY), ANATOMY)
+    found = domain_makers.placed_twin(node, terminology.match_tissues(node, ANATOMY), ANATOMY)
     return float((found.labels == ANATOMY.label_of(tissue)).sum() * abs(np.linalg.det(found.affine[:3, :3])) / 1000)
 
 
 def around(node: Any, tissue: str) -> Any:
     return domain_makers.around(
-        domain_makers.twin_map(node, terminology.match_tissues(node, ANATOMY), ANATOMY), (tissue,))
+        domain_makers.placed_twin(node, terminology.match_tissues(node, ANATOMY), ANATOMY), (tissue,))
 
 
 def mass(made: LiveMeasures, node: Any) -> float:
@@ -107,7 +107,7 @@ def test_betti_numbers_are_counted_where_they_are_asked(heart_node: Any) -> None
     made = measures(heart_node)
     assert made.measured(box)[0].measurement.betti is None
     term = Term(box.GetName(), "betti", Target(value=(1, None, None)))
-    domains.write_settings(box, domains.Settings(("LV",), (term,)))
+    domains.write_settings(box, domains.DomainSettings(("LV",), (term,)))
     made.settle()
     assert made.measured(box)[0].measurement.betti[0] == 1
 
@@ -154,7 +154,7 @@ from DiffusionSiblingsUI.guide import domain_makers, live
 labels = np.zeros((20, 20, 20), np.uint8)
 labels[5:15, 5:15, 5:15] = 1
 node = segmentation_node(LabelMap(labels, np.eye(4), (Segment(1, "LV", "LV", identifier="LV"),)), "box")
-box = domain_makers.around(domain_makers.twin_map(node, {"LV": "LV"}, load_anatomy()), ("LV",))
+box = domain_makers.around(domain_makers.placed_twin(node, {"LV": "LV"}, load_anatomy()), ("LV",))
 made = live.LiveMeasures(load_anatomy(), lambda _: None, timers=False)
 made.watch(node, {"LV": "LV"}, [box])
 made.settle()

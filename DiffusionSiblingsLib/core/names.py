@@ -1,0 +1,13 @@
+"""Lists of names as people type them."""
+
+from __future__ import annotations
+
+from .errors import InputError
+
+
+def names_of(value: object) -> tuple[str, ...]:
+    """A name, several with commas, or a list of either -> names without blanks; None -> (). Raises InputError."""
+    listed = value if isinstance(value, (list, tuple)) else [value] if value is not None else []
+    if not all(isinstance(part, str) for part in listed):
+        raise InputError("Names cannot be read", value=value, rule='text such as "LV,LA", or a list of names')
+    return tuple(name.strip() for part in listed for name in str(part).split(",") if name.strip())
