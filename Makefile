@@ -47,7 +47,7 @@ $(VENV)/.torch-ready: Makefile
 	$(PIP) $(TORCH) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py Resources/requirements.txt $(CONSTRAINTS)
+$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py Resources/requirements.txt requirements/cli.txt $(CONSTRAINTS)
 	$(PINNED) -e .
 	@touch $@
 
@@ -60,7 +60,7 @@ $(VENV)/.bench-ready: $(VENV)/.demo-ready
 	@touch $@
 
 # The newest versions that fit pyproject.toml, for all Pythons and systems at once. What the project needs is taken from
-# its installed metadata, as uv would have to build it to read Resources/requirements.txt.
+# its installed metadata, as uv would have to build it to read the files of requirements.
 lock: $(VENV)/.demo-ready
 	$(PIP) uv
 	head -n 3 $(CONSTRAINTS) > $(VENV)/lock.txt

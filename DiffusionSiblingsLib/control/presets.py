@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..core.anatomy import resource_folder
 from ..core.defaults import AMOUNT
 from ..core.errors import InputError
 from .builders import between_tissues, frame_across, lines_from, planes_along
@@ -20,9 +17,10 @@ from .domain import ControlDomain
 from .measure import INSIDE, sample
 from .placement import Placement
 from .places import centroid, place_of
+from .preset_file import preset_help as preset_help
+from .preset_file import recipes_of as _recipes
 from .terms import Target, Term
 
-SCHEMA = 1
 MOST_AMOUNT = 3.0
 TOPOLOGY_POINTS = 128  # a wall between two tissues may be one voxel thick: the template has to be as fine
 
@@ -65,11 +63,6 @@ def hold(tissues: Sequence[str] | str, heart: Placement) -> Control:
                    f"hold {tissues if tissues == 'all' else ', '.join(kept)}")
 
 
-def preset_help(anatomy_id: str = "heart") -> dict[str, str]:
-    """Preset name -> one line of help, in the data file's order; empty for an anatomy without presets."""
-    return {name: str(recipe["help"]) for name, recipe in _recipes(anatomy_id).items()}
-
-
 class _Help(Mapping[str, str]):
     """The heart's presets, read when first looked at: nothing runs at import."""
 
@@ -84,23 +77,6 @@ class _Help(Mapping[str, str]):
 
 
 PRESETS: Mapping[str, str] = _Help()
-
-
-@lru_cache(maxsize=8)
-def _recipes(anatomy_id: str) -> Mapping[str, Mapping[str, Any]]:
-    path = resource_folder() / "Presets" / f"{anatomy_id}.json"
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA or data["anatomy"] != anatomy_id:
-            raise ValueError(f"schema {data['schema']} for {data['anatomy']}, not {SCHEMA} for {anatomy_id}")
-        recipes: dict[str, Mapping[str, Any]] = data["presets"]
-        if unknown := {recipe["kind"] for recipe in recipes.values()} - set(_KINDS):
-            raise ValueError(f"unknown kinds {sorted(unknown)}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"The presets {path} cannot be read", value=repr(error)) from error
-    return recipes
 
 
 def _checked_amount(amount: float, name: str, change: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +32,34 @@ def write_metrics_csv(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table in text. head: its lines. cells: one for each row. numeric: aligned at the right."""
+
+    head: tuple[str, ...]
+    cells: tuple[str, ...]
+    numeric: bool
+
+    @property
+    def width(self) -> int:
+        """Characters of the longest line."""
+        return max(map(len, (*self.head, *self.cells)))
+
+
 def short_table(rows: Sequence[Row], width: int = 100) -> str:
-    """Rows as aligned text: headers wrapped at spaces, numbers right, columns beyond `width` in blocks below.
+    """Rows as aligned plain text: headers wrapped at spaces, numbers right, columns beyond `width` in blocks below.
 
     The first column names the row and is repeated in each block. Numbers of one column share their decimals.
     """
-    columns = columns_of(rows)
-    if not columns:
-        return ""
-    cells = {column: _column_cells([row.get(column) for row in rows]) for column in columns}
-    heads = {column: column.split() or [""] for column in columns}
-    widths = {column: max(map(len, [*heads[column], *cells[column]])) for column in columns}
-    numeric = {column: all(_is_number(row.get(column)) for row in rows) for column in columns}
-    blocks = _blocks(columns, widths, width)
-    return "\n\n".join(_block_text(block, heads, cells, widths, numeric) for block in blocks)
+    return "\n\n".join(_block_text(block) for block in table_blocks(rows, width))
+
+
+def table_blocks(rows: Sequence[Row], width: int) -> list[list[Column]]:
+    """The columns of `short_table`, block by block; none without columns."""
+    names = columns_of(rows)
+    if not names:
+        return []
+    return _blocks([_column(name, [row.get(name) for row in rows]) for name in names], width)
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
@@ -80,12 +95,13 @@ def _is_number(value: object) -> bool:
     return not isinstance(value, (bool, np.bool_, str, bytes)) and hasattr(value, "__float__")
 
 
-def _column_cells(values: Sequence[object]) -> list[str]:
-    """The cells of one column; numbers with the decimals that suit the largest."""
+def _column(name: str, values: Sequence[object]) -> Column:
+    """One column; its numbers have the decimals that suit the largest."""
     fractions = [float(v) for v in values if _is_number(v) and v is not None and not _is_whole(v)]  # type: ignore[arg-type]
     largest = max((abs(v) for v in fractions if math.isfinite(v)), default=0.0)
     decimals = 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
-    return [_cell(value, decimals) for value in values]
+    return Column(tuple(name.split() or [""]), tuple(_cell(value, decimals) for value in values),
+                  all(map(_is_number, values)))
 
 
 def _is_whole(value: object) -> bool:
@@ -109,37 +125,26 @@ def _cell(value: object, decimals: int) -> str:
     return f"{text[:half]}..{text[-half:]}"
 
 
-def _blocks(columns: list[str], widths: Mapping[str, int], width: int) -> list[list[str]]:
+def _blocks(columns: list[Column], width: int) -> list[list[Column]]:
     """Columns split so that each block fits the width; the first column leads every block."""
     first, blocks = columns[0], [[columns[0]]]
-    used = widths[first]
+    used = first.width
     for column in columns[1:]:
-        needed = len(GAP) + widths[column]
+        needed = len(GAP) + column.width
         if used + needed > width and len(blocks[-1]) > 1:
             blocks.append([first])
-            used = widths[first]
+            used = first.width
         blocks[-1].append(column)
         used += needed
     return blocks
 
 
-def _block_text(
-    block: list[str],
-    heads: Mapping[str, list[str]],
-    cells: Mapping[str, list[str]],
-    widths: Mapping[str, int],
-    numeric: Mapping[str, bool],
-) -> str:
-    """One block: header lines aligned at the bottom, a rule, one line per row."""
-    height = max(len(heads[column]) for column in block)
-    stacks = [[""] * (height - len(heads[column])) + heads[column] for column in block]
-    lines = [[stack[n] for stack in stacks] for n in range(height)]
-    lines.append(["-" * widths[column] for column in block])
-    lines += [[cells[column][n] for column in block] for n in range(len(cells[block[0]]))]
+def _block_text(block: list[Column]) -> str:
+    """One block: header lines aligned at the bottom, a rule, one line for each row."""
+    height = max(len(column.head) for column in block)
+    stacks = [[""] * (height - len(column.head)) + [*column.head, "-" * column.width, *column.cells]
+              for column in block]
     return "\n".join(
-        GAP.join(
-            text.rjust(widths[column]) if numeric[column] else text.ljust(widths[column])
-            for column, text in zip(block, line, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+        GAP.join(text.rjust(column.width) if column.numeric else text.ljust(column.width)
+                 for column, text in zip(block, line, strict=True)).rstrip()
+        for line in zip(*stacks, strict=True))

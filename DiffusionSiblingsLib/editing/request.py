@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.defaults import COUNT, RATIO, SEED, STEPS
 from ..core.errors import InputError
 from ..labelmaps.region import check_box
+from .choices import Edit, Guider, Method, Parsing
 
 if TYPE_CHECKING:
     from ..control.control import Control
     from ..control.terms import Term
-
-Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
-Method = Literal["replace", "guidance"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Guider = Literal["projection", "gradient"]
-Parsing = Literal["auto", "V", "L"]
 
 MAX_SEED = 2**63 - 1
 GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone

@@ -17,12 +17,13 @@ import numpy as np
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Affine
+from .acceptance_help import EXAMPLE, HELP, SHARE_PERCENT
+from .acceptance_help import gate_help as gate_help
 from .betti import betti_numbers
 from .run_lengths import LabelArray
 from .topology import TISSUE_CONNECTIVITY, as_known, check, connected_pieces
 from .walls import CAVITY, NEAR_VALVES_MM, WALL, wall_thickness
 
-SHARE_PERCENT = 1.0  # of the wall that may be thinner: below that a map of 1.4 mm voxels cannot tell
 MOST_LISTED = 4
 
 
@@ -182,21 +183,13 @@ def _of_chambers(labels: LabelArray, anatomy: Anatomy, dimension: int, name: str
 
 
 RULES: dict[str, Kind] = {
-    "components": Kind(_components, "Myo, LV, RV, LA and RA are one piece each; components:ML leaves pieces below ML "
-                       "ml out of account (default 0)", (("volume in ml", 0.0, 100.0, 0.0),)),
-    "contacts": Kind(_contacts, "tissues that must touch do (LV-Ao, LV-Myo, ...), those that must not do not"),
-    "thin-walls": Kind(_thin_walls, "thin-walls:MM or thin-walls:MM:PERCENT, the wall of the left ventricle is thinner "
-                       f"than MM mm on at most PERCENT % of its area (default {SHARE_PERCENT:g})",
+    "components": Kind(_components, HELP["components"], (("volume in ml", 0.0, 100.0, 0.0),)),
+    "contacts": Kind(_contacts, HELP["contacts"]),
+    "thin-walls": Kind(_thin_walls, HELP["thin-walls"],
                        (("thickness in mm", 0.1, 50.0, None), ("share in per cent", 0.0, 100.0, SHARE_PERCENT))),
-    "loops": Kind(_loops, "no chamber has a handle (first Betti number 0)"),
-    "hollows": Kind(_hollows, "no chamber closes in anything that is not of it (second Betti number 0)"),
+    "loops": Kind(_loops, HELP["loops"]),
+    "hollows": Kind(_hollows, HELP["hollows"]),
 }
-EXAMPLE = "for example components,contacts,thin-walls:2"
-
-
-def gate_help() -> dict[str, str]:
-    """Every check's name and what it asks, for the help of commands."""
-    return {name: kind.help for name, kind in RULES.items()}
 
 
 def _rule(text: str) -> Rule:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ..cohorts.pool import jobs_of
 from ..core.labelmap import LabelMap
+from ..core.progress import ProgressBar
 from ..core.record import RECORD_NAME
 from ..editing.request import Request
 from ..runs.pipeline import run
@@ -43,14 +41,9 @@ class Maker:
             if len(warnings) <= TOLD:
                 self.say(f"note: {out.name}: {words}")
 
-        with tqdm(total=total, unit="sibling", desc=out.name, disable=not sys.stderr.isatty()) as bar:
-            def show(done: float, of: int, words: str) -> None:
-                bar.n = round(done, 2)
-                bar.set_postfix_str(words, refresh=False)
-                bar.update(0)
-
+        with ProgressBar(out.name, total=total, unit="siblings") as bar:
             settings = RunSettings(self.model, self.device, "nii.gz", jobs, resume=True, title=out.name)
-            run(wanted, twin, out, settings, Hooks(show, warn))
+            run(wanted, twin, out, settings, Hooks(bar.show, warn))
         if (more := len(warnings) - TOLD) > 0:
             self.say(f"note: {out.name}: {more} more warnings, in its {RECORD_NAME}")
 

@@ -2,104 +2,82 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 from ...cohorts.compare import compare_cohorts
 from ...cohorts.measured import MeasuredCohort, measure_cohort
 from ...core.anatomy import load_anatomy
+from ...core.progress import ProgressBar
 from ...core.record import has_record
 from ...labelmaps.tissues import parse_labels
 from ...models.card import ModelCard
 from ...models.registry import DEFAULT_MODEL, find_model
+from .comparing_options import Compare, Page, Report
+from .terminal import note, print_table
 
 CACHE = ".measured"
 
 
-def compare(arguments: argparse.Namespace) -> int:
+def compare(options: Compare) -> int:
     """siblings compare --real DIR --synthetic DIR --out REPORT."""
-    from ...core.tables import short_table
     from ...reports.comparison import write_comparison
     from ...reports.metric_table import figure_row
 
-    card = find_model(arguments.model or DEFAULT_MODEL)
-    real, synthetic = (_measured(source, card, arguments, labels or _shared_labels(source, arguments), name)
+    card = find_model(options.model or DEFAULT_MODEL)
+    real, synthetic = (_measured(source, card, options, labels or _shared_labels(source, options), name)
                        for source, labels, name in (
-                           (arguments.real, arguments.real_labels, arguments.real_name),
-                           (arguments.synthetic, arguments.synthetic_labels, arguments.synthetic_name)))
-    with Bar("comparing") as bar:
-        comparison = compare_cohorts(real, synthetic, seed=arguments.seed, emd=not arguments.no_emd,
-                                     emd_members=arguments.emd_members, jobs=arguments.jobs, cache=_cache(arguments),
+                           (options.real, options.real_labels, options.real_name),
+                           (options.synthetic, options.synthetic_labels, options.synthetic_name)))
+    with ProgressBar("Comparing") as bar:
+        comparison = compare_cohorts(real, synthetic, seed=options.seed, emd=not options.no_emd,
+                                     emd_members=options.emd_members, jobs=options.jobs, cache=_cache(options),
                                      progress=bar.show)
-    page = write_comparison(arguments.out, comparison, real, synthetic, question=arguments.question,
-                            occupancy=not arguments.no_occupancy)
-    if arguments.json:
+    page = write_comparison(options.out, comparison, real, synthetic, question=options.question,
+                            occupancy=not options.no_occupancy)
+    if options.json:
         print(json.dumps(comparison.to_json(), indent=1))
         return 0
-    print(short_table([figure_row(figure) for figure in comparison.figures]))
+    print_table([figure_row(figure) for figure in comparison.figures])
     print(f"\nThe report is {page}")
     return 0
 
 
-def report(arguments: argparse.Namespace) -> int:
+def report(options: Report) -> int:
     """siblings report DIR --out REPORT."""
     from ...reports.cohort_report import cohort_report, model_of
 
-    card = find_model(arguments.model) if arguments.model else model_of(arguments.cohort)
-    cohort = _measured(arguments.cohort, card, arguments, arguments.labels)
-    page = cohort_report(arguments.out, cohort, card, question=arguments.question, use=arguments.use,
-                               occupancy=not arguments.no_occupancy)
-    if arguments.json:
+    card = find_model(options.model) if options.model else model_of(options.cohort)
+    cohort = _measured(options.cohort, card, options, options.labels)
+    page = cohort_report(options.out, cohort, card, question=options.question, use=options.use,
+                         occupancy=not options.no_occupancy)
+    if options.json:
         print((page.parent / "report.json").read_text(encoding="utf-8"), end="")
     else:
         print(f"The report is {page}")
     return 0
 
 
-def _shared_labels(source: Path, arguments: argparse.Namespace) -> str | None:
-    """--labels, which is of both cohorts, where a cohort is no run: a run's record says its own numbering."""
-    labels: str | None = arguments.labels
-    if not labels or not has_record(source):
-        return labels
-    print(f"siblings: note: {source} is read as its record says, not by --labels", file=sys.stderr)
+def _shared_labels(source: Path, options: Compare) -> str | None:
+    """--labels, which a run ignores: its record has the labels."""
+    if not options.labels or not has_record(source):
+        return options.labels
+    note(f"{source} is read with the labels in its record; --labels is ignored")
     return None
 
 
-def _measured(source: Path, card: ModelCard, arguments: argparse.Namespace, labels: str | None,
+def _measured(source: Path, card: ModelCard, options: Page, labels: str | None,
               name: str = "") -> MeasuredCohort:
-    """A measured cohort; maps that cannot be measured are said."""
-    with Bar(f"measuring {source.name or source}") as bar:
-        cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=arguments.jobs,
-                                cache=_cache(arguments), labels=parse_labels(labels) if labels else None,
+    """A measured cohort; maps that cannot be measured are named."""
+    with ProgressBar(f"Measuring {source.name or source}") as bar:
+        cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=options.jobs,
+                                cache=_cache(options), labels=parse_labels(labels) if labels else None,
                                 progress=bar.show, name=name or None)
     for member, why in cohort.skipped.items():
-        print(f"siblings: note: {member} is left out: {why}", file=sys.stderr)
+        note(f"{member} is left out: {why}")
     return cohort
 
 
-def _cache(arguments: argparse.Namespace) -> Path:
+def _cache(options: Page) -> Path:
     """Where measurements are kept."""
-    return Path(arguments.cache or arguments.out / CACHE)
-
-
-class Bar:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, words: str) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(desc=words, disable=not sys.stderr.isatty())
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self.bar.close()
-
-    def show(self, done: int, total: int, words: str) -> None:
-        """Done of total, and what is at work."""
-        self.bar.total, self.bar.n = total, done
-        self.bar.set_postfix_str(words, refresh=False)
-        self.bar.refresh()
+    return Path(options.cache or options.out / CACHE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -11,14 +10,17 @@ from typing import TYPE_CHECKING
 from ...cohorts.model_facts import ModelFacts
 from ...control.placement import Placement
 from ...core.anatomy import Anatomy
+from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME, read_record
-from ...core.tables import short_table, write_metrics_csv
+from ...core.tables import write_metrics_csv
 from ...editing.design import Design, Row, design_rows, effects, measured_names, parse_region
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.tissues import parse_labels
 from ...reports.report_files import write_json
+from .measuring_options import PairedDesign
+from .terminal import note, print_table
 
 if TYPE_CHECKING:
     from ...runs.messages import RunSummary
@@ -26,60 +28,54 @@ if TYPE_CHECKING:
 TABLE, EFFECTS, PLAN = "design.csv", "effects.csv", "design.json"
 
 
-def design(arguments: argparse.Namespace) -> int:
+def design(options: PairedDesign) -> int:
     """siblings design TWIN: makes all cells into one run folder, then the tables beside it."""
-    facts = ModelFacts.of(arguments.model)
+    facts = ModelFacts.of(options.model)
     anatomy = facts.anatomy
-    base = Request("perturb", count=arguments.count, seed=arguments.seed, first=arguments.first, steps=arguments.steps,
-                   overwrite=arguments.overwrite, repair=not arguments.no_repair)
-    regions = tuple(parse_region(text, anatomy) for text in arguments.edit)
-    plan = Design(regions, tuple(arguments.ratio), tuple(arguments.magnitude), base)
-    labels = parse_labels(arguments.labels) if arguments.labels else None
-    twin = PlacedTwin.of(arguments.twin, facts, labels)
-    _run(arguments, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
-    out: Path = arguments.out
+    base = Request("perturb", count=options.count, seed=options.seed, first=options.first, steps=options.steps,
+                   overwrite=options.overwrite, repair=not options.no_repair)
+    regions = tuple(parse_region(text, anatomy) for text in options.edit)
+    plan = Design(regions, tuple(options.ratio), tuple(options.magnitude), base)
+    labels = parse_labels(options.labels) if options.labels else None
+    twin = PlacedTwin.of(options.twin, facts, labels)
+    _run(options, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
+    out: Path = options.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
     found = effects(plan, rows, measured_names(anatomy))
     write_metrics_csv(out / TABLE, rows)
     write_metrics_csv(out / EFFECTS, found)
     write_json(out / PLAN, plan.to_json())
-    print(json.dumps({"rows": rows, "effects": found}, indent=1) if arguments.json else
-          _told(plan, rows, found, anatomy, out))
+    if options.json:
+        print(json.dumps({"rows": rows, "effects": found}, indent=1))
+    else:
+        _show(plan, rows, found, anatomy, out)
     return 0
 
 
-def _run(arguments: argparse.Namespace, requests: list[Request], twin: PlacedTwin) -> None:
-    from tqdm import tqdm
-
+def _run(options: PairedDesign, requests: list[Request], twin: PlacedTwin) -> None:
     from ...runs.pipeline import run
     from ...runs.scheduler import Hooks
     from ...runs.settings import RunSettings
 
-    with tqdm(total=sum(request.count for request in requests), unit="sibling", disable=not sys.stderr.isatty()) as bar:
-
-        def show(done: float, whole: int, words: str) -> None:
-            bar.n = round(done, 2)
-            bar.set_postfix_str(words)
-
-        settings = RunSettings(arguments.model, arguments.device, arguments.format, arguments.jobs,
-                               resume=arguments.resume, replace=arguments.replace,
-                               title=f"Paired design of {arguments.twin.name}")
-        say = lambda words: print(f"siblings: note: {words}", file=sys.stderr)  # noqa: E731
-        run(requests, twin, arguments.out, settings, Hooks(show, say, _stopped),
-            shorthand=PresetsAndHolds(hold=names_of(arguments.hold)))
+    with ProgressBar("Making siblings", total=sum(request.count for request in requests), unit="siblings") as bar:
+        settings = RunSettings(options.model, options.device, options.format, options.jobs, resume=options.resume,
+                               replace=options.replace, title=f"Paired design of {options.twin.name}")
+        run(requests, twin, options.out, settings, Hooks(bar.show, note, _stopped),
+            shorthand=PresetsAndHolds(hold=names_of(options.hold)))
 
 
 def _stopped(summary: RunSummary) -> None:
-    """Says what is there of a run that was stopped: no table is written then."""
+    """Says what a run that was stopped has: no table is written then."""
     if not summary.complete:
         print(f"siblings: stopped early; {summary.accepted} of {summary.asked} siblings are finished and recorded in "
-              f"{summary.out}. The same command with --resume continues", file=sys.stderr)
+              f"{summary.out}. The same command with --resume continues the run.", file=sys.stderr)
 
 
-def _told(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> str:
-    """Effects on volumes, and where everything is."""
+def _show(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> None:
+    """Prints the effects on volumes, and where everything is."""
     volumes = [f"{tissue} volume [ml]" for tissue in anatomy.ids]
-    told = [row for row in found if row["measurement"] in volumes]
-    files = f"{TABLE} (one row each), {EFFECTS}, {PLAN}, metrics.csv and {RECORD_NAME} are in {out}"
-    where = f"{len(rows)} siblings in {len(plan.cells)} cells. {files}"
-    return f"{short_table(told, width=150)}\n\n{where}" if told else where
+    if shown := [row for row in found if row["measurement"] in volumes]:
+        print_table(shown)
+        print()
+    print(f"{len(rows)} siblings in {len(plan.cells)} cells. {TABLE} (one row for each sibling), {EFFECTS}, {PLAN}, "
+          f"metrics.csv and {RECORD_NAME} are in {out}")

@@ -1,8 +1,7 @@
-"""What the commands that make siblings do; the engine is imported when all that was typed has been checked."""
+"""What the commands that make siblings do. The engine is imported once everything that was typed has been checked."""
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from ...control.control import read_control
@@ -14,71 +13,74 @@ from ...editing.request import Request
 from ...labelmaps.region import parse_box
 from ...labelmaps.tissues import parse_labels
 from ...models.registry import find_model
-from .batch_options import batch_settings
+from .edit_options import Demo, Generate, Guide, Inpaint, Perturb, Reconstruct, Region
+
+Edited = Generate | Perturb | Inpaint | Guide | Reconstruct
 
 
-def generate(arguments: argparse.Namespace) -> int:
+def generate(options: Generate) -> int:
     """siblings generate."""
-    return _run(arguments, [Request("generate", **_common(arguments))])
+    return _run(options, [Request("generate", **_common(options))])
 
 
-def perturb(arguments: argparse.Namespace) -> int:
+def perturb(options: Perturb) -> int:
     """siblings perturb TWIN: one request for each ratio, with the same seed, so that they differ in the ratio alone."""
-    requests = [Request("perturb", ratio=ratio, **_common(arguments)) for ratio in arguments.ratio]
-    return _run(arguments, requests, PresetsAndHolds(hold=names_of(arguments.hold)))
+    requests = [Request("perturb", ratio=ratio, **_common(options)) for ratio in options.ratio]
+    return _run(options, requests, PresetsAndHolds(hold=names_of(options.hold)))
 
 
-def inpaint(arguments: argparse.Namespace) -> int:
+def inpaint(options: Inpaint) -> int:
     """siblings inpaint TWIN."""
-    request = Request("inpaint", method=arguments.method, ratio=arguments.ratio, resample=arguments.resample,
-                      **_region(arguments), **_common(arguments))
-    return _run(arguments, [request], PresetsAndHolds(hold=names_of(arguments.hold)))
+    request = Request("inpaint", method=options.method, ratio=options.ratio, resample=options.resample,
+                      **_region(options), **_common(options))
+    return _run(options, [request], PresetsAndHolds(hold=names_of(options.hold)))
 
 
-def guide(arguments: argparse.Namespace) -> int:
-    """siblings guide [TWIN]: a control or presets on top of generate, perturb or inpaint."""
-    anatomy = load_anatomy(find_model(arguments.model).anatomy)
-    control = read_control(arguments.control, anatomy) if arguments.control else None
-    shorthand = PresetsAndHolds(names_of(arguments.preset), arguments.amount, names_of(arguments.hold))
-    request = guided_request(control, shorthand, twin=arguments.twin is not None, ratio=arguments.ratio,
-                             region=_region(arguments), guider=arguments.guider, parsing=arguments.parsing,
-                             **_common(arguments))
-    return _run(arguments, [request], shorthand)
+def guide(options: Guide) -> int:
+    """siblings guide [TWIN]: targets on top of generate, perturb or inpaint."""
+    anatomy = load_anatomy(find_model(options.model).anatomy)
+    control = read_control(options.control, anatomy) if options.control else None
+    shorthand = PresetsAndHolds(names_of(options.preset), options.amount, names_of(options.hold))
+    request = guided_request(control, shorthand, twin=options.twin is not None, ratio=options.ratio,
+                             region=_region(options), guider=options.guider, parsing=options.parsing,
+                             **_common(options))
+    return _run(options, [request], shorthand)
 
 
-def reconstruct(arguments: argparse.Namespace) -> int:
+def reconstruct(options: Reconstruct) -> int:
     """siblings reconstruct TWIN."""
-    return _run(arguments, [Request("reconstruct", overwrite=arguments.overwrite)])
+    return _run(options, [Request("reconstruct", overwrite=options.overwrite)])
 
 
-def _common(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"count": arguments.count, "seed": arguments.seed, "first": arguments.first, "steps": arguments.steps,
-            "overwrite": arguments.overwrite, "repair": not arguments.no_repair}
+def _common(options: Generate | Perturb | Inpaint | Guide) -> dict[str, Any]:
+    return {"count": options.count, "seed": options.seed, "first": options.first, "steps": options.steps,
+            "overwrite": options.overwrite, "repair": not options.no_repair}
 
 
-def _region(arguments: argparse.Namespace) -> dict[str, Any]:
+def _region(options: Region) -> dict[str, Any]:
     """Where an inpainting may act."""
-    return {"tissues": names_of(arguments.edit), "box": parse_box(arguments.box) if arguments.box else None,
-            "region": str(arguments.region.resolve()) if arguments.region else None}
+    return {"tissues": names_of(options.edit), "box": parse_box(options.box) if options.box else None,
+            "region": str(options.region.resolve()) if options.region else None}
 
 
-def _run(arguments: argparse.Namespace, requests: list[Request], wishes: PresetsAndHolds | None = None) -> int:
+def _run(options: Edited, requests: list[Request], wishes: PresetsAndHolds | None = None) -> int:
     from .running import run_requests
 
-    labels = parse_labels(arguments.labels) if getattr(arguments, "labels", None) else None
-    return run_requests(requests, getattr(arguments, "twin", None), arguments.out, labels=labels,
-                        model=arguments.model, device=arguments.device, format=arguments.format,
-                        replace=arguments.replace, as_json=arguments.json, wishes=wishes, **batch_settings(arguments))
+    labels = None if isinstance(options, Generate) else options.labels
+    return run_requests(requests, None if isinstance(options, Generate) else options.twin, options.out,
+                        labels=parse_labels(labels) if labels else None, model=options.model, device=options.device,
+                        format=options.format, replace=options.replace, as_json=options.json, wishes=wishes,
+                        **({} if isinstance(options, Reconstruct) else options.batch_settings()))
 
 
-def demo(arguments: argparse.Namespace) -> int:
-    """siblings demo [TWIN]: the main job on one heart, replaced at every call."""
+def demo(options: Demo) -> int:
+    """siblings demo [TWIN]: perturbed and inpainted siblings of one heart; replaces what the folder holds."""
     from ...core.anatomy import resource_folder
     from .running import run_requests
 
-    twin = arguments.twin or resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd"
-    perturbed = [Request("perturb", ratio=ratio, seed=arguments.seed) for ratio in (0.2, 0.35, 0.5, 0.8)]
-    inpainted = [Request("inpaint", tissues=(tissue,), ratio=1.0, seed=arguments.seed) for tissue in ("LV", "RV")]
-    labels = parse_labels(arguments.labels) if arguments.labels else None
-    return run_requests([*perturbed, *inpainted], twin, arguments.out, labels=labels, device=arguments.device,
-                        replace=True, as_json=arguments.json)
+    twin = options.twin or resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd"
+    perturbed = [Request("perturb", ratio=ratio, seed=options.seed) for ratio in (0.2, 0.35, 0.5, 0.8)]
+    inpainted = [Request("inpaint", tissues=(tissue,), ratio=1.0, seed=options.seed) for tissue in ("LV", "RV")]
+    labels = parse_labels(options.labels) if options.labels else None
+    return run_requests([*perturbed, *inpainted], twin, options.out, labels=labels, device=options.device,
+                        replace=True, as_json=options.json)

@@ -1,4 +1,4 @@
-"""The command `siblings`."""
+"""The command `siblings`: its exit codes, and the one message of a command that cannot do what it was asked."""
 
 from __future__ import annotations
 
@@ -7,31 +7,65 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ...core.errors import SiblingsError
-from .options import build_parser
+import typer
 
+from ...core.errors import InputError, SiblingsError
+from .app import COMMANDS, build_app
+
+NAME = "siblings"
 INTERRUPTED = 130
+WORDING = (  # of typer, and how we say it
+    ("Value error, ", ""),
+    ("Input should be a valid integer, unable to parse string as an integer", "it must be a whole number"),
+    ("Input should be a valid integer, got a number with a fractional part", "it must be a whole number"),
+    ("Input should be a valid number, unable to parse string as a number", "it must be a number"),
+    ("Got unexpected extra argument(s)", "There is one argument too many:"),
+)
 MOST_NEW = 100_000  # objects between two looks for garbage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command -> exit code: 0 done, 2 bad input (one message on standard error), 3 done with fewer siblings
-    than were wanted or one that did not come out again, 130 stopped with Ctrl-C.
+    than asked for or with one that could not be reproduced, 130 stopped with Ctrl-C. Help and --version raise
+    SystemExit(0).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve next to a neighbour
     usual = gc.get_threshold()
-    arguments = build_parser().parse_args(argv)
     try:
         gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage
-        return int(arguments.command(arguments) or 0)
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except SiblingsError as error:
-        print(f"siblings: {error}", file=sys.stderr)
+        print(f"{NAME}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("siblings: stopped", file=sys.stderr)
+        print(f"{NAME}: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `siblings ... | head`: the reader has gone, nothing to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     finally:  # whoever calls this as a function keeps his own
         gc.set_threshold(*usual)
+
+
+def _run(words: list[str]) -> int:
+    """Reads what was typed and runs the command -> exit code."""
+    command = build_app()
+    if f"_{NAME.upper()}_COMPLETE" in os.environ:  # the shell asks what could come next; this ends the process
+        command.main(words, prog_name=NAME)
+    try:
+        with command.make_context(NAME, words) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as end:
+        raise SystemExit(end.exit_code) from None
+    except typer.TyperException as error:
+        print(f"{NAME}: {_message(error, words)}", file=sys.stderr)
+        return InputError.exit_code
+
+
+def _message(error: typer.TyperException, words: list[str]) -> str:
+    """What is wrong with what was typed, in one line, and where the help is."""
+    text = " ".join(error.format_message().split())
+    for technical, plain in WORDING:
+        text = text.replace(technical, plain)
+    where = f"{NAME} {words[0]}" if words and words[0] in COMMANDS else NAME
+    return f"{text if text.endswith('?') else text.rstrip('.') + '.'} See `{where} --help`."

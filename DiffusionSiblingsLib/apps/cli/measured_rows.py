@@ -1,4 +1,4 @@
-"""What `siblings measure` prints at its end, kept so that memory does not grow with the number of maps."""
+"""What `siblings measure` prints at its end, kept in a way that memory does not grow with the number of maps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import IO
 
 from ...core.files import json_values
-from ...core.tables import Row, short_table
+from ...core.tables import Row
+from .terminal import print_table
 
-SHOWN = 100  # rows in the terminal; of more only their spread, as nobody reads them there
+SHOWN = 100  # rows on the terminal; for more of them a summary of each column, as nobody reads that many
 
 
 class MeasuredRows:
-    """Rows as JSON, which wait in a temporary file, or as a table: the first of them and every column's numbers.
+    """Rows as JSON, which wait in a temporary file, or as a table: the first rows and every column's numbers.
 
     To be used in a `with` block.
     """
@@ -54,8 +55,8 @@ class MeasuredRows:
                 if isinstance(number, (int, float)):
                     numbers.append(number)
 
-    def show(self, width: int, table: Path | None) -> None:
-        """Prints all rows, or of many in a table the spread of every column, and where the rows are."""
+    def show(self, table: Path | None) -> None:
+        """Prints all rows, or for many of them a summary of every column, and where the rows are."""
         if self._spool is not None:
             self._spool.seek(0)
             print("[", end="")
@@ -63,10 +64,11 @@ class MeasuredRows:
                 print(line, end="")
             print("\n]" if self.count else "]")
         elif self.count <= SHOWN:
-            print(short_table(self._first, width=width))
+            print_table(self._first)
         else:
             where = f"all rows are in {table}" if table is not None else "give --out DIR for all rows"
-            print(f"{short_table(self._spread(), width=width)}\n\n{self.count} maps; {where}")
+            print_table(self._spread())
+            print(f"\n{self.count} maps; {where}")
 
     def _spread(self) -> list[Row]:
         """One row for each column of numbers: mean, deviation and percentiles."""

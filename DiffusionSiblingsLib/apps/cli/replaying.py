@@ -10,11 +10,18 @@ from ...cohorts.model_facts import ModelFacts
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import read_record
-from ...core.tables import short_table
 from ...editing.planned import PlacedTwin
 from ...editing.request import Request
 from ...runs.replay import Replay, check_twin, installed
 from ...runs.run_folder import read_sibling
+from . import measuring_options
+from .terminal import print_table
+
+
+def replay(options: measuring_options.Replay) -> int:
+    """siblings replay RECORD."""
+    return replay_record(options.record, twin=options.twin, out=options.out, device=options.device,
+                         as_json=options.json)
 
 
 def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
@@ -29,7 +36,10 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
 
     again = Replay(record, facts, placed, requests, stored, f"Replay of {path.name}")
     rows = again.run(again.plan(device, overview=out is not None), out)
-    print(json.dumps(rows, indent=1) if as_json else short_table(rows))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print_table(rows)
     return 3 if any(row["verdict"] == "different" for row in rows) else 0
 
 
@@ -46,8 +56,8 @@ def _place_twin(facts: ModelFacts, described: dict[str, Any] | None, moved: Path
         return None
     path = moved or (Path(described["file"]) if described["file"] else None)
     if path is None or not path.exists():
-        raise InputError("The twin of the record was not found", value=path, rule="the label map that was edited",
-                         hint="say where it is now with --twin")
+        raise InputError("The twin of the record cannot be found", value=path, rule="the label map that was edited",
+                         hint="give its present place with --twin")
     values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
     return check_twin(PlacedTwin.of(path, facts, values), described, named=path,
                       hint="name the unchanged file with --twin")

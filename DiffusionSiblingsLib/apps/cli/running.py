@@ -1,18 +1,13 @@
-"""A run of requests from the command line: the batch, its progress bar, and the closing words."""
+"""A run of requests from the command line: the run itself, its progress bar, and the closing words."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ...control.achieved import REACHED
+from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME
-from ...core.tables import short_table
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...runs.messages import RunSummary
@@ -21,11 +16,10 @@ from ...runs.run_folder import METRICS_NAME, OVERVIEW_NAME
 from ...runs.run_folder import SHOWN as ROWS
 from ...runs.scheduler import Hooks
 from ...runs.settings import RunSettings
+from .terminal import note, print_table
 
 SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "RA volume [ml]", "mean Dice to twin",
          "violations [%]", "voxels repaired", "voxels changed outside region", REACHED)
-_ASIDE = ("; the others are listed in the record with the reasons. Rejected siblings are missing from this cohort, "
-          "which may bias it")
 SHORT = 3  # exit code where fewer siblings were accepted than were asked for
 
 
@@ -37,30 +31,14 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_js
     wishes: presets and tissues to hold, added to the control of every request. settings: of `RunSettings`.
     """
     total = sum(request.count for request in requests)
-    with _bar(total) as bar:
-        def show(done: float, asked: int, words: str) -> None:
-            bar.n = round(done, 2)
-            bar.set_postfix_str(words, refresh=False)
-            bar.update(0)
-
+    with ProgressBar("Making siblings", total=total, unit="siblings") as bar:
         def report(summary: RunSummary) -> None:
             bar.close()
             _report(summary, as_json)
 
-        summary = run(requests, twin, out, RunSettings(**settings), Hooks(show, _say, report), labels=labels,
+        summary = run(requests, twin, out, RunSettings(**settings), Hooks(bar.show, note, report), labels=labels,
                       shorthand=wishes or PresetsAndHolds())
     return SHORT if summary.short else 0
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Any]:
-    """A progress bar on a terminal, nothing else where."""
-    with tqdm(total=total, unit="sibling", disable=not sys.stderr.isatty()) as bar:
-        yield bar
-
-
-def _say(warning: str) -> None:
-    print(f"siblings: note: {warning}", file=sys.stderr)
 
 
 def _report(summary: RunSummary, as_json: bool) -> None:
@@ -68,34 +46,32 @@ def _report(summary: RunSummary, as_json: bool) -> None:
     if as_json:
         print((summary.out / RECORD_NAME).read_text(encoding="utf-8"), end="")
         return
-    print(short_table([{key: row[key] for key in SHOWN if key in row} for row in summary.rows]))
+    print_table([{key: row[key] for key in SHOWN if key in row} for row in summary.rows])
     if (more := summary.accepted - ROWS) > 0:
         print(f"and {more} more, in {METRICS_NAME}")
     if summary.remarks:
         left = len(summary.remarks) - ROWS
-        print("\nNot reached, or to be looked at:", *summary.remarks[:ROWS], *[f"and {left} more"] * (left > 0),
-              sep="\n  ")
+        more_remarks = [f"and {left} more"] if left > 0 else []
+        print("\nTargets missed, and siblings to look at:", *summary.remarks[:ROWS], *more_remarks, sep="\n  ")
     if summary.doubts:
         print("", *summary.doubts, sep="\n")
-    for words in _closing_words(summary):
-        print(f"\n{words}")
+    if summary.gate and summary.drawn:
+        print(f"\nThe checks ({summary.gate}) accepted {summary.accepted} of {summary.drawn} siblings "
+              f"({summary.accepted / summary.drawn:.0%}).")
+        if summary.drawn > summary.accepted:
+            print(f"{RECORD_NAME} lists the rejected siblings with the reasons. They are missing from this cohort, "
+                  "which may bias it.")
+    if summary.short:
+        print(f"\n{summary.short} of {summary.asked} siblings are missing: the limit of draws was reached. Use weaker "
+              "checks, other settings, or --resume with a higher --gate-limit.")
+    if summary.lost:
+        print(f"\n{summary.lost} workers stopped before they were finished; others made their siblings.")
+    if summary.unplaced:
+        print(f"\n{summary.unplaced} more are finished but wait for earlier ones to be accepted or rejected.")
+    if not summary.complete:
+        print("\nStopped early; the siblings above are finished and recorded. The same command with --resume "
+              "continues the run.")
+    elif not summary.made:
+        print("\nThe run was already complete; nothing was summary.")
     names = ", ".join(name for name in (OVERVIEW_NAME, METRICS_NAME, RECORD_NAME) if (summary.out / name).exists())
     print(f"\nSiblings, {names} are in {summary.out}")
-
-
-def _closing_words(summary: RunSummary) -> Iterator[str]:
-    """What came of the acceptance checks, and what is left to do."""
-    if summary.gate and summary.drawn:
-        yield (f"The gate ({summary.gate}) let {summary.accepted} of {summary.drawn} siblings through "
-               f"({summary.accepted / summary.drawn:.0%}){_ASIDE if summary.drawn > summary.accepted else ''}.")
-    if summary.short:
-        yield (f"{summary.short} of {summary.asked} siblings are missing: the limit of draws was reached. A gentler "
-               "gate, other settings or a higher --gate-limit with --resume brings more.")
-    if summary.lost:
-        yield f"{summary.lost} workers were lost on the way; others made their siblings."
-    if summary.unplaced:
-        yield f"{summary.unplaced} more are finished but wait for earlier ones to be accepted or rejected."
-    if not summary.complete:
-        yield "Stopped early; the siblings above are finished and recorded. The same command with --resume continues."
-    elif not summary.made:
-        yield "The run was complete already; nothing was made."

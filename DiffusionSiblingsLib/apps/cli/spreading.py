@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import ModelError
 from ...core.files import json_values
 from ...core.record import RECORD_NAME, Record, has_record, read_record
-from ...core.tables import short_table, write_metrics_csv
+from ...core.tables import write_metrics_csv
 from ...editing.postprocess import canonical_labelmap
 from ...editing.request import Request
 from ...labelmaps.formats.scalars import write_scalars
@@ -24,20 +23,22 @@ from ...metrics.morphology import by_column
 from ...models.registry import find_model
 from ...reports.report_files import open_report, write_pictures
 from ...reports.variability_chart import spread_picture
+from .measuring_options import Variability
+from .terminal import print_table
 
 FILES = ("spread.nii.gz (share of siblings that differ from the majority)", "entropy.nii.gz (bits)",
          "majority.nii.gz", "spread.csv", "spread.png")
 
 
-def spread(arguments: argparse.Namespace) -> int:
+def spread(options: Variability) -> int:
     """siblings spread DIR: a set of files for every request that has at least two siblings."""
-    anatomy = load_anatomy(arguments.anatomy)
-    source: Path = arguments.source
+    anatomy = load_anatomy(options.anatomy)
+    source: Path = options.source
     record = read_record(source / RECORD_NAME) if has_record(source) else None
-    labels = parse_labels(arguments.labels) if arguments.labels else None
+    labels = parse_labels(options.labels) if options.labels else None
     groups = replicates(find_members(source, anatomy=anatomy))
-    several = [group for group in groups if len(group) >= LEAST] or groups[:1]  # spread_of says what one alone lacks
-    out: Path = arguments.out or source / "spread"
+    several = [group for group in groups if len(group) >= LEAST] or groups[:1]  # one alone: spread_of explains
+    out: Path = options.out or source / "spread"
     found = []
     for number, group in enumerate(several):
         folder = out if len(several) == 1 else out / f"request_{number}"
@@ -45,7 +46,10 @@ def spread(arguments: argparse.Namespace) -> int:
         result = spread_of(group, anatomy, labels=labels, twin=_twin(record), support=_support(record, anatomy))
         _write(folder, result, group[0], name, anatomy)
         found.append((name, folder, result))
-    print(json.dumps(json_values([_plain(*one) for one in found]), indent=1) if arguments.json else _told(found))
+    if options.json:
+        print(json.dumps(json_values([_plain(*one) for one in found]), indent=1))
+    else:
+        _show(found)
     return 0
 
 
@@ -64,14 +68,13 @@ def _write(folder: Path, result: Spread, first: Member, name: str, anatomy: Anat
     write_pictures(folder, [spread_picture(result, anatomy, place=first.canonical_to_ras, name=name)])
 
 
-def _told(found: list[tuple[str, Path, Spread]]) -> str:
-    """A table for each request, and where its files are."""
-    parts = []
-    for name, folder, result in found:
-        rows = [{"tissue": tissue, "surface, sd [mm]": value, **_volume(result, tissue)}
-                for tissue, value in result.surfaces.items()]
-        parts.append(f"{name}: {result.maps} siblings\n{short_table(rows)}\n\n{', '.join(FILES)} are in {folder}")
-    return "\n\n".join(parts)
+def _show(found: list[tuple[str, Path, Spread]]) -> None:
+    """Prints a table for each request, and where its files are."""
+    for number, (name, folder, result) in enumerate(found):
+        print(f"{chr(10) * bool(number)}{name}: {result.maps} siblings")
+        print_table([{"tissue": tissue, "surface, sd [mm]": value, **_volume(result, tissue)}
+                     for tissue, value in result.surfaces.items()])
+        print(f"\n{', '.join(FILES)} are in {folder}")
 
 
 def _volume(result: Spread, tissue: str) -> dict[str, object]:
@@ -92,7 +95,7 @@ def _twin(record: Record | None) -> dict[str, float] | None:
 
 
 def _support(record: Record | None, anatomy: Anatomy) -> Support | None:
-    """The training cohort of the model that made them, where that model is installed."""
+    """The training statistics of the model that made them, if that model is installed."""
     if record is None:
         return None
     try:

@@ -1,90 +1,134 @@
-"""The options of `siblings study` and `siblings augment`."""
+"""The options of study and augment."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
 
 from ...models.registry import DEFAULT_MODEL
-from . import studying
-from .parsers import add_command, device_option, json_option, labels_option
-
-NAMES = ("sensitivity", "unconditional", "perturb", "local", "augment", "all")
-STRATEGIES = ("guided", "perturb", "local", "generate")
-
-
-def add_studies(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds both commands."""
-    _add_study(commands_of)
-    _add_augment(commands_of)
+from . import completion
+from .command import COHORT, EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TRAINING
+from .edit_options import PresetNames
+from .shared_options import JobCount, Labels, Machine, ModelName, Steps, choice, flag, option
 
 
-def _add_study(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    study = add_command(commands_of, "study", studying.study, "the papers' studies with this model: tables with the "
-                        "papers' figures beside ours, and a figure each; the same command goes on where it was stopped",
-                        "siblings study all --quick --out out/studies",
-                        "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies")
-    study.add_argument("names_of_studies", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
-    study.add_argument("--out", type=Path, required=True, metavar="DIR", help="arms, measurements and results")
-    study.add_argument("--quick", action="store_true", help="all five within ten minutes on two cores: few samples, "
-                       "few steps; shows that everything works, measures nothing")
-    study.add_argument("--real", type=Path, metavar="DIR", help="held-out label maps (default: hearts generated with "
-                       "another seed stand in, and the tables say so)")
-    study.add_argument("--names", type=Path, metavar="JSON",
-                       help='which of them: a list of file names, or of {"name", "split"}')
-    study.add_argument("--split", default="test", help="the split to take from --names (default test)")
-    study.add_argument("--count", type=int, metavar="N", help="siblings of an edited arm (default 40; the papers: "
-                       "120), and accepted hearts of an augmentation (default 140)")
-    study.add_argument("--pool", type=int, metavar="N", help="unconditional samples that are filtered (default 600; "
-                       "the paper: 7200)")
-    study.add_argument("--steps", type=int, metavar="N", help="sampler steps (default 50; quick: 10)")
-    study.add_argument("--arms", type=Path, nargs="+", default=[], metavar="DIR", help="runs that are there already, "
-                       "such as one of `siblings generate --count 600 --seed 0`; used where model and request agree")
-    study.add_argument("--seeds", type=Path, metavar="DIR", help="cohort that the augmentation's target cohort is "
-                       "taken from (default: that of --real)")
-    study.add_argument("--target", metavar='"RV>115"', help="of the augmentation (default: RV>115, or RV>p90 where "
-                       "more than 30 %% of the cohort have that)")
-    study.add_argument("--train-data", type=Path, metavar="PACK", help="training maps as `siblings prepare` writes "
-                       "them: trains the baselines (PCA, VAE), which are left out without")
-    study.add_argument("--minutes", type=float, metavar="M", help="of the VAE baseline's training (default 40)")
-    _common(study)
+class Study(str, Enum):
+    """The studies that have a name; a Literal would do, but typer takes no list of those."""
+
+    SENSITIVITY = "sensitivity"
+    UNCONDITIONAL = "unconditional"
+    PERTURB = "perturb"
+    LOCAL = "local"
+    AUGMENT = "augment"
+    ALL = "all"
 
 
-def _add_augment(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    augment = add_command(
-        commands_of, "augment", studying.augment, "enriches a cohort with hearts that meet a written target",
-        'siblings augment --target "RV>115" --seeds hearts --count 140 --out out/large-rv',
-        'siblings augment --target "aortic root area>450" --control root.json --seeds hearts --out out/root',
-        "targets: a tissue's volume (RV>115, LV volume<90), a chamber's axis (LV major axis>95), a domain of a control",
-        "(with --control or --preset), a range (100<RV<150), a percentile of the training hearts (RV>p90); several are",
-        'joined by "and"')
-    augment.add_argument("--target", required=True, metavar="TEXT", help="what the hearts must have")
-    augment.add_argument("--strategy", choices=STRATEGIES, default="guided", help="guided: siblings of the seeds, led "
-                         "to values beyond the threshold; perturb, local: as the papers do, filtered; generate: new "
-                         "hearts, filtered (default guided)")
-    augment.add_argument("--seeds", type=Path, metavar="DIR", help="hearts to edit: a folder of label maps, or a run; "
-                         "those that meet the target, or all where none does; each heart once")
-    augment.add_argument("--count", type=int, default=140, metavar="N",
-                         help="stop when so many are accepted (default 140)")
-    augment.add_argument("--most", type=int, metavar="N",
-                         help="or when so many are made (default: five for each wanted); exit code 3 where that was "
-                         "too few")
-    augment.add_argument("--control", type=Path, metavar="FILE", help="control file whose domains the target names")
-    augment.add_argument("--preset", action="append", metavar="NAME[,NAME]",
-                         help="the same by preset, placed on every seed")
-    augment.add_argument("--hold", metavar="TISSUES", help="guided: tissues that keep their seed's volume, or all")
-    augment.add_argument("--steps", type=int, default=50, metavar="N", help="sampler steps (default 50)")
-    augment.add_argument("--seed", type=int, default=0, metavar="S", help="of noise and targets (default 0)")
-    augment.add_argument("--arms", type=Path, nargs="+", default=[], metavar="DIR", help="runs that are there already")
-    augment.add_argument("--out", type=Path, required=True, metavar="DIR",
-                         help="accepted hearts, all runs, table, report; the same order goes on there, also with a "
-                         "larger --count or --most")
-    _common(augment)
+Strategy = Literal["guided", "perturb", "local", "generate"]
+Conditions = Annotated[list[Path], option(
+    COHORT, "--arms", "DIR...", "Runs that exist already, such as one of `siblings generate --count 600 --seed 0`. "
+    "They are used where their model and request agree.", show_default=False), SEVERAL]
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    labels_option(parser)
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one per core)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="installed model or a model's folder")
-    device_option(parser)
-    json_option(parser, "tables")
+@dataclass(frozen=True, kw_only=True)
+class Common(Labels, Machine):
+    """What both commands need."""
+
+    jobs: JobCount = 0
+    model: ModelName = DEFAULT_MODEL
+    json: Annotated[bool, flag(OUTPUT, "--json", "Print the result as JSON instead of tables.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStudy(Common):
+    """Writes tables with the papers' figures beside this model's, and a chart for each study. Start the same command
+    again to continue a stopped study.
+    """
+
+    names_of_studies: Annotated[list[Study], typer.Argument(
+        metavar="NAME", show_default=False,
+        help="Studies to run: sensitivity, unconditional, perturb, local, augment, or all of them.")]
+    out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the runs, measurements and results.")]
+    quick: Annotated[bool, flag(
+        SAMPLING, "--quick", "Run with few samples and few steps, all five studies within ten minutes on two cores. "
+        "This shows that everything works; the figures mean nothing.")] = False
+    real: Annotated[Path | None, option(
+        COHORT, "--real", "DIR", "Held-out label maps.",
+        show_default="hearts generated with another seed, which the tables then say")] = None
+    names: Annotated[Path | None, option(
+        COHORT, "--names", "JSON", "Which of the held-out maps to use: a JSON list of file names, or of objects with "
+        '"name" and "split".')] = None
+    split: Annotated[str, option(COHORT, "--split", "NAME", "The split to take from --names.")] = "test"
+    count: Annotated[int | None, option(
+        SAMPLING, "--count", "N", "Siblings of each edited condition, and accepted hearts of the augmentation.",
+        show_default="40 siblings, 140 hearts; the papers: 120 siblings")] = None
+    pool: Annotated[int | None, option(
+        SAMPLING, "--pool", "N", "Unconditional samples that are filtered.",
+        show_default="600; the paper: 7200")] = None
+    steps: Annotated[int | None, option(
+        SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart.",
+        show_default="50; with --quick 10")] = None
+    arms: Conditions = field(default_factory=list)
+    seeds: Annotated[Path | None, option(
+        COHORT, "--seeds", "DIR", "Cohort from which the augmentation takes its target cohort.",
+        show_default="the one of --real")] = None
+    target: Annotated[str | None, option(
+        GUIDANCE, "--target", "RV>115", "Target of the augmentation.",
+        show_default="RV>115; RV>p90 if more than 30 % of the cohort have that")] = None
+    train_data: Annotated[Path | None, option(
+        TRAINING, "--train-data", "DATASET", "Training maps as `siblings prepare` writes them. The baselines (PCA, "
+        "VAE) are trained on them, and are left out without them.")] = None
+    minutes: Annotated[float | None, option(
+        TRAINING, "--minutes", "M", "Time limit for training the VAE baseline.", show_default="40")] = None
+
+    examples = ("siblings study all --quick --out out/studies",
+                "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment(Common):
+    """Start the same command again to continue, also with a larger --count or --most. If fewer hearts than wanted meet
+    the target, the command ends with exit code 3.
+    """
+
+    target: Annotated[str, option(
+        GUIDANCE, "--target", "TEXT", "What the hearts must have, for example RV>115; see below.")]
+    strategy: Annotated[Strategy, choice(
+        EDIT, "--strategy", "How hearts are made. 'guided': siblings of the seed hearts, led to values beyond the "
+        "threshold; 'perturb' and 'local': as in the papers, filtered; 'generate': new hearts, filtered.")] = "guided"
+    seeds: Annotated[Path | None, option(
+        COHORT, "--seeds", "DIR", "Seed hearts to edit: a folder of label maps, or a run. Those that meet the target "
+        "are used, or all of them if none does; each heart is used once.")] = None
+    count: Annotated[int, option(
+        SAMPLING, "--count", "N", "Stop when N hearts are accepted.")] = 140
+    most: Annotated[int | None, option(
+        SAMPLING, "--most", "N", "Stop when N hearts are made, accepted or not.",
+        show_default="five for each wanted heart")] = None
+    control: Annotated[Path | None, option(
+        GUIDANCE, "--control", "FILE", "Control file (JSON) whose domains the target names.")] = None
+    preset: PresetNames = None
+    hold: Annotated[str | None, option(
+        EDIT, "--hold", "TISSUES", "With the guided strategy: tissues that keep the volume of their seed heart, or "
+        "'all'.", autocompletion=completion.tissues_or_all)] = None
+    steps: Steps = 50
+    seed: Annotated[int, option(SAMPLING, "--seed", "S", "Seed of the noise and of the targets.")] = 0
+    arms: Conditions = field(default_factory=list)
+    out: Annotated[Path, option(
+        OUTPUT, "--out", "DIR", "Folder of the accepted hearts, all runs, the table and the report.")]
+
+    examples = ('siblings augment --target "RV>115" --seeds hearts --count 140 --out out/large-rv',
+                'siblings augment --target "aortic root area>450" --control root.json --seeds hearts --out out/root')
+
+    @classmethod
+    def notes(cls) -> tuple[str, ...]:
+        """How a target is written."""
+        return ("Targets:",
+                "  RV>115, LV volume<90      volume of a tissue in ml",
+                "  LV major axis>95          length of a chamber's axis in mm",
+                "  aortic root area>450      a domain of the control file or preset",
+                "  100<RV<150                a range",
+                "  RV>p90                    a percentile of the training hearts",
+                '  RV>115 and LV<120         several targets, joined by "and"')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import sys
@@ -13,21 +12,23 @@ from ...core.anatomy import load_anatomy
 from ...editing.presets_and_holds import names_of
 from ...labelmaps.tissues import parse_labels
 from ...models.registry import find_model
+from .study_options import Augment, Common, RunStudy
+from .terminal import print_table
 
 
-def study(arguments: argparse.Namespace) -> int:
+def study(options: RunStudy) -> int:
     """siblings study NAME... --out DIR."""
     from ...studies.run import run_studies
     from ...studies.settings import Settings
 
     settings = Settings(
-        out=arguments.out, quick=arguments.quick, count=arguments.count, pool=arguments.pool, steps=arguments.steps,
-        real=arguments.real, names=arguments.names, split=arguments.split, labels=_labels(arguments),
-        seeds=arguments.seeds, target=arguments.target, arms=tuple(arguments.arms), train_data=arguments.train_data,
-        minutes=arguments.minutes, jobs=arguments.jobs, model=arguments.model, device=arguments.device,
+        out=options.out, quick=options.quick, count=options.count, pool=options.pool, steps=options.steps,
+        real=options.real, names=options.names, split=options.split, labels=_labels(options),
+        seeds=options.seeds, target=options.target, arms=tuple(options.arms), train_data=options.train_data,
+        minutes=options.minutes, jobs=options.jobs, model=options.model, device=options.device,
         command=command_line())
-    folders = run_studies(arguments.names_of_studies, settings)
-    if arguments.json:
+    folders = run_studies([study.value for study in options.names_of_studies], settings)
+    if options.json:
         found = [json.loads((folder / "study.json").read_text(encoding="utf-8")) for folder in folders]
         print(json.dumps(found, indent=1))
     else:
@@ -37,27 +38,26 @@ def study(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def augment(arguments: argparse.Namespace) -> int:
-    """siblings augment --target TEXT --seeds DIR --out DIR -> exit code: 3 where fewer hearts are there than wanted."""
-    from ...core.tables import short_table
+def augment(options: Augment) -> int:
+    """siblings augment --target TEXT --seeds DIR --out DIR -> exit code: 3 if there are fewer hearts than wanted."""
     from ...studies.augment_command import Order, enrich
     from ...studies.augmented_folder import ACCEPTED, REPORT
     from .running import SHORT
 
     control = None
-    if arguments.control is not None:
-        control = read_control(arguments.control, load_anatomy(find_model(arguments.model).anatomy))
+    if options.control is not None:
+        control = read_control(options.control, load_anatomy(find_model(options.model).anatomy))
     order = Order(
-        target=arguments.target, out=arguments.out, strategy=arguments.strategy, seeds=arguments.seeds,
-        count=arguments.count, most=arguments.most, control=control, presets=names_of(arguments.preset),
-        hold=names_of(arguments.hold), steps=arguments.steps, seed=arguments.seed, labels=_labels(arguments),
-        arms=tuple(arguments.arms), jobs=arguments.jobs, model=arguments.model, device=arguments.device,
+        target=options.target, out=options.out, strategy=options.strategy, seeds=options.seeds,
+        count=options.count, most=options.most, control=control, presets=names_of(options.preset),
+        hold=names_of(options.hold), steps=options.steps, seed=options.seed, labels=_labels(options),
+        arms=tuple(options.arms), jobs=options.jobs, model=options.model, device=options.device,
         command=command_line())
     found = enrich(order, lambda words: print(f"siblings: {words}", file=sys.stderr, flush=True))
-    if arguments.json:
+    if options.json:
         print((order.out / REPORT).read_text(encoding="utf-8"), end="")
         return SHORT if found.short else 0
-    print(short_table([found.row()], width=120))
+    print_table([found.row()])
     for note in found.notes:
         print(note)
     print(f"\n{len(found.accepted)} hearts with {found.task.wanted} are in {order.out / ACCEPTED}")
@@ -65,10 +65,10 @@ def augment(arguments: argparse.Namespace) -> int:
 
 
 def command_line() -> str:
-    """The command as it was typed, as far as it can be known."""
+    """The command as it was typed, as far as that is known."""
     words = [Path(sys.argv[0]).name if Path(sys.argv[0]).name != "__main__.py" else "siblings", *sys.argv[1:]]
     return shlex.join(words)
 
 
-def _labels(arguments: argparse.Namespace) -> dict[str, int] | None:
-    return parse_labels(arguments.labels) if arguments.labels else None
+def _labels(options: Common) -> dict[str, int] | None:
+    return parse_labels(options.labels) if options.labels else None

@@ -245,7 +245,8 @@ class _Batches:
     """Tells members a few at a time: an event for each would keep the listener busy, one for all would come late."""
 
     def __init__(self, task: Any) -> None:
-        self._task, self._rows, self._since, self.count = task, [], time.monotonic(), 0
+        self._task, self._since, self.count = task, time.monotonic(), 0
+        self._rows: list[Row] = []
 
     def add(self, row: Row) -> None:
         self._rows.append(row)

@@ -254,10 +254,11 @@ class Service:
                 placed(folder, at, sibling)
             follower.placed()
 
-        if room.engine is None:
+        engine = room.engine
+        if engine is None:
             progress.start("sibling", f"Making {plan.asked} siblings in {plan.settings.jobs} processes", plan.asked)
             return Hooks(follower.elsewhere, placed=on_placed)
-        return Hooks(sampling=follower.sampling, placed=on_placed, engine=lambda: room.engine)
+        return Hooks(sampling=follower.sampling, placed=on_placed, engine=lambda: engine)
 
 
 @dataclass(frozen=True)

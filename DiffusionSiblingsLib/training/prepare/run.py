@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.files import atomic_path
+from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
 from ...labelmaps.geometry.reference import Reference
 from .cases import Verdict, align_case, load_arrays, read_case, stored
@@ -179,8 +179,10 @@ class Job:
             mark.touch()
         known = {name: verdict for name, key in keys.items() if (verdict := stored(folder, name, key)) is not None}
         missing = items(set(keys) - set(known))
-        for verdict in tqdm(_each(work, missing, self.jobs), title, total=len(missing), disable=None, leave=False):
-            known[verdict.name] = verdict
+        with ProgressBar(title.capitalize(), total=len(missing), unit="cases", kept=False) as bar:
+            for done, verdict in enumerate(_each(work, missing, self.jobs), 1):
+                known[verdict.name] = verdict
+                bar.show(done, len(missing), verdict.name)
         return {name: known[name] for name in keys}
 
     def _table(self, cases: Sequence[CaseSource], splits: dict[str, str], verdicts: dict[str, Verdict]) -> Path:

@@ -101,13 +101,13 @@ def test_rows_of_any_number_of_maps_are_printed_and_not_kept(capsys: pytest.Capt
         with measured_rows.MeasuredRows(as_json=True) as kept:
             for row in some[:count]:
                 kept.add([row])
-            kept.show(100, None)
+            kept.show(None)
         assert not kept._first and not kept._numbers
         expected = [{**row, "y": None} for row in some[:count]]
         assert capsys.readouterr().out == json.dumps(expected, indent=1) + "\n"
     with measured_rows.MeasuredRows(as_json=False) as kept:
         kept.add(some)
-        kept.show(100, None)
+        kept.show(None)
     assert len(kept._first) == measured_rows.SHOWN and "300 maps" in capsys.readouterr().out
 
 
@@ -138,7 +138,7 @@ def test_a_stopped_run_keeps_its_rows(folder: Path, tmp_path: Path, monkeypatch:
 
 def test_a_control_is_of_one_map(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(folder), "--preset", "enlarge-rv", "--write", "control.json"]) == 2
-    assert "A control is of one heart" in capsys.readouterr().err
+    assert "A control belongs to one heart" in capsys.readouterr().err
 
 
 def test_siblings_are_measured_by_their_record_also_one_by_one(tmp_path: Path,

@@ -128,9 +128,10 @@ def test_without_both_one_error_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_neither_is_imported_before_it_is_used() -> None:
-    modules = "DiffusionSiblingsLib.apps.cli.main, DiffusionSiblingsLib.apps.worker, DiffusionSiblingsLib.engine.engine"
+    programs = ("apps.cli.main", "apps.cli.running", "apps.cli.measuring", "apps.cli.comparing", "apps.worker",
+                "engine.engine", "engine.guidance.topology")
     code = (
-        f"import sys, {modules}, DiffusionSiblingsLib.engine.guidance.topology\n"
+        f"import sys, {', '.join(f'DiffusionSiblingsLib.{name}' for name in programs)}\n"
         "print(sorted({'gudhi', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

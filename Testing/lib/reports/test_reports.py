@@ -323,7 +323,7 @@ def test_compare_reads_each_cohort_with_its_own_numbering(folders, tmp_path, cap
         assert main(["compare", "--real", str(folders[0]), "--synthetic", str(run), "--out", str(tmp_path / "out"),
                      *words]) == 2
         assert asked == {folders[0]: real, run: synthetic}
-        assert ("is read as its record says" in capsys.readouterr().err) == (synthetic is None)
+        assert ("is read with the labels in its record" in capsys.readouterr().err) == (synthetic is None)
 
 
 def test_report_prints_what_its_file_holds(folders, tmp_path, capsys, monkeypatch):

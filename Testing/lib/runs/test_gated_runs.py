@@ -158,12 +158,12 @@ def test_a_gate_that_nothing_passes_ends_at_its_limit(models: Path, tmp_path: Pa
                  "--gate", "components", "--gate-limit", "2", "--out", str(tmp_path / "run")]
     assert main(arguments) == 3
     shown = capsys.readouterr().out
-    assert "0 of 2 siblings through" in shown and "1 of 1 siblings are missing" in shown
+    assert "accepted 0 of 2 siblings" in shown and "1 of 1 siblings are missing" in shown
     found = record(tmp_path / "run")["runs"][0]
     assert (len(found["siblings"]), len(found["rejected"]), found["gate"]["drawn"]) == (0, 2, 2)
     assert found["rejected"][0]["rejected"] == ["none"]
     assert main([*arguments, "--resume"]) == 3
-    assert "complete already" in capsys.readouterr().out
+    assert "already complete" in capsys.readouterr().out
     assert main([*arguments, "--resume", "--gate-limit", "3"]) == 3
     assert record(tmp_path / "run")["runs"][0]["gate"]["drawn"] == 3
 

@@ -353,5 +353,5 @@ def test_the_closing_words_count_siblings_that_are_to_be_doubted(models: Path, t
     said = capsys.readouterr().out
     assert "\n1 of 4 siblings: beyond every training heart in a measurement\n" in said
     assert "\n2 of 4 siblings: suspiciously near to a training heart" in said
-    assert ("complete already" in said) == again
+    assert ("already complete" in said) == again
     assert run(tmp_path / "one", [Request("generate", count=1)]).doubts == ()

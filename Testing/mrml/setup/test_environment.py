@@ -131,7 +131,15 @@ def test_requirements_are_those_of_the_library() -> None:
     found = environment.requirements()
     assert {"torch", "numpy", "safetensors", "connected-components-3d"} <= set(found)
     assert all(environment.numbers(minimum) for minimum in found.values())
-    assert 'dependencies = { file = ["Resources/requirements.txt"] }' in (ROOT / "pyproject.toml").read_text("utf-8")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert 'dependencies = { file = ["Resources/requirements.txt", "requirements/cli.txt"] }' in project
+
+
+def test_slicer_does_not_install_what_the_command_line_alone_needs() -> None:
+    lines = (ROOT / "requirements" / "cli.txt").read_text("utf-8").splitlines()
+    names = {line.partition(">=")[0] for line in lines if line and not line.startswith("#")}
+    assert names == {"rich", "typer"}
+    assert not names & set(environment.requirements())
 
 
 @pytest.mark.parametrize(("version", "ok"), [("2.13.0+cpu", True), ("2.5", True), ("2.4.9", False), ("10.0", True),

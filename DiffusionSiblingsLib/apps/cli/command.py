@@ -1,0 +1,170 @@
+"""Commands whose options are the fields of a frozen dataclass, and their help."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from textwrap import fill
+from typing import Any, ClassVar, get_args, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+from typer.models import ArgumentInfo, OptionInfo
+
+from .tokens import Takes, TokenError, spelled_out
+
+TWIN, EDIT, GUIDANCE, SAMPLING, COHORT = "Twin", "Edit", "Guidance", "Sampling", "Cohort"
+REPORT, TRAINING, OUTPUT, MACHINE, HELP = "Report", "Training", "Output", "Machine", "Help"
+PANELS = (TWIN, EDIT, GUIDANCE, SAMPLING, COHORT, REPORT, TRAINING, OUTPUT, MACHINE, HELP)  # in the order of the help
+
+NOTE_WIDTH = 98
+
+SEVERAL: Takes = "several"  # in the annotation of an option: it takes values up to the next option
+ANY: Takes = "any"  # the same, and it may have none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the options of a command share. Their docstring is part of the help. examples: command lines for its end."""
+
+    examples: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def notes(cls) -> tuple[str, ...]:
+        """Lines after the examples."""
+        return ()
+
+
+class Command(TyperCommand):
+    """A command that takes several values behind one option, and whose help is plain text without a terminal."""
+
+    takes: dict[str, Takes]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads what was typed."""
+        try:
+            args = spelled_out(args, self.takes)
+        except TokenError as error:
+            if not ctx.resilient_parsing:  # while a shell completes a half-written line, nothing is wrong yet
+                ctx.fail(str(error))
+        return super().parse_args(ctx, args)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """--help, in a panel of its own at the end."""
+        return in_help_panel(super().get_help_option(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Panels on a terminal; in a pipe or file plain text, which can be searched."""
+        plain_without_terminal(self)
+        super().format_help(ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then the options of each panel."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        params: list[Any] = self.get_params(ctx)
+        for param in params:
+            record = param.get_help_record(ctx)
+            if record is not None:
+                title = "Arguments" if param.param_type_name == "argument" else param.rich_help_panel
+                groups.setdefault(title, []).append(record)
+        write_groups(formatter, groups)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Examples and notes, line by line."""
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}\n")
+
+
+def in_help_panel(option: Any) -> Any:
+    """The option in the panel of help, without a type. A flag of typer's own that is None would make typer load
+    pydantic, which takes a tenth of a second; False is the same to it.
+    """
+    option.rich_help_panel, option.metavar = HELP, ""
+    if option.is_flag:
+        option.default = False
+    return option
+
+
+def in_paragraphs(text: str) -> str:
+    """The text without the line ends of its source: each paragraph is one line, which is wrapped where it is shown."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
+
+
+def listed(title: str, entries: Mapping[str, str]) -> tuple[str, ...]:
+    """A title and lines "name: words" under it, for the end of a help."""
+    lines = (fill(f"{name}: {words}", NOTE_WIDTH, initial_indent="  ", subsequent_indent="      ")
+             for name, words in entries.items())
+    return (title, *lines)
+
+
+def plain_without_terminal(command: Any) -> None:
+    """Makes the help of a command or group plain text where standard output is no terminal."""
+    if not sys.stdout.isatty():
+        command.rich_markup_mode = None
+
+
+def write_groups(formatter: Any, groups: dict[str, list[tuple[str, str]]]) -> None:
+    """Definition lists under titles, in plain text."""
+    for title, records in groups.items():
+        with formatter.section(title):
+            formatter.write_dl(records)
+
+
+def build(name: str, summary: str, options: type[Options], run: Callable[[Any], int]) -> Command:
+    """The command whose options are the fields of `options`, and which calls `run` with them."""
+
+    def call(**values: Any) -> int:
+        return run(options(**values))
+
+    call.__signature__ = _signature(options)  # type: ignore[attr-defined]  # what typer reads
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    app.command(name, cls=Command, help=f"{summary}\n\n{in_paragraphs(options.__doc__ or '')}",
+                epilog=_epilog(options))(call)
+    command = typer.main.get_command(app)
+    assert isinstance(command, Command)
+    command.takes = dict(_takes(options, command))
+    return command
+
+
+def _signature(options: type[Options]) -> inspect.Signature:
+    """The fields as keyword parameters, in the order of the help: by panel, a class's own fields before its bases'."""
+    hints = get_type_hints(options, include_extras=True)
+    order = [name for kind in options.__mro__ for name in inspect.get_annotations(kind)]
+    parameters = [inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=_default(entry),
+                                    annotation=hints[entry.name])
+                  for entry in sorted(fields(options), key=lambda entry: order.index(entry.name))]
+    return inspect.Signature(sorted(parameters, key=lambda parameter: _place(parameter.name, parameter.annotation)))
+
+
+def _default(entry: Field[Any]) -> Any:
+    if entry.default is not MISSING:
+        return entry.default
+    return inspect.Parameter.empty if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _place(name: str, annotation: Any) -> tuple[int, int]:
+    """Where an option stands in the help: arguments first, then panel by panel; --out leads its panel, --json ends it.
+    """
+    (info,) = (part for part in get_args(annotation) if isinstance(part, (OptionInfo, ArgumentInfo)))
+    panel = -1 if isinstance(info, ArgumentInfo) else PANELS.index(str(info.rich_help_panel))
+    return panel, {"out": -1, "json": 1}.get(name, 0)
+
+
+def _epilog(options: type[Options]) -> str:
+    title = "Examples:" if len(options.examples) > 1 else "Example:"
+    examples = [title, *(f"  {line}" for line in options.examples)] if options.examples else []
+    notes = options.notes()
+    return "\n".join([*examples, *[""] * bool(examples and notes), *notes])
+
+
+def _takes(options: type[Options], command: Command) -> Iterator[tuple[str, Takes]]:
+    """Option name -> how many values it takes."""
+    hints = get_type_hints(options, include_extras=True)
+    params: list[Any] = command.params
+    for param in params:
+        if param.param_type_name == "option" and param.name is not None:
+            marks = [mark for mark in get_args(hints[param.name]) if mark in (SEVERAL, ANY)]
+            takes: Takes = marks[0] if marks else "nothing" if param.is_flag else "one"
+            yield from ((name, takes) for name in param.opts)

@@ -1,0 +1,138 @@
+"""Options that several commands have, each written once. Nothing here loads numpy, scipy or torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ...editing.choices import Device
+from ...metrics.acceptance_help import gate_help
+from ...models.registry import DEFAULT_MODEL
+from . import completion
+from .command import COHORT, EDIT, MACHINE, OUTPUT, SAMPLING, TWIN, Options, listed
+
+Format = Literal["same", "nii.gz", "nrrd", "seg.nrrd", "mha"]
+TISSUES = "TISSUES"
+LIMIT = 10  # times --count that siblings are drawn with --gate
+
+
+def flag(panel: str, name: str, words: str) -> Any:
+    """An option without a value."""
+    return typer.Option(name, help=words, rich_help_panel=panel, metavar="", show_default=False)
+
+
+def option(panel: str, name: str, metavar: str, words: str, **settings: Any) -> Any:
+    """An option with a value. metavar: how the value is written in the help."""
+    return typer.Option(name, help=words, rich_help_panel=panel, metavar=metavar, **{"show_default": True, **settings})
+
+
+def choice(panel: str, name: str, words: str) -> Any:
+    """An option whose values its type lists."""
+    return typer.Option(name, help=words, rich_help_panel=panel, show_default=True)
+
+
+TwinFile = Annotated[Path, typer.Argument(
+    metavar="TWIN", show_default=False, help="The heart to start from: a label map (.nii, .nii.gz, .nrrd, .mha, "
+    ".seg.nrrd), in which every voxel holds the value of its tissue, or a folder with one mask per tissue.")]
+LABELS_HELP = "Which value is which tissue; needed only where the file itself has no names."
+LabelsText = Annotated[str | None, option(TWIN, "--labels", "LV=3,RV=4,...", LABELS_HELP)]
+HoldTissues = Annotated[str | None, option(
+    EDIT, "--hold", TISSUES, "Tissues that keep the volume they have in the twin, such as LV,LA; 'all' holds every "
+    "tissue that is not asked to change.", autocompletion=completion.tissues_or_all)]
+JobCount = Annotated[int, option(MACHINE, "--jobs", "N", "Number of processes; 0 uses one per core.")]
+Steps = Annotated[int, option(
+    SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.")]
+First = Annotated[int, option(SAMPLING, "--first", "K", "Number of the first sibling.")]
+NoRepair = Annotated[bool, flag(
+    OUTPUT, "--no-repair", "Keep small specks and forbidden contacts between tissues instead of repairing them.")]
+Overwrite = Annotated[bool, flag(
+    OUTPUT, "--overwrite", "Let siblings replace voxels of tissues that the model does not know, such as vessels.")]
+Replace = Annotated[bool, flag(OUTPUT, "--replace", "Replace the run that DIR already holds.")]
+FileFormat = Annotated[Format, choice(OUTPUT, "--format", "File format of the siblings; 'same' is that of the twin.")]
+ModelName = Annotated[str, option(
+    SAMPLING, "--model", "NAME", "Installed model (`siblings models` lists them), or a model's folder.",
+    autocompletion=completion.models)]
+AnatomyName = Annotated[str, option(
+    TWIN, "--anatomy", "NAME", "Anatomy file that says which tissues there are.", autocompletion=completion.anatomies)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(Options):
+    """--labels."""
+
+    labels: LabelsText = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine(Options):
+    """--device."""
+
+    device: Annotated[Device, choice(MACHINE, "--device", "Processor to work on; 'auto' takes the fastest one.")] = (
+        "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Json(Options):
+    """--json."""
+
+    json: Annotated[bool, flag(OUTPUT, "--json", "Print the result as JSON instead of a table.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Machine, Json):
+    """Where the results of a run go, and what makes them."""
+
+    out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the results.")] = Path("siblings")
+    overwrite: Overwrite = False
+    replace: Replace = False
+    format: FileFormat = "same"
+    model: ModelName = DEFAULT_MODEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling(Options):
+    """How siblings are drawn."""
+
+    count: Annotated[int, option(SAMPLING, "--count", "N", "Number of siblings; with several ratios, of each.")] = 1
+    seed: Annotated[int, option(
+        SAMPLING, "--seed", "S", "Seed of the random numbers. Sibling k depends on the seed and on k alone, so that "
+        "the same command makes the same siblings.")] = 0
+    first: First = 0
+    steps: Steps = 50
+    no_repair: NoRepair = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Options):
+    """How many siblings are made at once, which are accepted, and whether a stopped run continues."""
+
+    jobs: Annotated[int | None, option(
+        MACHINE, "--jobs", "N", "Number of processes. Each loads its own copy of the model (about 0.5 GB) and uses its "
+        "share of the cores.", show_default="1; with --cluster as many as it has room for")] = None
+    cluster: Annotated[str, option(
+        MACHINE, "--cluster", "ADDRESS", "Make the siblings with Ray, which the extra 'cluster' of the package "
+        "installs: 'ray' uses this machine, ray://head:10001 joins a cluster.", show_default=False)] = ""
+    resume: Annotated[bool, flag(
+        OUTPUT, "--resume", "Continue the run that DIR holds, if there is one: nothing is made twice, and a larger "
+        "--count adds siblings.")] = False
+    gate: Annotated[str, option(
+        COHORT, "--gate", "CHECK,...", "Acceptance checks, listed below, such as components,contacts,thin-walls:2. A "
+        "sibling that fails one of them is rejected, and another one is drawn until --count have passed.",
+        show_default=False, autocompletion=completion.checks)] = ""
+    gate_limit: Annotated[int, option(
+        COHORT, "--gate-limit", "N", "With --gate: draw at most N times --count siblings. If too few of them pass, the "
+        "command ends with exit code 3.")] = LIMIT
+
+    @classmethod
+    def notes(cls) -> tuple[str, ...]:
+        """The acceptance checks."""
+        return listed("Acceptance checks for --gate:", gate_help())
+
+    def batch_settings(self) -> dict[str, Any]:
+        """What they say, as `runs.pipeline.make` takes it."""
+        jobs = self.jobs if self.jobs is not None else 0 if self.cluster else 1
+        return {"jobs": jobs, "cluster": self.cluster, "resume": self.resume, "gate": self.gate,
+                "limit": self.gate_limit}

@@ -1,0 +1,56 @@
+"""`siblings prepare` and `siblings train`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...core.anatomy import load_anatomy
+from ...core.errors import InputError
+from ...labelmaps.tissues import parse_labels
+from ...models.registry import find_model
+from .training_options import Prepare, Train
+
+
+def prepare(options: Prepare) -> int:
+    """siblings prepare SOURCE --out DATASET."""
+    from ...training.prepare.run import prepare as prepare_dataset
+
+    labels = parse_labels(options.labels) if options.labels else None
+    reference = find_model(options.like).reference() if options.like else None
+    print(prepare_dataset(options.source, options.out, load_anatomy(options.anatomy), labels=labels,
+                          exclude=tuple(options.exclude), jobs=options.jobs or None, reference=reference,
+                          validation_every=options.validation_every, cases_file=options.cases))
+    return 0
+
+
+def train(options: Train) -> int:
+    """siblings train DATASET."""
+    from ...models.networks.checkpoint import load_networks
+    from ...training.config import load_training_config
+    from ...training.train import train as train_model
+
+    config = load_training_config(options.config)
+    if options.name:
+        config = replace(config, name=options.name)
+    card = find_model(options.start) if options.start else None
+    train_model(options.dataset, config, options.out, device=options.device, minutes=options.minutes,
+                about=_card_texts(options.about) if options.about else None,
+                start=load_networks(card.weights_path, sha256=card.sha256) if card else None,
+                keep_autoencoder=options.keep_autoencoder)
+    return 0
+
+
+def _card_texts(path: Path) -> dict[str, Any]:
+    """The texts of a model card: a JSON object of texts and lists of texts."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("The texts of the model card cannot be read", value=f"{path}: {error}", rule="a JSON object",
+                         hint="see about.json of the shipped model") from error
+    if not isinstance(values, dict):
+        raise InputError("The texts of the model card cannot be used", value=path, rule="a JSON object",
+                         hint="see about.json of the shipped model")
+    return values
