@@ -6,9 +6,11 @@ DiffusionSiblingsLib (the library, in a process of its own as soon as torch is n
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -30,7 +32,8 @@ def find_library() -> None:
         if (folder / "DiffusionSiblingsLib" / "__init__.py").is_file():
             sys.path[:0] = [path for path in (str(folder), str(HERE)) if path not in sys.path]
             return
-    raise ImportError(f"DiffusionSiblingsLib is neither in {HERE} nor beside it; install the extension again")
+    text = _("DiffusionSiblingsLib is neither in {folder} nor next to it; install the extension again")
+    raise ImportError(text.format(folder=HERE))
 
 
 find_library()
@@ -41,30 +44,30 @@ from DiffusionSiblingsUI.logic import SiblingsLogic  # noqa: E402, not to be fou
 class DiffusionSiblings(ScriptedLoadableModule):
     """What Slicer shows of the module."""
 
-    def __init__(self, parent) -> None:
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Diffusion Siblings")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Simulation")]
         parent.contributors = ["DiffusionSiblings contributors"]
-        parent.helpText = _("""<p>Draws <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
-model</b> (this is not diffusion MRI): from the segmentation of a heart, the twin, come variants that differ from it
-everywhere at a scale that you choose (Perturb), in some tissues or one region only (Inpaint), or that have no twin at
-all (Generate); any of these can be led to volumes and other measurements that you ask for (Guide). Each is checked,
-measured and recorded, and can be made again from its record.</p>
-<p>For research and device engineering, not for diagnosis or treatment of a patient. The model has its own limits, and
-more of its training hearts' habits the higher the sampling ratio: see its card in the section Model and device. All
-work is done on this computer; nothing is uploaded.</p>
-<p>Start with <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. From the Python console:
+        parent.helpText = _("""<p>Makes <b>digital siblings</b> of a patient's anatomy with a <b>generative diffusion
+model</b> (this is not diffusion MRI). From the segmentation of a heart, the twin, the model draws variants that differ
+from it everywhere, at a scale that you choose (Perturb), or only in some tissues or one region (Inpaint); it also draws
+new hearts that have no twin (Generate). Each of these edits can be guided to volumes and other measurements that you
+set as targets (Guide). Every sibling is checked, measured and recorded, and can be made again from its record.</p>
+<p>For research and device engineering, not for the diagnosis or treatment of a patient. The model has limits: the
+higher the sampling ratio, the more a sibling resembles the hearts that the model was trained on. Its card, in the
+section Model and device, describes them. Everything runs on this computer; nothing is uploaded.</p>
+<p>To start, open <i>Sample Data</i> &gt; <i>Diffusion Siblings</i>, then press Run. In the Python console:
 <tt>slicer.util.getModuleLogic("DiffusionSiblings").perturb(twin, ratio=0.5, count=4, seed=0)</tt></p>""")
-        parent.helpText += f'<p><a href="{HOMEPAGE}#readme">Documentation and tutorial</a></p>'
+        parent.helpText += f'<p><a href="{HOMEPAGE}#readme">{_("Documentation and tutorial")}</a></p>'
         parent.acknowledgementText = _("""The method follows published work on anatomic editing of digital twins with
 latent diffusion models (Kadry et al., npj Digital Medicine 2024, and its successors); the code is our own. The
-shipped model was trained on public data, named in its card with their licences.""")
+model that comes with the extension was trained on public data; its card lists them with their licences.""")
         slicer.app.connect("startupCompleted()", register_with_slicer)
 
 
 def register_with_slicer() -> None:
-    """Effects and sample data, once Slicer is there to take them; a fault in one does not keep the other out."""
+    """Effects and sample data, once Slicer has started; an error in one does not keep the other out."""
     from DiffusionSiblingsUI.effects import registration as effect_registration
     from DiffusionSiblingsUI.scene import sample_data
 
@@ -78,20 +81,22 @@ def register_with_slicer() -> None:
 class DiffusionSiblingsLogic(ScriptedLoadableModuleLogic, SiblingsLogic):
     """`SiblingsLogic` as Slicer hands it out, with the parameters of the scene."""
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleLogic.__init__(self, parent)
 
-    def getParameterNode(self):  # noqa: N802
+    def getParameterNode(self) -> Any:  # noqa: N802
         """The scene's SiblingsParameters."""
         from DiffusionSiblingsUI.parameters import SiblingsParameters
 
-        return SiblingsParameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+        wrap: Any = SiblingsParameters
+        return wrap(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
 class DiffusionSiblingsWidget(ScriptedLoadableModuleWidget):
     """The place of the panel in Slicer."""
 
-    logic = panel = None
+    logic: Any = None
+    panel: Any = None
 
     def setup(self) -> None:
         """Makes the panel when the module is opened first."""
@@ -132,12 +137,8 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
             sys.path.insert(0, str(folder))
-            import DiffusionSiblingsCohortTest
-            import DiffusionSiblingsGuideTest
-            import DiffusionSiblingsModuleTest
-
-            for cases in (DiffusionSiblingsModuleTest, DiffusionSiblingsGuideTest, DiffusionSiblingsCohortTest):
-                cases.run_all()
+            for cases in ("Module", "Guide", "Cohort"):
+                importlib.import_module(f"DiffusionSiblings{cases}Test").run_all()
 
     def test_sibling_of_the_sample(self) -> None:
         """The sample twin has a sibling that differs from it and lies where it lies."""

@@ -28,7 +28,7 @@ class SegmentEditorEffect(SiblingsEffect):
     """Options of Guide -> request with a goal."""
 
     name = "DiffusionSiblingsGuide"
-    title = "Guide"
+    title = _("Guide")
     per_segment = False
     form_file = "GuideEffect.ui"
     folder = Path(__file__).resolve().parent
@@ -47,26 +47,26 @@ class SegmentEditorEffect(SiblingsEffect):
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
-        return "<html>" + _("""Make a <b>digital sibling</b> that <b>has what you ask for</b><br>, such as 20 % more
+        return "<html>" + _("""Make a <b>digital sibling</b> that <b>reaches a target</b><br>, such as 20 % more
 volume of the selected segment. The generative diffusion model (not diffusion MRI) draws the heart anew around it.<p>
-<b>Preview</b> shows a sibling over the segmentation and tells what it has; <b>Next seed</b> shows another one;
-<b>Apply</b> changes all segments in one undo step. Hidden segments and all outside the editable area stay. Places of
-your own, such as a valve's plane, are made in the module Diffusion Siblings.""")
+<b>Preview</b> shows a sibling over the segmentation and lists what it reaches, <b>Next seed</b> shows another one, and
+<b>Apply</b> changes all segments in one undo step. Hidden segments and everything outside the editable area stay as
+they are. Targets in places of your own, such as the plane of a valve, are set in the Diffusion Siblings module.""")
 
     def setupOptionsFrame(self) -> None:
         """The list of goals is the library's; the target in ml is another way to give the change."""
         super().setupOptionsFrame()
-        ui = self.form.ui
+        ui = self.ui
         blocked = ui.goalComboBox.blockSignals(True)
         for goal in GOALS:
-            ui.goalComboBox.addItem(_(goal_title(goal)))
+            ui.goalComboBox.addItem(goal_title(goal))
         ui.goalComboBox.blockSignals(blocked)
         ui.targetSpinBox.connect("valueChanged(double)", self.onTarget)
 
     def cleanup(self) -> None:
         """Before the effect is deleted."""
         if self.form is not None:
-            self.form.ui.targetSpinBox.disconnect("valueChanged(double)", self.onTarget)
+            self.ui.targetSpinBox.disconnect("valueChanged(double)", self.onTarget)
         super().cleanup()
 
     def watched(self) -> list[Any]:
@@ -77,7 +77,7 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
         """A volume was given: the slider has it as a change."""
         now = self._now()
         if now:
-            self.form.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
+            self.ui.changeSlider.value = 100.0 * (ml / now - 1.0)
             self._show_volumes()  # the slider has its bounds
 
     def plan(self, node: Any) -> Plan:
@@ -98,7 +98,7 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
         if kind == VOLUME:
             tissue = self.selected_tissue(node, tissue_of)
             if self._now() == 0:
-                raise InputError("The selected segment is empty", hint="select another segment")
+                raise InputError(_("The selected segment is empty"), hint=_("select another segment"))
         asked = None
         if kind == DOMAINS or (marked and effect.integerParameter("Domains") == 1):
             asked = _asked_by(marked)
@@ -106,7 +106,7 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
 
     def show_options(self) -> None:
         """Which options belong to the goal, the volume of now and of then, and the rest in words."""
-        ui, effect = self.form.ui, self.scriptedEffect
+        ui, effect = self.ui, self.scriptedEffect
         kind, marked = effect.parameter("Goal"), self.watched()
         for widgets, on in (((ui.changeLabel, ui.changeSlider, ui.targetLabel, ui.targetSpinBox, ui.nowLabel),
                              kind == VOLUME), ((ui.amountLabel, ui.amountSlider), kind in SCALED),
@@ -116,10 +116,10 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
         self._show_volumes()
         put(ui.domainsCheckBox, "text", _("Also the targets of {names}").format(names=_names(marked)))
         put(ui.askedLabel, "text", goal_words(kind, self._selected_name(), _names(marked)))
-        put(ui.scaleLabel, "text", _(ratio_words(effect.doubleParameter("Ratio"))))
+        put(ui.scaleLabel, "text", ratio_words(effect.doubleParameter("Ratio")))
 
     def _show_volumes(self) -> None:
-        ui, now = self.form.ui, self._now()
+        ui, now = self.ui, self._now()
         put(ui.targetSpinBox, "enabled", bool(now))
         put(ui.nowLabel, "text", _("now {ml:.1f} ml").format(ml=now) if now is not None else "")
         if now:
@@ -145,12 +145,12 @@ your own, such as a valve's plane, are made in the module Diffusion Siblings."""
 def _asked_by(nodes: list[Any]) -> Any:
     """The control of these markups. Raises InputError where they ask for nothing."""
     if not nodes:
-        raise InputError("There is no control domain in the scene", rule="a markup that asks for something",
-                         hint="make one in the module Diffusion Siblings, or ask for something else")
+        raise InputError(_("There is no control domain in the scene"), rule=_("a markup with a target is needed"),
+                         hint=_("make one in the Diffusion Siblings module, or choose another target"))
     control = domains.control_of(nodes)
     if not control.active:
-        raise InputError("The control domains ask for nothing", value=_names(nodes),
-                         hint="give one a target in the module Diffusion Siblings")
+        raise InputError(_("The control domains have no targets"), value=_names(nodes),
+                         hint=_("set a target in the Diffusion Siblings module"))
     return control
 
 

@@ -29,7 +29,7 @@ class SegmentEditorEffect(SiblingsEffect):
     """Options of Inpaint -> request."""
 
     name = "DiffusionSiblingsInpaint"
-    title = "Inpaint"
+    title = _("Inpaint")
     per_segment = True
     form_file = "InpaintEffect.ui"
     folder = Path(__file__).resolve().parent
@@ -40,16 +40,16 @@ class SegmentEditorEffect(SiblingsEffect):
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
-        return "<html>" + _("""Draw the <b>selected segment</b>, or what lies in a region, anew<br>. The generative
-diffusion model (not diffusion MRI) makes it fit the rest of the heart, which stays, voxel for voxel; the myocardium
-follows a ventricle.<p>
-<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one; <b>Apply</b> changes all segments
-in one undo step. Hidden segments and all outside the editable area stay.""")
+        return "<html>" + _("""Draw the <b>selected segment</b>, or everything inside a region, anew<br>. The generative
+diffusion model (not diffusion MRI) fits it to the rest of the heart, which stays, voxel for voxel; the myocardium
+changes with a ventricle.<p>
+<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> shows another one, and <b>Apply</b> changes all
+segments in one undo step. Hidden segments and everything outside the editable area stay as they are.""")
 
     def setupOptionsFrame(self) -> None:
         """The selectors of nodes are connected here: they are no plain options."""
         super().setupOptionsFrame()
-        ui = self.form.ui
+        ui = self.ui
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
@@ -59,7 +59,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
     def cleanup(self) -> None:
         """Before the effect is deleted."""
         if self.form is not None:
-            ui = self.form.ui
+            ui = self.ui
             ui.roiSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
             ui.segmentSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
             ui.segmentSelector.disconnect("currentSegmentChanged(QString)", self.onRegionSegment)
@@ -75,7 +75,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         """Another segment was chosen as region."""
         if self.scriptedEffect.parameterSetNode() is None:
             return
-        selector = self.form.ui.segmentSelector
+        selector = self.ui.segmentSelector
         self.scriptedEffect.setNodeReference("RegionSegmentation", selector.currentNode())
         self.scriptedEffect.setParameter("RegionSegment", selector.currentSegmentID() or "")
         self.refresh()
@@ -85,7 +85,8 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         settings = effect_work.module_settings(node)
         region = self.scriptedEffect.parameter("Region")
         tissue_of, anatomy = self.tissues(node)
-        tissues, roi, segment = (), None, None
+        tissues: tuple[str, ...] = ()
+        roi, segment = None, None
         edited = frozenset(i for i, tissue in tissue_of.items() if tissue)
         if region == "selected":
             tissues = (self.selected_tissue(node, tissue_of),)
@@ -101,7 +102,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
 
     def show_options(self) -> None:
         """The selectors of the chosen kind of region, and what would be edited."""
-        ui, region = self.form.ui, self.scriptedEffect.parameter("Region")
+        ui, region = self.ui, self.scriptedEffect.parameter("Region")
         for widget, kind in ((ui.roiSelector, "roi"), (ui.roiLabel, "roi"), (ui.segmentSelector, "segment"),
                              (ui.segmentLabel, "segment")):
             reveal(widget, region == kind)
@@ -113,8 +114,7 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.blockSignals(False)
         put(ui.editedLabel, "text", self._edited_text())
-        words = scale_words("inpaint", self.scriptedEffect.doubleParameter("Ratio"))
-        put(ui.scaleLabel, "text", words[0].upper() + words[1:] + ".")
+        put(ui.scaleLabel, "text", scale_words("inpaint", self.scriptedEffect.doubleParameter("Ratio")))
 
     def _edited_text(self) -> str:
         """What an Apply would change, in words."""
@@ -124,23 +124,25 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         tissue_of, anatomy = self.tissues(node)
         tissue = tissue_of.get(self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or "")
         if not tissue:
-            return _("No tissue of the heart is selected.")
+            return _("The selected segment is not a tissue of the heart.")
         followers = [anatomy.tissue(each).name.lower() for each in anatomy.follows.get(tissue, ())]
         name = anatomy.tissue(tissue).name
         if not followers:
             return name + "."
-        return _("{name}; the {followers} follows.").format(name=name, followers=", ".join(followers))
+        return _("{name}; the {followers} changes with it.").format(name=name, followers=", ".join(followers))
 
     def _roi(self) -> Any:
         roi = self.scriptedEffect.nodeReference("ROI")
         if roi is None:
-            raise InputError("No ROI is chosen", hint="choose or create one, and place it around what should change")
+            raise InputError(_("No ROI is chosen"),
+                             hint=_("choose or create one, and place it around what should change"))
         return roi
 
     def _region_segment(self) -> tuple[Any, str]:
         node, segment = self.scriptedEffect.nodeReference("RegionSegmentation"), self._region_segment_id()
         if node is None or node.GetSegmentation().GetSegment(segment) is None:
-            raise InputError("No segment is chosen as region", hint="choose a painted segment of any segmentation")
+            raise InputError(_("No segment is chosen as the region"),
+                             hint=_("choose a painted segment of any segmentation"))
         return node, segment
 
     def _region_segment_id(self) -> str:

@@ -25,7 +25,7 @@ class SegmentEditorEffect(SiblingsEffect):
     """Options of Perturb -> request."""
 
     name = "DiffusionSiblingsPerturb"
-    title = "Perturb"
+    title = _("Perturb")
     per_segment = False
     form_file = "PerturbEffect.ui"
     folder = Path(__file__).resolve().parent
@@ -34,9 +34,10 @@ class SegmentEditorEffect(SiblingsEffect):
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
         return "<html>" + _("""Make a <b>digital sibling</b> of the whole heart<br>. The generative diffusion model (not
-diffusion MRI) blurs the heart and makes a heart of it again; the sampling ratio says how much is lost on the way.<p>
-<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> another one; <b>Apply</b> changes all segments
-in one undo step. Hidden segments and all outside the editable area stay.""")
+diffusion MRI) blurs the heart and then draws a heart from it again; the sampling ratio sets how much is lost by
+blurring.<p>
+<b>Preview</b> shows a sibling over the segmentation, <b>Next seed</b> shows another one, and <b>Apply</b> changes all
+segments in one undo step. Hidden segments and everything outside the editable area stay as they are.""")
 
     def plan(self, node: Any) -> Plan:
         """All tissues of the heart, with the ratio of the options."""
@@ -47,6 +48,5 @@ in one undo step. Hidden segments and all outside the editable area stay.""")
         return Plan(Task((request,), node, **settings), node, edited)
 
     def show_options(self) -> None:
-        """Says in words what the ratio changes."""
-        ratio = self.scriptedEffect.doubleParameter("Ratio")
-        put(self.form.ui.scaleLabel, "text", _("Changes {what}.").format(what=scale_words("perturb", ratio)))
+        """Describes what the ratio changes."""
+        put(self.ui.scaleLabel, "text", scale_words("perturb", self.scriptedEffect.doubleParameter("Ratio")))

@@ -1,4 +1,4 @@
-"""What the parts of the module's panel share: logic, parameters, the operation on its way, and word of changes."""
+"""What the parts of the module's panel share: logic, parameters, the running operation, and notice of changes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
+from DiffusionSiblingsUI.rich_text import bold, lines, plain, sentence
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene.terminology import chosen_tissues
 
@@ -66,7 +69,7 @@ class Context:
             return
         self._refreshing = True
         try:
-            for _ in range(MOST_ROUNDS):
+            for _round in range(MOST_ROUNDS):
                 if not self._again:
                     break
                 self._again = False
@@ -77,21 +80,27 @@ class Context:
 
     def begin(self, operation: Operation) -> Operation:
         """Starts an operation; the panel shows its progress. Raises InputError while another one is on its way."""
-        if self.busy:
-            raise InputError("Another operation is on its way", value=self.operation.what,
-                             rule="one at a time", hint="wait for it or cancel it")
+        if self.operation is not None and self.busy:
+            raise InputError(_("Another operation is still running"), value=self.operation.what,
+                             rule=_("only one operation runs at a time"),
+                             hint=_("wait until it has ended, or cancel it"))
         self.operation = operation
         operation.on_update.append(self._progressed)
-        operation.on_finished.append(lambda _: self.changed())
+        operation.on_finished.append(lambda _operation: self.changed())
         self.changed()
         return operation.start()
+
+    def cancel(self) -> None:
+        """Stops the operation that is running, if there is one; nothing of it stays in the scene."""
+        if self.operation is not None and not self.operation.finished:
+            self.operation.cancel()
 
     def show_error(self, error: SiblingsError, log: str = "") -> None:
         """One message for one error: what failed, what to do, and the log under Details."""
         import slicer
 
         details = log or str(getattr(error, "log", "")) or self.log_text()
-        slicer.util.errorDisplay(as_html(error), windowTitle="DiffusionSiblings", detailedText=details)
+        slicer.util.errorDisplay(as_html(error), windowTitle=_("Diffusion Siblings"), detailedText=details)
 
     def log_text(self) -> str:
         """The end of the worker's log."""
@@ -100,7 +109,7 @@ class Context:
             text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
         except OSError:
             text = ""
-        return text[-20_000:] or "The worker has written nothing."
+        return text[-20_000:] or _("The worker has written nothing to its log.")
 
     def _progressed(self, operation: Operation) -> None:
         for panel in self.panels:
@@ -117,11 +126,7 @@ class Context:
 
 def as_html(error: SiblingsError) -> str:
     """An error as a few short paragraphs: what failed, with what, the rule, and what to do."""
-    def safe(text: str) -> str:
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-    lines = [f"<b>{safe(error.what.rstrip('.'))}.</b>"]
-    lines += [safe(error.value)] if error.value else []
-    lines += [f"Needed: {safe(error.rule.rstrip('.'))}."] if error.rule else []
-    lines += [f"What to do: {safe(error.hint.rstrip('.'))}."] if error.hint else []
-    return "<br>".join(lines)
+    return lines([
+        bold(sentence(error.what)), plain(error.value),
+        plain(_("Required: {rule}").format(rule=sentence(error.rule))) if error.rule else "",
+        plain(_("What to do: {hint}").format(hint=sentence(error.hint))) if error.hint else ""])

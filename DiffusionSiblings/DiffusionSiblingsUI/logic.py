@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.defaults import AMOUNT, COUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
 from DiffusionSiblingsLib.core.names import names_of
@@ -71,8 +73,9 @@ class SiblingsLogic:
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
                 segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
                 ratio: float = INPAINT_RATIO, count: int = COUNT, seed: int = SEED, steps: int = STEPS, first: int = 0,
-                method: str = "replace", resample: int = 1, overwrite: bool = False, repair: bool = True,
-                labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+                method: Literal["replace", "guidance"] = "replace", resample: int = 1, overwrite: bool = False,
+                repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
+                device: str = "auto") -> list[Any]:
         """Siblings that differ from the twin in some tissues, or in a region, only -> segmentation nodes.
 
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
@@ -115,12 +118,13 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
         from DiffusionSiblingsUI.runs.scene_edits import measuring
 
-        nodes = segmentationNodes if isinstance(segmentationNodes, (list, tuple)) else [segmentationNodes]
-        return Operation(measuring(self._worker(), nodes), title="Measuring", on_update=on_update).wait()
+        several = isinstance(segmentationNodes, (list, tuple))
+        nodes: list[Any] = list(segmentationNodes) if several else [segmentationNodes]
+        return list(Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait())
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
-        return self.replay_operation(run, device=device).wait()
+        return list(self.replay_operation(run, device=device).wait())
 
     def openCohort(self, folder: Any, *, model: str = DEFAULT_MODEL) -> Any:  # noqa: N802
         """A folder of label maps, or of a run, as a cohort of the scene: a table of measurements of all of them."""
@@ -183,7 +187,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
         from DiffusionSiblingsUI.runs.scene_edits import replaying
 
-        return Operation(replaying(self._worker(), run, device), title="Replaying", on_update=on_update,
+        return Operation(replaying(self._worker(), run, device), title=_("Replaying"), on_update=on_update,
                          on_finished=on_finished)
 
     def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
@@ -192,7 +196,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.cohorts.work import opening
         from DiffusionSiblingsUI.runs.operation import Operation
 
-        return Operation(opening(self._worker(), folder, model=model), title="Opening the cohort",
+        return Operation(opening(self._worker(), folder, model=model), title=_("Opening the cohort"),
                          on_update=on_update, on_finished=on_finished)
 
     def member_operation(self, cohort: Any, number: int, *, in_3d: bool = False,
@@ -201,7 +205,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.cohorts.work import showing
         from DiffusionSiblingsUI.runs.operation import Operation
 
-        return Operation(showing(self._worker(), cohort, number, in_3d), title="Reading the heart",
+        return Operation(showing(self._worker(), cohort, number, in_3d), title=_("Reading the heart"),
                          on_finished=on_finished)
 
     def compare_operation(self, real: Any, synthetic: Any, out: Any, *, emd: bool = False, question: str = "",
@@ -211,7 +215,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
 
         steps = comparing(self._worker(), real, synthetic, out, emd=emd, question=question, model=model)
-        return Operation(steps, title="Comparing cohorts", on_finished=on_finished)
+        return Operation(steps, title=_("Comparing cohorts"), on_finished=on_finished)
 
     def report_operation(self, cohort: Any, out: Any, *, question: str = "", use: str = "",
                          model: str = DEFAULT_MODEL, on_finished: Listener | None = None) -> Operation:
@@ -220,7 +224,7 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.operation import Operation
 
         return Operation(reporting(self._worker(), cohort, out, question=question, use=use, model=model),
-                         title="Writing the report", on_finished=on_finished)
+                         title=_("Writing the report"), on_finished=on_finished)
 
     def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,
                **settings: Any) -> list[Any]:

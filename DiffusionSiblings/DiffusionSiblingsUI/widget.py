@@ -61,8 +61,7 @@ class ModulePanel(VTKObservationMixin):
     def cleanup(self) -> None:
         """Lets go of all, before the module is unloaded or loaded anew."""
         self._soon.stop()
-        if self.context.busy:
-            self.context.operation.cancel()
+        self.context.cancel()
         self.removeObservers()
         self.context.parameters = None
         for panel in self.context.panels:
@@ -96,8 +95,7 @@ class ModulePanel(VTKObservationMixin):
             self._soon.start()
 
     def _on_start_close(self, caller: Any = None, event: Any = None) -> None:
-        if self.context.busy:  # its twin goes with the scene
-            self.context.operation.cancel()
+        self.context.cancel()  # its twin goes with the scene
         self.use_parameters(None)
 
     def _on_scene_replaced(self, caller: Any = None, event: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The colours of the overview picture: one per tissue, and those of the marks drawn over them."""
+"""The colours of pictures and charts: one for each tissue, those of the marks drawn over them, and those of series."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ FURTHER = (
     (0.67, 0.15, 0.31),
     (0.55, 0.55, 0.55),
 )
+# Okabe and Ito's colours for series of data: people who cannot tell red from green can tell them apart.
+SERIES = ((0.0, 0.45, 0.70), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91),
+          (0.90, 0.62, 0.0))
 UNSET = (0.5, 0.5, 0.5)  # a tissue's colour where its data file gives none
 INK = (0.13, 0.14, 0.17)
 MUTED = (0.42, 0.44, 0.48)

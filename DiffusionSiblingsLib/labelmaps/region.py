@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
+from .nearest import nearest_planes
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -27,17 +28,8 @@ def read_region(path: Path, like: LabelMap) -> BoolArray:
                          hint="paint the region, or use --edit or --box")
     if mask.shape == like.labels.shape and np.allclose(affine, like.affine, atol=1e-4):
         return mask
-    to_mask = np.linalg.inv(affine) @ like.affine  # IJK of the twin -> IJK of the mask
-    inside = np.zeros(like.labels.shape, dtype=bool)
-    j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in like.labels.shape[1:]), indexing="ij")
-    limit = np.array(mask.shape[::-1])[:, None, None]
-    for k in range(like.labels.shape[0]):
-        position = to_mask[:3, 0, None, None] * i + to_mask[:3, 1, None, None] * j
-        index = np.rint(position + (to_mask[:3, 2] * k + to_mask[:3, 3])[:, None, None]).astype(np.int64)  # (3, H, W)
-        valid = ((index >= 0) & (index < limit)).all(axis=0)
-        x, y, z = index[:, valid]
-        inside[k, valid] = mask[z, y, x]
-    return inside
+    depth, height, width = like.labels.shape
+    return np.stack(list(nearest_planes(mask, np.linalg.inv(affine) @ like.affine, (depth, height, width))))
 
 
 def box_mask(box: tuple[float, ...], labelmap: LabelMap) -> BoolArray:

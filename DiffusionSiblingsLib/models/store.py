@@ -15,14 +15,14 @@ import zipfile
 import zlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 from ..core.errors import ModelError, OutputError
 from ..core.files import atomic_path
+from ..core.steps import T, exhaust
 from .card import CARD_NAME, ModelCard, parse_card, read_card
 from .registry import own_model_folder, survey
 
-T = TypeVar("T")
 Steps = Generator[float, None, T]
 BLOCK = 1 << 20  # bytes hashed between two yields: about a millisecond
 LARGEST_TEXT = 10_000_000  # bytes of a card, and of the header of a weight file
@@ -33,7 +33,7 @@ _KINDS = "choose the folder of a model, its zip file, or its model.json with the
 
 def verify(card: ModelCard) -> None:
     """Raises ModelError if the weights are missing or damaged, or if the card names other weights."""
-    _exhaust(verifying(card))
+    exhaust(verifying(card))
 
 
 def verifying(card: ModelCard) -> Steps[None]:
@@ -59,7 +59,7 @@ def add_model(source: Path, *, replace: bool = False) -> ModelCard:
     Raises ModelError if the source is not a model, is damaged or is already installed, and OutputError if the copy
     cannot be written. On an error nothing changes.
     """
-    return _exhaust(adding(source, replace=replace))
+    return exhaust(adding(source, replace=replace))
 
 
 def adding(source: Path, *, replace: bool = False) -> Steps[ModelCard]:
@@ -240,11 +240,3 @@ def _hashing(path: Path) -> Steps[str]:
             done += len(block)
             yield min(1.0, done / size)
     return digest.hexdigest()
-
-
-def _exhaust(steps: Steps[T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]

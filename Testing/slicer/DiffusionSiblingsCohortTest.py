@@ -211,12 +211,10 @@ class DiffusionSiblingsCohortTest(ModuleCase):
         self.assertEqual(results.volume.GetAttribute("DiffusionSiblings.Tissue"), "LV")
         self.form.differenceButton.click()
         self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (False, "Compare"))
-        from DiffusionSiblingsUI.cohorts import members as cohort_members
-
         os.utime(self.folder / "cohort" / "heart 2.seg.nrrd", (1.0, 1.0))  # somebody has written it again
-        cohort_members.forget_folders()
+        self.context.session.memory.fingerprints.forget_folders()
         self.part.refresh()
-        self.assertIn("of 4 against 5 hearts, which have changed", self.form.outdatedLabel.text)
+        self.assertIn("4 hearts were compared with 5, and the cohorts have changed", self.form.outdatedLabel.text)
         self.assertEqual((self.form.outdatedLabel.visible, self.form.compareButton.text), (True, "Compare again"))
         self.assertEqual(self.form.figureTable.visible, True)
 

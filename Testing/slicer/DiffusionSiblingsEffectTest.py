@@ -150,7 +150,9 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_inpaint_stays_inside_a_roi(self) -> None:
         """Chosen in the form, on the right ventricle."""
-        from DiffusionSiblingsUI.scene.bridge import read_segmentation, region_mask
+        from DiffusionSiblingsUI.scene.bridge import masking, read_segmentation
+
+        from DiffusionSiblingsLib.core.steps import exhaust
 
         effect, twin = self.effect("Inpaint"), self.labels()
         effect.form.ui.regionComboBox.setCurrentIndex(1)
@@ -160,7 +162,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         roi.SetSize(60, 60, 60)
         effect.form.ui.roiSelector.setCurrentNode(roi)
         read = read_segmentation(self.node)
-        inside = self.placed(region_mask(read, roi=roi), read.grid)
+        inside = self.placed(exhaust(masking(read, roi=roi)), read.grid)
         self.press(effect, "applyButton")
         changed = self.labels() != twin
         self.assertTrue(changed.any())
@@ -168,7 +170,9 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
 
     def test_inpaint_stays_inside_another_segment(self) -> None:
         """A segment of a segmentation of its own."""
-        from DiffusionSiblingsUI.scene.bridge import read_segmentation, region_mask
+        from DiffusionSiblingsUI.scene.bridge import masking, read_segmentation
+
+        from DiffusionSiblingsLib.core.steps import exhaust
 
         region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "painted")
         segment = slicer.vtkSegment()
@@ -179,7 +183,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         effect.form.ui.segmentSelector.setCurrentNode(region)
         effect.form.ui.segmentSelector.setCurrentSegmentID("painted")
         read = read_segmentation(self.node)
-        inside = self.placed(region_mask(read, segment=(region, "painted")), read.grid)
+        inside = self.placed(exhaust(masking(read, segment=(region, "painted"))), read.grid)
         self.press(effect, "applyButton")
         changed = self.labels() != twin
         self.assertTrue(changed.any())

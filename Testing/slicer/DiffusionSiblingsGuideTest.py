@@ -91,12 +91,12 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         self.turn()
         self.assertEqual((self.text(0, TARGET), self.text(0, TOLERANCE)), ("+20 %", "2 %"))
         self.assertFalse(self.gui.messageLabel.text)
-        self.assertIn("Asked for", self.cells.item(0, TARGET).toolTip())
-        self.assertIn("Guided: 1 target", self.ui.editWords.text)
+        self.assertIn("Target: ", self.cells.item(0, TARGET).toolTip())
+        self.assertIn("Guided by 1 target", self.ui.editWords.text)
 
     def test_presets_drawing_and_more_quantities(self) -> None:
         presets = self.menu(self.gui.presetButton)
-        next(action for words, action in presets.items() if words.startswith("aortic-trunk")).trigger()
+        next(action for words, action in presets.items() if words.startswith("Aortic trunk")).trigger()
         self.turn(lambda: self.cells.rowCount == 5)
         self.assertEqual(self.text(0, TARGET), "+20 %")
         self.menu(self.gui.askButton)["Centre"].trigger()
@@ -125,7 +125,7 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         self.assertIn("all other volumes held", self.ui.editWords.text)
         self.ui.ratioSlider.setValue(0.6)
         run = self.run_to_end()
-        self.assertIn("targets reached", self.ui.noticeLabel.text)
+        self.assertIn("targets were reached", self.ui.noticeLabel.text)
         asked = 1.2 * self.number(0, TWIN)
         self.assertAlmostEqual(self.number(0, ACHIEVED) / asked, 1.0, delta=0.015)
         self.assertEqual(self.cells.rowCount, 6)  # the five that were held stand below

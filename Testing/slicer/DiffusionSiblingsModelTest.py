@@ -101,7 +101,7 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
         self.assertLess(self.turn(self.done), LONGEST_BLOCK_S)
         self.assertEqual(self.panel.context.parameters.model, "heart-mine")
         self.assertEqual(self.names(), ["heart-mine", "heart-compact"])
-        self.assertIn("yours", self.ui.modelLabel.text)
+        self.assertIn("added by you", self.ui.modelLabel.text)
         with mock.patch.object(slicer.util, "confirmOkCancelDisplay", return_value=False):
             self.ui.deleteButton.click()
         self.assertEqual(len(self.names()), 2)
@@ -143,7 +143,7 @@ class DiffusionSiblingsModelTest(ScriptedLoadableModuleTest):
         self.assertTrue(labels[0].startswith("Automatic ("))
         self.ui.deviceCombo.currentIndex = next(n for n, label in enumerate(labels) if label.startswith("CPU"))
         self.assertEqual(self.panel.context.parameters.device, "cpu")
-        self.assertTrue(self.ui.deviceLabel.text.startswith("<b>On the CPU"))
+        self.assertTrue(self.ui.deviceLabel.text.startswith("<b>The model runs on the CPU"))
 
     def test_the_sample_is_in_sample_data(self) -> None:
         """By its name, from the console and from Sample Data's button; nothing is downloaded."""

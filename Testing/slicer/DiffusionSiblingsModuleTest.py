@@ -109,6 +109,8 @@ class DiffusionSiblingsModuleTest(ModuleCase):
     def test_inpaint_in_a_box_changes_nothing_outside_it(self) -> None:
         from DiffusionSiblingsUI.scene import bridge
 
+        from DiffusionSiblingsLib.core.steps import exhaust
+
         self.ui.inpaintButton.click()
         self.ui.regionCombo.setCurrentIndex(1)
         self.turn()
@@ -121,7 +123,7 @@ class DiffusionSiblingsModuleTest(ModuleCase):
         bridged = bridge.read_segmentation(self.twin)
         changed = self.labels(run.siblings[0]) != bridged.labelmap.labels
         self.assertTrue(changed.any())
-        self.assertFalse((changed & ~bridge.region_mask(bridged, roi=roi)).any())
+        self.assertFalse((changed & ~exhaust(bridge.masking(bridged, roi=roi))).any())
 
     def test_inpaint_by_tissue_and_by_painted_segment(self) -> None:
         self.ui.inpaintButton.click()

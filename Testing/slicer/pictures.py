@@ -175,7 +175,7 @@ def guide(panel: Any, twin: Any, folder: Path) -> None:
     wait(lambda: operation.finished)
     assert operation.state == "done", operation.error
     turn()
-    assert "All targets reached" in edit.ui.noticeLabel.text, edit.ui.noticeLabel.text
+    assert "All targets were reached" in edit.ui.noticeLabel.text, edit.ui.noticeLabel.text
     fit(panel.widget)
     grab(panel.ui.guideSection, folder / "slicer-guide.png")
     markups.remove_markup(domains.find_domains()[0])

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.tables import columns_of
 from DiffusionSiblingsUI.scene import runs, tables
 
 MARK = "DiffusionSiblings.Cohort"  # attribute of an opened cohort's table: JSON, see `FolderCohort.described`
@@ -25,23 +27,11 @@ ITEM = "Cohorts"  # folder of the subject hierarchy
 Row = Mapping[str, Any]
 
 
-# Table's ID -> its state and rows: to read thousands of rows takes longer than Slicer may stand still.
-_read: dict[str, tuple[int, list[dict[str, Any]]]] = {}
-MOST_READ = 4  # tables
-
-
-def _remember(node: Any, rows: list[dict[str, Any]]) -> None:
-    _read.pop(node.GetID(), None)
-    while len(_read) >= MOST_READ:
-        _read.pop(next(iter(_read)))
-    _read[node.GetID()] = node.GetMTime(), rows
-
-
 @dataclass(frozen=True)
 class FolderCohort:
     """A folder that was opened: a view on `node`, the table of its members."""
 
-    node: Any
+    node: slicer.vtkMRMLTableNode
 
     @property
     def id(self) -> str:
@@ -56,7 +46,7 @@ class FolderCohort:
     @property
     def described(self) -> dict[str, Any]:
         """folder: where it lies. failed: a sentence for each member that could not be read."""
-        return dict(json.loads(self.node.GetAttribute(MARK)))
+        return dict(json.loads(self.node.GetAttribute(MARK) or "{}"))
 
     @property
     def folder(self) -> Path:
@@ -70,10 +60,7 @@ class FolderCohort:
 
     def rows(self) -> list[dict[str, Any]]:
         """Of metrics.csv, with `file`, in the order of the members."""
-        state, kept = self.node.GetMTime(), _read.get(self.id)
-        if kept is None or kept[0] != state:
-            _remember(self.node, tables.rows_of(self.node))
-        return _read[self.id][1]
+        return tables.rows_of(self.node)
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,7 @@ class SceneCohort:
                 tuple(node.GetMTime() if node is not None else 0 for node in nodes))
 
     @property
-    def nodes(self) -> tuple[Any, ...]:
+    def nodes(self) -> tuple[slicer.vtkMRMLSegmentationNode, ...]:
         """The siblings' segmentation nodes, in the order of the rows."""
         return tuple(node for run in self.runs for node in run.siblings)
 
@@ -110,20 +97,20 @@ class SceneCohort:
 Cohort = FolderCohort | SceneCohort
 
 
-def find_cohorts(scene: Any = None) -> list[Cohort]:
+def find_cohorts(scene: slicer.vtkMRMLScene | None = None) -> list[Cohort]:
     """All cohorts of the scene: the folders as they were opened, then the runs, then all runs together."""
     nodes = (scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLTableNode")
     nodes.UnRegister(None)
     listed = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
     found: list[Cohort] = [FolderCohort(node) for node in listed if node.GetAttribute(MARK) is not None]
     made = [run for run in runs.find_runs(scene) if run.siblings]
-    found += [SceneCohort(run.id, f"Run: {run.title}", (run,)) for run in made]
+    found += [SceneCohort(run.id, _("Run: {title}").format(title=run.title), (run,)) for run in made]
     if len(made) > 1:
-        found.append(SceneCohort(SCENE, "All siblings of the scene", tuple(made)))
+        found.append(SceneCohort(SCENE, _("All siblings in the scene"), tuple(made)))
     return found
 
 
-def find_cohort(cohort_id: str, scene: Any = None) -> Cohort | None:
+def find_cohort(cohort_id: str, scene: slicer.vtkMRMLScene | None = None) -> Cohort | None:
     """The cohort of that id, or None."""
     return next((cohort for cohort in find_cohorts(scene) if cohort.id == cohort_id), None)
 
@@ -136,23 +123,21 @@ def cohort_of(given: Any) -> Cohort:
     if found is None and given is None:  # a single run is all that there is
         found = next((cohort for cohort in find_cohorts() if isinstance(cohort, SceneCohort)), None)
     if found is None:
-        raise InputError("There are no siblings in the scene" if given is None else "The run has no siblings",
-                         rule="a folder, an opened cohort, a run, or siblings in the scene", hint="open a folder")
+        what = _("There are no siblings in the scene") if given is None else _("The run has no siblings")
+        raise InputError(what, rule=_("a cohort is a folder, an opened cohort, a run, or the siblings in the scene"),
+                         hint=_("open a folder"))
     return found
 
 
-def mark_folder(node: Any, folder: str, failed: Sequence[str],
-                rows: list[dict[str, Any]] | None = None) -> FolderCohort:
-    """Makes a table of members a cohort of the scene. rows: that it was made of, to be read no more."""
+def mark_folder(node: slicer.vtkMRMLTableNode, folder: str, failed: Sequence[str]) -> FolderCohort:
+    """Makes a table of members a cohort of the scene."""
     node.SetAttribute(MARK, json.dumps({"folder": folder, "failed": list(failed)}))
-    node.SetColumnDescription(FILE, "Where the member's label map lies")
+    node.SetColumnDescription(FILE, _("The file of the member's label map"))
     file_away(node)
-    if rows is not None:
-        _remember(node, rows)
     return FolderCohort(node)
 
 
-def file_away(node: Any) -> None:
+def file_away(node: slicer.vtkMRMLNode) -> None:
     """Puts a node that belongs to a cohort into the folder of cohorts."""
     tree = runs.hierarchy()
     item = tree.GetItemChildWithName(tree.GetSceneItemID(), ITEM)
@@ -173,7 +158,7 @@ def remove_nodes(nodes: Sequence[Any]) -> None:
 
 def measurements(rows: Sequence[Row]) -> list[str]:
     """Columns that can be drawn against each other: those with a unit, and other numbers that differ."""
-    first = [column for column in tables.columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
+    first = [column for column in columns_of(rows) if column not in (*tables.IDENTIFIERS, "map", FILE)]
     return [column for column in first if _varies(row.get(column) for row in rows)]
 
 
@@ -194,24 +179,24 @@ def _varies(values: Iterable[Any]) -> bool:
     return any(value != first for value in numbers)
 
 
-def shown_node(file: str) -> Any:
+def shown_node(file: str) -> slicer.vtkMRMLSegmentationNode | None:
     """The segmentation of a member that is in the scene, or None."""
     return next((node for node in members_shown() if node.GetAttribute(MEMBER) == file), None)
 
 
-def forget_shown(but: Any = None) -> None:
+def forget_shown(but: slicer.vtkMRMLSegmentationNode | None = None) -> None:
     """Removes the members that are in the scene only to be looked at."""
     remove_nodes([node for node in members_shown() if node is not but])
 
 
-def keep_shown(node: Any) -> None:
+def keep_shown(node: slicer.vtkMRMLSegmentationNode) -> None:
     """Makes a member that is shown a segmentation like any other."""
     node.RemoveAttribute(MEMBER)
     tree = runs.hierarchy()
     tree.SetItemParent(tree.GetItemByDataNode(node), tree.GetSceneItemID())
 
 
-def members_shown() -> list[Any]:
+def members_shown() -> list[slicer.vtkMRMLSegmentationNode]:
     """The segmentations that are in the scene only to be looked at."""
     found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     return [node for node in found if node.GetAttribute(MEMBER)]

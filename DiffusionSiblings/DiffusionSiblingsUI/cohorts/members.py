@@ -1,4 +1,4 @@
-"""Which hearts a cohort has now, as a short text: what was found of them holds as long as that stays the same.
+"""Which hearts a cohort has now, as a short text: what was found out about them holds as long as it stays the same.
 
 It is the same again after a scene was saved and read: voxels count, not when or in which layout they were written.
 """
@@ -10,6 +10,7 @@ import json
 import os
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,55 +20,79 @@ from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.files import ending, signature
 from DiffusionSiblingsLib.core.record import RECORD_NAME
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.cohorts.cohorts import FILE, Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.runs.operation import Steps
-from DiffusionSiblingsUI.scene import bridge, runs
+from DiffusionSiblingsUI.scene import runs
 from DiffusionSiblingsUI.scene.layers import LABELMAP
 
 REST = 20.0  # times as long as looking at a folder took, it is not looked at again
 KEPT = 4096  # images whose voxels were summed
-_sums: dict[tuple[Any, ...], int] = {}  # address, time and segments of an image -> sum of its voxels
-_folders: dict[tuple[Any, ...], tuple[float, str]] = {}  # state of an opened cohort -> when to look again, and the text
 
 
-def fingerprint(cohort: Cohort) -> str:
-    """`fingerprinting`, all at once: cheap where the hearts of the scene were not changed since it was last asked."""
-    text: str = bridge.exhaust(fingerprinting(cohort))
-    return text
+class Fingerprints:
+    """Fingerprints of cohorts, with what was summed and looked at for the last ones. rows: of a cohort's table."""
 
+    def __init__(self, rows: Callable[[FolderCohort], list[dict[str, Any]]]) -> None:
+        self._rows = rows
+        self._sums: dict[tuple[Any, ...], int] = {}  # address, time and segments of an image -> sum of its voxels
+        self._folders: dict[tuple[Any, ...], tuple[float, str]] = {}  # state of a cohort -> when to look again, text
 
-def fingerprinting(cohort: Cohort) -> Steps[str]:
-    """Names of the members and what decides them: voxels, segments; of an opened folder sizes and times of files."""
-    if isinstance(cohort, FolderCohort):
-        return _of_folder(cohort)
-    return (yield from _of_scene(cohort))
+    def of(self, cohort: Cohort) -> str:
+        """`steps`, all at once: cheap where the hearts of the scene were not changed since it was last asked."""
+        return exhaust(self.steps(cohort))
 
+    def steps(self, cohort: Cohort) -> Steps[str]:
+        """Names of the members and what decides them: voxels, segments; for an opened folder sizes, times of files."""
+        if isinstance(cohort, FolderCohort):
+            return self._of_folder(cohort)
+        return (yield from self._of_scene(cohort))
 
-def forget_folders() -> None:
-    """Looks at opened folders anew when they are next asked for."""
-    _folders.clear()
+    def forget_folders(self) -> None:
+        """Looks at opened folders anew when they are next asked for."""
+        self._folders.clear()
 
+    def _of_scene(self, cohort: SceneCohort) -> Steps[str]:
+        found = []
+        for node in cohort.nodes:
+            found.append([str(node.GetAttribute(runs.MAP)), *self._segments(node)])
+            yield None
+        return _digest(found)
 
-def _of_scene(cohort: SceneCohort) -> Steps[str]:
-    found = []
-    for node in cohort.nodes:
-        found.append([str(node.GetAttribute(runs.MAP)), *_segments(node)])
-        yield None
-    return _digest(found)
-
-
-def _of_folder(cohort: FolderCohort) -> str:
-    """Of the files that the table names, and of what lies beside them, which tells that there are more members now."""
-    due, text = _folders.get(cohort.state, (0.0, ""))
-    began = time.monotonic()
-    if began < due:
+    def _of_folder(self, cohort: FolderCohort) -> str:
+        """Of the files that the table names, and of what lies beside them: it tells that there are more members now."""
+        due, text = self._folders.get(cohort.state, (0.0, ""))
+        began = time.monotonic()
+        if began < due:
+            return text
+        files = [Path(str(row[FILE])) for row in self._rows(cohort)]
+        found = [[str(file), signature(file)] for file in (*files, cohort.folder / RECORD_NAME)]
+        text = _digest([found, _beside(cohort.folder, {ending(file) for file in files})])
+        took = time.monotonic() - began
+        self._folders[cohort.state] = began + (1.0 + REST) * took, text
         return text
-    files = [Path(str(row[FILE])) for row in cohort.rows()]
-    found = [[str(file), signature(file)] for file in (*files, cohort.folder / RECORD_NAME)]
-    text = _digest([found, _beside(cohort.folder, {ending(file) for file in files})])
-    took = time.monotonic() - began
-    _folders[cohort.state] = began + (1.0 + REST) * took, text
-    return text
+
+    def _segments(self, node: slicer.vtkMRMLSegmentationNode) -> list[Any]:
+        """A segmentation's segments with their names, and a sum of the voxels of each of its labelmaps."""
+        segmentation, names = node.GetSegmentation(), []
+        layers: dict[Any, dict[str, int]] = {}
+        for identifier in segmentation.GetSegmentIDs():
+            segment = segmentation.GetSegment(identifier)
+            names.append([identifier, segment.GetName()])
+            image = segment.GetRepresentation(LABELMAP)
+            if image is not None and image.GetPointData().GetScalars() is not None:
+                layers.setdefault(image, {})[identifier] = int(segment.GetLabelValue())
+        sums = [[*values, self._sum(image, tuple(values.values()))] for image, values in layers.items()]
+        return [names, sorted(sums)]
+
+    def _sum(self, image: slicer.vtkOrientedImageData, values: tuple[int, ...]) -> int:
+        """Of the voxels of these values, wherever the image ends around them, and whichever numbers they are."""
+        key = (image.GetAddressAsString(""), image.GetMTime(), values)
+        if key not in self._sums:
+            while len(self._sums) >= KEPT:
+                self._sums.pop(next(iter(self._sums)))
+            self._sums[key] = _sum_of(_inner(image), values)
+        return self._sums[key]
 
 
 def _beside(folder: Path, endings: set[str]) -> list[str]:
@@ -80,30 +105,7 @@ def _beside(folder: Path, endings: set[str]) -> list[str]:
         return []
 
 
-def _segments(node: Any) -> list[Any]:
-    """A segmentation's segments with their names, and a sum of the voxels of each of its labelmaps."""
-    segmentation, names = node.GetSegmentation(), []
-    layers: dict[Any, dict[str, int]] = {}
-    for identifier in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(identifier)
-        names.append([identifier, segment.GetName()])
-        image = segment.GetRepresentation(LABELMAP)
-        if image is not None and image.GetPointData().GetScalars() is not None:
-            layers.setdefault(image, {})[identifier] = int(segment.GetLabelValue())
-    return [names, sorted([*values, _sum(image, tuple(values.values()))] for image, values in layers.items())]
-
-
-def _sum(image: Any, values: tuple[int, ...]) -> int:
-    """Of the voxels of these values, wherever the image ends around them, and whichever numbers they are."""
-    key = (image.GetAddressAsString(""), image.GetMTime(), values)
-    if key not in _sums:
-        while len(_sums) >= KEPT:
-            _sums.pop(next(iter(_sums)))
-        _sums[key] = _sum_of(_inner(image), values)
-    return _sums[key]
-
-
-def _inner(image: Any) -> np.ndarray:
+def _inner(image: slicer.vtkOrientedImageData) -> np.ndarray:
     """(D, H, W) view of an image's voxels without the empty space around them."""
     whole, inner = image.GetExtent(), [0] * 6
     slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, inner)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.palette import SERIES
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.scene import plots
-from DiffusionSiblingsUI.scene.plots import COLORS, Look
+from DiffusionSiblingsUI.scene.plots import Look
 
 MARK = "DiffusionSiblings.CohortPlot"  # attribute of its nodes: there is one at a time
-TRAINING = "training hearts"
-TRAINING_LOOK, REFERENCE_LOOK, COHORT_LOOK = Look((0.72, 0.72, 0.72), size=5), Look(COLORS[0]), Look(COLORS[1])
+TRAINING = _("training hearts")
+TRAINING_LOOK, REFERENCE_LOOK, COHORT_LOOK = Look((0.72, 0.72, 0.72), size=5), Look(SERIES[0]), Look(SERIES[1])
 Row = Mapping[str, Any]
 Point = tuple[str, int]  # "cohort" or "reference", number of the member
 
@@ -49,7 +51,7 @@ class CohortPlot:
         looks = plots.looks_of(groups) if len(set(groups)) > 1 else dict.fromkeys(groups, COHORT_LOOK)
         others = list(reference[1]) if reference is not None else []
         name = reference[0] if reference is not None else ""
-        name = f"{name} (reference)" if name in looks or name == TRAINING else name
+        name = _("{name} (reference)").format(name=name) if name in looks or name == TRAINING else name
         self.clear()
         self.rows, self.sizes, self.axes = [*rows, *others, *training], (len(rows), len(others)), axes
         groups += [name] * len(others) + [TRAINING] * len(training)
@@ -71,8 +73,9 @@ class CohortPlot:
         cohorts.remove_nodes(before)
         row = self.rows[number] if number is not None and 0 <= number < self.sizes[0] else {}
         values = [row.get(axis) for axis in self.axes]
-        if all(isinstance(value, (int, float)) for value in values):
-            made = plots.mark_point(self.nodes, str(row.get("map", "")), (float(values[0]), float(values[1])))
+        across, up = (value if isinstance(value, (int, float)) else None for value in values)
+        if across is not None and up is not None:
+            made = plots.mark_point(self.nodes, str(row.get("map", "")), (float(across), float(up)))
             self._keep(made, "shown", [node for node in made if node not in self.nodes])
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""What comparing two cohorts has found, in the scene: figures, where the report lies, and the occupancy differences.
+"""The results of comparing two cohorts, in the scene: figures, the place of the report, and occupancy differences.
 
 It stays when a cohort gains, loses or changes hearts, and is outdated then. The differences are a volume with a
 diverging colour map, over the slices of what is shown. It holds one tissue's at a time; the others lie in files of the
@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.palette import SERIES
 from DiffusionSiblingsLib.metrics.occupancy import chance_of
 from DiffusionSiblingsUI.cohorts import cohorts
-from DiffusionSiblingsUI.cohorts import members as cohort_members
 from DiffusionSiblingsUI.scene import grid as grids
 
 MARK = "DiffusionSiblings.Comparison"  # attribute of the text node: what was compared
@@ -29,18 +30,18 @@ REAL, SYNTHETIC, VOLUME = (f"DiffusionSiblings.{role}" for role in ("real", "syn
 COLORS = "DiffusionSiblings.colors"  # reference of the volume: its colour map
 ANY = "any"  # all tissues together, as the worker names it
 # Blue where the reference has tissue more often, orange where the cohort has, as the report draws it.
-LESS, SAME, MORE = (0.0, 0.45, 0.70), (0.97, 0.97, 0.97), (0.84, 0.37, 0.0)
+LESS, SAME, MORE = SERIES[0], (0.97, 0.97, 0.97), SERIES[1]
 STEPS = 255  # of the colour map; an odd number has a middle
 FAINT = 0.25  # share of its colour that the least difference has
 OPACITY = 0.85
-LEGEND = "Cohort minus reference"
+LEGEND = _("Cohort minus reference")
 
 
 @dataclass(frozen=True)
 class Results:
     """One comparison: a view on `node`, the text node with its figures as `Comparison.to_json` gives them."""
 
-    node: Any
+    node: slicer.vtkMRMLTextNode
 
     @property
     def comparison(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Results:
 
         members: fingerprints of the two cohorts as they were compared, the real one first. question: of the report.
         """
-        return dict(json.loads(self.node.GetAttribute(MARK)))
+        return dict(json.loads(self.node.GetAttribute(MARK) or "{}"))
 
     @property
     def report(self) -> Path:
@@ -61,9 +62,10 @@ class Results:
         return Path(self.described["report"])
 
     @property
-    def volume(self) -> Any:
+    def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The vtkMRMLScalarVolumeNode of the difference, or None until it is made."""
-        return self.node.GetNodeReference(VOLUME)
+        volume: slicer.vtkMRMLScalarVolumeNode | None = self.node.GetNodeReference(VOLUME)
+        return volume
 
     def tissues(self) -> list[str]:
         """The tissues whose differences can be shown: all, after loading a scene the one that was shown."""
@@ -71,29 +73,36 @@ class Results:
         kept = [str(self.volume.GetAttribute(TISSUE))] if self.volume is not None else []
         return there or kept
 
-    def is_of(self, real: Any, synthetic: Any) -> bool:
+    def is_of(self, real: cohorts.Cohort, synthetic: cohorts.Cohort) -> bool:
         """Whether it compares these two cohorts."""
         ids = (self.node.GetAttribute(REAL), self.node.GetAttribute(SYNTHETIC))
         return real is not None and synthetic is not None and ids == (real.id, synthetic.id)
 
-    def outdated(self, real: Any, synthetic: Any, question: str) -> str:
-        """In a sentence why it is not what comparing the two would give now; "" where it is."""
+    def outdated(self, members: Sequence[str], question: str) -> str:
+        """In a sentence why comparing again would give something else; "" where it would not.
+
+        members: fingerprints of the two cohorts as they are now, the real one first.
+        """
         before, asked = self.described.get("members"), self.described.get("question", "")
-        if before == [cohort_members.fingerprint(cohort) for cohort in (real, synthetic)]:
-            return "" if asked == question else "The report is for another question. Compare again to write this one."
-        sizes = " against ".join(f"{self.comparison[side]['size']}" for side in ("synthetic", "real"))
-        changed = "which have changed since" if before else "which may have changed since"  # of an earlier version
-        return f"Outdated: this is of {sizes} hearts, {changed}. Compare again for those of now."
+        if before == list(members):
+            return "" if asked == question else _("The report answers another question. Compare again to update it.")
+        text = _("Outdated: {size} hearts were compared with {reference}, and the cohorts have changed since. Compare "
+                 "again to update the results.")
+        if not before:  # of an earlier version, which did not note what it had compared
+            text = _("Possibly outdated: {size} hearts were compared with {reference}, and the cohorts may have "
+                     "changed since. Compare again to update the results.")
+        sizes = self.comparison
+        return text.format(size=sizes["synthetic"]["size"], reference=sizes["real"]["size"])
 
 
-def find_results(real: Any, synthetic: Any) -> Results | None:
+def find_results(real: cohorts.Cohort, synthetic: cohorts.Cohort) -> Results | None:
     """The latest comparison of two cohorts in the scene, or None."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTextNode")
     found = [Results(node) for node in nodes if node.GetAttribute(MARK)]
     return next((results for results in reversed(found) if results.is_of(real, synthetic)), None)
 
 
-def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: Sequence[str],
+def keep_results(real: cohorts.Cohort, synthetic: cohorts.Cohort, found: Mapping[str, Any], members: Sequence[str],
                  question: str = "") -> Results:
     """Puts what the worker has found into the scene, in place of an earlier comparison of the same two.
 
@@ -103,7 +112,8 @@ def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: S
         volume = before.volume
         colors = volume.GetNodeReference(COLORS) if volume is not None else None
         cohorts.remove_nodes([node for node in (volume, colors, before.node) if node is not None])
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{synthetic.title} against {real.title}")
+    name = _("{cohort} against {reference}").format(cohort=synthetic.title, reference=real.title)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(found["comparison"], indent=1))
@@ -115,7 +125,7 @@ def keep_results(real: Any, synthetic: Any, found: Mapping[str, Any], members: S
     return Results(node)
 
 
-def difference_volume(results: Results, tissue: str = ANY) -> Any:
+def difference_volume(results: Results, tissue: str = ANY) -> slicer.vtkMRMLScalarVolumeNode:
     """The difference of a tissue as a volume node: one for each comparison, filled anew for another tissue."""
     volume = results.volume
     if volume is not None and volume.GetAttribute(TISSUE) == tissue:
@@ -124,10 +134,12 @@ def difference_volume(results: Results, tissue: str = ANY) -> Any:
     try:
         values = np.load(described["tissues"][tissue], allow_pickle=False)
     except (KeyError, OSError, ValueError) as error:
-        raise InputError("The difference is no longer there", value=f"{tissue}: {error}",
-                         rule="the files of a comparison of this session", hint="compare the cohorts again") from error
+        raise InputError(_("The difference is no longer available"), value=f"{tissue}: {error}",
+                         rule=_("the files of a comparison last until Slicer ends"),
+                         hint=_("compare the cohorts again")) from error
     if volume is None:
-        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{results.node.GetName()} difference")
+        name = _("{comparison} difference").format(comparison=results.node.GetName())
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         volume.SetIJKToRASMatrix(grids.as_matrix(np.array(described["affine"])))
         results.node.SetNodeReferenceID(VOLUME, volume.GetID())
         cohorts.file_away(volume)
@@ -142,11 +154,11 @@ def chance(comparison: Mapping[str, Any]) -> float:
     return chance_of(*(int(comparison[side]["size"]) for side in ("real", "synthetic")))
 
 
-def _look(volume: Any, most: float, clear: float) -> None:
+def _look(volume: slicer.vtkMRMLScalarVolumeNode, most: float, clear: float) -> None:
     """Diverging colours, symmetrical about 0 and see-through within what chance makes, and a legend."""
     volume.CreateDefaultDisplayNodes()
     display, before = volume.GetDisplayNode(), volume.GetNodeReference(COLORS)
-    colors = _colors(f"{volume.GetName()} colors", min(clear / most, 0.9))
+    colors = _colors(_("{volume} colors").format(volume=volume.GetName()), min(clear / most, 0.9))
     volume.SetNodeReferenceID(COLORS, colors.GetID())
     display.SetAndObserveColorNodeID(colors.GetID())
     display.SetAutoWindowLevel(False)
@@ -159,7 +171,7 @@ def _look(volume: Any, most: float, clear: float) -> None:
         legend.SetLabelFormat("%+.2f")
 
 
-def _colors(name: str, clear: float) -> Any:
+def _colors(name: str, clear: float) -> slicer.vtkMRMLColorTableNode:
     """A colour map. clear: share of the scale about 0 that is see-through: Slicer knows no half-way."""
     node = slicer.vtkMRMLColorTableNode()
     node.SetName(name)
@@ -169,12 +181,13 @@ def _colors(name: str, clear: float) -> Any:
         along = 2.0 * index / (STEPS - 1) - 1.0
         end, depth = MORE if along > 0 else LESS, FAINT + (1.0 - FAINT) * abs(along)
         color = [same + depth * (far - same) for same, far in zip(SAME, end, strict=True)]
-        node.SetColor(index, f"{along:+.2f}", *color, float(abs(along) >= clear))
+        red, green, blue = color
+        node.SetColor(index, f"{along:+.2f}", red, green, blue, float(abs(along) >= clear))
     slicer.mrmlScene.AddNode(node)
     return node
 
 
-def lay_over(volume: Any) -> dict[str, Any]:
+def lay_over(volume: slicer.vtkMRMLScalarVolumeNode) -> dict[str, Any]:
     """Shows a volume over all slice views -> what they showed before, for `take_away`."""
     before = {}
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):

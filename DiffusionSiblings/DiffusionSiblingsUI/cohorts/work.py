@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.core.files import signature
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
 from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI.cohorts import cohorts
-from DiffusionSiblingsUI.cohorts import members as cohort_members
 from DiffusionSiblingsUI.cohorts.cohorts import Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.cohorts.results import Results, keep_results
 from DiffusionSiblingsUI.runs.edits import job_steps
@@ -20,12 +19,14 @@ from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.runs.scene_edits import recorded_tissues
 from DiffusionSiblingsUI.scene import bridge, runs, surfaces, tables
 
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
 CACHE = "cohorts"  # folder of the session that keeps what was measured: no heart is measured twice
-OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are handed over
-_written: dict[Path, tuple[Path, list[Any]]] = {}  # folder -> the page of the report, what it is of and its file then
+OPENED, HANDED = 0.95, 0.1  # shares of the whole at which members are measured, and at which they are sent
 
 
-def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
+def opening(session: Session, folder: Path | str, *, model: str = DEFAULT_MODEL) -> Steps[FolderCohort]:
     """Opens a folder of label maps, or of a run -> the cohort that is in the scene then. Raises InputError.
 
     model: to whose training hearts and in whose frame its hearts are measured.
@@ -34,13 +35,15 @@ def opening(session: Any, folder: Path | str, *, model: str = DEFAULT_MODEL) -> 
     command = {"command": "cohort", "folder": str(Path(folder).absolute()), "model": model,
                "cache": str(session.folder / CACHE)}
     job = job_steps(session, command, "members", lambda event: rows.extend(event["rows"]))
-    result = yield from part(job, 0.0, OPENED, "Opening the cohort")
-    yield Status(OPENED, "Making the table")
+    result = yield from part(job, 0.0, OPENED, _("Opening the cohort"))
+    yield Status(OPENED, _("Making the table"))
     node = yield from tables.tabling(rows, None, slicer.mrmlScene.GenerateUniqueName(Path(folder).absolute().name))
-    return cohorts.mark_folder(node, result["folder"], result["failed"], rows)
+    cohort = cohorts.mark_folder(node, result["folder"], result["failed"])
+    session.memory.remember(node, rows)
+    return cohort
 
 
-def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> Steps[Any]:
+def showing(session: Session, cohort: Cohort, number: int, in_3d: bool = False) -> Steps[Any]:
     """The segmentation node of a member, read from its file if it is not in the scene yet. Raises InputError.
 
     in_3d: with closed surfaces.
@@ -51,7 +54,7 @@ def showing(session: Any, cohort: Cohort, number: int, in_3d: bool = False) -> S
     return node
 
 
-def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
+def _read(session: Session, cohort: FolderCohort, number: int) -> Steps[Any]:
     """The member of a folder in place of the one that was looked at before."""
     row = tables.row_of(cohort.node, number)
     file, node = str(row[cohorts.FILE]), cohorts.shown_node(str(row[cohorts.FILE]))
@@ -73,7 +76,7 @@ def _read(session: Any, cohort: FolderCohort, number: int) -> Steps[Any]:
     return node
 
 
-def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
+def comparing(session: Session, real: Any, synthetic: Any, out: Path | str | None = None, *, emd: bool = False,
               question: str = "", model: str = DEFAULT_MODEL) -> Steps[Results]:
     """Compares two cohorts -> what was found, which is in the scene then; the report lies in the folder `out`.
 
@@ -83,16 +86,18 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
     real = yield from cohort_steps(session, real, model)
     synthetic = yield from cohort_steps(session, synthetic, model)
     if real.id == synthetic.id:
-        raise InputError("A cohort cannot be compared with itself", value=real.title, rule="two cohorts",
-                         hint="choose another one as reference")
-    cohort_members.forget_folders()
-    members = (yield from cohort_members.fingerprinting(real)), (yield from cohort_members.fingerprinting(synthetic))
+        raise InputError(_("A cohort cannot be compared with itself"), value=real.title,
+                         rule=_("two different cohorts"), hint=_("choose another one as the reference"))
+    fingerprints = session.memory.fingerprints
+    fingerprints.forget_folders()
+    members = (yield from fingerprints.steps(real)), (yield from fingerprints.steps(synthetic))
     folder, kept = session.new_folder(), False
     try:
         command = {"command": "compare", "out": str(out or folder / "report"), "maps": str(folder), "emd": emd,
                    "question": question, "model": model, "cache": str(session.folder / CACHE)}
+        sending = _("Sending the cohorts to the worker")
         for name, cohort, low, high in (("real", real, 0.0, HANDED / 2), ("synthetic", synthetic, HANDED / 2, HANDED)):
-            command[name] = yield from part(_handed_over(cohort, folder / f"{name} maps"), low, high, "Handing over")
+            command[name] = yield from part(_handed_over(cohort, folder / f"{name} maps"), low, high, sending)
         result = yield from part(job_steps(session, command), HANDED, 1.0)
         made = keep_results(real, synthetic, result, members, question)
         kept = True
@@ -102,39 +107,30 @@ def comparing(session: Any, real: Any, synthetic: Any, out: Path | str | None = 
             session.remove(folder)
 
 
-def reporting(session: Any, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
+def reporting(session: Session, cohort: Any, out: Path | str, *, question: str = "", use: str = "",
               model: str = DEFAULT_MODEL) -> Steps[Path]:
     """Writes the report of one cohort, as `cohort_steps` takes it, into the folder `out` -> the page.
 
     question: what the cohort is to answer. use: the context of use.
     """
     cohort = yield from cohort_steps(session, cohort, model)
-    cohort_members.forget_folders()
-    state = [cohort.id, (yield from cohort_members.fingerprinting(cohort)), question, use, model]
+    session.memory.fingerprints.forget_folders()
+    about = [cohort.id, (yield from session.memory.fingerprints.steps(cohort)), question, use, model]
     folder = session.new_folder()
     try:
-        source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, "Handing the cohort over")
+        sending = _("Sending the cohort to the worker")
+        source = yield from part(_handed_over(cohort, folder / "maps"), 0.0, HANDED, sending)
         command = {"command": "report", "source": source, "out": str(out), "maps": str(folder), "question": question,
                    "use": use, "model": model, "cache": str(session.folder / CACHE)}
         result = yield from part(job_steps(session, command), HANDED, 1.0)
         page = Path(result["report"])
-        _written[Path(out)] = page, [*state, signature(page)]
+        session.memory.keep_report(Path(out), page, about)
         return page
     finally:
         session.remove(folder)
 
 
-def written_report(cohort: Cohort, out: Path | str, *, question: str = "", use: str = "",
-                   model: str = DEFAULT_MODEL) -> Path | None:
-    """The page that `reporting` wrote in this session for these words and the same hearts, if it is still there."""
-    page, state = _written.get(Path(out), (None, []))
-    if page is None or not page.is_file():
-        return None
-    now = [cohort.id, cohort_members.fingerprint(cohort), question, use, model, signature(page)]
-    return page if state == now else None
-
-
-def cohort_steps(session: Any, given: Any, model: str) -> Steps[Cohort]:
+def cohort_steps(session: Session, given: Any, model: str) -> Steps[Cohort]:
     """A cohort as a script names it: itself, a run, a folder, or None for all siblings of the scene."""
     if isinstance(given, str | Path):
         return (yield from opening(session, given, model=model))
@@ -154,5 +150,5 @@ def _handed_over(cohort: Cohort, folder: Path) -> Steps[dict[str, Any]]:
             name = str(node.GetAttribute(runs.MAP)) if len(cohort.runs) == 1 else f"map_{len(stems):04d}"
             bridged = yield from bridge.reading(node, tissues, complete=False)
             stems.append(str(write_exchange(bridged.labelmap, folder / name)))
-            yield Status(None, f"Handing over {name}")
+            yield Status(None, _("Sending {name} to the worker").format(name=name))
     return {"maps": stems, "name": cohort.title, "record": cohort.runs[0].record if len(cohort.runs) == 1 else None}

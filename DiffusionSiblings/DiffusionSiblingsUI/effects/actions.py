@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import slicer
@@ -12,6 +11,7 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.effects.options import Form, Option, put, reveal
 from DiffusionSiblingsUI.effects.work import SetUpError
+from DiffusionSiblingsUI.rich_text import bold, link, plain, sentence
 from DiffusionSiblingsUI.runs.edit_request import progress_words
 from DiffusionSiblingsUI.runs.operation import Operation
 
@@ -77,26 +77,24 @@ class Actions(Form):
         if target == MODULE_LINK:
             self._open_module()
         elif target == LOG_LINK:
-            slicer.util.infoDisplay(_("What the worker wrote last:"), windowTitle="DiffusionSiblings log",
+            slicer.util.infoDisplay(_("The last lines of the worker's log:"), windowTitle=_("Diffusion Siblings log"),
                                     detailedText=self._log)
 
     def tell(self, text: str) -> None:
         """A message that all is well; it may have several lines."""
         self._in_the_way = False
-        put(self.ui.messageLabel, "text", escape(text).replace("\n", "<br>"))
+        put(self.ui.messageLabel, "text", plain(text))
         reveal(self.ui.messageLabel, bool(text))
 
     def tell_error(self, error: SiblingsError) -> None:
         """What is wrong, and what the user can do."""
         self._in_the_way = False
         value = f": {error.value}" if error.value else ""
-        text = f"<b>{escape(error.what.rstrip('.') + value)}.</b>"
-        if error.hint:
-            text += " " + escape(error.hint[0].upper() + error.hint[1:].rstrip(".")) + "."
+        parts = [bold(sentence(error.what.rstrip(".") + value)), plain(sentence(error.hint))]
         if isinstance(error, SetUpError):
-            text += f' <a href="{MODULE_LINK}">' + escape(_("Open the module")) + "</a>"
-        elif getattr(error, "log", ""):
-            self._log = str(error.log)
-            text += f' <a href="{LOG_LINK}">' + escape(_("Show the log")) + "</a>"
-        put(self.ui.messageLabel, "text", text)
+            parts.append(link(MODULE_LINK, _("Open the module")))
+        elif log := str(getattr(error, "log", "")):
+            self._log = log
+            parts.append(link(LOG_LINK, _("Show the log")))
+        put(self.ui.messageLabel, "text", " ".join(part for part in parts if part))
         reveal(self.ui.messageLabel, True)

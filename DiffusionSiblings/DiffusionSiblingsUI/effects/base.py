@@ -1,6 +1,6 @@
 """What the effects share: a form of options, Preview, Next seed, Apply and Cancel around one sibling of the worker.
 
-An effect says what it edits (`plan`), what is missing for that (`obstacle`), and brings a form with its own options.
+An effect defines what it edits (`plan`) and brings a form with options of its own.
 """
 
 # ruff: noqa: N802, N813 - names that Slicer and Qt have given
@@ -25,7 +25,7 @@ from DiffusionSiblingsUI.effects.options import Form, Option, put
 from DiffusionSiblingsUI.effects.preview import Preview
 from DiffusionSiblingsUI.effects.watch import Watch
 from DiffusionSiblingsUI.effects.work import Applied, Made, Plan
-from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.runs.operation import Operation, Steps
 from DiffusionSiblingsUI.runs.session import shared_session
 from DiffusionSiblingsUI.scene.terminology import match_tissues, with_overrides
 
@@ -51,7 +51,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def __init__(self, scriptedEffect: Any) -> None:
         scriptedEffect.name = self.name
-        scriptedEffect.title = _(self.title)
+        scriptedEffect.title = self.title
         scriptedEffect.perSegment = self.per_segment
         scriptedEffect.requireSegments = True
         super().__init__(scriptedEffect)
@@ -91,14 +91,15 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
         segment = node.GetSegmentation().GetSegment(selected) if selected else None
         if segment is None:
-            raise InputError("No segment is selected", hint="select the segment to change in the table above")
+            raise InputError(_("No segment is selected"), hint=_("select the segment to change in the table above"))
         if not tissue_of.get(selected):
             raise effect_work.SetUpError(
-                f"{segment.GetName()} is not known as a tissue of the heart",
-                hint=f"select another segment, or say which tissue it is in {effect_work.MODULE_TITLE}")
+                _("{segment} is not assigned to a tissue of the heart").format(segment=segment.GetName()),
+                hint=_("select another segment, or choose its tissue in the Diffusion Siblings module"))
         display = node.GetDisplayNode()
         if display is not None and not display.GetSegmentVisibility(selected):
-            raise InputError(f"{segment.GetName()} is hidden and would stay as it is", hint="show it to edit it")
+            raise InputError(_("{segment} is hidden, so it would not change").format(segment=segment.GetName()),
+                             hint=_("make it visible to edit it"))
         return str(tissue_of[selected])
 
     def settings(self) -> dict[str, Any]:
@@ -193,17 +194,21 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def onCancel(self) -> None:
         """Stops the work, or takes the preview away."""
-        if self.busy:
-            self.operation.cancel()
-        else:
+        if not self._cancel():
             self._forget()
             self.refresh()
 
     def _stop(self) -> None:
         """Ends the work and takes the preview away."""
-        if self.busy:
-            self.operation.cancel()
+        self._cancel()
         self._forget()
+
+    def _cancel(self) -> bool:
+        """Ends the work; whether there was any."""
+        if self.operation is None or self.operation.finished:
+            return False
+        self.operation.cancel()
+        return True
 
     def onShow3D(self, on: bool) -> None:
         """The preview in the 3D views."""
@@ -217,6 +222,12 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         slicer.util.selectModule(effect_work.MODULE)
 
     # ---- work
+
+    @property
+    def ui(self) -> Any:
+        """The widgets of the effect's own form."""
+        assert self.form is not None  # Slicer sets up the options before it shows them
+        return self.form.ui
 
     @property
     def busy(self) -> bool:
@@ -254,11 +265,12 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         session, self._edited, self._previewing = shared_session(), plan.node, preview
         if preview:
             self._shown_rules = rules_of(editor)
-            steps = effect_work.previewing(session, plan, editor, self.preview, made=made,
+            steps: Steps[Any] = effect_work.previewing(session, plan, editor, self.preview, made=made,
                                            surfaces=self.actions.wants_3d)
         else:
             new = self.scriptedEffect.parameter("Result") == "new"
-            name = f"{plan.node.GetName()} sibling {plan.task.requests[0].seed}" if new else ""
+            name = _("{twin} sibling {seed}").format(twin=plan.node.GetName(), seed=plan.task.requests[0].seed) \
+                if new else ""
             steps = effect_work.applying(session, plan, editor, self.scriptedEffect.saveStateForUndo, made=made,
                                          new_name=name)
         self._start(steps, _("Making a sibling"))
@@ -283,19 +295,21 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     def _ended(self, operation: Operation) -> None:
         """Whatever the end: the form is free again, and says what came of it."""
+        if self.actions is None:
+            return
         if operation.state == "done" and isinstance(operation.result, Applied):
             self._forget()
             self.actions.tell(effect_words.applied_text(operation.result))
         elif operation.state == "done" and operation.result is not None:
             self.made = operation.result
             self.actions.tell(effect_words.preview_text(self.made))
-        elif operation.state == "failed":
+        elif operation.error is not None:
             if self._previewing:
                 self.preview.remove()  # it does not show what the options and the masking ask for
             self.actions.tell_error(operation.error)
         elif operation.state == "cancelled":
             self._forget()
-            self.actions.tell(_("Cancelled. The segmentation is as it was."))
+            self.actions.tell(_("Cancelled. The segmentation is as it was before."))
         self.refresh(keep_text=True)
 
     def _forget(self) -> None:
@@ -312,7 +326,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             self.actions.show()
             self.show_options()
             if self.busy and self.segmentation_node is not self._edited:
-                self.operation.cancel()
+                self._cancel()
             if not self.busy:
                 self._check_preview(quiet=keep_text)
             put(self.form.root, "enabled", not self.busy)
@@ -337,5 +351,5 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
             stale = True
         if stale:
             self._forget()
-        if stale and not quiet:
-            self.actions.tell(_("The preview was taken away: it showed other options or another twin."))
+        if stale and not quiet and self.actions is not None:
+            self.actions.tell(_("The preview was removed because the options or the twin changed."))

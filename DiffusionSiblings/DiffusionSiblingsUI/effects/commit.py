@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import slicer
 
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.bridge import Bridged, oriented_image
 
 DERIVED = ("Closed surface", "Fractional labelmap", "Planar contour", "Ribbon model")  # what Slicer makes of labelmaps
 EDIT_TAG = "DiffusionSiblings.Edit"  # segment tag: what the segment's shape comes from; undone with it, saved with it
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,15 @@ class Change:
     """
 
     segment_id: str
-    lost: Any
-    gained: Any
+    lost: slicer.vtkOrientedImageData | None
+    gained: slicer.vtkOrientedImageData | None
     voxels: int
 
 
 def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list[Change]]:
     """The changes that make the twin into `labels` ((D, H, W), values of `bridged`), in short steps."""
     twin = bridged.labelmap.labels
-    box = yield from _box(twin, labels)
+    box = yield from grids.bounding(twin.shape, lambda slab: twin[slab] != labels[slab])
     if box is None:
         return []
     before, after = twin[box], labels[box]
@@ -50,7 +49,8 @@ def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list
     return changes
 
 
-def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], tag: str = "") -> None:
+def commit(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change], *, save: Callable[[], None],
+           tag: str = "") -> None:
     """Makes all changes in one go: nobody sees the segmentation half changed, and one undo takes all back.
 
     save: called once before the first change (`saveStateForUndo`). tag: kept with every changed segment.
@@ -85,7 +85,7 @@ def commit(node: Any, changes: Sequence[Change], *, save: Callable[[], None], ta
             logic.SetSegmentStatus(segment, logic.InProgress)
 
 
-def refreshing(node: Any, changes: Sequence[Change]) -> Generator[None, None, None]:
+def refreshing(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change]) -> Generator[None, None, None]:
     """Makes surfaces and other derived representations of the changed segments anew, one a step."""
     segmentation = node.GetSegmentation()
     for name in _derived_names(segmentation):
@@ -97,7 +97,7 @@ def refreshing(node: Any, changes: Sequence[Change]) -> Generator[None, None, No
                 yield
 
 
-def _set_aside(segmentation: Any, changes: Sequence[Change]) -> list[tuple[str, str, Any]]:
+def _set_aside(segmentation: slicer.vtkSegmentation, changes: Sequence[Change]) -> list[tuple[str, str, Any]]:
     """Takes derived representations off the changed segments, or Slicer would make each anew at every single call."""
     taken = []
     for name in _derived_names(segmentation):
@@ -110,33 +110,14 @@ def _set_aside(segmentation: Any, changes: Sequence[Change]) -> list[tuple[str, 
     return taken
 
 
-def _derived_names(segmentation: Any) -> list[str]:
+def _derived_names(segmentation: slicer.vtkSegmentation) -> list[str]:
     return [name for name in DERIVED if segmentation.ContainsRepresentation(name)]
 
 
-def _box(twin: np.ndarray, labels: np.ndarray) -> Generator[None, None, Box | None]:
-    """The smallest box (K, J, I) around all that differs."""
-    rows, plane = [], np.zeros(twin.shape[1:], dtype=bool)
-    for slab in grids.slabs(twin.shape):
-        different = twin[slab] != labels[slab]
-        rows.append(different.any(axis=(1, 2)))
-        plane |= different.any(axis=0)
-        yield
-    return _around(np.concatenate(rows), plane)
-
-
-def _around(row: np.ndarray, plane: np.ndarray) -> Box | None:
-    """The box of what is set along K (row) and in the projection along K (plane), None if nothing is."""
-    sides = [np.flatnonzero(line) for line in (row, plane.any(axis=1), plane.any(axis=0))]
-    if not len(sides[0]):
-        return None
-    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
-    return k, j, i
-
-
-def _image(mask: np.ndarray, grid: grids.Grid, box: Box, outside: int, inside: int) -> Any:
+def _image(mask: np.ndarray, grid: grids.Grid, box: grids.Box, outside: int,
+           inside: int) -> slicer.vtkOrientedImageData | None:
     """A (k, j, i) mask in a box of the grid as a vtkOrientedImageData, cut to what is set; None if nothing is."""
-    inner = _around(mask.any(axis=(1, 2)), mask.any(axis=0))
+    inner = exhaust(grids.bounding(mask.shape, lambda slab: mask[slab]))
     if inner is None:
         return None
     part = np.where(mask[inner], np.uint8(inside), np.uint8(outside))

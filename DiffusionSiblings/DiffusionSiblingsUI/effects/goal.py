@@ -1,15 +1,18 @@
-"""What a guided effect asks for: known before the twin is read, and handed to the worker with it (no Qt)."""
+"""What a guided effect asks for: known before the twin is read, and sent to the worker with it (no Qt)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.presets import PRESETS
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsUI.guide.live import placing
+from DiffusionSiblingsUI.rich_text import sentence
 from DiffusionSiblingsUI.runs.edits import Task, prepared
 from DiffusionSiblingsUI.runs.operation import Steps
 from DiffusionSiblingsUI.scene.bridge import Bridged
@@ -19,9 +22,9 @@ GOALS = (VOLUME, *PRESETS, DOMAINS)
 TOPOLOGY = ("atria-separate", "one-piece")  # presets that have no amount
 SCALED = tuple(name for name in PRESETS if name not in TOPOLOGY)
 RATIOS = (  # the highest ratio of each row, and what a guided sibling is like at it
-    (0.28, "Besides, only details vary: the twin, changed as asked."),
-    (0.65, "Besides, the shape of the whole heart varies."),
-    (1.0, "Besides, nearly everything varies; faint likeness to the twin."),
+    (0.28, _("Apart from that, only details vary: the result is the twin with this change.")),
+    (0.65, _("Apart from that, the shape of the whole heart varies.")),
+    (1.0, _("Apart from that, nearly everything varies; the sibling resembles the twin only faintly.")),
 )
 
 
@@ -52,7 +55,7 @@ def guided(task: Task, goal: Goal) -> Steps[Task]:
 
 
 def wishes_of(goal: Goal) -> dict[str, Any]:
-    """What of a goal the worker is told by name: it lays boxes along the model's own axes, where they are quickest."""
+    """What the worker gets of a goal by name: it places boxes along the model's own axes, which is quickest."""
     wishes: dict[str, Any] = {"hold": ["all"]} if goal.hold else {}
     if goal.kind == VOLUME:
         name = f"{'enlarge' if goal.change > 0 else 'shrink'}-{goal.tissue.lower()}"
@@ -77,18 +80,19 @@ def _volume(goal: Goal, bridged: Bridged, anatomy: Anatomy) -> Steps[Control]:
 
 def goal_title(kind: str) -> str:
     """What a kind of goal is called in a list."""
-    words = {VOLUME: "Volume of the selected segment", DOMAINS: "Control domains of the scene"}
-    return words.get(kind) or f"Preset: {kind.replace('-', ' ')}"
+    words = {VOLUME: _("Volume of the selected segment"), DOMAINS: _("Control domains in the scene")}
+    return words.get(kind) or _("Preset: {name}").format(name=kind.replace("-", " "))
 
 
 def goal_words(kind: str, selected: str, marked: str) -> str:
     """What a goal means, in a sentence. selected: name of the segment. marked: names of the scene's control domains."""
     if kind == VOLUME:
-        return f"{selected or 'The selected segment'} gets this volume."
+        return _("{segment} gets this volume.").format(segment=selected) if selected \
+            else _("The selected segment gets this volume.")
     if kind == DOMAINS:
-        return f"Targets of {marked}." if marked else "The module Diffusion Siblings makes control domains of markups."
-    words = PRESETS[kind].rstrip(".")
-    return words[0].upper() + words[1:] + "."
+        return _("Targets of {names}.").format(names=marked) if marked \
+            else _("The Diffusion Siblings module turns markups into control domains.")
+    return sentence(PRESETS[kind])
 
 
 def ratio_words(ratio: float) -> str:

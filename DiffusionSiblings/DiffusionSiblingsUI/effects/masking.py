@@ -1,4 +1,4 @@
-"""What the Segment Editor's masking lets an edit change: editable area, hidden segments, overwriting, intensities.
+"""What the Segment Editor's masking allows an edit to change: editable area, hidden segments, overwriting, intensities.
 
 The rules are taken once, from the state before the edit, and hold for all segments together. Asking Slicer's logic
 segment by segment would not do: it masks each one by what the segments before it have already become.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.errors import InputError
@@ -40,7 +41,7 @@ class Rules:
     source: tuple[Any, Any] | None = None
 
 
-def rules_of(editor_node: Any) -> Rules:
+def rules_of(editor_node: slicer.vtkMRMLSegmentEditorNode) -> Rules:
     """The rules of a vtkMRMLSegmentEditorNode for its segmentation."""
     node = editor_node.GetSegmentationNode()
     modes = slicer.vtkMRMLSegmentationNode
@@ -115,8 +116,8 @@ def _in_range(rules: Rules, bridged: Bridged, slab: slice) -> np.ndarray:
     """(k, H, W) bool: the source volume, interpolated as Slicer does, is within the range of intensities."""
     volume, transform = rules.source or (None, None)
     if volume is None or volume.GetImageData() is None:
-        raise InputError("The editable intensity range needs a source volume", rule="a volume with voxels",
-                         hint="choose the source volume, or switch off Masking > Editable intensity range")
+        raise InputError(_("The editable intensity range needs a source volume"), rule=_("a volume with voxels"),
+                         hint=_("choose the source volume, or switch off Masking > Editable intensity range"))
     extent = list(bridged.grid.extent)
     extent[4:] = bridged.grid.extent[4] + slab.start, bridged.grid.extent[4] + slab.stop - 1
     source, aligned = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
@@ -135,7 +136,7 @@ def _in_range(rules: Rules, bridged: Bridged, slab: slice) -> np.ndarray:
     return ((values >= low) & (values <= high)).reshape(shape)
 
 
-def _first_component(image: Any) -> Any:
+def _first_component(image: vtk.vtkImageData) -> vtk.vtkImageData:
     """The image, or its first component alone: the one that the Segment Editor masks by."""
     if image.GetNumberOfScalarComponents() == 1:
         return image
@@ -148,9 +149,12 @@ def _first_component(image: Any) -> Any:
 
 def _nothing_left(rules: Rules, wanted: int) -> InputError:
     if not wanted:
-        return InputError("The sibling is the same as the twin", hint="raise the sampling ratio, or take the next seed")
-    bounds = [] if rules.area == "EditAllowedEverywhere" else ["the editable area"]
-    bounds += ["the intensity range"] if rules.intensity is not None else []
-    return InputError("The masking leaves nothing to change", value=f"{wanted} voxels would differ",
-                      rule=" and ".join([*bounds, "hidden segments"]) + " keep the twin as it is",
-                      hint="look at Masking below, and show the segments that may change")
+        return InputError(_("The sibling is the same as the twin"),
+                          hint=_("raise the sampling ratio, or try the next seed"))
+    bounds = [] if rules.area == "EditAllowedEverywhere" else [_("the editable area")]
+    bounds += [_("the intensity range")] if rules.intensity is not None else []
+    bounds += [_("hidden segments")]
+    return InputError(_("The masking leaves nothing to change"),
+                      value=_("{count} voxels would change without it").format(count=wanted),
+                      rule=_("these protect the twin: {names}").format(names=", ".join(bounds)),
+                      hint=_("check the section Masking below, and show the segments that may change"))

@@ -31,7 +31,7 @@ class Option:
         if self.kind == "check":
             return "1" if widget.checked else "0"
         if self.kind == "choice":
-            return self.choices[max(0, min(widget.currentIndex, len(self.choices) - 1))]
+            return self.choices[max(0, min(int(widget.currentIndex), len(self.choices) - 1))]
         return f"{widget.value:g}" if self.kind == "number" else str(int(widget.value))
 
     def show(self, widget: Any, text: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
-from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.bridge import Bridged, oriented_image
@@ -22,18 +22,19 @@ class Preview:
     """At most one preview node; the twin's node and its display stay untouched."""
 
     def __init__(self) -> None:
-        self._node: Any = None
+        self._node: slicer.vtkMRMLSegmentationNode | None = None
 
     @property
-    def node(self) -> Any:
+    def node(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The segmentation node, None where there is none (or the scene was closed)."""
         if self._node is not None and not slicer.mrmlScene.IsNodePresent(self._node):
             self._node = None
         return self._node
 
     def showing(
-        self, labels: np.ndarray, bridged: Bridged, twin_node: Any, shown: Collection[str], surfaces: bool
-    ) -> Generator[None, None, Any]:
+        self, labels: np.ndarray, bridged: Bridged, twin_node: slicer.vtkMRMLSegmentationNode, shown: Collection[str],
+        surfaces: bool
+    ) -> Generator[None, None, slicer.vtkMRMLSegmentationNode]:
         """Shows the segments `shown` of `labels` over the twin in place of an earlier preview, in short steps.
 
         labels: (D, H, W) in the values of `bridged`. surfaces: in the 3D views as well.
@@ -88,7 +89,7 @@ class Preview:
                 slicer.mrmlScene.RemoveNode(display)
 
 
-def _surfacing(segmentation: Any) -> Generator[None, None, None]:
+def _surfacing(segmentation: slicer.vtkSegmentation) -> Generator[None, None, None]:
     """Makes the surfaces that are missing, in short steps."""
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
@@ -98,10 +99,11 @@ def _surfacing(segmentation: Any) -> Generator[None, None, None]:
             yield
 
 
-def _add(segmentation: Any, twin_node: Any) -> Any:
+def _add(segmentation: slicer.vtkSegmentation,
+         twin_node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode:
     """The node with its display, complete before the views hear of it; neither saved nor listed."""
     node, display = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationDisplayNode()
-    node.SetName(f"{twin_node.GetName()} preview")
+    node.SetName(_("{twin} preview").format(twin=twin_node.GetName()))
     for each in (node, display):
         each.SetSaveWithScene(False)
         each.SetHideFromEditors(True)

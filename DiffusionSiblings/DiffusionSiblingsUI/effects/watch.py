@@ -69,8 +69,10 @@ class Watch:
                       slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
             self._add(self._node, event)
         segmentation = self._node.GetSegmentation()
-        for event in ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified"):
-            self._add(segmentation, getattr(slicer.vtkSegmentation, event))
+        kinds = slicer.vtkSegmentation
+        for event in (kinds.SegmentAdded, kinds.SegmentRemoved, kinds.SegmentModified,
+                      kinds.SourceRepresentationModified):
+            self._add(segmentation, event)
 
     def _add(self, subject: Any, event: int) -> None:
         self._observed.append((subject, subject.AddObserver(event, self._event)))

@@ -1,4 +1,4 @@
-"""What an effect says of a preview and of an edit, in words (no Qt)."""
+"""Sentences about a preview and about an edit (no Qt)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHAMBERS = ("LV", "RV", "LA", "RA")
 def preview_text(made: Made) -> str:
     """What the previewed sibling is like next to the twin, in a line or two.
 
-    Volumes are of what is shown. Where the masking takes part of it away, its checks are of the sibling as it was made:
-    only the worker can check.
+    Volumes are those of what is shown. Where the masking takes part of it away, the checks are those of the sibling
+    before masking: only the worker can check.
     """
     twin, row, masked = made.outcome.rows[0], made.outcome.siblings[0].row, made.masked
     entry = made.outcome.siblings[0].entry
-    asked = {target["domain"] for target in entry.get("guidance") or () if masked is None}  # told in lines of their own
+    asked = {target["domain"] for target in entry.get("guidance") or () if masked is None}  # each has its own line
     parts = []
     for chamber in (chamber for chamber in CHAMBERS if chamber not in asked):
         before, after = (row_of.get(tissue_key(chamber).title) for row_of in (twin, row))
@@ -32,23 +32,29 @@ def preview_text(made: Made) -> str:
         if before is not None and after is not None and round(float(before)) != round(float(after)):
             parts.append(f"{chamber} {float(before):.0f} \u2192 {float(after):.0f} ml")
     failed = str(row.get("failed checks", ""))
-    checks = _("failed checks: {names}").format(names=failed) if failed else _("all topology checks passed")
     volumes = ", ".join(parts) or ("" if asked else _("chamber volumes within 1 ml of the twin's"))
-    text = _("Sibling of seed {seed}{masked}: {volumes}{before}{checks}.").format(
-        seed=made.plan.task.requests[0].seed, masked=_(" under the masking") if masked is not None else "",
-        volumes=volumes + "; " if volumes else "", before=_("before masking ") if masked is not None else "",
-        checks=checks)
-    return "\n".join([text, *_told(made)])
+    heading = _("Sibling of seed {seed}") if masked is None else _("Sibling of seed {seed} after masking")
+    text = heading.format(seed=made.plan.task.requests[0].seed)
+    said = "; ".join(part for part in (volumes, _checks(failed, masked is not None)) if part)
+    return "\n".join([f"{text}: {said}.", *_notes(made)])
 
 
-def _told(made: Made) -> list[str]:
-    """What came of the goal, what was said of it beforehand, and gaps that are left in a tissue."""
+def _checks(failed: str, masked: bool) -> str:
+    """How the checks of the sibling went, before masking where there is any."""
+    if failed:
+        text = _("checks that failed before masking: {names}") if masked else _("failed checks: {names}")
+        return text.format(names=failed)
+    return _("all topology checks passed before masking") if masked else _("all topology checks passed")
+
+
+def _notes(made: Made) -> list[str]:
+    """What became of the goal, warnings about it from before, and gaps that are left in a tissue."""
     entry = made.outcome.siblings[0].entry
     return [*guidance_lines(entry, made.masked is not None), *made.warnings, *cavity_words(entry.get("repair"))]
 
 
 def guidance_lines(entry: Mapping[str, Any], masked: bool = False) -> list[str]:
-    """What a guided sibling has of what was asked, a line each; what was only to be held is one line together.
+    """What a guided sibling has of its targets, a line for each; held volumes share one line.
 
     entry: of the sibling in a record. masked: part of the sibling is not shown, but was measured.
     """
@@ -69,7 +75,7 @@ def _line(target: Mapping[str, Any]) -> str:
     quantity, unit = target["quantity"], target["unit"]
     before, asked, achieved = (value_text(quantity, target[key], unit) for key in ("before", "asked", "achieved"))
     change = achieved if target["before"] is None or before == achieved else f"{before} \u2192 {achieved}"
-    return _("{domain}: {name} {change} (asked {asked}): {verdict}").format(
+    return _("{domain}: {name} {change} (target {asked}): {verdict}").format(
         domain=target["domain"], name=quantity_words(quantity, unit).lower(), change=change, asked=asked,
         verdict=_("reached") if target["reached"] else _("not reached"))
 
@@ -77,8 +83,8 @@ def _line(target: Mapping[str, Any]) -> str:
 def applied_text(applied: Applied) -> str:
     """What an Apply has done."""
     made = applied.made
-    text = _("{voxels} voxels of {segments} segments changed. One Undo takes all of it back.").format(
+    text = _("Changed {voxels} voxels in {segments} segments. One Undo reverts all of it.").format(
         voxels=applied.voxels, segments=applied.segments)
     if applied.node is not made.plan.node:
         text = _("Added {name}.").format(name=applied.node.GetName())
-    return "\n".join([text, *_told(made)])
+    return "\n".join([text, *_notes(made)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
@@ -25,7 +26,10 @@ from DiffusionSiblingsUI.scene.layers import LABELMAP
 from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides, tags_of
 from DiffusionSiblingsUI.setup import environment
 
-MODULE, MODULE_TITLE = "DiffusionSiblings", "the Diffusion Siblings module"
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
+MODULE = "DiffusionSiblings"
 ASKED, MADE, COMPOSED = 0.02, 0.92, 0.96  # shares of the whole: what is asked is known; the sibling is made; masked
 
 
@@ -41,7 +45,7 @@ class Plan:
     """
 
     task: Task
-    node: Any
+    node: slicer.vtkMRMLSegmentationNode
     edited: frozenset[str]
     goal: Goal | None = None
 
@@ -49,7 +53,9 @@ class Plan:
     def key(self) -> tuple[Any, ...]:
         """Equal for plans that would make the same sibling."""
         task = self.task
-        region = (task.roi.GetID(), task.roi.GetMTime(), _moved(task.roi)) if task.roi is not None else ()
+        region: tuple[Any, ...] = ()
+        if task.roi is not None:
+            region = (task.roi.GetID(), task.roi.GetMTime(), _moved(task.roi))
         if task.segment is not None:
             other, segment_id = task.segment
             region += (other.GetID(), segment_id, stamp_of(other))
@@ -79,11 +85,12 @@ class Made:
     @property
     def bridged(self) -> bridge.Bridged:
         """The twin that it was made from."""
-        return self.outcome.bridged
+        bridged: bridge.Bridged = self.outcome.bridged
+        return bridged
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was said of the goal before the sibling was made: that the model has seen nothing like it, say."""
+        """Warnings about the goal from before the sibling was made, such as that no training heart is like it."""
         return tuple(self._run.get("warnings", ()))
 
     @property
@@ -106,28 +113,30 @@ class Applied:
     """What an Apply has done. node: the segmentation that holds the result, new or the twin's own."""
 
     made: Made
-    node: Any
+    node: slicer.vtkMRMLSegmentationNode
     segments: int
     voxels: int
 
 
-def previewing(session: Any, plan: Plan, editor_node: Any, preview: Preview, *, made: Made | None = None,
+def previewing(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode, preview: Preview, *,
+               made: Made | None = None,
                surfaces: bool = False) -> Steps[Made]:
     """Shows the plan's sibling over the twin, which stays untouched. made: the sibling, if it is there already."""
     made, labels = yield from _composed(session, plan, editor_node, made)
     showing = preview.showing(labels, made.bridged, plan.node, _touched(labels, made.bridged, plan), surfaces)
-    yield from part(showing, COMPOSED, 1.0, "Showing the sibling")
+    yield from part(showing, COMPOSED, 1.0, _("Showing the sibling"))
     return made
 
 
-def applying(session: Any, plan: Plan, editor_node: Any, save: Callable[[], None], *, made: Made | None = None,
+def applying(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode, save: Callable[[], None], *,
+             made: Made | None = None,
              new_name: str = "") -> Steps[Applied]:
     """Puts the plan's sibling into its segmentation as one undo step, or into a new one called `new_name`.
 
     save: the effect's saveStateForUndo. made: the sibling, if it is there already.
     """
     made, labels = yield from _composed(session, plan, editor_node, made)
-    changes = yield from part(changing(labels, made.bridged), COMPOSED, 0.98, "Comparing with the twin")
+    changes = yield from part(changing(labels, made.bridged), COMPOSED, 0.98, _("Comparing with the twin"))
     voxels = int(sum(change.voxels for change in changes))
     _refuse_changed(made)
     if new_name:
@@ -137,26 +146,27 @@ def applying(session: Any, plan: Plan, editor_node: Any, save: Callable[[], None
         _beside(node, plan.node)
         return Applied(made, node, len(changes), voxels)
     commit(plan.node, changes, save=save, tag=made.tag)
-    yield from part(refreshing(plan.node, changes), 0.98, 1.0, "Updating surfaces")
+    yield from part(refreshing(plan.node, changes), 0.98, 1.0, _("Updating surfaces"))
     return Applied(made, plan.node, len(changes), voxels)
 
 
 def surfacing(preview: Preview) -> Steps[None]:
     """Shows the preview in 3D."""
-    yield from part(preview.surfacing(), 0.0, 1.0, "Making surfaces")
+    yield from part(preview.surfacing(), 0.0, 1.0, _("Making surfaces"))
 
 
-def _composed(session: Any, plan: Plan, editor_node: Any, made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
+def _composed(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEditorNode,
+              made: Made | None) -> Steps[tuple[Made, np.ndarray]]:
     """The sibling, made if need be, under the masking as it is when the sibling is there."""
     if made is None:
         key, task, done = plan.key, plan.task, 0.0
         if plan.goal is not None:
-            task, done = (yield from part(guided(task, plan.goal), 0.0, ASKED, "Reading the twin")), ASKED
+            task, done = (yield from part(guided(task, plan.goal), 0.0, ASKED, _("Reading the twin"))), ASKED
         outcome = yield from part(edit_steps(session, task), done, MADE)
         made = Made(plan, key, outcome)
     _refuse_changed(made)
     steps = composing(made.labels, made.bridged, rules_of(editor_node), plan.edited)
-    labels = yield from part(steps, MADE, COMPOSED, "Applying the masking")
+    labels = yield from part(steps, MADE, COMPOSED, _("Applying the masking"))
     masked = yield from _masked(labels, made)
     return replace(made, masked=masked), labels
 
@@ -178,8 +188,9 @@ def _masked(labels: np.ndarray, made: Made) -> Steps[dict[str, float] | None]:
 def _refuse_changed(made: Made) -> None:
     """The result holds the twin's voxels wherever masking wants them: those of now, or none."""
     if made.plan.key != made.key:
-        raise InputError(f"{made.plan.node.GetName()} or the region was changed while its sibling was made",
-                         rule="the segmentation stays as it is meanwhile", hint="start again")
+        what = _("{twin} or the region changed while the sibling was made").format(twin=made.plan.node.GetName())
+        raise InputError(what, rule=_("do not change the segmentation until the sibling is done"),
+                         hint=_("start again"))
 
 
 def _touched(labels: np.ndarray, bridged: bridge.Bridged, plan: Plan) -> set[str]:
@@ -189,7 +200,7 @@ def _touched(labels: np.ndarray, bridged: bridge.Bridged, plan: Plan) -> set[str
             if identifier in plan.edited or value in lose}
 
 
-def stamp_of(node: Any) -> tuple[Any, ...]:
+def stamp_of(node: slicer.vtkMRMLSegmentationNode) -> tuple[Any, ...]:
     """Equal as long as voxels, names, terminology and place of a segmentation are the same."""
     segmentation, stamps = node.GetSegmentation(), []
     for segment_id in segmentation.GetSegmentIDs():
@@ -200,13 +211,13 @@ def stamp_of(node: Any) -> tuple[Any, ...]:
     return (*stamps, _moved(node))
 
 
-def _moved(node: Any) -> tuple[Any, ...]:
+def _moved(node: slicer.vtkMRMLTransformableNode) -> tuple[Any, ...]:
     """Changes when the node's parent transform does."""
     parent = node.GetParentTransformNode()
     return () if parent is None else (parent.GetID(), parent.GetTransformToWorldMTime())
 
 
-def _beside(node: Any, twin_node: Any) -> None:
+def _beside(node: slicer.vtkMRMLSegmentationNode, twin_node: slicer.vtkMRMLSegmentationNode) -> None:
     """Puts the node into the twin's folder of the subject hierarchy."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     twin = tree.GetItemByDataNode(twin_node)
@@ -214,21 +225,24 @@ def _beside(node: Any, twin_node: Any) -> None:
         tree.CreateItem(tree.GetItemParent(twin), node)  # moves the item if there is one
 
 
-def check_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> None:
+def check_twin(node: slicer.vtkMRMLSegmentationNode | None, tissue_of: Mapping[str, str | None],
+               anatomy: Anatomy) -> None:
     """Raises InputError if the segmentation cannot be a twin, as far as can be told without reading voxels."""
     if node is None or not node.GetSegmentation().GetNumberOfSegments():
-        raise InputError("There is no heart to edit", rule="a segmentation with one segment a tissue",
-                         hint="choose a segmentation, or load the synthetic twin from Sample Data")
+        raise InputError(_("There is no heart to edit"), rule=_("a segmentation with one segment for each tissue"),
+                         hint=_("choose a segmentation, or load the synthetic heart from Sample Data"))
     missing = missing_tissues(tissue_of, anatomy)
     if len(missing) == len(anatomy.ids):
-        raise SetUpError("No segment is known as a tissue of the heart",
-                         hint=f"choose another segmentation, or say which segment is which tissue in {MODULE_TITLE}")
+        raise SetUpError(_("No segment is assigned to a tissue of the heart"),
+                         hint=_("choose another segmentation, or choose the tissue of each segment in the "
+                                "Diffusion Siblings module"))
     if missing:
         names = ", ".join(anatomy.tissue(tissue).name.lower() for tissue in missing)
-        raise SetUpError(f"No segment is known as {names}", hint=f"say which one it is in {MODULE_TITLE}")
+        raise SetUpError(_("No segment is assigned to these tissues: {names}").format(names=names),
+                         hint=_("choose the tissue of each segment in the Diffusion Siblings module"))
 
 
-def module_settings(node: Any) -> dict[str, Any]:
+def module_settings(node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
     """Model, device and corrected tissues of the segmentation as the module's panel has them."""
     stored = slicer.mrmlScene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
     if stored is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.builders import between_tissues
 from DiffusionSiblingsLib.control.placement import Placement
@@ -13,11 +14,12 @@ from DiffusionSiblingsLib.control.presets import preset, preset_help
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.guide import domains, live
-from DiffusionSiblingsUI.scene import bridge, markups
+from DiffusionSiblingsUI.scene import markups
 
-KIND_WORDS = {"box": "Box", "plane": "Plane", "line": "Line", "curve": "Planes along a curve",
-              "point": "Lines from a point"}
+KIND_WORDS = {"box": _("Box"), "plane": _("Plane"), "line": _("Line"), "curve": _("Planes along a curve"),
+              "point": _("Lines from a point")}
 KEEP = Target(times=1.0)  # the twin's own value: to start from
 Color = tuple[float, float, float]
 Coloring = Callable[[tuple[str, ...]], Color]
@@ -26,10 +28,9 @@ Coloring = Callable[[tuple[str, ...]], Color]
 def placed_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Placement:
     """A segmentation node as domains are placed and measured on it. Raises InputError."""
     if node is None:
-        raise InputError("No twin is chosen", rule="domains are placed on a segmentation",
-                         hint="choose the twin in the section Twin, or draw the domain")
-    found: Placement = bridge.exhaust(live.reading(node, tissue_of, anatomy))
-    return found
+        raise InputError(_("No twin is chosen"), rule=_("domains are placed on a segmentation"),
+                         hint=_("choose the twin in the section Twin, or draw the domain"))
+    return exhaust(live.reading(node, tissue_of, anatomy))
 
 
 def around(twin: Placement, tissues: tuple[str, ...], color: Color | None = None) -> Any:
@@ -79,8 +80,9 @@ def long_axis(twin: Placement) -> tuple[float, float, float]:
 
 def colored(nodes: list[Any], coloring: Coloring | None) -> list[Any]:
     """The nodes in the colours of what they measure."""
-    for node in nodes if coloring is not None else ():
-        _painted(node, coloring(domains.read_settings(node).tissues))
+    if coloring is not None:
+        for node in nodes:
+            _painted(node, coloring(domains.read_settings(node).tissues))
     return nodes
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.builders import lines_from, planes_along
 from DiffusionSiblingsLib.control.control import Control
@@ -68,9 +69,9 @@ def read_settings(node: Any) -> DomainSettings:
         return DomainSettings(tuple(data["tissues"]), terms, spacing, int(data["count"]), float(data["extent"]),
                               _triple(data["normal"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"The targets of {node.GetName()} cannot be read", value=error,
-                         rule=f"the attribute {KEY} as this version writes it",
-                         hint="remove the domain and make it again") from error
+        raise InputError(_("The targets of {name} cannot be read").format(name=node.GetName()), value=error,
+                         rule=_("the node's attribute {name} is as this version writes it").format(name=KEY),
+                         hint=_("remove the domain and make it again")) from error
 
 
 def write_settings(node: Any, settings: DomainSettings) -> None:
@@ -87,9 +88,9 @@ def domains_of(node: Any, settings: DomainSettings | None = None) -> tuple[Contr
     """The domains that a markups node stands for, in the world. Raises InputError where it is not placed yet."""
     settings, kind = settings or read_settings(node), kind_of(node)
     if not is_placed(node):
-        points = f"{node.GetNumberOfDefinedControlPoints()} points"
-        raise InputError(f"{node.GetName()} is not placed yet", value=points,
-                         rule="a domain lies somewhere in the twin", hint="place it in the views, or remove it")
+        points = _("points placed: {count}").format(count=node.GetNumberOfDefinedControlPoints())
+        raise InputError(_("{name} is not placed yet").format(name=node.GetName()), value=points,
+                         rule=_("a domain has a place in the twin"), hint=_("place it in the views, or remove it"))
     if kind == "curve":
         curve = markups.curve_points(node)
         parts: Sequence[ControlDomain] = planes_along(curve, settings.count, settings.tissues,
@@ -132,9 +133,10 @@ def term_ids(node: Any, settings: DomainSettings, part: int) -> tuple[str, ...]:
 def markups_of(control: Control) -> list[Any]:
     """A markups node in the scene for each domain, asking for what the control asks there. Raises InputError."""
     if control.frame != "world":
-        raise InputError("The control is not in a twin's own coordinates", value=f"frame {control.frame}",
-                         rule='frame "world": RAS mm of the twin',
-                         hint="save it for the twin with: siblings measure TWIN --write control.json")
+        raise InputError(_("The control is not in the coordinates of a twin"),
+                         value=_("frame {frame}").format(frame=control.frame),
+                         rule=_('its frame is "world": RAS mm of the twin'),
+                         hint=_("save the control for this twin first, then open it here"))
     taken = {term.id for node in find_domains() for term in read_settings(node).terms}
     return [markup_of(domain, tuple(replace(term, id="") if term.id in taken else term
                                     for term in control.terms if term.domain == domain.name))
@@ -171,7 +173,7 @@ def markup_of(domain: ControlDomain, terms: Sequence[Term] = ()) -> Any:
 
 def _radiating(centre: np.ndarray, settings: DomainSettings) -> Sequence[ControlDomain]:
     """The lines of a point: evenly spread about `normal`."""
-    _, first, second = markups.frame_along(np.array(settings.normal))
+    _along, first, second = markups.frame_along(np.array(settings.normal))
     angles = 2 * np.pi * np.arange(settings.count) / settings.count
     directions = np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second
     return lines_from(centre, directions, settings.extent, settings.tissues,
@@ -182,14 +184,16 @@ def _domain(name: str, kind: str, settings: DomainSettings, center: np.ndarray, 
             size: np.ndarray) -> ControlDomain:
     dimension = DIMENSIONS[kind]
     if not (size[:dimension] > 0).all():
-        raise InputError(f"{name} has no size", value=" x ".join(f"{side:g}" for side in size[:dimension]),
-                         rule="sides above 0 mm", hint="drag its handles in the views")
+        raise InputError(_("{name} has no size").format(name=name),
+                         value=" x ".join(f"{side:g}" for side in size[:dimension]),
+                         rule=_("all sides are longer than 0 mm"), hint=_("drag its handles in the views"))
     spacing = _spacing(settings, kind)
     counts = [int(np.clip(round(float(size[axis]) / spacing[min(axis, len(spacing) - 1)]), FEWEST, MOST))
               for axis in range(dimension)]
-    template = (*counts, *(1 for _ in range(3 - dimension)))
+    i, j, k = (*counts, *[1] * (3 - dimension))
     return ControlDomain(name=name, tissues=settings.tissues, centre=_triple(center),
-                         axes=tuple(_triple(axis) for axis in axes), size=_triple(size), template=template)
+                         axes=(_triple(axes[0]), _triple(axes[1]), _triple(axes[2])), size=_triple(size),
+                         template=(i, j, k))
 
 
 def _spacing(settings: DomainSettings, kind: str) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.control.domain import ControlDomain
@@ -29,7 +30,7 @@ from DiffusionSiblingsUI.scene import grid as grids
 SOON_MS = 30  # from the first event of a movement to the measurement; a screen shows a new picture every 16 ms
 TWIN_MS = 400  # painting makes many events, and each time all voxels are copied
 BUDGET_S = 0.06  # measuring between two turns of the event loop
-NO_TWIN, NO_TISSUES = "No twin is chosen", "The twin has no tissues yet"
+NO_TWIN, NO_TISSUES = _("No twin is chosen"), _("The twin has no tissues yet")
 
 
 def placing(bridged: Any, anatomy: Anatomy) -> Steps[Placement]:
@@ -42,7 +43,7 @@ def placing(bridged: Any, anatomy: Anatomy) -> Steps[Placement]:
     for slab in grids.slabs(source.shape):
         np.take(table, source[slab], out=labels[slab])
         counts += np.bincount(labels[slab].ravel(), minlength=256)
-        yield
+        yield None
     volumes = {tissue.id: float(counts[tissue.label]) * bridged.labelmap.voxel_volume_ml for tissue in anatomy.tissues}
     return Placement.of_map(labels, bridged.grid.affine, anatomy, volumes)
 
@@ -156,7 +157,7 @@ class LiveMeasures(VTKObservationMixin):
             self._all_stale()
             return
         steps = reading(self._node, self._tissue_of, self.anatomy)
-        self._reading = Operation(steps, title="Reading the twin", on_finished=self._twin_read)
+        self._reading = Operation(steps, title=_("Reading the twin"), on_finished=self._twin_read)
         if not wait:
             self._reading.start()
             return
@@ -185,7 +186,7 @@ class LiveMeasures(VTKObservationMixin):
         self._stale = [other for other in self._stale if other is not node]
         self.found.pop(node.GetID() or "", None)
         for held in (self._on_moved,):
-            for observed, event, method, _, _, _ in list(self.Observations):
+            for observed, event, method, *_rest in list(self.Observations):
                 if observed is node and method == held:
                     self.removeObserver(node, event, held)
 
@@ -230,7 +231,8 @@ class LiveMeasures(VTKObservationMixin):
         except SiblingsError as error:
             return LiveValue(domain, None, error.message())
         except ImportError as error:  # Betti numbers need a package that comes with the first run
-            return LiveValue(domain, self.twin.measure(domain, betti=False), f"{error.name} is not installed yet")
+            problem = _("{package} is not installed yet").format(package=error.name)
+            return LiveValue(domain, self.twin.measure(domain, betti=False), problem)
         return LiveValue(domain, found, "", time.perf_counter() - began)
 
 

@@ -29,7 +29,7 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
               "region": REGION_TO_COME if roi is not None or painted else None}
     request = guided_request(found if twin is not None else as_canonical(found), shorthand, twin=twin is not None,
                              ratio=ratio, region=region, **settings)
-    where = {"model": model, "device": device, "wishes": shorthand.to_json()}
+    where: dict[str, Any] = {"model": model, "device": device, "wishes": shorthand.to_json()}
     if twin is None:
         return Task((request,), **where)
     return Task((request,), twin, segments_of(twin, labels) if labels else None, roi, painted, **where)

@@ -9,16 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import Term, free_name
+from DiffusionSiblingsLib.control.terms import Quantity, Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
 from DiffusionSiblingsUI.guide.live import LiveValue
 from DiffusionSiblingsUI.scene import markups
 
-NO_QUANTITY = "nothing yet"
-HELD = "Held or asked for when the sibling that is shown was made"
+NO_QUANTITY = _("no target yet")
+HELD = _("Held, or a target, when the sibling that is shown was made")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def rows_of(nodes: Iterable[Any], measured: Mapping[str, Sequence[LiveValue]],
         try:
             rows += _rows(node, domains.read_settings(node), found, outcome, names)
         except InputError as error:
-            rows.append(Row(node, 0, None, False, node.GetName(), "", "cannot be read", "",
+            rows.append(Row(node, 0, None, False, node.GetName(), "", _("cannot be read"), "",
                             tips=(("quantity", error.message()),)))
     rows += [_held(entry) for entry in outcome.values()]
     return rows
@@ -85,7 +87,8 @@ def targets_words(record: Mapping[str, Any]) -> str:
     if not targets_asked:
         return ""
     reached, whole = sum(bool(target["reached"]) for target in targets_asked), len(targets_asked)
-    return "All targets reached." if reached == whole else f"{reached} of {whole} targets reached: see the table."
+    return _("All targets were reached.") if reached == whole \
+        else _("{reached} of {whole} targets were reached; see the table.").format(reached=reached, whole=whole)
 
 
 def run_notes(record: Mapping[str, Any]) -> list[str]:
@@ -114,7 +117,7 @@ def _rows(node: Any, settings: domains.DomainSettings, found: Sequence[LiveValue
             mass = measured.measurement.mass if measured.measurement is not None else None
             twin = targets.value_text("mass", mass, unit) if mass is not None else _absent(measured)
             rows.append(Row(**shared, term=None, on=False, quantity=NO_QUANTITY, twin=twin,
-                            tips=(("twin", measured.problem), ("quantity", "Choose what it should have: Ask for"))))
+                            tips=(("twin", measured.problem), ("quantity", _("Set a target with Add target")))))
     return rows
 
 
@@ -148,7 +151,7 @@ def _outcome(quantity: str, unit: str, entry: Mapping[str, Any] | None) -> dict[
 
 
 def _absent(measured: LiveValue) -> str:
-    return "none" if measured.measurement is not None else "?" if measured.problem else "..."
+    return _("none") if measured.measurement is not None else "?" if measured.problem else "..."
 
 
 def _full(value: Any) -> str:
@@ -162,7 +165,7 @@ def _target_tip(term: Term, measurement: Measurement | None, unit: str) -> str:
     """What a relative target comes to."""
     asked = targets.asked_of(term, measurement)
     return "" if asked is None or not term.target.relative else (
-        f"Asked for: {targets.value_text(term.quantity, asked, unit)}")
+        _("Target: {value}").format(value=targets.value_text(term.quantity, asked, unit)))
 
 
 def _sentence(words: str) -> str:
@@ -192,12 +195,13 @@ def retolerate(row: Row, text: str) -> None:
     _change(row, lambda term: replace(term, tolerance=targets.parse_tolerance(text, term.quantity)))
 
 
-def ask(node: Any, quantity: str, measured: Sequence[LiveValue]) -> None:
+def ask(node: Any, quantity: Quantity, measured: Sequence[LiveValue]) -> None:
     """Asks for one more quantity in a domain: the twin's own value, to start from. Raises InputError."""
     settings = domains.read_settings(node)
     if any(term.quantity == quantity for term in settings.terms):
-        raise InputError(f"{node.GetName()} asks for that already", value=targets.WORDS.get(quantity, quantity),
-                         rule="one target for each quantity of a domain", hint="change the target in the table")
+        raise InputError(_("{name} already has this target").format(name=node.GetName()),
+                         value=targets.WORDS.get(quantity, quantity), rule=_("one target for each measure of a domain"),
+                         hint=_("change the target in the table"))
     found = measured[0].measurement if measured else None
     now = targets.measured_of(found, quantity)
     if quantity == "betti" and now is None:

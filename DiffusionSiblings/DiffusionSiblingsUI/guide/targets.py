@@ -7,34 +7,36 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.control.absolute_targets import absolute
 from DiffusionSiblingsLib.control.measure import Measurement
-from DiffusionSiblingsLib.control.terms import ADDABLE, SCALABLE, Target, Term
+from DiffusionSiblingsLib.control.terms import ADDABLE, SCALABLE, Quantity, Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
 
-MASS_WORDS = {"ml": "Volume", "mm^2": "Area", "mm": "Length"}
-WORDS = {"position": "Centre", "size": "Extent", "shape": "Shape", "orientation": "Orientation",
-         "covariance": "Covariance", "betti": "Pieces, holes, voids"}
+MASS_WORDS = {"ml": _("Volume"), "mm^2": _("Area"), "mm": _("Length")}
+WORDS = {"position": _("Centre"), "size": _("Extent"), "shape": _("Shape"), "orientation": _("Orientation"),
+         "covariance": _("Covariance"), "betti": _("Pieces, holes, voids")}
 UNITS = {"position": "mm", "size": "mm²", "shape": "", "orientation": "", "covariance": "", "betti": ""}
 MEANINGS = {
-    "mass": "the amount of the tissues in the domain",
-    "position": "where the middle of the tissues lies in the domain, R, A, S in mm",
-    "size": "how far the tissues extend about their middle: the sum of their variances",
-    "shape": "the shares of the extent along the main directions, largest first; they add up to 1",
-    "orientation": "the main directions of the tissues",
-    "covariance": "shape and orientation at once, as the covariance of the tissues over its trace",
-    "betti": "how many pieces, holes through, and closed voids the tissues have in the domain",
+    "mass": _("the amount of the tissues in the domain"),
+    "position": _("the centre of the tissues in the domain, as R, A, S in mm"),
+    "size": _("how far the tissues extend around their centre: the sum of their variances"),
+    "shape": _("the shares of the extent along the main directions, largest first; they add up to 1"),
+    "orientation": _("the main directions of the tissues"),
+    "covariance": _("shape and orientation together: the covariance of the tissues divided by its trace"),
+    "betti": _("the numbers of separate pieces, through holes and closed voids of the tissues in the domain"),
 }
 KEEP, BY = "keep", "by "
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?"
-EXAMPLES = {"mass": '"+20 %", "120" or "+5"', "size": '"+20 %", "900" or "+50"',
-            "position": '"by 0; 0; 5" (moved so far) or "12; -30; 45", in mm',
-            "betti": '"2; 0; 0" (- where it is free)'}
+EXAMPLES = {"mass": _('"+20 %", "120" or "+5"'), "size": _('"+20 %", "900" or "+50"'),
+            "position": _('"by 0; 0; 5" (a shift) or "12; -30; 45" (a place), in mm'),
+            "betti": _('"2; 0; 0" ("-" for any number)')}
 
 
 def quantity_words(quantity: str, unit: str) -> str:
     """What a quantity is called in a domain of that unit: "Volume", "Area", ..."""
-    return MASS_WORDS.get(unit, "Mass") if quantity == "mass" else WORDS[quantity]
+    return MASS_WORDS.get(unit, _("Amount")) if quantity == "mass" else WORDS[quantity]
 
 
 def unit_words(quantity: str, unit: str) -> str:
@@ -45,7 +47,7 @@ def unit_words(quantity: str, unit: str) -> str:
 def value_text(quantity: str, value: Any, unit: str = "") -> str:
     """A measured or asked value: "84.1 ml", "12.0; -30.5; 44.2", "1; 0; 0"; "none" for None."""
     if value is None:
-        return "none"
+        return _("none")
     words = unit_words(quantity, unit) if quantity != "position" else ""  # three numbers leave no room for it
     if quantity == "betti":
         return "; ".join("-" if number is None else str(int(number)) for number in value)
@@ -90,8 +92,9 @@ def parse_target(text: str, quantity: str, measured: Any = None) -> Target:
     wanted = {"mass": (1,), "size": (1,), "position": (3,), "betti": (3,), "orientation": (9,), "covariance": (9,),
               "shape": (1, 2, 3)}[quantity]
     if numbers is None or len(numbers) not in wanted:
-        raise InputError("The target cannot be read", value=text,
-                         rule=f"for example {EXAMPLES.get(quantity, 'numbers with semicolons')}, or \"{KEEP}\"")
+        examples = EXAMPLES.get(quantity, _("numbers separated by semicolons"))
+        raise InputError(_("The target cannot be read"), value=text,
+                         rule=_('for example {examples}, or "{keep}"').format(examples=examples, keep=KEEP))
     shaped: Any = numbers[0] if quantity in SCALABLE else _rows(numbers) if len(numbers) == 9 else tuple(numbers)
     if quantity in ADDABLE and added:
         return Target(plus=shaped)
@@ -105,8 +108,9 @@ def keep_target(quantity: str, measured: Any = None) -> Target:
     if quantity == "position":
         return Target(plus=(0.0, 0.0, 0.0))
     if measured is None:
-        raise InputError("The twin has no such value to keep", value=quantity,
-                         rule="the twin has the tissues in the domain", hint="move the domain, or type a value")
+        raise InputError(_("The twin has no value to keep here"), value=WORDS[quantity],
+                         rule=_("the twin has these tissues in the domain"),
+                         hint=_("move the domain, or type a value"))
     return Target(value=measured)
 
 
@@ -125,22 +129,26 @@ def parse_tolerance(text: str, quantity: str) -> float | None:
         return None
     found = re.fullmatch(rf"({NUMBER})\s*(%|mm|°|degrees)?", plain)
     if found is None or _number(found[1]) < 0:
-        raise InputError("The tolerance cannot be read", value=text,
-                         rule="a number from 0, in % for amounts and extents")
+        raise InputError(_("The tolerance cannot be read"), value=text,
+                         rule=_("a number from 0, in % for amounts and extents"))
     return _number(found[1]) / (100 if quantity in SCALABLE else 1)
 
 
 def terms_words(terms: Iterable[Term], hold: Sequence[str] = ()) -> str:
     """What a guide asks for, in brief: "3 targets; LV and RV volumes held"."""
     count = sum(term.on for term in terms)
-    said = [f"{count} target{'' if count == 1 else 's'}"] if count else []
-    if hold:
-        named = f"{', '.join(hold)} volume{'' if len(hold) == 1 else 's'}"
-        said.append(f"{'all other volumes' if 'all' in hold else named} held")
+    said = []
+    if count:
+        said.append(_("1 target") if count == 1 else _("{count} targets").format(count=count))
+    if "all" in hold:
+        said.append(_("all other volumes held"))
+    elif hold:
+        text = _("volume of {tissues} held") if len(hold) == 1 else _("volumes of {tissues} held")
+        said.append(text.format(tissues=", ".join(hold)))
     return "; ".join(said)
 
 
-def measured_of(measurement: Measurement | None, quantity: str) -> Any:
+def measured_of(measurement: Measurement | None, quantity: Quantity) -> Any:
     """A quantity of a measurement, None without a measurement."""
     return measurement.get(quantity) if measurement is not None else None
 

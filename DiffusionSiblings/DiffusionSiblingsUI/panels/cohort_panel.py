@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.cohorts import cohorts
@@ -17,12 +18,12 @@ from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.comparison_part import ComparisonPart
 from DiffusionSiblingsUI.panels.member_table import MemberTable
-from DiffusionSiblingsUI.runs.edit_request import duration
+from DiffusionSiblingsUI.runs.edit_request import progress_words
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import comparison_view as comparison
 from DiffusionSiblingsUI.setup import environment
 
-NO_REFERENCE = "(none)"
+NO_REFERENCE = _("(none)")
 BAR = 1000
 PLOT_VIEWS = 8  # of a layout at most
 Row = dict[str, Any]
@@ -72,8 +73,7 @@ class CohortPanel:
         """Shows how far that is what was begun here."""
         if operation is self._own:
             self.ui.progressBar.value = int(BAR * operation.progress)
-            left = operation.seconds_left
-            self.say(f"{operation.what}{f', {duration(left)} left' if left is not None else ''}")
+            self.say(progress_words(operation))
 
     def cleanup(self) -> None:
         """Stops what is being done, and listens no more."""
@@ -99,7 +99,7 @@ class CohortPanel:
 
     def open_folder(self, side: str = "cohort") -> None:
         """Asks for a folder and opens it as cohort or reference."""
-        folder = self._ask_folder("Open a cohort" if side == "cohort" else "Open the reference")
+        folder = self._ask_folder(_("Open a cohort") if side == "cohort" else _("Open the reference"))
         if folder:
             model = self.context.parameters.model
             self.begin(lambda finished: self.context.logic.cohort_operation(folder, model=model, on_finished=finished),
@@ -118,7 +118,7 @@ class CohortPanel:
             choose(self.context, run, within)
             return
         self._stop_work()
-        self.say("Reading the heart...")
+        self.say(_("Reading the heart..."))
         try:
             self._work = self.context.logic.member_operation(cohort, number, in_3d=bool(self.ui.surfaceCheck.checked),
                                                              on_finished=self._member_there).start()
@@ -148,14 +148,15 @@ class CohortPanel:
 
     def _connect(self) -> None:
         ui = self.ui
-        ui.cohortCombo.connect("currentIndexChanged(int)", lambda _: self._chosen("cohort", ui.cohortCombo))
-        ui.referenceCombo.connect("currentIndexChanged(int)", lambda _: self._chosen("reference", ui.referenceCombo))
-        ui.acrossCombo.connect("currentIndexChanged(int)", lambda _: self._chosen("across", ui.acrossCombo))
-        ui.upCombo.connect("currentIndexChanged(int)", lambda _: self._chosen("up", ui.upCombo))
+        ui.cohortCombo.connect("currentIndexChanged(int)", lambda _index: self._chosen("cohort", ui.cohortCombo))
+        ui.referenceCombo.connect("currentIndexChanged(int)",
+                                  lambda _index: self._chosen("reference", ui.referenceCombo))
+        ui.acrossCombo.connect("currentIndexChanged(int)", lambda _index: self._chosen("across", ui.acrossCombo))
+        ui.upCombo.connect("currentIndexChanged(int)", lambda _index: self._chosen("up", ui.upCombo))
         ui.openButton.connect("clicked()", lambda: self.open_folder("cohort"))
         ui.openReferenceButton.connect("clicked()", lambda: self.open_folder("reference"))
         ui.plotButton.connect("toggled(bool)", self.show_plot)
-        ui.trainingCheck.connect("toggled(bool)", lambda _: self.refresh())
+        ui.trainingCheck.connect("toggled(bool)", lambda _on: self.refresh())
         ui.keepButton.connect("clicked()", self.keep)
         ui.cancelButton.connect("clicked()", self.cancel)
 
@@ -182,7 +183,8 @@ class CohortPanel:
         wanted = by_id.get(parameters.cohort) if parameters is not None else None
         self._cohorts["cohort"] = wanted or (found[0] if found else None)
         other = by_id.get(parameters.reference) if parameters is not None else None
-        self._cohorts["reference"] = other if other is not None and other.id != self.cohort.id else None
+        here = self.cohort.id if self.cohort is not None else ""
+        self._cohorts["reference"] = other if other is not None and other.id != here else None
         if parameters is None:  # another scene comes: its slices and its plot are its own
             self.plot = CohortPlot()
             self.comparison.forget()
@@ -212,7 +214,7 @@ class CohortPanel:
         for side, state, old in zip(("cohort", "reference"), states, before, strict=True):
             if state != old or side not in self._rows:
                 cohort = self._cohorts[side]
-                self._rows[side] = cohort.rows() if cohort is not None else []
+                self._rows[side] = self.context.session.memory.rows(cohort) if cohort is not None else []
                 if side == "cohort":
                     self._names = cohorts.measurements(self._rows[side])
         for combo, name in ((self.ui.acrossCombo, axes[0]), (self.ui.upCombo, axes[1])):
@@ -226,7 +228,7 @@ class CohortPanel:
             combo.clear()
             for text, data in items:
                 combo.addItem(text, data)
-            values = [data for _, data in items]
+            values = [data for _text, data in items]
             combo.setCurrentIndex(values.index(chosen) if chosen in values else min(0, len(values) - 1))
         finally:
             self.filling = False
@@ -306,17 +308,17 @@ class CohortPanel:
             self.say("")
             done(operation.result)
         elif operation.state == "failed" and operation.error is not None:
-            self.say(f"{operation.title} failed.")
+            self.say(_("{operation} failed.").format(operation=operation.title))
             self.context.show_error(operation.error, operation.log)
         else:
-            self.say("Cancelled. The scene is as it was before.")
+            self.say(_("Cancelled. The scene is as it was before."))
 
     def _opened(self, side: str, cohort: FolderCohort) -> None:
         if self.context.parameters is not None:
             setattr(self.context.parameters, side, cohort.id)
         failed = cohort.described["failed"]
         if failed:
-            self.say(f"{len(failed)} could not be read. {failed[0]}")
+            self.say(_("{count} hearts could not be read. {first}").format(count=len(failed), first=failed[0]))
 
     def _member_there(self, operation: Operation) -> None:
         if operation is not self._work or self.context is None:
@@ -345,15 +347,16 @@ class CohortPanel:
 
 
 def _summary(cohort: Cohort | None, rows: list[Row]) -> str:
-    """How many there are, how many fail checks, and how many lie outside of the training hearts' range."""
+    """How many hearts there are, how many fail checks, and how many are outside the range of the training hearts."""
     if cohort is None:
         return ""
     failed, beyond = (sum(bool(row.get(name)) for row in rows)
                       for name in ("failed checks", "outside the training range"))
-    words = [f"{len(rows)} heart{'' if len(rows) == 1 else 's'}", f"{failed} with failed checks",
-             f"{beyond} beyond the training hearts"]
-    if isinstance(cohort, FolderCohort) and cohort.described["failed"]:
-        words.append(f"{len(cohort.described['failed'])} could not be read")
+    words = [_("1 heart") if len(rows) == 1 else _("{count} hearts").format(count=len(rows)),
+             _("{count} with failed checks").format(count=failed),
+             _("{count} outside the training range").format(count=beyond)]
+    if isinstance(cohort, FolderCohort) and (unread := cohort.described["failed"]):
+        words.append(_("{count} could not be read").format(count=len(unread)))
     return f"{', '.join(words)}."
 
 

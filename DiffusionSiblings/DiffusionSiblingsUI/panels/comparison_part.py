@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
-from DiffusionSiblingsUI.cohorts import members as cohort_members
 from DiffusionSiblingsUI.cohorts import results as cohort_results
 from DiffusionSiblingsUI.cohorts.cohorts import Cohort, FolderCohort
+from DiffusionSiblingsUI.cohorts.members import Fingerprints
 from DiffusionSiblingsUI.cohorts.results import Results
-from DiffusionSiblingsUI.cohorts.work import written_report
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.figure_rows import FIGURE_HEADS, figure_cells
 
@@ -50,7 +50,13 @@ class ComparisonPart:
         results = self.results
         if results is None or self.panel.context.parameters is None:
             return ""
-        return results.outdated(self.panel.reference, self.panel.cohort, self.panel.context.parameters.question)
+        now = [self._fingerprints.of(cohort) for cohort in (self.panel.reference, self.panel.cohort)]
+        return results.outdated(now, self.panel.context.parameters.question)
+
+    @property
+    def _fingerprints(self) -> Fingerprints:
+        fingerprints: Fingerprints = self.panel.context.session.memory.fingerprints
+        return fingerprints
 
     def refresh(self) -> None:
         """Figures and tissues of the comparison, if there is one, and what can be done now."""
@@ -64,7 +70,7 @@ class ComparisonPart:
             widget.visible = results is not None
         ui.outdatedLabel.text = outdated = self.outdated
         ui.outdatedLabel.visible = bool(outdated)
-        ui.compareButton.text = "Compare again" if outdated else "Compare"
+        ui.compareButton.text = _("Compare again") if outdated else _("Compare")
         ui.compareButton.enabled = ui.emdCheck.enabled = both and not busy
         ui.reportButton.enabled = there and not busy
         self._suggest_folder()
@@ -92,7 +98,7 @@ class ComparisonPart:
         self.ui.differenceButton.checked = False
 
         def done(results: Results) -> None:
-            self.panel.say(f"The report lies in {results.report.parent}")
+            self.panel.say(_("The report is in {folder}").format(folder=results.report.parent))
             if then_open:
                 self.open_page(results.report)
 
@@ -103,7 +109,7 @@ class ComparisonPart:
     def open_report(self) -> None:
         """Opens the report; it is written first if it is not there or outdated."""
         results, cohort = self.results, self.panel.cohort
-        cohort_members.forget_folders()
+        self._fingerprints.forget_folders()
         self._write_words()
         if results is not None and results.report.is_file() and not self.outdated:
             self.open_page(results.report)
@@ -116,7 +122,7 @@ class ComparisonPart:
         """The report of a cohort alone."""
         context, out = self.panel.context, str(self.ui.outPath.currentPath)
         words = {name: str(getattr(context.parameters, name)) for name in ("question", "use", "model")}
-        page = written_report(cohort, out, **words)
+        page = context.session.memory.report(cohort, Path(out), list(words.values()))
         if page is not None:
             self.open_page(page)
             return
@@ -172,7 +178,7 @@ class ComparisonPart:
         ui = self.ui
         result_table.fill(ui.figureTable, FIGURE_HEADS, figure_cells(results.comparison), most=FIGURES)
         names = {tissue.id: tissue.name for tissue in self.panel.context.anatomy.tissues}
-        tissues = [(names.get(tissue, "Any tissue"), tissue) for tissue in results.tissues()]
+        tissues = [(names.get(tissue, _("Any tissue")), tissue) for tissue in results.tissues()]
         self.panel.fill_combo(ui.tissueCombo, tissues, str(ui.tissueCombo.currentData or ""))
 
     def _suggest_folder(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the model runs: the list of devices, Detect, and a loud note on the CPU."""
+"""Where the model runs: the list of devices, Detect, and a clear note when it is the CPU."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.rich_text import bold, plain
 from DiffusionSiblingsUI.setup import environment
 from DiffusionSiblingsUI.setup.model_choice import Device, device_note, known_devices
 
@@ -20,7 +22,7 @@ class DeviceRow:
         self.found: dict[str, Any] | None = None  # the worker's answer to "hello"
         self._hello: Any = None
         self._devices: list[Device] = []
-        self._status: environment.Status | None = None
+        self._status = environment.status()
         self._filling = False
         ui.detectButton.connect("clicked()", self.detect)
         ui.deviceCombo.connect("currentIndexChanged(int)", self._on_device)
@@ -79,7 +81,7 @@ class DeviceRow:
         device = self.context.parameters.device if self.context.parameters is not None else "auto"
         self._devices = known_devices(self.found)
         if device not in [entry.id for entry in self._devices]:
-            self._devices.append(Device(device, f"{device} (not on this computer)"))
+            self._devices.append(Device(device, _("{device} (not on this computer)").format(device=device)))
         labels = [entry.label for entry in self._devices]
         if [ui.deviceCombo.itemText(index) for index in range(ui.deviceCombo.count)] != labels:
             ui.deviceCombo.clear()
@@ -89,7 +91,7 @@ class DeviceRow:
         ui.deviceIcon.visible = bool(warning)
         if warning:
             ui.deviceIcon.setPixmap(slicer.app.style().standardIcon(qt.QStyle.SP_MessageBoxWarning).pixmap(16, 16))
-        ui.deviceLabel.text = f"<b>{warning}</b> {text}" if warning else text
+        ui.deviceLabel.text = f"{bold(warning)} {plain(text)}" if warning else plain(text)
         asking = self._hello is not None and self._hello.running
-        ui.detectButton.text = "Asking..." if asking else "Detect"
+        ui.detectButton.text = _("Detecting...") if asking else _("Detect")
         ui.detectButton.enabled = self._status.ready and not asking and not self.context.busy

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsUI.guide import domains
 from DiffusionSiblingsUI.scene import markups
 
-PARTS = {"curve": ("Planes:", "Width:"), "point": ("Lines:", "Length:")}  # kinds that stand for several domains
+# Kinds that stand for several domains.
+PARTS = {"curve": (_("Planes:"), _("Width:")), "point": (_("Lines:"), _("Length:"))}
 
 
 class DomainForm:
@@ -42,7 +44,7 @@ class DomainForm:
         try:
             for tissue, box in self._boxes.items():
                 box.checked = tissue in settings.tissues
-            ui.partsLabel.text, ui.extentLabel.text = PARTS.get(kind, ("Points every:", ""))
+            ui.partsLabel.text, ui.extentLabel.text = PARTS.get(kind, (_("Points every:"), ""))
             for widget in (ui.countBox, ui.extentLabel, ui.extentBox, ui.spacingLabel):
                 widget.visible = kind in PARTS
             ui.countBox.value, ui.extentBox.value = settings.count, settings.extent

@@ -1,18 +1,19 @@
-"""The Edit section: what to make, how many, Run and Cancel, progress, and what went wrong."""
+"""The Edit section: what to make, how many, Run and Cancel, progress, and errors."""
 
 from __future__ import annotations
 
 import random
 import time
-from html import escape
 from typing import Any
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.context import Context, as_html
 from DiffusionSiblingsUI.guide.rows import run_notes, targets_words
+from DiffusionSiblingsUI.rich_text import bold, lines, plain, sentence
 from DiffusionSiblingsUI.runs.edit_request import (
     EDITS,
     REGIONS,
@@ -82,8 +83,7 @@ class EditPanel:
 
     def cancel(self) -> None:
         """Stops the operation that is on its way; nothing of it stays in the scene."""
-        if self.context.busy:
-            self.context.operation.cancel()
+        self.context.cancel()
 
     # What the widgets say
 
@@ -132,8 +132,9 @@ class EditPanel:
             box = qt.QCheckBox(tissue.name)
             box.setObjectName(f"tissue{tissue.id}")
             follows = self.context.anatomy.follows.get(tissue.id, ())
-            also = f"; {', '.join(follows)} follows" if follows else ""
-            box.setToolTip(f"Draw the {tissue.name.lower()} ({tissue.id}) anew{also}")
+            tip = _("Draw the {tissue} ({id}) anew; {followers} changes with it") if follows \
+                else _("Draw the {tissue} ({id}) anew")
+            box.setToolTip(tip.format(tissue=tissue.name.lower(), id=tissue.id, followers=", ".join(follows)))
             self.ui.tissueFrame.layout().addWidget(box, number // 2, number % 2)
             box.connect("toggled(bool)", lambda _on: self._tissues_chosen())
             boxes[tissue.id] = box
@@ -145,7 +146,7 @@ class EditPanel:
     def _new_box(self) -> None:
         """A ROI on the first tissue that is ticked, or on the heart's middle."""
         twin, parameters = self.context.twin, self.context.parameters
-        roi = parameters.roi or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Edit region")
+        roi = parameters.roi or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Edit region"))
         roi.CreateDefaultDisplayNodes()
         roi.GetDisplayNode().SetFillVisibility(False)
         if twin is not None:
@@ -196,10 +197,10 @@ class EditPanel:
         ui.inpaintScaleWords.text = scale_words("inpaint", parameters.inpaint_ratio)
         reason = missing(self.context)
         ui.runButton.enabled, ui.cancelButton.enabled = not (busy or reason), busy
-        ui.runButton.toolTip = reason or ("One operation at a time" if busy else "Make the siblings")
+        ui.runButton.toolTip = reason or (_("Only one operation runs at a time") if busy else _("Make the siblings"))
         ui.reasonLabel.text, ui.reasonLabel.visible = reason, bool(reason)
         ui.progressFrame.visible = busy
-        if busy:
+        if busy and self.context.operation is not None:
             self.progressed(self.context.operation)
         ui.noticeFrame.visible = bool(self._notice)
         ui.noticeLabel.text = self._notice
@@ -207,10 +208,10 @@ class EditPanel:
 
     def _finished(self, operation: Operation) -> None:
         """The end of an edit, whatever it is."""
-        if operation.state == "failed":
+        if operation.error is not None:
             self._say_error(operation.error, operation.log)
         elif operation.state == "cancelled":
-            self._say("Cancelled. The scene is as it was before.")
+            self._say(_("Cancelled. The scene is as it was before."))
         else:
             run = operation.result
             self._say(result_as_html(run.record, time.monotonic() - self._began))
@@ -226,17 +227,19 @@ class EditPanel:
             self._show_state()
 
     def _show_log(self) -> None:
-        slicer.util.infoDisplay("What the worker wrote last:", windowTitle="DiffusionSiblings log",
+        slicer.util.infoDisplay(_("The last lines of the worker's log:"), windowTitle=_("Diffusion Siblings log"),
                                 detailedText=self._log)
 
 
 def result_as_html(record: dict[str, Any], seconds: float) -> str:
-    """What was made, where, and what the worker found odd about the twin."""
+    """What was made and where, what became of its targets, and warnings."""
     count = sum(len(run["siblings"]) for run in record["runs"])
-    what = f"{count} sibling{'' if count == 1 else 's'}" if record["twin"] else f"{count} heart{'s'[:count > 1]}"
-    device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", "the Apple GPU")
-    lines = [f"{what} in {duration(seconds)}{' on ' + escape(device) if device else ''}."]
-    lines += [targets] if (targets := targets_words(record)) else []
+    if record["twin"]:
+        what = _("1 sibling") if count == 1 else _("{count} siblings").format(count=count)
+    else:
+        what = _("1 heart") if count == 1 else _("{count} hearts").format(count=count)
+    device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", _("Apple GPU"))
+    text = _("Made {what} in {time} on {device}.") if device else _("Made {what} in {time}.")
     notes = [*(record["twin"] or {}).get("warnings", []), *run_notes(record)]
-    lines += [f"<b>Note:</b> {escape(text.rstrip('.'))}." for text in dict.fromkeys(notes)]
-    return "<br>".join(lines)
+    return lines([plain(text.format(what=what, time=duration(seconds), device=device)), plain(targets_words(record)),
+                  *(f"{bold(_('Note:'))} {plain(sentence(note))}" for note in dict.fromkeys(notes))])

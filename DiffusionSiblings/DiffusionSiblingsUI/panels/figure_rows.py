@@ -1,4 +1,4 @@
-"""The figures of a comparison as rows of a table, with what each of them means and where it misleads."""
+"""The figures of a comparison as rows of a table, with their meanings and their traps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.reports.metric_meanings import better, meaning_of, reading
 from DiffusionSiblingsUI.panels.result_table import Cell
 
-FIGURE_HEADS = ("Figure", "Value", "95 % interval", "Floor", "Better")
+FIGURE_HEADS = (_("Figure"), _("Value"), _("95 % interval"), _("Floor"), _("Better"))
 
 
 def figure_cells(comparison: Mapping[str, Any]) -> list[list[Cell]]:
@@ -20,10 +22,10 @@ def figure_cells(comparison: Mapping[str, Any]) -> list[list[Cell]]:
 
 def _cells(figure: Any) -> list[Cell]:
     meaning = meaning_of(figure.name)
-    trap = f"Trap: {meaning.trap}" if meaning.trap else ""
+    trap = _("Trap: {text}").format(text=meaning.trap) if meaning.trap else ""
     tip = "\n".join(part for part in (meaning.title, meaning.means, trap, reading(figure), figure.note) if part)
     unit = f" [{figure.unit}]" if figure.unit else ""
-    interval = f"{_text(figure.low, figure.unit)} to {_text(figure.high, figure.unit)}"
+    interval = _("{low} to {high}").format(low=_text(figure.low, figure.unit), high=_text(figure.high, figure.unit))
     cells = (figure.name + unit, _text(figure.value, figure.unit), interval if math.isfinite(figure.low) else "",
              _text(figure.floor, figure.unit), better(figure))
     return [Cell(text, number=0 < column < 4, tip=tip) for column, text in enumerate(cells)]

@@ -1,17 +1,20 @@
-"""The Guide section: control domains as markups, what is asked in them, what the twin and the siblings have there."""
+"""The Guide section: control domains as markups, their targets, and what the twin and the siblings have there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.control import read_control, write_control
 from DiffusionSiblingsLib.control.placement import Placement
+from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
@@ -22,14 +25,15 @@ from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
 from DiffusionSiblingsUI.panels.guide_table import GuideTable
+from DiffusionSiblingsUI.rich_text import sentence
 from DiffusionSiblingsUI.runs.edit_request import held_tissues
 from DiffusionSiblingsUI.scene import markups
 
-JSON = "Control (*.json)"
+JSON = _("Control (*.json)")
 FILE = "control.json"
 ALL = "all"
-INVITATION = ("Make a domain: from a segment, by drawing it, or from a preset. Its row then says what the twin has "
-              "there; double-click the target to ask for something else.")
+INVITATION = _("Make a control domain from a segment or a preset, or draw one. Its row then shows what the twin has "
+               "there; double-click the target to change it.")
 
 
 class GuidePanel:
@@ -104,24 +108,24 @@ class GuidePanel:
             node = domain_makers.to_draw(self.live.twin, kind, self._first_tissue(), self._color)
             self._made([node])
             markups.start_placing(node)
-            self._notice = f"Click in the views to place {node.GetName()}."
+            self._notice = _("Click in the views to place {name}.").format(name=node.GetName())
 
         self._do(begin)
 
     def open(self, path: str = "") -> None:
         """Adds the domains of a file; asks for it unless it is given."""
-        path = path or str(qt.QFileDialog.getOpenFileName(self.widget, "Open control", "", JSON) or "")
+        path = path or str(qt.QFileDialog.getOpenFileName(self.widget, _("Open control"), "", JSON) or "")
         if path:
             self._do(lambda: self._made(domain_makers.colored(
                 domains.markups_of(read_control(path, self.context.anatomy)), self._color)))
 
     def save(self, path: str = "") -> None:
         """Writes all domains into a file; asks for it unless it is given."""
-        path = path or str(qt.QFileDialog.getSaveFileName(self.widget, "Save control", FILE, JSON) or "")
+        path = path or str(qt.QFileDialog.getSaveFileName(self.widget, _("Save control"), FILE, JSON) or "")
 
         def write() -> None:
             write_control(path, domains.control_of(name=Path(path).stem))
-            self._notice = f"Saved {path}"
+            self._notice = _("Saved {path}").format(path=path)
 
         if path:
             self._do(write)
@@ -144,7 +148,7 @@ class GuidePanel:
 
         self._do(jump)
 
-    def ask(self, quantity: str) -> None:
+    def ask(self, quantity: Quantity) -> None:
         """Asks for one more quantity in the selected domain."""
         node = self._node
         if node is not None:
@@ -178,20 +182,22 @@ class GuidePanel:
         anatomy = self.context.anatomy
         menu = self._menu(self.ui.segmentButton)
         for tissue in anatomy.tissues:
-            _add(menu, tissue.name, lambda tissue=tissue: self.add_tissue((tissue.id,)))
+            _add(menu, tissue.name, partial(self.add_tissue, (tissue.id,)))
         menu.addSeparator()
         for first, second in anatomy.required_contacts:
-            _add(menu, f"Plane between {first} and {second}", lambda a=first, b=second: self.add_contact(a, b))
+            _add(menu, _("Plane between {first} and {second}").format(first=first, second=second),
+                 partial(self.add_contact, first, second))
         menu = self._menu(self.ui.drawButton)
         for kind, words in domain_makers.KIND_WORDS.items():
-            _add(menu, words, lambda kind=kind: self.draw(kind))
+            _add(menu, words, partial(self.draw, kind))
         menu = self._menu(self.ui.presetButton)
         for name, words in domain_makers.presets(anatomy).items():
-            _add(menu, f"{name}: {words}", lambda name=name: self.add_preset(name))
+            title = name.replace("-", " ").capitalize()
+            _add(menu, _("{preset}: {words}").format(preset=title, words=words), partial(self.add_preset, name))
         menu = self._menu(self.ui.askButton)
-        for quantity in targets.QUANTITIES:
-            words = "Volume, area or length" if quantity == "mass" else targets.WORDS[quantity]
-            _add(menu, words, lambda quantity=quantity: self.ask(quantity), targets.MEANINGS[quantity])
+        for quantity in QUANTITIES:
+            words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]
+            _add(menu, words, partial(self.ask, quantity), targets.MEANINGS[quantity])
 
     @staticmethod
     def _menu(button: Any) -> Any:
@@ -264,10 +270,10 @@ class GuidePanel:
         if not nodes and not held_tissues(parameters):
             return INVITATION
         if not parameters.guide:
-            return "The guide is off: targets are shown but do not influence edits."
+            return _("The guide is off: targets are shown but do not influence edits.")
         said = guide_support.warnings(dict.fromkeys(nodes), self.live.found, self.live.twin, held_tissues(parameters),
                                       parameters.model)
-        return " ".join(f"{text}." for text in said)
+        return " ".join(sentence(text) for text in said)
 
     def _placed_twin(self) -> Placement:
         """The twin's voxels, to place domains on. Raises InputError."""
@@ -285,7 +291,8 @@ class GuidePanel:
 
     def _color(self, tissues: tuple[str, ...]) -> tuple[float, float, float]:
         """A colour that tells the tissue and stands out from it."""
-        return self.context.anatomy.tissue(tissues[0]).picture_color
+        red, green, blue = self.context.anatomy.tissue(tissues[0]).picture_color
+        return red, green, blue
 
 
 def _add(menu: Any, words: str, slot: Callable[[], None], tip: str = "") -> None:

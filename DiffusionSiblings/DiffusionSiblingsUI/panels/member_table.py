@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.result_table import Cell
 from DiffusionSiblingsUI.runs.operation import Operation
 
-NAME, CHECKS, OUTSIDE = "Sibling", "Checks", "Beyond training"
+NAME, CHECKS, OUTSIDE = _("Sibling"), _("Checks"), _("Outside training range")
+PASSED = _("all passed")
 MOST = 8  # rows that are seen without scrolling
 Row = Mapping[str, Any]
 
 
 class MemberTable:
-    """Shows name, the two measurements, checks and training range of each member; on_chosen(number) is told of one."""
+    """Shows name, the two measurements, checks and training range of each member; on_chosen(number) hears of one."""
 
     def __init__(self, table: Any, on_chosen: Callable[[int], None]) -> None:
         self._table, self._on_chosen = table, on_chosen
@@ -65,8 +68,8 @@ class MemberTable:
         self.stop()
         heads = [NAME, *self._axes, CHECKS, OUTSIDE]
         cells = _Cells(self._rows, self._order, self._axes)
-        self._work = Operation(result_table.filling(self._table, heads, cells, most=MOST), title="Filling the table",
-                               on_finished=lambda _: self.choose(self._chosen))
+        self._work = Operation(result_table.filling(self._table, heads, cells, most=MOST), title=_("Filling the table"),
+                               on_finished=lambda _operation: self.choose(self._chosen))
         self._work.step()  # the rows that are seen are there at once
         if not self._work.finished:
             self._work.start()
@@ -95,7 +98,8 @@ class _Cells(Sequence[Any]):
     def __getitem__(self, number: Any) -> Any:
         row = self._rows[self._order[number]]
         failed, outside = (_listed(row.get(name)) for name in ("failed checks", "outside the training range"))
-        checks = Cell(f"{len(failed)} failed", bad=True, tip="\n".join(failed)) if failed else Cell("all pass")
+        checks = Cell(_("{count} failed").format(count=len(failed)), bad=True, tip="\n".join(failed)) if failed \
+            else Cell(PASSED)
         beyond = Cell(", ".join(outside), bad=bool(outside), tip="\n".join(outside))
         return [Cell(str(row.get("map", "")), tip=str(row.get("edit") or "")),
                 *(result_table.number_cell(row.get(axis), 1) for axis in self._axes), checks, beyond]

@@ -8,21 +8,23 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
+from DiffusionSiblingsUI.runs.edit_request import progress_words
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import records, runs, tables
 
 DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, BIAS, EVERYTHING = range(7)
-GROUPS = ("Differences to the twin", "Features", "Checks", "Changes and settings", "Targets",
-          "Against the training hearts", "Everything")
-TABLE = "Metrics table"
-VERDICT = "Replay"
-HEADS = {"map": "Sibling"}  # what the panel calls columns that have another name in the CSV file
+GROUPS = (_("Differences from the twin"), _("Features"), _("Checks"), _("Changes and settings"), _("Targets"),
+          _("Training distance"), _("Everything"))
+TABLE = _("Metrics table")
+VERDICT = _("Replay")
+HEADS = {"map": _("Sibling")}  # what the panel calls columns that have another name in the CSV file
 
 
 class MetricsPanel:
@@ -63,8 +65,8 @@ class MetricsPanel:
     def progressed(self, operation: Operation) -> None:
         """Shows how far a replay is."""
         if operation.title == VERDICT:
-            left = f", {operation.seconds_left:.0f} s left" if operation.seconds_left is not None else ""
-            self._say(f"Replaying: {operation.what} {100 * operation.progress:.0f} %{left}")
+            done = _("Replaying, {percent:.0f} %").format(percent=100 * operation.progress)
+            self._say(f"{done}: {progress_words(operation)}")
 
     def cleanup(self) -> None:
         """Nothing of the panel's outlives it."""
@@ -72,16 +74,16 @@ class MetricsPanel:
 
     def export(self) -> None:
         """Asks where, and writes the table there."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is None or run.table_node is None:
             return
-        path = self._ask_path("Export metrics", "metrics.csv", "CSV (*.csv)")
+        path = self._ask_path(_("Export metrics"), "metrics.csv", _("CSV files (*.csv)"))
         if path:
             self._write(lambda: tables.export_csv(run.table_node, path))
 
     def show_record(self) -> None:
         """The record in words, as the file has it, and a button that saves it."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is not None:
             dialog = self.record_dialog(run)
             dialog.exec_()
@@ -90,18 +92,18 @@ class MetricsPanel:
     def record_dialog(self, run: runs.Run) -> Any:
         """The dialog of `show_record`."""
         dialog = qt.QDialog(self.widget)
-        dialog.setWindowTitle(f"Record of {run.title}")
+        dialog.setWindowTitle(_("Record of {run}").format(run=run.title))
         dialog.resize(640, 560)
         layout, pages = qt.QVBoxLayout(dialog), qt.QTabWidget()
         summary, source = qt.QTextBrowser(), qt.QPlainTextEdit()
         summary.setHtml(records.as_html(run.record))
         source.setPlainText(run.node.GetText())
         source.setReadOnly(True)
-        pages.addTab(summary, "Summary")
-        pages.addTab(source, "record.json")
-        save, close = qt.QPushButton("Save record..."), qt.QPushButton("Close")
-        save.setToolTip("Save it as record.json, with the region that bounded the edit, if any, beside it: "
-                        "\"siblings replay\" on the command line reads both")
+        pages.addTab(summary, _("Summary"))
+        pages.addTab(source, _("File"))
+        save, close = qt.QPushButton(_("Save record...")), qt.QPushButton(_("Close"))
+        save.setToolTip(_("Save the record as a file. If a region bounded the edit, it is saved next to the record, so "
+                          "that the run can also be replayed outside Slicer."))
         save.connect("clicked()", lambda: self._save_record(run))
         close.connect("clicked()", dialog.accept)
         buttons = qt.QHBoxLayout()
@@ -114,7 +116,7 @@ class MetricsPanel:
 
     def replay(self) -> None:
         """Makes the siblings again in the worker and says whether they are the same."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is None:
             return
         device = self.context.parameters.device if self.context.parameters is not None else "auto"
@@ -123,13 +125,13 @@ class MetricsPanel:
         operation.title = VERDICT
         try:
             self.context.begin(operation)
-            self._say("Replaying...")
+            self._say(_("Replaying..."))
         except SiblingsError as error:
             self.context.show_error(error)
 
     def show_in_views(self, on: bool) -> None:
         """Shows the chosen plot or table beside the views, or gives the layout back."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if not on:
             self._beside.leave()
             return
@@ -148,7 +150,7 @@ class MetricsPanel:
         ui.replayButton.connect("clicked()", self.replay)
 
     def _on_row(self) -> None:
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is None or run.table_node is None or self._filling:
             return
         twin = tables.twin_of(tables.rows_of(run.table_node)) is not None
@@ -193,13 +195,13 @@ class MetricsPanel:
             self._verdicts[key] = operation.result
             self._say(records.verdict_words(operation.result))
         elif operation.state == "failed" and operation.error is not None:
-            self._say("The replay failed.")
+            self._say(_("The replay failed."))
             self.context.show_error(operation.error, operation.log)
         else:
-            self._say("The replay was cancelled.")
+            self._say(_("The replay was cancelled."))
 
     def _save_record(self, run: runs.Run) -> None:
-        path = self._ask_path("Save record", "record.json", "JSON (*.json)")
+        path = self._ask_path(_("Save record"), "record.json", _("JSON files (*.json)"))
         if path:
             self._write(lambda: records.save_run(run, path))
 
@@ -213,7 +215,7 @@ class MetricsPanel:
         except SiblingsError as error:
             self.context.show_error(error)
             return None
-        self._say(f"Saved {path}")
+        self._say(_("Saved {path}").format(path=path))
         return path
 
     def _say(self, text: str) -> None:

@@ -8,17 +8,19 @@ from typing import Any, TypeVar
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.models import store as model_store
 from DiffusionSiblingsLib.models.registry import Installed, find_model, survey
 from DiffusionSiblingsUI.panels.device_row import DeviceRow
+from DiffusionSiblingsUI.rich_text import plain, sentence
 from DiffusionSiblingsUI.runs.operation import Operation, Status, Steps
 from DiffusionSiblingsUI.setup import environment, installation
 from DiffusionSiblingsUI.setup.model_choice import describe
 
 T = TypeVar("T")
-FILES = "Models (*.zip model.json *.safetensors);;All files (*)"
+FILES = _("Models (*.zip model.json *.safetensors);;All files (*)")
 
 
 class ModelPanel:
@@ -28,7 +30,7 @@ class ModelPanel:
         self.context = context
         self.widget = slicer.util.loadUI(context.resource_path("UI/ModelPanel.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
-        self.status: environment.Status | None = None
+        self.status = environment.status()
         self._models: list[Installed] = []
         self._work: Operation | None = None  # a model that is verified or added
         self._filling = False
@@ -65,12 +67,13 @@ class ModelPanel:
     # Packages
 
     def install(self) -> None:
-        """Installs what is missing, after one question; where all is there, offers to install it anew."""
+        """Installs what is missing, after one question; if nothing is, offers to install everything again."""
         if not self.status.ready:
             self._guarded(environment.ensure)
         elif slicer.util.confirmYesNoDisplay(
-            "All packages are installed. Install PyTorch and the others anew, in case they are damaged or not the "
-            f"build for this computer? ({installation.TORCH_SIZE})", windowTitle="DiffusionSiblings - Repair"
+            _("All packages are installed. Install PyTorch and the other packages again? This helps if they are "
+              "damaged or built for another computer ({size}).").format(size=installation.TORCH_SIZE),
+            windowTitle=_("Diffusion Siblings - Repair")
         ):
             self._stop_worker()
             self._guarded(lambda: installation.install(again=True))
@@ -85,8 +88,10 @@ class ModelPanel:
         model = self._chosen()
         if model is not None and model.card is not None:
             card = model.card
-            self._begin(model_store.verifying(card), f"Verifying {card.id}",
-                        lambda _: f"{card.id} is complete and unchanged (SHA-256 {card.sha256[:12]}…)")
+            sound = _("{model} is complete and unchanged (SHA-256 {sum}...)").format(model=card.id,
+                                                                                     sum=card.sha256[:12])
+            self._begin(model_store.verifying(card), _("Verifying {model}").format(model=card.id),
+                        lambda _nothing: sound)
 
     def add(self, path: str) -> None:
         """Copies a model from a file or folder to the user's own, and chooses it."""
@@ -96,26 +101,27 @@ class ModelPanel:
         name = Path(path).stem if Path(path).suffix.lower() == ".zip" else Path(path).name
         if taken := self._taken(Path(path)):
             replace = slicer.util.confirmYesNoDisplay(
-                f"You have a model {taken} already. Replace it?", windowTitle="DiffusionSiblings - Add a model")
+                _("You have already added a model called {model}. Replace it?").format(model=taken),
+                windowTitle=_("Diffusion Siblings - Add a model"))
             if not replace:
                 return
         self._stop_worker()
-        self._begin(model_store.adding(Path(path), replace=replace), f"Adding {name}", self._added)
+        self._begin(model_store.adding(Path(path), replace=replace), _("Adding {model}").format(model=name),
+                    self._added)
 
     def delete(self) -> None:
         """Removes one of the user's own models, after a question."""
         model = self._chosen()
         if model is None or not model.own or model.card is None:
             return
-        size = f"{model.card.size_bytes / 1e6:.1f} MB"
-        if not slicer.util.confirmOkCancelDisplay(
-            f"Delete the model {model.name} ({size}) from this computer?\n\n{model.folder}",
-            windowTitle="DiffusionSiblings - Delete a model"
-        ):
+        question = _("Delete the model {model} ({size:.1f} MB) from this computer?").format(
+            model=model.name, size=model.card.size_bytes / 1e6)
+        if not slicer.util.confirmOkCancelDisplay(f"{question}\n\n{model.folder}",
+                                                  windowTitle=_("Diffusion Siblings - Delete a model")):
             return
         self._stop_worker()  # on Windows, files that it has open cannot be removed
         if self._guarded(lambda: model_store.delete_model(model.card)):
-            self._say(f"{model.name} is deleted")
+            self._say(_("Deleted {model}").format(model=model.name))
             if self.context.parameters is not None:
                 self.context.parameters.model = find_model().id
         self.look()
@@ -124,8 +130,8 @@ class ModelPanel:
     def open_card(self) -> None:
         """Shows the model's card: what it is for, its limits, its data, how it did."""
         model = self._chosen()
-        page = model.folder / "README.md" if model is not None else None
-        if page is not None:
+        if model is not None:
+            page = model.folder / "README.md"
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page if page.is_file() else model.folder)))
 
     # Inside
@@ -138,15 +144,15 @@ class ModelPanel:
         ui.deleteButton.connect("clicked()", self.delete)
         ui.modelCombo.connect("currentIndexChanged(int)", self._on_model)
         menu = qt.QMenu(ui.addButton)
-        menu.addAction("From a file...").connect("triggered()", lambda: self.add(self._ask_file()))
-        menu.addAction("From a folder...").connect("triggered()", lambda: self.add(self._ask_folder()))
+        menu.addAction(_("From a file...")).connect("triggered()", lambda: self.add(self._ask_file()))
+        menu.addAction(_("From a folder...")).connect("triggered()", lambda: self.add(self._ask_folder()))
         ui.addButton.setMenu(menu)
 
     def _ask_file(self) -> str:
-        return str(qt.QFileDialog.getOpenFileName(self.widget, "Add a model from a file", "", FILES) or "")
+        return str(qt.QFileDialog.getOpenFileName(self.widget, _("Add a model from a file"), "", FILES) or "")
 
     def _ask_folder(self) -> str:
-        return str(qt.QFileDialog.getExistingDirectory(self.widget, "Add a model from its folder") or "")
+        return str(qt.QFileDialog.getExistingDirectory(self.widget, _("Add a model from its folder")) or "")
 
     def _on_model(self, index: int) -> None:
         if not self._filling and self.context.parameters is not None and 0 <= index < len(self._models):
@@ -168,7 +174,7 @@ class ModelPanel:
         self._models = survey()
         if self.context.parameters is not None:
             self.context.parameters.model = card.id
-        return f"{card.id} {card.version} is added and verified"
+        return _("Added and verified {model} {version}").format(model=card.id, version=card.version)
 
     def _begin(self, steps: Generator[float, None, T], title: str, ended: Any) -> None:
         """Runs steps of the model store while Slicer stays usable. ended(result) -> what to say then."""
@@ -183,7 +189,7 @@ class ModelPanel:
             self.context.changed()
 
         self._work = Operation(_as_statuses(steps, title), title=title, on_finished=finished,
-                               on_update=lambda operation: self._say(f"{title}: {100 * operation.progress:.0f} %"))
+                               on_update=lambda operation: self._say(f"{title}: {operation.progress:.0%}"))
         self._work.start()
         self.refresh()
 
@@ -209,26 +215,27 @@ class ModelPanel:
         problem = self.status.problem()
         icon = qt.QStyle.SP_DialogApplyButton if self.status.ready else qt.QStyle.SP_MessageBoxWarning
         self.ui.packagesIcon.setPixmap(slicer.app.style().standardIcon(icon).pixmap(16, 16))
-        self.ui.packagesLabel.text = f"{problem.what}: {problem.value}. {problem.hint}." if problem \
-            else self.status.summary()
-        self.ui.installButton.text = "Repair..." if self.status.ready else "Install..."
+        self.ui.packagesLabel.text = plain(f"{problem.what}: {problem.value}. {sentence(problem.hint)}" if problem
+                                           else self.status.summary())
+        self.ui.installButton.text = _("Repair...") if self.status.ready else _("Install...")
         self.ui.installButton.enabled = problem is None and not self._busy
 
     def _show_models(self) -> None:
         ui, model = self.ui, self._chosen()
         names = [entry.name for entry in self._models]
         wanted = self.context.parameters.model if self.context.parameters is not None else ""
-        shown = names + ([f"{wanted} (not installed)"] if wanted and model is None else [])
+        shown = names + ([_("{model} (not installed)").format(model=wanted)] if wanted and model is None else [])
         if [ui.modelCombo.itemText(index) for index in range(ui.modelCombo.count)] != shown:
             ui.modelCombo.clear()
             ui.modelCombo.addItems(shown)
         ui.modelCombo.currentIndex = self._models.index(model) if model is not None else len(shown) - 1
         ui.modelLabel.text = describe(model) if model is not None else \
-            f"The scene asks for <b>{wanted}</b>, which is not on this computer. Add it, or choose another."
+            plain(_("The scene uses the model {model}, which is not on this computer. Add it, or choose another model.")
+                  .format(model=wanted))
         sound = model is not None and model.card is not None
         ui.verifyButton.enabled = sound and not self._busy
         ui.cardButton.enabled = model is not None
-        ui.deleteButton.enabled = sound and model.own and not self._busy
+        ui.deleteButton.enabled = model is not None and sound and model.own and not self._busy
         ui.addButton.enabled = not self._busy
 
     @property
@@ -243,7 +250,7 @@ def _as_statuses(steps: Generator[float, None, T], title: str) -> Steps[T]:
             try:
                 done = next(steps)
             except StopIteration as stop:
-                return stop.value
+                return stop.value  # type: ignore[no-any-return]
             yield Status(done, title)
     finally:
         steps.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
@@ -14,7 +15,7 @@ from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import comparison_view as comparison
 from DiffusionSiblingsUI.scene import runs, sequences
 
-HEADS = ("Sibling", "Edit", "Checks", "Dice", "LV volume [ml]")
+HEADS = (_("Sibling"), _("Edit"), _("Checks"), _("Dice"), _("LV volume [ml]"))
 
 
 class SiblingsPanel:
@@ -69,7 +70,7 @@ class SiblingsPanel:
         comparison.compare(run, sibling, self.style(), outline=outline, in_3d=in_3d)
         self._seen, self._shown = (run.id, number), run
         if in_3d:
-            self._begin(comparison.preparing_3d(run, sibling, with_twin=outline), "Making surfaces")
+            self._begin(comparison.preparing_3d(run, sibling, with_twin=outline), _("Making surfaces"))
 
     def flip(self, by: int) -> None:
         """Shows the sibling `by` places further, from the end on from the beginning."""
@@ -79,13 +80,14 @@ class SiblingsPanel:
 
     def delete(self) -> None:
         """Asks once, then removes the run."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is None:
             return
         count = len(run.siblings)
-        text = (f"Delete the run \"{run.title}\" with {count} sibling{'' if count == 1 else 's'}, its table, plots and "
-                "record? The twin stays. This cannot be undone.")
-        if not slicer.util.confirmOkCancelDisplay(text, windowTitle="Delete run"):
+        siblings = _("1 sibling") if count == 1 else _("{count} siblings").format(count=count)
+        text = _("Delete the run \"{run}\" with {siblings}, its table, plots and record? The twin stays. This "
+                 "cannot be undone.").format(run=run.title, siblings=siblings)
+        if not slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Diffusion Siblings - Delete a run")):
             return
         self._stop_work()
         comparison.restore(run.twin_node)
@@ -97,13 +99,13 @@ class SiblingsPanel:
 
     def make_sequence(self) -> None:
         """Makes the run's sequence, or shows the one that there is in Slicer's player."""
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is None:
             return
         if run.browser_node is not None:
             _show_player(run.browser_node)
             return
-        self._begin(sequences.sequencing(run), "Making the sequence")
+        self._begin(sequences.sequencing(run), _("Making the sequence"))
 
     def _connect(self) -> None:
         ui = self.ui
@@ -123,7 +125,7 @@ class SiblingsPanel:
             choose(self.context, runs.find_run(str(self.ui.runCombo.itemData(index))))
 
     def _on_row(self) -> None:
-        run, _ = chosen(self.context)
+        run, _number = chosen(self.context)
         if run is not None and not self._filling and self.ui.siblingTable.currentRow() >= 0:
             choose(self.context, run, int(self.ui.siblingTable.currentRow()))
 
@@ -169,10 +171,11 @@ class SiblingsPanel:
         if run is None:
             return
         result_table.select(ui.siblingTable, number if count else -1)
-        ui.placeLabel.text = f"{number + 1} of {count}" if count else "no siblings left"
+        ui.placeLabel.text = _("{number} of {count}").format(number=number + 1, count=count) if count \
+            else _("no siblings left")
         ui.previousButton.enabled = ui.nextButton.enabled = count > 1
         ui.outlineCheck.enabled = ui.colorButton.enabled = run.twin_node is not None
-        ui.sequenceButton.text = "Play sequence" if run.browser_node is not None else "Make sequence"
+        ui.sequenceButton.text = _("Play sequence") if run.browser_node is not None else _("Make sequence")
         ui.sequenceButton.enabled = count > 1 and self._work is None
 
     def _leave(self, run: runs.Run | None) -> None:
@@ -215,9 +218,9 @@ class SiblingsPanel:
 def _cells(node: Any, row: dict[str, Any]) -> list[Cell]:
     """A sibling's row in the list."""
     failed = [name for name in str(row.get("failed checks") or "").split("; ") if name]
-    checks = Cell("all pass" if row else "")
+    checks = Cell(_("all passed") if row else "")
     if failed:
-        checks = Cell(f"{len(failed)} failed", bad=True, tip="\n".join(failed))
+        checks = Cell(_("{count} failed").format(count=len(failed)), bad=True, tip="\n".join(failed))
     name = str(node.GetAttribute(runs.MAP))
     tip = f"{node.GetName()}: {node.GetDescription() or ''}"
     return [Cell(name, tip=tip), Cell(str(row.get("edit") or "")), checks,

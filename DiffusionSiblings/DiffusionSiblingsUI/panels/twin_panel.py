@@ -7,6 +7,7 @@ from typing import Any
 import ctk
 import qt
 import slicer
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
@@ -14,17 +15,17 @@ from DiffusionSiblingsUI.scene import painted_image, terminology
 from DiffusionSiblingsUI.scene.grid import to_world
 from DiffusionSiblingsUI.scene.layers import LABELMAP
 
-NO_TISSUE = "None (unchanged)"
+NO_TISSUE = _("None (unchanged)")
 ROWS_SHOWN = 10
-INVITATION = (
+INVITATION = _(
     "Choose the segmentation of a heart: left and right ventricle, left and right atrium, myocardium, aorta. "
-    "To try it out, load the synthetic heart from Sample Data."
+    "To try the module, load the synthetic heart from Sample Data."
 )
 BY_TEXT = {
-    terminology.BY_CODE: ("code", "The code of the segment's terminology says so."),
-    terminology.BY_NAME: ("name", "The segment's name says so."),
-    terminology.BY_USER: ("you", "You chose it."),
-    "": ("", "Neither terminology nor name is known."),
+    terminology.BY_CODE: (_("code"), _("Found by the code of the segment's terminology.")),
+    terminology.BY_NAME: (_("name"), _("Found by the segment's name.")),
+    terminology.BY_USER: (_("you"), _("You chose this tissue.")),
+    "": ("", _("Neither the terminology nor the name of this segment is known.")),
 }
 
 
@@ -36,7 +37,7 @@ class TwinPanel(VTKObservationMixin):
         self.context = context
         self.widget = slicer.util.loadUI(context.resource_path("UI/TwinPanel.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
-        self._shown: Any = "nothing yet"
+        self._shown: Any = object()  # unlike all that can be shown
         self._observed: Any = None
         self._suggested_for: Any = None
         self._ids: list[str] = []  # segment ids of the table's rows
@@ -209,7 +210,7 @@ class TwinPanel(VTKObservationMixin):
         if node is not None:
             kind = qt.QStyle.SP_MessageBoxWarning if warning else qt.QStyle.SP_DialogApplyButton
         self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(16, 16))
-        self.ui.messageLabel.text = warning or " ".join(["All tissues are there.", *remarks])
+        self.ui.messageLabel.text = warning or " ".join([_("All tissues were found."), *remarks])
 
     def _said(self, node: Any) -> tuple[str, list[str]]:
         """The warning, "" if the twin can be used, and remarks."""
@@ -220,10 +221,12 @@ class TwinPanel(VTKObservationMixin):
         try:
             to_world(node)
         except SiblingsError as error:
-            warning = warning or f"{error.what}: {error.value}. What to do: {error.hint}."
+            warning = warning or _("{what}: {value}. What to do: {hint}.").format(what=error.what, value=error.value,
+                                                                                  hint=error.hint)
         remarks = terminology.twin_remarks(node, mapping, self.context.anatomy)
         if mapping and not node.GetSegmentation().ContainsRepresentation(LABELMAP):
-            remarks.append("Its surfaces are turned into voxels on a copy; for speed, convert them once yourself.")
+            remarks.append(_("Its surfaces are converted to voxels on a copy each time; to save time, create its "
+                             "binary labelmap representation once in the Segmentations module."))
         return warning, remarks
 
 

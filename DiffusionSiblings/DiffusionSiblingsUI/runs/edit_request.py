@@ -1,8 +1,10 @@
-"""From the panel's parameters to a task, and what to say about them (no Qt)."""
+"""From the panel's parameters to a task, and the sentences that describe them (no Qt)."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.names import names_of
@@ -18,23 +20,23 @@ EDITS = ("perturb", "inpaint", "generate")
 REGIONS = ("tissues", "roi", "segment")
 # docs/choosing-an-edit.md: the highest ratio of each row, and what changes at it.
 PERTURB_SCALES = (
-    (0.02, "nothing but what the model cannot store (the reconstruction)"),
-    (0.28, "local wall shape"),
-    (0.43, "shape of a chamber or valve region"),
-    (0.65, "size and proportion of chambers; an unusual twin becomes more ordinary"),
-    (0.95, "nearly everything; faint likeness to the twin"),
-    (1.0, "everything; the twin plays no part"),
+    (0.02, _("Nothing changes, except what the model cannot represent (a reconstruction).")),
+    (0.28, _("The local shape of walls changes.")),
+    (0.43, _("The shape of a chamber or a valve region changes.")),
+    (0.65, _("The size and proportions of chambers change; an unusual twin becomes more ordinary.")),
+    (0.95, _("Nearly everything changes; the sibling resembles the twin only faintly.")),
+    (1.0, _("Everything changes; the twin has no influence.")),
 )
 INPAINT_SCALES = (
-    (0.02, "nothing but what the model cannot store"),
-    (0.43, "details of the chosen part; it stays near its present shape"),
-    (0.95, "the chosen part, starting from its present shape"),
-    (1.0, "the chosen part is drawn anew, whatever it was; the rest of the heart stays"),
+    (0.02, _("Nothing changes, except what the model cannot represent.")),
+    (0.43, _("Details of the chosen part change; it stays close to its present shape.")),
+    (0.95, _("The chosen part changes, starting from its present shape.")),
+    (1.0, _("The chosen part is drawn anew, whatever its present shape; the rest of the heart stays.")),
 )
 WORDS = {
-    "perturb": "Siblings that differ from the twin everywhere.",
-    "inpaint": "Siblings that differ from the twin in the chosen part only; the rest stays, voxel for voxel.",
-    "generate": "New hearts that have no twin.",
+    "perturb": _("Makes siblings that differ from the twin everywhere."),
+    "inpaint": _("Makes siblings that differ from the twin in the chosen part only. The rest stays, voxel for voxel."),
+    "generate": _("Makes new hearts that have no twin."),
 }
 
 
@@ -45,7 +47,7 @@ def task_of(context: Any) -> Task:
                 "repair": parameters.repair}
     where = {"model": parameters.model, "device": parameters.device}
     if reason := missing(context):
-        raise InputError("The edit cannot start", value=reason)
+        raise InputError(_("The edit cannot start"), value=reason)
     if parameters.guide:
         settings["control"] = guide_request.control_from(None, markups=True)
         where["wishes"] = PresetsAndHolds(hold=held_tissues(parameters)).to_json()
@@ -76,7 +78,7 @@ def missing(context: Any) -> str:
 def _missing_twin(context: Any) -> str:
     parameters = context.parameters
     if parameters.twin is None:
-        return "Choose a twin first (section Twin)"
+        return _("Choose a twin in the section Twin")
     if warning := terminology.twin_warning(parameters.twin, context.tissue_of, context.anatomy):
         return warning
     if parameters.edit == "inpaint":
@@ -87,7 +89,7 @@ def _missing_twin(context: Any) -> str:
 def _missing_target(parameters: Any) -> str:
     """What keeps the guide from being used."""
     if parameters.edit == "generate" and held_tissues(parameters):
-        return "A new heart has no twin whose volumes it could keep: untick them in the section Guide"
+        return _("A new heart has no twin whose volumes it could keep: untick the held volumes in the section Guide")
     asking = 0
     for node in domains.find_domains():
         try:
@@ -95,22 +97,22 @@ def _missing_target(parameters: Any) -> str:
         except InputError as error:
             return error.message()
         if on and not markups.is_placed(node):
-            return f"Place {node.GetName()} in the views, or remove it from the section Guide"
+            return _("Place {name} in the views, or remove it in the section Guide").format(name=node.GetName())
         asking += on
     if not asking and not held_tissues(parameters):
-        return "Ask for something in the section Guide, or switch it off there"
+        return _("Set a target in the section Guide, or switch the guide off there")
     return ""
 
 
 def _missing_region(parameters: Any) -> str:
     if parameters.region_kind == "roi" and parameters.roi is None:
-        return "Choose or place a ROI"
+        return _("Choose a ROI, or place one")
     if parameters.region_kind == "segment":
         node = parameters.region_segmentation
         if node is None or node.GetSegmentation().GetSegment(parameters.region_segment or "-") is None:
-            return "Choose the segment that covers the region"
+            return _("Choose the segment that covers the region")
     if parameters.region_kind == "tissues" and not chosen_tissues(parameters):
-        return "Tick the tissues to draw anew"
+        return _("Tick the tissues to draw anew")
     return ""
 
 
@@ -128,14 +130,14 @@ def guide_words(parameters: Any) -> str:
     """What guides the edit, in brief; "" if nothing does."""
     if not parameters.guide:
         return ""
-    terms = []
+    terms: list[Any] = []
     for node in domains.find_domains():
         try:
             terms += domains.read_settings(node).terms
         except InputError:
             continue
     said = targets.terms_words(terms, held_tissues(parameters))
-    return f"Guided: {said}." if said else ""
+    return _("Guided by {targets}.").format(targets=said) if said else ""
 
 
 def edit_words(edit: str, tissues: tuple[str, ...], anatomy: Any) -> str:
@@ -144,12 +146,15 @@ def edit_words(edit: str, tissues: tuple[str, ...], anatomy: Any) -> str:
         return WORDS[edit]
     followers = (name for tissue in tissues for name in anatomy.follows.get(tissue, ()))
     follow = dict.fromkeys(name for name in followers if name not in tissues)
-    names = " and ".join(anatomy.tissue(name).name.lower() for name in follow)
-    return WORDS[edit] + (f" The {names} follow{'s' if len(follow) == 1 else ''}." if names else "")
+    if not follow:
+        return WORDS[edit]
+    names = [anatomy.tissue(name).name.lower() for name in follow]
+    text = _("The {name} changes with it.") if len(names) == 1 else _("These tissues change with it: {name}.")
+    return f"{WORDS[edit]} {text.format(name=', '.join(names))}"
 
 
 def scale_words(edit: str, ratio: float) -> str:
-    """What a ratio changes, in words."""
+    """What a ratio changes, in a sentence."""
     scales = INPAINT_SCALES if edit == "inpaint" else PERTURB_SCALES
     return next((words for highest, words in scales if ratio <= highest), scales[-1][1])
 
@@ -157,14 +162,18 @@ def scale_words(edit: str, ratio: float) -> str:
 def progress_words(operation: Operation) -> str:
     """What is being done and how long it will take."""
     left = operation.seconds_left
-    return operation.what if left is None else f"{operation.what} - {duration(left)} left"
+    if left is None:
+        return operation.what
+    return _("{what} - {time} left").format(what=operation.what, time=duration(left))
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: "8 s", "1 min 20 s", "2 h 5 min"."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return _("{seconds} s").format(seconds=whole)
+    if whole < 600:
+        return _("{minutes} min {seconds} s").format(minutes=whole // 60, seconds=whole % 60 // 10 * 10)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60 // 10 * 10} s" if whole < 600 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return _("{minutes} min").format(minutes=whole // 60)
+    return _("{hours} h {minutes} min").format(hours=whole // 3600, minutes=whole % 3600 // 60)

@@ -1,11 +1,13 @@
-"""An edit from a twin in the scene to siblings in memory, in small steps: read, hand over, wait, take back."""
+"""An edit from a twin in the scene to siblings in memory, in small steps: read, send, wait, take back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
@@ -15,6 +17,9 @@ from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_ex
 from DiffusionSiblingsUI.runs.operation import OperationCancelled, Outcome, SiblingResult, Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, terminology
 from DiffusionSiblingsUI.scene.regions import write_mask
+
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
 
 REGION_TO_COME = "region"  # in a request until its file is written, on the grid of the twin
 READ, PLACED = 0.03, 0.04  # shares of the whole at which reading and handing over have ended
@@ -28,8 +33,9 @@ class Task:
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
     where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
-    guides all requests besides their controls, "preset", "amount" and "hold" as `PresetsAndHolds.to_json`
-    writes them; the worker, which places the twin, makes controls of them.
+    guides all requests besides their controls: "preset", "amount" and "hold" of
+    `DiffusionSiblingsLib.editing.presets_and_holds.PresetsAndHolds`. The worker places the twin and turns them into
+    controls.
     """
 
     requests: tuple[Request, ...]
@@ -44,18 +50,18 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.requests:
-            raise InputError("There is nothing to do", rule="at least one request")
+            raise InputError(_("There is nothing to do"), rule=_("at least one request is needed"))
         if self.twin is None and any(request.needs_twin for request in self.requests):
-            raise InputError("No twin is chosen", rule="an edit starts from a segmentation",
-                             hint="choose a segmentation as twin, or load the sample twin from Sample Data")
+            raise InputError(_("No twin is chosen"), rule=_("an edit starts from a segmentation"),
+                             hint=_("choose a segmentation as the twin, or load the sample twin from Sample Data"))
 
 
-def edit_steps(session: Any, task: Task) -> Steps[Outcome]:
+def edit_steps(session: Session, task: Task) -> Steps[Outcome]:
     """Makes the siblings of a task -> Outcome; the scene is not touched. Raises SiblingsError."""
-    task = yield from part(prepared(task), 0.0, READ, "Reading the twin")
+    task = yield from part(prepared(task), 0.0, READ, _("Reading the twin"))
     folder, siblings = session.new_folder(), []
     try:
-        command = yield from part(_commanded(task, folder), READ, PLACED, "Handing the twin over")
+        command = yield from part(_commanded(task, folder), READ, PLACED, _("Sending the twin to the worker"))
         job = job_steps(session, command, "sibling", lambda event: siblings.append(_taken(event, task.twin)))
         result = yield from part(job, PLACED, 1.0)
         return Outcome(siblings, result["record"], result["rows"], task.twin)
@@ -79,11 +85,11 @@ def prepared(task: Task) -> Steps[Task]:
     return replace(task, twin=bridged, mask=mask)
 
 
-def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
+def job_steps(session: Session, command: Mapping[str, Any], kind: str = "",
               take: Callable[[dict[str, Any]], None] | None = None) -> Steps[dict[str, Any]]:
-    """Has the worker do a command and waits for it -> the values of its last event. Raises its error.
+    """Sends the worker a command and waits for its end -> the values of its last event. Raises its error.
 
-    take: is handed each event of that kind, one a step.
+    take: called with each event of that kind, one a step.
     """
     job, taken = session.client.submit(command), 0
     session.ensure_pump()
@@ -91,10 +97,11 @@ def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
         while True:
             session.client.poll()
             ended = not job.running  # asked before its events are counted, so that none is left over
-            for event in job.of(kind)[taken:] if take is not None else ():
-                take(event)
-                taken += 1
-                yield None
+            if take is not None:
+                for event in job.of(kind)[taken:]:
+                    take(event)
+                    taken += 1
+                    yield None
             if ended:
                 break
             yield Status(job.progress, job.what, job.seconds_left, idle=True)
@@ -104,9 +111,9 @@ def job_steps(session: Any, command: Mapping[str, Any], kind: str = "",
     if job.state == "cancelled":
         raise OperationCancelled
     if job.error is not None:
-        job.error.log = getattr(job.error, "log", "") or job.log
+        job.error.log = getattr(job.error, "log", "") or job.log  # type: ignore[attr-defined]
         raise job.error
-    return job.result
+    return dict(job.result or {})
 
 
 def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy.typing as npt
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
@@ -72,7 +73,7 @@ class OperationCancelled(SiblingsError):  # noqa: N818, no error but what the us
     """The user stopped the operation; the scene is as it was before."""
 
     def __init__(self) -> None:
-        super().__init__("Cancelled", rule="a cancelled operation leaves the scene unchanged")
+        super().__init__(_("Cancelled"), rule=_("a cancelled operation leaves the scene unchanged"))
 
 
 class Operation:
@@ -91,14 +92,16 @@ class Operation:
     def __init__(self, steps: Steps[Any], *, title: str = "",
                  on_update: Callable[[Operation], None] | None = None,
                  on_finished: Callable[[Operation], None] | None = None) -> None:
-        self.title, self.state, self.progress, self.what = title, "ready", 0.0, title
+        self.title = self.what = title
+        self.state, self.progress = "ready", 0.0
         self.seconds_left: float | None = None
         self.error: SiblingsError | None = None
         self.result: Any = None
         self.idle, self.longest_step = False, 0.0
         self.on_update = [on_update] if on_update else []
         self.on_finished = [on_finished] if on_finished else []
-        self._steps, self._timer = steps, None
+        self._steps = steps
+        self._timer: Any = None
         self._stepping = self._cancel_asked = False
 
     @property
@@ -230,7 +233,7 @@ def part(steps: Steps[T], low: float, high: float, what: str = "") -> Steps[T]:
             try:
                 status = next(steps)
             except StopIteration as stop:
-                return stop.value
+                return stop.value  # type: ignore[no-any-return]
             if status is None or status.done is None:
                 yield status
             else:
@@ -245,11 +248,11 @@ def as_siblings_error(error: Exception) -> SiblingsError:
         return error
     logging.error("DiffusionSiblings: unexpected error", exc_info=error)
     if isinstance(error, MemoryError):
-        wrapped = SiblingsError("Slicer has too little memory for this", value=str(error),
-                                hint="close other scenes and programs, or ask for fewer siblings")
+        wrapped = SiblingsError(_("Slicer does not have enough memory for this"), value=str(error),
+                                hint=_("close other scenes and programs, or ask for fewer siblings"))
     else:
-        wrapped = SiblingsError("Something unexpected went wrong", value=f"{type(error).__name__}: {error}",
-                                hint="try again; if it happens again, report it with the log (Help > Report a Bug)")
+        wrapped = SiblingsError(_("An unexpected error occurred"), value=f"{type(error).__name__}: {error}",
+                                hint=_("try again; if it happens again, report it with the log (Help > Report a Bug)"))
     wrapped.__cause__ = error
     return wrapped
 

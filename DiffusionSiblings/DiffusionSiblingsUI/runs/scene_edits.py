@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
@@ -16,25 +17,30 @@ from DiffusionSiblingsUI.runs.edits import Task, edit_steps, hand_over, job_step
 from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, runs
 
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.runs.session import Session
+
 READ, MADE = 0.03, 0.92  # shares of the whole at which the twin is read, and at which the siblings are made
 REGION_COLOR = (1.0, 0.85, 0.2)
 
 
-def into_scene(session: Any, task: Task, title: str) -> Steps[Any]:
+def into_scene(session: Session, task: Task, title: str) -> Steps[Any]:
     """Makes the siblings of a task and puts them into the scene as one run -> Run."""
     twin = task.twin
-    task = yield from part(prepared(task), 0.0, READ, "Reading the twin")
+    task = yield from part(prepared(task), 0.0, READ, _("Reading the twin"))
     outcome = yield from part(edit_steps(session, task), READ, MADE)
     if twin is not None and not slicer.mrmlScene.IsNodePresent(twin):
-        raise InputError("The twin left the scene while its siblings were made", value=twin.GetName(),
-                         rule="it stays until the run is done", hint="load the twin again and run again")
-    yield Status(MADE, "Adding the siblings to the scene")
+        raise InputError(_("The twin was removed from the scene while its siblings were made"), value=twin.GetName(),
+                         rule=_("the twin stays in the scene until the run ends"),
+                         hint=_("load the twin again and run the edit again"))
+    adding = _("Adding the siblings to the scene")
+    yield Status(MADE, adding)
     region = region_node(task, title) if task.mask is not None else None
     kept = False
     try:
         building = runs.building(outcome.siblings, twin_node=twin, bridged=task.twin, record=outcome.record,
                                  rows=outcome.rows, title=title, region_node=region)
-        run = yield from part(building, MADE, 1.0, "Adding the siblings to the scene")
+        run = yield from part(building, MADE, 1.0, adding)
         kept = True
         return run
     finally:
@@ -45,20 +51,20 @@ def into_scene(session: Any, task: Task, title: str) -> Steps[Any]:
 
 def region_node(task: Task, title: str) -> Any:
     """The region of a run as it was, as a segmentation of its own: a ROI may be moved later, and a replay needs it."""
-    segment = Segment(1, "Region", color=REGION_COLOR, identifier="Region")
+    segment = Segment(1, _("Region"), color=REGION_COLOR, identifier="Region")
     labels = task.mask.astype(np.uint8)
-    return bridge.new_segmentation(LabelMap(labels, task.twin.grid.affine, (segment,)), f"{title} region",
-                                   visible=False)
+    labelmap = LabelMap(labels, task.twin.grid.affine, (segment,))
+    return bridge.new_segmentation(labelmap, _("{title} region").format(title=title), visible=False)
 
 
-def replaying(session: Any, run: Any, device: str) -> Steps[list[dict[str, Any]]]:
+def replaying(session: Session, run: Any, device: str) -> Steps[list[dict[str, Any]]]:
     """Makes the siblings of a run again -> verdicts. Raises InputError if the twin is gone or another one."""
     record, twin = run.record, run.twin_node
     bridged, command = None, {"command": "replay", "record": record, "device": device}
     folder = session.new_folder()
     try:
         if record["twin"] is not None:
-            bridged = yield from part(_recorded_twin(twin, record["twin"]), 0.0, READ, "Reading the twin")
+            bridged = yield from part(_recorded_twin(twin, record["twin"]), 0.0, READ, _("Reading the twin"))
             command["twin"] = str(write_exchange(bridged.labelmap, folder / "twin"))
             yield None
         region = run.region_node
@@ -68,7 +74,7 @@ def replaying(session: Any, run: Any, device: str) -> Steps[list[dict[str, Any]]
             command["region"] = str(hand_over(mask, bridged, folder))
             yield None
         result = yield from part(job_steps(session, command), READ, 1.0)
-        return result["rows"]
+        return list(result["rows"])
     finally:
         session.remove(folder)
 
@@ -76,19 +82,20 @@ def replaying(session: Any, run: Any, device: str) -> Steps[list[dict[str, Any]]
 def _recorded_twin(twin: Any, described: Mapping[str, Any]) -> Steps[Any]:
     """The twin of a record, its segments taken for the tissues that the record names."""
     if twin is None:
-        raise InputError("The twin of the run is not in the scene", rule="the segmentation that was edited",
-                         hint="load the scene with the twin, or undo its removal")
+        raise InputError(_("The twin of this run is not in the scene"),
+                         rule=_("the segmentation that was edited is needed"),
+                         hint=_("load the scene with the twin, or undo its removal"))
     return (yield from bridge.reading(twin, recorded_tissues(twin, described)))
 
 
-def recorded_tissues(node: Any, described: Mapping[str, Any]) -> dict[str, str | None]:
+def recorded_tissues(node: slicer.vtkMRMLSegmentationNode, described: Mapping[str, Any]) -> dict[str, str | None]:
     """Segment ID -> tissue ID of a twin or a sibling, as the record describes the twin."""
     ids = node.GetSegmentation().GetSegmentIDs()
     tissues = {segment["value"]: segment["tissue"] for segment in described["segments"]}
     return {ids[k]: tissues.get(k + 1) for k in range(len(ids))}
 
 
-def measuring(session: Any, nodes: Sequence[Any]) -> Steps[list[dict[str, Any]]]:
+def measuring(session: Session, nodes: Sequence[slicer.vtkMRMLSegmentationNode]) -> Steps[list[dict[str, Any]]]:
     """Measures segmentations as they are -> rows of metrics.csv."""
     folder, stems = session.new_folder(), []
     try:
@@ -98,7 +105,7 @@ def measuring(session: Any, nodes: Sequence[Any]) -> Steps[list[dict[str, Any]]]
             yield None
         names = [node.GetName() for node in nodes]
         result = yield from job_steps(session, {"command": "measure", "maps": stems, "names": names})
-        return result["rows"]
+        return list(result["rows"])
     finally:
         session.remove(folder)
 
@@ -107,13 +114,14 @@ def title_of(task: Task) -> str:
     """A name for the run: what was edited, and how."""
     how = ", ".join(dict.fromkeys(request.describe() for request in task.requests))
     name = getattr(task.twin, "GetName", lambda: "")()
-    asked = [*task.wishes.get("preset", ()), *(f"hold {tissue}" for tissue in task.wishes.get("hold", ()))]
+    held = [_("hold {tissue}").format(tissue=tissue) for tissue in task.wishes.get("hold", ())]
+    asked = [*task.wishes.get("preset", ()), *held]
     how = ", ".join([how, *asked])
     model = "" if task.model == DEFAULT_MODEL else f", {task.model}"
     return f"{name}: {how}{model}" if name else f"{how.capitalize()}{model}"
 
 
-def segment_id(node: Any, name: str) -> str:
+def segment_id(node: slicer.vtkMRMLSegmentationNode, name: str) -> str:
     """The ID of the segment with that ID, else with that name. Raises InputError."""
     segmentation = node.GetSegmentation()
     ids = segmentation.GetSegmentIDs()
@@ -121,13 +129,17 @@ def segment_id(node: Any, name: str) -> str:
         return name
     found = [identifier for identifier in ids if segmentation.GetSegment(identifier).GetName() == name]
     if len(found) != 1:
-        raise InputError(f"{node.GetName()} has {'no' if not found else 'more than one'} such segment", value=name,
-                         rule=f"its segments are {', '.join(segmentation.GetSegment(i).GetName() for i in ids)}",
-                         hint="give a segment's name or ID")
-    return found[0]
+        what = (_("{node} has no segment of this name") if not found
+                else _("{node} has more than one segment of this name"))
+        names = ", ".join(segmentation.GetSegment(i).GetName() for i in ids)
+        raise InputError(what.format(node=node.GetName()), value=name,
+                         rule=_("its segments are: {names}").format(names=names),
+                         hint=_("give the name or the ID of one segment"))
+    return str(found[0])
 
 
-def segments_of(node: Any, labels: Mapping[str, str | Sequence[str]]) -> dict[str, str | None]:
+def segments_of(node: slicer.vtkMRMLSegmentationNode, labels: Mapping[str, str | Sequence[str]]) -> dict[str,
+                str | None]:
     """{tissue ID: segment name or ID, or several of them} -> {segment ID: tissue ID}."""
     found: dict[str, str | None] = {}
     for tissue, names in labels.items():

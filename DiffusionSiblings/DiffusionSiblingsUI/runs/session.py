@@ -8,10 +8,14 @@ import os
 import shutil
 import tempfile
 import time
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from DiffusionSiblingsUI.runs.worker_client import WorkerClient
+
+if TYPE_CHECKING:
+    from DiffusionSiblingsUI.cohorts.memory import CohortMemory
 
 POLL_MS = 50
 STALE_S = 2 * 24 * 3600.0  # folders of Slicers that crashed are removed after this time
@@ -21,12 +25,22 @@ _shared: list[Session] = []
 
 
 class Session:
-    """client: of the worker. folder: for what module, effects and worker hand each other; removed at the end."""
+    """client: of the worker. folder: for what module, effects and worker hand each other; removed at the end.
+
+    memory: what is known of cohorts.
+    """
 
     def __init__(self, client: WorkerClient, folder: Path) -> None:
         self.client, self.folder = client, folder
         self._numbers = itertools.count(1)
         self._timer: Any = None
+
+    @cached_property
+    def memory(self) -> CohortMemory:
+        """Made when it is first asked for: sessions without cohorts need nothing of it."""
+        from DiffusionSiblingsUI.cohorts.memory import CohortMemory
+
+        return CohortMemory()
 
     def new_folder(self) -> Path:
         """A new empty folder for one job's files; remove it (`remove`) when they are read."""

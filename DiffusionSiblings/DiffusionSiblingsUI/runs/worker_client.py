@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from DiffusionSiblingsUI.i18n import tr as _
 from DiffusionSiblingsUI.runs import worker_process
 from DiffusionSiblingsUI.runs.worker_job import Job, OnEvent, WorkerDied, died, error_of
 from DiffusionSiblingsUI.runs.worker_process import Process, close, kill_tree
@@ -69,7 +70,8 @@ class WorkerClient:
             self.poll()  # what it had left to say, then its death
         if self._process is None:
             self._start()
-        job = Job(next(self._numbers), dict(command), on_event, what="Waiting" if self.busy else "Starting the worker")
+        what = _("Waiting") if self.busy else _("Starting the worker")
+        job = Job(next(self._numbers), dict(command), on_event, what=what)
         self._jobs[job.id] = job
         self._send({**job.command, "id": job.id})
         return job
@@ -95,7 +97,7 @@ class WorkerClient:
         """Asks the child to stop a job; `poll` sees to it that the job ends within a second."""
         if job.running and job.cancel_by is None:
             job.cancel_by = time.monotonic() + CANCEL_GRACE
-            job.what = "Cancelling"
+            job.what = _("Cancelling")
             self._send({"command": "cancel", "id": job.id})
 
     def wait(self, job: Job, tick: Callable[[], None] | None = None) -> Job:
@@ -144,9 +146,10 @@ class WorkerClient:
                                                      out, log)
             self._events = events.open("rb")
         except OSError as error:
-            raise WorkerDied("The worker could not be started", value=f"{self.python}: {error}",
-                             rule="a Python with the module's packages, and a temporary folder that can be written",
-                             hint="install the packages from the module's panel, check the free disk space") from error
+            raise WorkerDied(_("The worker process could not be started"), value=f"{self.python}: {error}",
+                             rule=_("it needs a Python with the module's packages and a writable temporary folder"),
+                             hint=_("install the packages in the module's panel, and check the free disk space")
+                             ) from error
         self._rest = b""
 
     def _died(self, code: int) -> None:

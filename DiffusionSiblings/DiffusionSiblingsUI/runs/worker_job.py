@@ -10,6 +10,7 @@ from typing import Any
 
 from DiffusionSiblingsLib.core import errors
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.i18n import tr as _
 
 OnEvent = Callable[["Job", dict[str, Any]], None]
 
@@ -34,7 +35,7 @@ class Job:
     on_event: OnEvent | None = None
     state: str = "running"
     progress: float = 0.0
-    what: str = "Starting the worker"
+    what: str = _("Starting the worker")
     seconds_left: float | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     error: SiblingsError | None = None
@@ -63,23 +64,26 @@ def error_of(values: Mapping[str, Any]) -> SiblingsError:
     kind = getattr(errors, str(values.get("kind", "")), SiblingsError)
     if not (isinstance(kind, type) and issubclass(kind, SiblingsError)):
         kind = SiblingsError
-    return kind(values.get("what", "The worker failed"), value=values.get("value", ""), rule=values.get("rule", ""),
-                hint=values.get("hint", ""))
+    return kind(values.get("what", _("The worker process failed")), value=values.get("value", ""),
+                rule=values.get("rule", ""), hint=values.get("hint", ""))
 
 
 def died(code: int, log: str, log_path: Path | None) -> WorkerDied:
     """The error for a child that ended by itself, or was ended by someone else."""
-    how = f"exit code {code}" if code < 256 else f"exit code 0x{code:08X}"  # Windows: 0xC0000005 and the like
-    hint = "run it again: the worker starts anew"
+    number = str(code) if code < 256 else f"0x{code:08X}"  # Windows: 0xC0000005 and the like
+    how = _("exit code {number}").format(number=number)
+    hints = [_("run it again; the worker then starts anew")]
     if code < 0:
         try:
-            how = f"signal {-code} ({signal.Signals(-code).name})"
+            number = f"{-code} ({signal.Signals(-code).name})"
         except ValueError:
-            how = f"signal {-code}"
+            number = str(-code)
+        how = _("signal {number}").format(number=number)
         if -code == getattr(signal, "SIGKILL", 9):
-            hint += "; if it ends again, there may be too little memory: close programs or crop the segmentation"
+            hints.append(_("if this happens again, memory may be short: close programs or crop the segmentation"))
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-    error = WorkerDied("The worker ended before its work was done", value=f"{how}{'; ' + last if last else ''}",
-                       hint=f"{hint}. Log: {log_path}")
+    hints.append(_("the log is in {path}").format(path=log_path))
+    error = WorkerDied(_("The worker process stopped before it was finished"),
+                       value=f"{how}; {last}" if last else how, hint="; ".join(hints))
     error.log = log
     return error

@@ -1,36 +1,36 @@
 """Segmentation node <-> LabelMap. With `grid`, `layers` and `regions` all RAS, IJK and transform code of the extension.
 
-Reading and writing are generators of short steps, so that Slicer stays usable; `read_segmentation` and
-`write_segmentation` run them to their end. The twin's node is never modified.
+Reading and writing are generators of short steps, so that Slicer stays usable; `read_segmentation` runs all steps of
+reading at once. The twin's node is never modified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.grid import Grid
 from DiffusionSiblingsUI.scene.layers import LABELMAP, Layer, grid_of, layers_of, placed
-from DiffusionSiblingsUI.scene.regions import masking, region_file, region_mask
+from DiffusionSiblingsUI.scene.regions import masking
 from DiffusionSiblingsUI.scene.terminology import match_tissues, missing_tissues, tags_of
 
 __all__ = [
-    "Bridged", "masking", "new_segmentation", "oriented_image", "read_segmentation", "reading", "region_file",
-    "region_mask", "write_segmentation", "writing",
+    "Bridged", "masking", "new_segmentation", "oriented_image", "read_segmentation", "reading", "writing",
 ]  # fmt: skip
 
 FEWEST_VOXELS = 10  # the library's own limit (labelmap_io), which cannot be imported here: it needs scipy
 ROUNDING = 0.05  # share of a segment that conversion to voxels may let overlap at its borders
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,34 +45,22 @@ class Bridged:
     labelmap: LabelMap
     segment_ids: tuple[str, ...]
     grid: Grid
-    descriptions: tuple[Any, ...] = ()
-
-    @property
-    def world(self) -> np.ndarray:
-        """(4, 4) float64: the node's coordinates -> RAS mm."""
-        return self.grid.world
+    descriptions: tuple[slicer.vtkSegment, ...] = ()
 
     def value_of(self, segment_id: str) -> int:
         """The voxel value of a segment."""
         return self.segment_ids.index(segment_id) + 1
 
 
-def exhaust(steps: Generator[Any, None, T]) -> T:
-    """Runs a generator to its end and returns its result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
-def read_segmentation(node: Any, tissues: Mapping[str, str | None] | None = None, **options: Any) -> Bridged:
+def read_segmentation(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None] | None = None,
+                      **options: Any) -> Bridged:
     """`reading`, all at once."""
     return exhaust(reading(node, tissues, **options))
 
 
 def reading(
-    node: Any, tissues: Mapping[str, str | None] | None = None, *, anatomy: Anatomy | None = None, complete: bool = True
+    node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None] | None = None, *,
+    anatomy: Anatomy | None = None, complete: bool = True
 ) -> Generator[None, None, Bridged]:
     """A segmentation node as a label map, in short steps.
 
@@ -82,8 +70,9 @@ def reading(
     """
     anatomy = anatomy or load_anatomy()
     if node is None or node.GetSegmentation() is None or not node.GetSegmentation().GetNumberOfSegments():
-        raise InputError("There is no segment to read", value=node.GetName() if node else "no segmentation",
-                         rule="a segmentation with one segment a tissue", hint="choose the twin's segmentation")
+        raise InputError(_("There is no segment to read"), value=node.GetName() if node else _("no segmentation"),
+                         rule=_("a segmentation with one segment for each tissue"),
+                         hint=_("choose the segmentation of the twin"))
     tissues = match_tissues(node, anatomy) if tissues is None else tissues
     segments, descriptions = _described(node, tissues)
     if complete:
@@ -92,8 +81,9 @@ def reading(
     ids = tuple(segment.identifier for segment in segments)
     layers = yield from layers_of(node, ids)
     if not layers:
-        raise InputError(f"{node.GetName()} has no voxels", rule="one segment a tissue, each with voxels",
-                         hint="segment the heart, or choose another segmentation")
+        raise InputError(_("{name} has no voxels").format(name=node.GetName()),
+                         rule=_("one segment for each tissue, each with voxels"),
+                         hint=_("segment the heart, or choose another segmentation"))
     grid = grid_of(node.GetSegmentation(), layers, world)
     yield
     labels, counts = yield from _joined(layers, grid, segments, node.GetName())
@@ -102,7 +92,8 @@ def reading(
     return Bridged(labelmap, ids, grid, descriptions)
 
 
-def _described(node: Any, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...], tuple[Any, ...]]:
+def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...],
+               tuple[slicer.vtkSegment, ...]]:
     """What each segment is called and looks like: for the library, and all of it for Slicer."""
     segmentation = node.GetSegmentation()
     segments, descriptions = [], []
@@ -145,7 +136,8 @@ def _joined(
     if not all(layer.fits(grid) for layer in layers):
         clashes = {pair: n for pair, n in clashes.items() if n > ROUNDING * min(counts[pair[0]], counts[pair[1]])}
     if clashes:
-        said = [f"{segments[a - 1].name} and {segments[b - 1].name} share {count} voxels"
+        said = [_("{first} and {second} share {count} voxels").format(first=segments[a - 1].name,
+                                                                      second=segments[b - 1].name, count=count)
                 for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
         raise _overlap("; ".join(said[:6]), name)
     return labels, counts
@@ -155,13 +147,14 @@ def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequen
     """Look-up table from a layer's values to the label map's; values of no segment become background."""
     highest = max(int(layer.labels.max(initial=0)), max(layer.values.values()))
     if int(layer.labels.min(initial=0)) < 0 or layer.labels.dtype.kind not in "iu" or highest > 1 << 20:
-        raise InputError(f"{name} has voxels that are no label values", value=layer.labels.dtype,
-                         rule="whole numbers from 0", hint="export the segmentation to a label map and import it again")
+        raise InputError(_("{name} has voxels that are not label values").format(name=name), value=layer.labels.dtype,
+                         rule=_("label values are whole numbers from 0"),
+                         hint=_("export the segmentation to a label map and import it again"))
     table = np.zeros(highest + 1, dtype=np.uint8 if len(segments) < 256 else np.uint16)
     for identifier, value in layer.values.items():
         if value > 0 and table[value]:
             first, second = segments[table[value] - 1].name, segments[numbers[identifier] - 1].name
-            raise _overlap(f"{first} and {second} are the same voxels", name)
+            raise _overlap(_("{first} and {second} have the same voxels").format(first=first, second=second), name)
         if value > 0:
             table[value] = numbers[identifier]
     return table
@@ -179,25 +172,27 @@ def _note_clashes(clashes: dict[tuple[int, int], int], before: np.ndarray, fresh
 
 def _overlap(what: str, name: str) -> InputError:
     return InputError(
-        f"{name} has segments that overlap",
+        _("{name} has segments that overlap").format(name=name),
         value=what,
-        rule="every voxel belongs to one segment",
-        hint="in the Segment Editor subtract one from the other (Logical operators), then run again",
+        rule=_("every voxel belongs to one segment only"),
+        hint=_("in the Segment Editor, subtract one segment from the other (Logical operators), then run again"),
     )
 
 
-def _refuse_missing(node: Any, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:
+def _refuse_missing(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:
     missing = missing_tissues({i: tissues.get(i) for i in node.GetSegmentation().GetSegmentIDs()}, anatomy)
     if missing:
         raise InputError(
-            f"{node.GetName()} has no {' and no '.join(anatomy.tissue(tissue).name.lower() for tissue in missing)}",
-            value=f"no segment is {', '.join(missing)}",
-            rule=f"the {anatomy.id} needs {', '.join(anatomy.ids)}",
-            hint="choose the tissue next to its segment in the Twin table, or segment it first",
+            _("{name} does not have a segment for each tissue").format(name=node.GetName()),
+            value=_("missing: {names}").format(
+                names=", ".join(anatomy.tissue(tissue).name.lower() for tissue in missing)),
+            rule=_("the segmentation needs {tissues}").format(tissues=", ".join(anatomy.ids)),
+            hint=_("choose the tissue next to its segment in the table of the section Twin, or segment it first"),
         )
 
 
-def _refuse_empty(node: Any, segments: Sequence[Segment], counts: np.ndarray, anatomy: Anatomy) -> None:
+def _refuse_empty(node: slicer.vtkMRMLSegmentationNode, segments: Sequence[Segment], counts: np.ndarray,
+                  anatomy: Anatomy) -> None:
     """InputError if the segments of a tissue hold next to nothing."""
     for tissue in anatomy.tissues:
         means = [segment for segment in segments if segment.tissue == tissue.id]
@@ -205,33 +200,30 @@ def _refuse_empty(node: Any, segments: Sequence[Segment], counts: np.ndarray, an
         if means and size < FEWEST_VOXELS:
             names = ", ".join(segment.name for segment in means)
             raise InputError(
-                f"{names} ({tissue.name}) is {'nearly ' if size else ''}empty in {node.GetName()}",
-                value=f"{size} voxel{'' if size == 1 else 's'}",
-                rule=f"every tissue has at least {FEWEST_VOXELS} voxels",
-                hint="complete the segment, or choose another one for this tissue in the Twin table",
+                _("{segment} ({tissue}) is empty or nearly empty in {name}").format(
+                    segment=names, tissue=tissue.name, name=node.GetName()),
+                value=_("voxels: {count}").format(count=size),
+                rule=_("every tissue has at least {count} voxels").format(count=FEWEST_VOXELS),
+                hint=_("complete the segment, or choose another one for this tissue in the table of the section Twin"),
             )
 
 
-def write_segmentation(labels: np.ndarray, bridged: Bridged | None, **options: Any) -> Any:
-    """`writing`, all at once."""
-    return exhaust(writing(labels, bridged, **options))
-
-
 def writing(
-    labels: np.ndarray, bridged: Bridged, *, name: str, twin_node: Any = None, visible: bool = True
-) -> Generator[None, None, Any]:
+    labels: np.ndarray, bridged: Bridged, *, name: str, twin_node: slicer.vtkMRMLSegmentationNode | None = None,
+    visible: bool = True
+) -> Generator[None, None, slicer.vtkMRMLSegmentationNode]:
     """A sibling as a new segmentation node in the twin's place, in short steps.
 
     labels: (D, H, W) in the values of `bridged`. All segments share one layer, cut to what it holds; ids, names,
     colours, tags, order, reference geometry and parent transform are the twin's.
     """
     if labels.shape != bridged.grid.shape:
-        raise InputError("The sibling does not fit the twin's grid", value=f"{labels.shape} voxels",
-                         rule=f"{bridged.grid.shape} voxels (K, J, I)")
+        raise InputError(_("The sibling does not fit the twin's grid"), value=labels.shape,
+                         rule=_("{shape} voxels (K, J, I)").format(shape=bridged.grid.shape))
     if int(labels.max(initial=0)) > len(bridged.segment_ids):
-        raise InputError("The sibling holds labels that the twin has not", value=int(labels.max()),
-                         rule=f"values 0 to {len(bridged.segment_ids)}")
-    box = yield from _bounds(labels)
+        raise InputError(_("The sibling has labels that the twin does not have"), value=int(labels.max()),
+                         rule=_("values from 0 to {highest}").format(highest=len(bridged.segment_ids)))
+    box = yield from grids.bounding(labels.shape, lambda slab: labels[slab])
     image = oriented_image(labels, bridged.grid, box)
     yield
     segmentation = slicer.vtkSegmentation()
@@ -251,11 +243,12 @@ def writing(
     return node
 
 
-def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> Any:
+def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> slicer.vtkMRMLSegmentationNode:
     """A label map that has no twin in the scene (a generated heart) as a new segmentation node."""
     shape = labelmap.labels.shape
     grid = Grid(labelmap.affine, (0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1), np.eye(4))
-    image = oriented_image(labelmap.labels, grid, exhaust(_bounds(labelmap.labels)))
+    box = exhaust(grids.bounding(shape, lambda slab: labelmap.labels[slab]))
+    image = oriented_image(labelmap.labels, grid, box)
     segmentation = slicer.vtkSegmentation()
     segmentation.SetSourceRepresentationName(LABELMAP)
     segmentation.SetConversionParameter(grids.REFERENCE_GEOMETRY, grids.geometry_text(grid))
@@ -264,7 +257,8 @@ def new_segmentation(labelmap: LabelMap, name: str, visible: bool = True) -> Any
     return _new_node(segmentation, name, visible)
 
 
-def _add(segmentation: Any, image: Any, segment: Segment, description: Any) -> None:
+def _add(segmentation: slicer.vtkSegmentation, image: slicer.vtkOrientedImageData, segment: Segment,
+         description: slicer.vtkSegment | None) -> None:
     """One segment of a shared layer, described by a vtkSegment or, without one, by the library's Segment."""
     made = slicer.vtkSegment()
     if description is not None:
@@ -281,7 +275,7 @@ def _add(segmentation: Any, image: Any, segment: Segment, description: Any) -> N
     segmentation.AddSegment(made, segment.identifier or segment.tissue or f"Segment_{segment.value}")
 
 
-def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
+def _new_node(segmentation: slicer.vtkSegmentation, name: str, visible: bool) -> slicer.vtkMRMLSegmentationNode:
     """The node, put into the scene when it is complete, so that no view draws it half made."""
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
@@ -295,7 +289,7 @@ def _new_node(segmentation: Any, name: str, visible: bool) -> Any:
     return node
 
 
-def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None = None) -> Any:
+def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None = None) -> slicer.vtkOrientedImageData:
     """(D, H, W) voxels on a grid as a vtkOrientedImageData in the node's coordinates, cut to `box` (K, J, I)."""
     part = labels if box is None else labels[tuple(box)]
     first = (0, 0, 0) if box is None else tuple(int(side.start) for side in reversed(list(box)))
@@ -307,18 +301,3 @@ def oriented_image(labels: np.ndarray, grid: Grid, box: Sequence[slice] | None =
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     return image
-
-
-def _bounds(labels: np.ndarray) -> Generator[None, None, tuple[slice, slice, slice]]:
-    """The smallest box around all that is not 0, in steps; all of the array if nothing is."""
-    rows, plane = [], np.zeros(labels.shape[1:], dtype=bool)
-    for slab in grids.slabs(labels.shape):
-        part = labels[slab]
-        rows.append(part.any(axis=(1, 2)))
-        plane |= part.any(axis=0)
-        yield
-    sides = [np.flatnonzero(line) for line in (np.concatenate(rows), plane.any(axis=1), plane.any(axis=0))]
-    if not len(sides[0]):
-        return slice(0, labels.shape[0]), slice(0, labels.shape[1]), slice(0, labels.shape[2])
-    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
-    return k, j, i

@@ -10,9 +10,12 @@ import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from DiffusionSiblingsUI.scene import runs, surfaces, tables
+
+if TYPE_CHECKING:
+    import slicer
 
 BEFORE = "DiffusionSiblings.Before"  # attribute of a display node: how it was before a comparison, JSON
 SURFACES = "DiffusionSiblings.Surfaces"  # attribute of a twin whose surfaces were made for a comparison
@@ -36,7 +39,8 @@ class Style:
     twin_opacity_3d: float = 0.35
 
 
-def compare(run: Any, sibling: Any, style: Style, *, outline: bool = True, in_3d: bool = False) -> None:
+def compare(run: runs.Run, sibling: slicer.vtkMRMLSegmentationNode, style: Style, *, outline: bool = True,
+            in_3d: bool = False) -> None:
     """Shows one sibling of a run, alone among them, with the twin's outline over it.
 
     outline: False leaves the twin as the user has it. in_3d: in the 3D views as well, where surfaces are there.
@@ -55,7 +59,7 @@ def compare(run: Any, sibling: Any, style: Style, *, outline: bool = True, in_3d
         restore(twin)
 
 
-def show_sibling(node: Any, style: Style, *, in_3d: bool = False) -> None:
+def show_sibling(node: slicer.vtkMRMLSegmentationNode, style: Style, *, in_3d: bool = False) -> None:
     """A sibling in the colours of its tissues, with a light fill and a clear outline."""
     display = _display(node)
     modifying = display.StartModify()
@@ -70,7 +74,7 @@ def show_sibling(node: Any, style: Style, *, in_3d: bool = False) -> None:
     display.EndModify(modifying)
 
 
-def outline_twin(node: Any, style: Style, *, in_3d: bool = False) -> None:
+def outline_twin(node: slicer.vtkMRMLSegmentationNode, style: Style, *, in_3d: bool = False) -> None:
     """The twin as thin outlines of one colour; `restore` gives its own look back."""
     display = _display(node)
     if not display.GetAttribute(BEFORE):
@@ -89,11 +93,11 @@ def outline_twin(node: Any, style: Style, *, in_3d: bool = False) -> None:
     display.EndModify(modifying)
 
 
-def restore(node: Any) -> None:
+def restore(node: slicer.vtkMRMLSegmentationNode | None) -> None:
     """Gives a twin the look back that it had before a comparison; does nothing if there was none."""
     display = node.GetDisplayNode() if node is not None else None
     text = display.GetAttribute(BEFORE) if display is not None else None
-    if not text:
+    if node is None or display is None or not text:
         return
     before = json.loads(text)
     modifying = display.StartModify()
@@ -113,37 +117,38 @@ def restore(node: Any) -> None:
         node.GetSegmentation().RemoveRepresentation(surfaces.SURFACE)
 
 
-def is_compared(node: Any) -> bool:
+def is_compared(node: slicer.vtkMRMLSegmentationNode | None) -> bool:
     """Whether a twin looks as a comparison made it look."""
     display = node.GetDisplayNode() if node is not None else None
     return display is not None and bool(display.GetAttribute(BEFORE))
 
 
-def unchanged(run: Any, sibling: Any) -> set[str]:
+def unchanged(run: runs.Run, sibling: slicer.vtkMRMLSegmentationNode) -> set[str]:
     """The twin's segments that the sibling has voxel for voxel, as the record tells."""
     record, name = run.record, sibling.GetAttribute(runs.MAP)
     entry = next((e for e in tables.entries_of(record) if Path(str(e["file"])).name.split(".")[0] == name), {})
     same = {tissue for tissue, value in entry.get("dice_to_twin", {}).items() if value == 1.0}
-    ids = run.twin_node.GetSegmentation().GetSegmentIDs()
+    ids = run.twin_node.GetSegmentation().GetSegmentIDs() if run.twin_node is not None else ()
     described = (record.get("twin") or {}).get("segments", [])
     return {ids[s["value"] - 1] for s in described if s["tissue"] in same and 0 < s["value"] <= len(ids)}
 
 
-def _hide_unchanged(twin: Any, same: set[str]) -> None:
+def _hide_unchanged(twin: slicer.vtkMRMLSegmentationNode, same: set[str]) -> None:
     """Keeps surfaces out of 3D that lie in the sibling's own: drawn twice in one place they flicker in patches."""
     display = twin.GetDisplayNode()
-    before = json.loads(display.GetAttribute(BEFORE))
+    before = json.loads(display.GetAttribute(BEFORE) or "{}")
     for segment in twin.GetSegmentation().GetSegmentIDs():
         display.SetSegmentVisibility3D(segment, before["in_3d"].get(segment, True) and segment not in same)
 
 
-def hide(node: Any) -> None:
+def hide(node: slicer.vtkMRMLSegmentationNode) -> None:
     """Takes a sibling out of all views."""
     if node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility(False)
 
 
-def preparing_3d(run: Any, sibling: Any, *, with_twin: bool = True) -> Generator[None, None, None]:
+def preparing_3d(run: runs.Run, sibling: slicer.vtkMRMLSegmentationNode, *, with_twin: bool = True) -> Generator[None,
+                 None, None]:
     """Makes the surfaces that sibling and twin lack, in short steps. A twin's go again with `restore`."""
     for node in (sibling, run.twin_node if with_twin else None):
         if node is None or node.GetScene() is None:
@@ -153,14 +158,14 @@ def preparing_3d(run: Any, sibling: Any, *, with_twin: bool = True) -> Generator
             node.SetAttribute(SURFACES, "1")
 
 
-def _display(node: Any) -> Any:
+def _display(node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationDisplayNode:
     """The display node, made if there is none."""
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return node.GetDisplayNode()
 
 
-def _look(node: Any, display: Any) -> dict[str, Any]:
+def _look(node: slicer.vtkMRMLSegmentationNode, display: slicer.vtkMRMLSegmentationDisplayNode) -> dict[str, Any]:
     """All that `outline_twin` changes, as plain values."""
     look: dict[str, Any] = {name: getattr(display, f"Get{name}")() for name in PROPERTIES}
     colors = {}

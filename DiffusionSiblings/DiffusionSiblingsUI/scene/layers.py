@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
+from DiffusionSiblingsLib.labelmaps.nearest import nearest_planes
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.grid import Grid
+from DiffusionSiblingsUI.scene.grid import Box, Extent, Grid
 
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
 MARGIN_MM = 30.0  # room for siblings around a twin whose node says nothing of the image that it was drawn on
 MOST_VOXELS = 1 << 27  # beyond this a grid is cut to the segments and the margin
 SURFACE_VOXELS = 8e6  # of the grid for closed surfaces that come without one: about 1 mm for a heart
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Layer:
 
     labels: np.ndarray
     matrix: np.ndarray
-    extent: tuple[int, ...]
+    extent: Extent
     values: dict[str, int]
     exact: bool = True
 
@@ -42,7 +44,7 @@ class Layer:
         return self.exact and grids.offset(grid.matrix, self.matrix) is not None
 
 
-def layers_of(node: Any, ids: Sequence[str]) -> Generator[None, None, list[Layer]]:
+def layers_of(node: slicer.vtkMRMLSegmentationNode, ids: Sequence[str]) -> Generator[None, None, list[Layer]]:
     """The labelmaps that hold these segments of a node; segments without voxels are in none of them.
 
     Labelmaps are copied in one step, so that what the user paints meanwhile does not tear them. Closed surfaces are
@@ -65,24 +67,25 @@ def layers_of(node: Any, ids: Sequence[str]) -> Generator[None, None, list[Layer
         alone.AddSegment(copy, identifier)
         if not alone.CreateRepresentation(LABELMAP):
             raise InputError(
-                f"{copy.GetName()} of {node.GetName()} cannot be turned into voxels",
+                _("{segment} of {name} cannot be converted to voxels").format(segment=copy.GetName(),
+                                                                              name=node.GetName()),
                 value=segmentation.GetSourceRepresentationName(),
-                rule="a closed surface, or a labelmap",
-                hint="in the Segmentations module create its binary labelmap representation and look at it",
+                rule=_("a segment is a closed surface or a labelmap"),
+                hint=_("in the Segmentations module, create its binary labelmap representation and check it"),
             )
         layers += [replace(layer, exact=False) for layer in _copied(alone, [identifier])]
         yield
     return layers
 
 
-def _copy(segment: Any) -> Any:
+def _copy(segment: slicer.vtkSegment) -> slicer.vtkSegment:
     """A vtkSegment of its own, with all its representations."""
     copy = slicer.vtkSegment()
     copy.DeepCopy(segment)
     return copy
 
 
-def _copied(segmentation: Any, ids: Sequence[str]) -> list[Layer]:
+def _copied(segmentation: slicer.vtkSegmentation, ids: Sequence[str]) -> list[Layer]:
     """Copies of the labelmaps that hold these segments."""
     images: dict[Any, dict[str, int]] = {}
     for identifier in ids:
@@ -91,17 +94,17 @@ def _copied(segmentation: Any, ids: Sequence[str]) -> list[Layer]:
         if image is None or image.IsEmpty() or image.GetPointData().GetScalars() is None:
             continue
         images.setdefault(image, {})[identifier] = segment.GetLabelValue()
-    return [Layer(_voxels(image).copy(), grids.image_matrix(image), tuple(image.GetExtent()), values)
+    return [Layer(_voxels(image).copy(), grids.image_matrix(image), grids.as_extent(image.GetExtent()), values)
             for image, values in images.items()]
 
 
-def _voxels(image: Any) -> np.ndarray:
+def _voxels(image: slicer.vtkOrientedImageData) -> np.ndarray:
     """(D, H, W) view of an image's voxels, not copied: not to be kept while the event loop runs."""
     scalars = image.GetPointData().GetScalars()
     return numpy_support.vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
 
 
-def _geometry_around(segmentation: Any, ids: Sequence[str]) -> str:
+def _geometry_around(segmentation: slicer.vtkSegmentation, ids: Sequence[str]) -> str:
     """A geometry string around closed surfaces that keep none: even voxels, MARGIN_MM on every side."""
     box = vtk.vtkBoundingBox()
     for identifier in ids:
@@ -118,10 +121,10 @@ def _geometry_around(segmentation: Any, ids: Sequence[str]) -> str:
     matrix = np.diag([spacing, spacing, spacing, 1.0])
     matrix[:3, 3] = low
     extent = [end for size in sizes for end in (0, int(np.ceil(size / spacing)))]
-    return grids.geometry_text(Grid(matrix, tuple(extent), np.eye(4)))
+    return grids.geometry_text(Grid(matrix, grids.as_extent(extent), np.eye(4)))
 
 
-def grid_of(segmentation: Any, layers: Sequence[Layer], world: np.ndarray) -> Grid:
+def grid_of(segmentation: slicer.vtkSegmentation, layers: Sequence[Layer], world: np.ndarray) -> Grid:
     """The one grid for all layers: that of the image they were drawn on, as far as the segmentation says.
 
     The lattice is the layers' own where they share one, so that nothing is resampled; else Slicer's common geometry.
@@ -146,25 +149,23 @@ def grid_of(segmentation: Any, layers: Sequence[Layer], world: np.ndarray) -> Gr
     return Grid(matrix, extent, world)
 
 
-def _padded(layers: Sequence[Layer], matrix: np.ndarray) -> tuple[int, ...]:
+def _padded(layers: Sequence[Layer], matrix: np.ndarray) -> Extent:
     """The extent, on the lattice of `matrix`, of what the layers hold and MARGIN_MM around it."""
     found = [(_occupied(layer), layer) for layer in layers]
     boxes = [grids.carried(extent, layer.matrix, matrix) for extent, layer in found if extent is not None]
     boxes = boxes or [grids.carried(layer.extent, layer.matrix, matrix) for layer in layers]
     room = np.ceil(MARGIN_MM / np.linalg.norm(matrix[:3, :3], axis=0)).astype(int)
-    return tuple(end + (int(room[n // 2]) if n % 2 else -int(room[n // 2])) for n, end in enumerate(grids.union(boxes)))
+    return grids.as_extent(end + (int(room[n // 2]) if n % 2 else -int(room[n // 2]))
+                           for n, end in enumerate(grids.union(boxes)))
 
 
-def _occupied(layer: Layer) -> tuple[int, ...] | None:
+def _occupied(layer: Layer) -> Extent | None:
     """The extent of a layer's non-zero voxels, None if there are none."""
-    ends: list[int] = []
-    for axis, start in zip((2, 1, 0), layer.extent[::2], strict=True):
-        others = tuple(other for other in range(3) if other != axis)
-        where = np.flatnonzero(layer.labels.any(axis=others))
-        if not len(where):
-            return None
-        ends += [start + int(where[0]), start + int(where[-1])]
-    return tuple(ends)
+    box = exhaust(grids.bounding(layer.labels.shape, lambda slab: layer.labels[slab]))
+    if box is None:
+        return None
+    sides = zip(layer.extent[::2], reversed(box), strict=True)
+    return grids.as_extent(end for start, side in sides for end in (start + side.start, start + side.stop - 1))
 
 
 def placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[Box, np.ndarray]]:
@@ -186,19 +187,12 @@ def placed(layer: Layer, grid: Grid) -> Generator[None, None, tuple[Box, np.ndar
 def _resampled(layer: Layer, grid: Grid) -> Generator[None, None, np.ndarray]:
     """(D, H, W) labels on the grid, by nearest neighbour and 0 outside of the layer; a few slices a step."""
     start = grids.moved(layer.matrix, layer.extent[::2])
-    to_index = np.linalg.inv(start) @ grids.moved(grid.matrix, grid.extent[::2])
-    result = np.zeros(grid.shape, dtype=layer.labels.dtype)
-    limit = np.array(layer.labels.shape[::-1])[:, None, None]
-    j, i = np.meshgrid(np.arange(grid.shape[1]), np.arange(grid.shape[2]), indexing="ij")
-    plane = to_index[:3, 0, None, None] * i + to_index[:3, 1, None, None] * j
+    to_layer = np.linalg.inv(start) @ grids.moved(grid.matrix, grid.extent[::2])
+    result = np.empty(grid.shape, dtype=layer.labels.dtype)
     done = 0
-    for k in range(grid.shape[0]):
-        index = np.rint(plane + (to_index[:3, 2] * k + to_index[:3, 3])[:, None, None]).astype(np.int64)
-        inside = ((index >= 0) & (index < limit)).all(axis=0)
-        if inside.any():
-            x, y, z = index[:, inside]
-            result[k, inside] = layer.labels[z, y, x]
-        done += inside.size
+    for k, plane in enumerate(nearest_planes(layer.labels, to_layer, grid.shape)):
+        result[k] = plane
+        done += plane.size
         if done >= grids.SLAB // 8:
             done = 0
             yield

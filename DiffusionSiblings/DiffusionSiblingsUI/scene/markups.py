@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.errors import InputError
@@ -104,7 +105,7 @@ def plane(node: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     corners = vtk.vtkPoints()
     node.GetPlaneCornerPointsWorld(corners)
     points = numpy_support.vtk_to_numpy(corners.GetData()).astype(np.float64)
-    axes = [np.zeros(3) for _ in range(3)]
+    axes = [np.zeros(3) for _axis in range(3)]
     node.GetAxesWorld(*axes)
     first, second = axes[0] / np.linalg.norm(axes[0]), axes[1] - axes[0] * (axes[1] @ axes[0]) / (axes[0] @ axes[0])
     second /= np.linalg.norm(second)
@@ -116,7 +117,8 @@ def line(node: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     start, end = control_points(node)[:2]
     length = float(np.linalg.norm(end - start))
     if length <= 0:
-        raise InputError(f"{node.GetName()} has no length", rule="two points apart", hint="move one of its points")
+        raise InputError(_("{name} has no length").format(name=node.GetName()), rule=_("its two points are apart"),
+                         hint=_("move one of its points"))
     return (start + end) / 2, frame_along((end - start) / length), np.array([length, 0.0, 0.0])
 
 
@@ -133,7 +135,8 @@ def curve_points(node: Any) -> np.ndarray:
     """(n, 3): the curve as it is drawn, world RAS mm."""
     points = node.GetCurvePointsWorld()
     if points is None or points.GetNumberOfPoints() < 2:
-        raise InputError(f"{node.GetName()} has no length", rule="two points apart", hint="add a point to the curve")
+        raise InputError(_("{name} has no length").format(name=node.GetName()),
+                         rule=_("a curve has at least two points that are apart"), hint=_("add a point to the curve"))
     return numpy_support.vtk_to_numpy(points.GetData()).astype(np.float64)
 
 

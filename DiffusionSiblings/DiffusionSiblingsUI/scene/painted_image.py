@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.bridge import exhaust
 from DiffusionSiblingsUI.scene.layers import Layer, grid_of, layers_of, placed
 
 # What contrast CT shows, in Hounsfield units: fat about the heart, muscle, blood; soft tissue where nothing is known.
@@ -21,7 +22,7 @@ WINDOW, LEVEL = 700.0, 150.0
 BLUR_MM = 1.5
 
 
-def has_image(node: Any) -> bool:
+def has_image(node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether there is an image to edit a segmentation over: the one it was drawn on, or one at its place."""
     reference = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
     if reference is not None and reference.IsA("vtkMRMLScalarVolumeNode"):
@@ -31,7 +32,8 @@ def has_image(node: Any) -> bool:
     return any(_meet(place, _bounds(volume)) for volume in volumes if volume.GetImageData() is not None)
 
 
-def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
+def paint_image(node: slicer.vtkMRMLSegmentationNode,
+                tissue_of: Mapping[str, str | None]) -> slicer.vtkMRMLScalarVolumeNode:
     """Paints a grey image of the segments and makes it the image of the segmentation, in views and Segment Editors.
 
     tissue_of: segment ID -> tissue ID or None, which says how bright each is. Segments may overlap, and be empty.
@@ -40,14 +42,16 @@ def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
     segmentation, world = node.GetSegmentation(), grids.to_world(node)
     layers = exhaust(layers_of(node, tuple(segmentation.GetSegmentIDs())))
     if not layers:
-        raise InputError(f"{node.GetName()} has no voxels", rule="a segment that something is drawn in")
+        raise InputError(_("{name} has no voxels").format(name=node.GetName()),
+                         rule=_("at least one segment has voxels"))
     grid = grid_of(segmentation, layers, world)
     grey = np.full(grid.shape, OUTSIDE_HU, dtype=np.int16)
     for layer in layers:
         box, values = exhaust(placed(layer, grid))
         there, shade = _tables(layer, tissue_of)
         np.copyto(grey[box], shade[values], where=there[values])
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{node.GetName()} image, painted")
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode",
+                                                  _("{name} painted image").format(name=node.GetName()))
     slicer.util.updateVolumeFromArray(volume, grey)
     matrix = np.linalg.inv(world) @ grid.affine  # in the segmentation's coordinates: its transform is the image's too
     volume.SetAndObserveImageData(_blurred(volume.GetImageData(), np.linalg.norm(matrix[:3, :3], axis=0)))
@@ -61,7 +65,7 @@ def paint_image(node: Any, tissue_of: Mapping[str, str | None]) -> Any:
     return volume
 
 
-def _show(volume: Any, node: Any) -> None:
+def _show(volume: slicer.vtkMRMLScalarVolumeNode, node: slicer.vtkMRMLSegmentationNode) -> None:
     """Into all slice views, and into the Segment Editors that wait for an image of this segmentation."""
     for editor in slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode"):
         if editor.GetSegmentationNode() is node and editor.GetSourceVolumeNode() is None:

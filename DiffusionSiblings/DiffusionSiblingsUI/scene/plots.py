@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import slicer
+from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.palette import SERIES
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsUI.scene.tables import difference, features_of, table_of, twin_of
 
 Row = Mapping[str, Any]
 ACROSS, UP = tissue_key("LV").title, tissue_key("RV").title
 TWIN_COLOR = (0.1, 0.1, 0.1)
-# Okabe and Ito's colours, which people who do not tell red from green tell apart.
-COLORS = ((0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.8, 0.47, 0.65), (0.34, 0.71, 0.91),
-          (0.9, 0.62, 0.0))
 MARKERS = {"volume": "MarkerStyleSquare", "major axis": "MarkerStyleCircle", "minor axis": "MarkerStyleDiamond"}
 LEGEND_SIZE = 14
 SPREAD = 0.6  # of the room between two features over which siblings are laid side by side
@@ -45,12 +44,13 @@ def volume_chart(rows: Sequence[Row], title: str) -> list[Any]:
     twin = twin_of(rows)
     groups = ["twin" if row is twin else str(row.get("edit", "")) or "siblings" for row in rows]
     looks = looks_of(group for group in groups if group != "twin")
-    return scatter_chart(rows, groups, {**looks, "twin": TWIN}, (ACROSS, UP), title, f"{title}: LV against RV volume")
+    heading = _("{title}: LV against RV volume").format(title=title)
+    return scatter_chart(rows, groups, {**looks, "twin": TWIN}, (ACROSS, UP), title, heading)
 
 
 def looks_of(groups: Iterable[str]) -> dict[str, Look]:
     """A look for each group, told apart by colour."""
-    return {group: Look(COLORS[number % len(COLORS)]) for number, group in enumerate(dict.fromkeys(groups))}
+    return {group: Look(SERIES[number % len(SERIES)]) for number, group in enumerate(dict.fromkeys(groups))}
 
 
 def scatter_chart(rows: Sequence[Row], groups: Sequence[str], looks: Mapping[str, Look], axes: tuple[str, str],
@@ -68,7 +68,7 @@ def scatter_chart(rows: Sequence[Row], groups: Sequence[str], looks: Mapping[str
     names = {group: f"{up}, {group}" for group in looks if group in groups}
     for group, column in names.items():
         columns[column] = [_at(row, up) if of == group else math.nan for row, of in zip(rows, groups, strict=True)]
-    table = table_of(columns, f"{title} points")
+    table = table_of(columns, _("{title} points").format(title=title))
     series = [_series(table, group, across, column, looks[group]) for group, column in names.items()]
     chart = _chart(series, heading, across, up)
     chart.SetXAxisRangeAuto(False)
@@ -81,7 +81,8 @@ def scatter_chart(rows: Sequence[Row], groups: Sequence[str], looks: Mapping[str
 def mark_point(nodes: Sequence[Any], name: str, point: tuple[float, float]) -> list[Any]:
     """Puts a cross on a point of a scatter chart -> the nodes of the chart with those of the cross."""
     chart, across = nodes[-1], nodes[-1].GetXAxisTitle()
-    table = table_of({"map": [name], across: [point[0]], "shown": [point[1]]}, f"{chart.GetName()} shown")
+    title = _("{chart} shown").format(chart=chart.GetName())
+    table = table_of({"map": [name], across: [point[0]], "shown": [point[1]]}, title)
     series = _series(table, "shown", across, "shown", SHOWN)
     chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return [*nodes[:-1], table, series, chart]
@@ -96,20 +97,21 @@ def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
     columns: dict[str, list[Any]] = {"map": [row.get("map", "") for row in siblings]}
     offsets = [SPREAD * ((n + 0.5) / len(siblings) - 0.5) for n in range(len(siblings))]
     for place, feature in enumerate(features, start=1):
-        title = feature.title
-        columns[f"{title} place"] = [place + offset for offset in offsets]
-        columns[title] = [difference(row.get(title), twin.get(title)) for row in siblings]
-    table = table_of(columns, f"{title} drift")
-    ends = table_of({"place": [0.5, len(features) + 0.5], "twin": [0.0, 0.0]}, f"{title} drift of the twin")
+        column = feature.title
+        columns[f"{column} place"] = [place + offset for offset in offsets]
+        columns[column] = [difference(row.get(column), twin.get(column)) for row in siblings]
+    table = table_of(columns, _("{title} drift").format(title=title))
+    name = _("{title} drift of the twin").format(title=title)
+    ends = table_of({"place": [0.5, len(features) + 0.5], "twin": [0.0, 0.0]}, name)
     chambers = list(dict.fromkeys(feature.tissue for feature in features))
     series = [_line(ends)]
     for feature in features:
-        color = COLORS[chambers.index(feature.tissue) % len(COLORS)]
-        look = Look(color, MARKERS[feature.name])
+        look = Look(SERIES[chambers.index(feature.tissue) % len(SERIES)], MARKERS[feature.name])
         series.append(_series(table, feature.label, f"{feature.title} place", feature.title, look))
     each = len(features) // len(chambers)
     across = ", ".join(f"{n * each + 1}-{(n + 1) * each} {chamber}" for n, chamber in enumerate(chambers))
-    chart = _chart(series, f"{title}: drift from the twin", f"Feature ({across})", "Difference to the twin [%]")
+    chart = _chart(series, _("{title}: drift from the twin").format(title=title),
+                   _("Feature ({list})").format(list=across), _("Difference from the twin [%]"))
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(0.5, 1.2 * len(features) + 0.5)  # the legend has its own place and covers no points
     return [table, ends, *series, chart]
@@ -163,7 +165,7 @@ def _range(values: Sequence[float], above: float) -> tuple[float, float]:
     return min(known) - 0.1 * width, max(known) + above * width
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 

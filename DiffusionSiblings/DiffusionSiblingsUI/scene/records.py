@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.core.files import write_json
 from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsUI.rich_text import page
 
-VERDICTS = {"identical": "identical to the last voxel", "within tolerance": "the same within rounding",
-            "different": "different"}
+VERDICTS = {"identical": _("{count} identical in every voxel"),
+            "within tolerance": _("{count} the same within rounding"),
+            "different": _("{count} different")}
 Pairs = list[tuple[str, str]]
 
 
@@ -44,45 +47,34 @@ def summary(record: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
     """A record in words: (heading, [(name, value)]) for model, computer, twin and each request."""
     model, compute, program = record["model"], record["compute"], record.get("program", {})
     software = compute.get("software", {})
-    parts = [("Run", [("made", str(record["created"]).replace("T", " ")),
-                      ("complete", "yes" if record.get("complete") else "no, it was stopped early"),
-                      ("program", f"{program.get('name', '')} {program.get('version', '')}".strip())]),
-             ("Model", [("model", f"{model['id']} {model['version']}"), ("SHA-256 of its weights", model["sha256"])]),
-             ("Computer", [("device", f"{compute['device']} ({compute.get('name', '')})"),
-                           ("arithmetic", str(compute.get("dtype", ""))),
-                           ("software", ", ".join(f"{name} {version}" for name, version in software.items()))])]
+    parts = [(_("Run"), [(_("made"), str(record["created"]).replace("T", " ")),
+                         (_("complete"), _("yes") if record.get("complete") else _("no, it was stopped early")),
+                         (_("program"), f"{program.get('name', '')} {program.get('version', '')}".strip())]),
+             (_("Model"), [(_("model"), f"{model['id']} {model['version']}"),
+                           (_("SHA-256 of its weights"), model["sha256"])]),
+             (_("Computer"), [(_("device"), f"{compute['device']} ({compute.get('name', '')})"),
+                              (_("precision"), str(compute.get("dtype", ""))),
+                              (_("software"), ", ".join(f"{name} {version}" for name, version in software.items()))])]
     if record.get("twin"):
-        parts.append(("Twin", _twin(record["twin"])))
+        parts.append((_("Twin"), _twin(record["twin"])))
     for number, run in enumerate(record["runs"], start=1):
-        parts.append((f"Request {number}", _request(run)))
+        parts.append((_("Request {number}").format(number=number), _request(run)))
     return [(heading, [(name, value) for name, value in pairs if value]) for heading, pairs in parts]
-
-
-def as_text(record: Mapping[str, Any]) -> str:
-    """The summary as plain text."""
-    lines = []
-    for heading, pairs in summary(record):
-        lines += [heading, *(f"  {name}: {value}" for name, value in pairs), ""]
-    return "\n".join(lines)
 
 
 def as_html(record: Mapping[str, Any]) -> str:
     """The summary as a page for a text browser."""
-    parts = []
-    for heading, pairs in summary(record):
-        rows = "".join(f"<tr><td style='padding-right:12px'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
-                       for name, value in pairs)
-        parts.append(f"<h4>{html.escape(heading)}</h4><table>{rows}</table>")
-    return "".join(parts)
+    return page(summary(record))
 
 
 def verdict_words(rows: Sequence[Mapping[str, Any]]) -> str:
     """One sentence for the verdicts of a replay."""
     if not rows:
-        return "There was nothing to replay."
+        return _("There was nothing to replay.")
     counts = {verdict: sum(row.get("verdict") == verdict for row in rows) for verdict in VERDICTS}
-    said = [f"{count} {VERDICTS[verdict]}" for verdict, count in counts.items() if count]
-    return f"Replayed {len(rows)} sibling{'' if len(rows) == 1 else 's'}: {', '.join(said)}."
+    said = ", ".join(VERDICTS[verdict].format(count=count) for verdict, count in counts.items() if count)
+    text = _("Replayed 1 sibling: {verdicts}.") if len(rows) == 1 else _("Replayed {count} siblings: {verdicts}.")
+    return text.format(count=len(rows), verdicts=said)
 
 
 def verdict_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -95,28 +87,33 @@ def _twin(twin: Mapping[str, Any]) -> Pairs:
     tissues = ", ".join(f"{s['name'] or s['value']} = {s['tissue']}" for s in twin["segments"] if s.get("tissue"))
     failed = twin.get("checks", {}).get("half", {}).get("failed", [])
     agreement = twin.get("agreement_with_reference")
-    return [("grid", f"{shape} voxels"), ("tissues", tissues),
-            ("agreement with the model's mean heart", f"{agreement:.2f}" if agreement is not None else ""),
-            ("failed checks", ", ".join(failed) or "none"),
-            ("SHA-256 of its voxels", twin["labels_sha256"]), ("notes", " ".join(twin.get("warnings", [])))]
+    return [(_("grid"), _("{shape} voxels").format(shape=shape)), (_("tissues"), tissues),
+            (_("agreement with the model's mean heart"), f"{agreement:.2f}" if agreement is not None else ""),
+            (_("failed checks"), ", ".join(failed) or _("none")),
+            (_("SHA-256 of its voxels"), twin["labels_sha256"]), (_("notes"), " ".join(twin.get("warnings", [])))]
 
 
 def _request(run: Mapping[str, Any]) -> Pairs:
     request, entries = run["request"], run["siblings"]
     known = {key: value for key, value in request.items() if key in Request.__dataclass_fields__}
     numbers = [str(entry["k"]) for entry in entries]
-    listed = ", ".join(numbers) if len(numbers) < 8 else f"{numbers[0]} to {numbers[-1]}"
+    listed = ", ".join(numbers) if len(numbers) < 8 else _("{first} to {last}").format(first=numbers[0],
+                                                                                      last=numbers[-1])
     failed = sum(bool(entry["checks"]["half"]["failed"]) for entry in entries)
-    settings = ("steps", "method", "resample", "guider", "parsing", "overwrite", "repair")
+    settings = {"steps": _("steps"), "method": _("method"), "resample": _("resampling"), "guider": _("guider"),
+                "parsing": _("parsing"), "overwrite": _("overwrite segments that are not tissues of the model"),
+                "repair": _("repair specks and contacts")}
     goals = [target for entry in entries for target in entry.get("guidance", [])]
-    reached = f"{sum(bool(target['reached']) for target in goals)} of {len(goals)}" if goals else ""
-    return [("edit", Request.from_json(known).describe()), ("seed", str(request["seed"])), ("siblings k", listed),
-            *((name, _plain(request[name])) for name in settings if name in request),
-            ("targets reached", reached), ("notes", " ".join(run.get("warnings", []))),
-            ("siblings with failed checks", f"{failed} of {len(entries)}")]
+    share = _("{number} of {count}")
+    reached = share.format(number=sum(bool(target["reached"]) for target in goals), count=len(goals)) if goals else ""
+    return [(_("edit"), Request.from_json(known).describe()), (_("seed"), str(request["seed"])),
+            (_("sibling numbers"), listed),
+            *((words, _plain(request[name])) for name, words in settings.items() if name in request),
+            (_("targets reached"), reached), (_("notes"), " ".join(run.get("warnings", []))),
+            (_("siblings with failed checks"), share.format(number=failed, count=len(entries)))]
 
 
 def _plain(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else str(value)
 
 

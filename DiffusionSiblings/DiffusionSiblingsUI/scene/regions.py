@@ -5,32 +5,29 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.grid import Grid
 from DiffusionSiblingsUI.scene.layers import layers_of, placed
 
+if TYPE_CHECKING:
+    import slicer
+
+    from DiffusionSiblingsUI.scene.bridge import Bridged
+
 BoolArray = np.ndarray
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def region_mask(bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None) -> BoolArray:
-    """`masking`, all at once."""
-    steps = masking(bridged, roi=roi, segment=segment)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def masking(
-    bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None
+    bridged: Bridged, *, roi: slicer.vtkMRMLMarkupsROINode | None = None,
+    segment: tuple[slicer.vtkMRMLSegmentationNode, str] | None = None
 ) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool on the twin's grid: inside the ROI and the segment (node, segment id), in short steps.
 
@@ -38,40 +35,34 @@ def masking(
     voxel is inside.
     """
     if roi is None and segment is None:
-        raise InputError("No region is chosen", rule="a ROI or a segment", hint="choose one, or edit whole tissues")
-    inside = None
+        raise InputError(_("No region is chosen"), rule=_("a region is a ROI or a segment"),
+                         hint=_("choose one, or edit whole tissues"))
+    inside = np.ones(bridged.grid.shape, dtype=bool)
     if roi is not None:
-        inside = yield from _inside_roi(bridged.grid, roi)
+        inside &= yield from _inside_roi(bridged.grid, roi)
     if segment is not None:
-        painted = yield from _inside_segment(bridged.grid, *segment)
-        inside = painted if inside is None else inside & painted
+        inside &= yield from _inside_segment(bridged.grid, *segment)
     if not inside.any():
         names = [node.GetName() for node in (roi, segment[0] if segment else None) if node is not None]
         raise InputError(
-            "The region holds no voxel of the twin",
-            value=" and ".join(names),
-            rule="the region overlaps the twin's image",
-            hint="move the region onto the heart, and look at it in the slice views",
+            _("The region contains no voxel of the twin"),
+            value=", ".join(names),
+            rule=_("the region overlaps the image of the twin"),
+            hint=_("move the region onto the heart, and check it in the slice views"),
         )
     return inside
 
 
-def region_file(
-    bridged: Any, *, roi: Any = None, segment: tuple[Any, str] | None = None, folder: Path
-) -> Path:
-    """The region as a mask on the twin's grid, in a file that `labelmaps.region.read_region` reads."""
-    return write_mask(region_mask(bridged, roi=roi, segment=segment), bridged.grid.affine, Path(folder) / "region.nrrd")
-
-
-def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
+def _inside_roi(grid: Grid, roi: slicer.vtkMRMLMarkupsROINode) -> Generator[None, None, BoolArray]:
     """(D, H, W) bool: voxels whose centre lies in the box of a ROI (outside of it if the ROI is inside out)."""
     matrix = vtk.vtkMatrix4x4()
     # The node hands out its live matrix. Under any parent transform it is a box with right angles: what the views show.
     matrix.DeepCopy(roi.GetObjectToWorldMatrix())
     size = np.array(roi.GetSize())
     if not (size > 0).all() or roi.GetNumberOfControlPoints() == 0:
-        raise InputError("The ROI has no size", value=roi.GetName(), rule="a box with three sides above 0",
-                         hint="place the ROI around the region in the slice views")
+        raise InputError(_("The ROI has no size"), value=roi.GetName(),
+                         rule=_("all three sides of the box are longer than 0"),
+                         hint=_("place the ROI around the region in the slice views"))
     to_box = np.linalg.inv(grids.as_array(matrix)) @ grid.affine  # IJK of the array -> mm from the centre of the box
     k, j, i = (np.arange(count, dtype=np.float64) for count in grid.shape)
     outside_out = not roi.GetInsideOut()
@@ -88,17 +79,19 @@ def _inside_roi(grid: Grid, roi: Any) -> Generator[None, None, BoolArray]:
     return inside
 
 
-def _inside_segment(grid: Grid, node: Any, segment_id: str) -> Generator[None, None, BoolArray]:
+def _inside_segment(grid: Grid, node: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> Generator[None, None,
+                    BoolArray]:
     """(D, H, W) bool: the nearest voxel of a segment, on whatever grid, covers the voxel's centre."""
     segmentation = node.GetSegmentation() if node is not None else None
-    if segmentation is None or segmentation.GetSegment(segment_id) is None:
-        raise InputError("The region's segment is not there", value=segment_id or "none chosen",
-                         rule="a segment of a segmentation in the scene", hint="choose the segment again")
+    if node is None or segmentation is None or segmentation.GetSegment(segment_id) is None:
+        raise InputError(_("The segment of the region is missing"), value=segment_id or _("none chosen"),
+                         rule=_("a segment of a segmentation in the scene"), hint=_("choose the segment again"))
     between = np.linalg.inv(grid.world) @ grids.to_world(node)  # the region's node -> the twin's node
     layers = yield from layers_of(node, [segment_id])
     if not layers or segment_id not in layers[0].values:
-        raise InputError("The region's segment is empty", value=segmentation.GetSegment(segment_id).GetName(),
-                         rule="at least one voxel", hint="paint the region first")
+        raise InputError(_("The segment of the region is empty"),
+                         value=segmentation.GetSegment(segment_id).GetName(), rule=_("at least one voxel"),
+                         hint=_("paint the region first"))
     layer = layers[0]
     yield
     mask = (layer.labels == layer.values[segment_id]).view(np.uint8)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.scene import bridge, plots, tables
 
@@ -25,13 +26,14 @@ TWIN, SIBLING, TABLE, CHART, PART, REGION, SEQUENCE, BROWSER = (
 OWNED = (BROWSER, SEQUENCE, CHART, PART, TABLE, SIBLING, REGION)  # in the order of removal: users before the used
 RESULTS = "Metrics and record"
 Steps = Generator[None, None, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Run:
     """One run of the scene: a view on `node`, the text node with its record. What was removed since is left out."""
 
-    node: Any
+    node: slicer.vtkMRMLTextNode
 
     @property
     def id(self) -> str:
@@ -50,34 +52,34 @@ class Run:
         return dict(json.loads(self.node.GetText()))
 
     @property
-    def twin_node(self) -> Any:
+    def twin_node(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The segmentation that was edited; None where hearts were generated, or once it is removed."""
-        return self._one(TWIN)
+        return self._one(TWIN, slicer.vtkMRMLSegmentationNode)
 
     @property
-    def siblings(self) -> tuple[Any, ...]:
+    def siblings(self) -> tuple[slicer.vtkMRMLSegmentationNode, ...]:
         """The siblings' segmentation nodes."""
         return self.nodes(SIBLING)
 
     @property
-    def table_node(self) -> Any:
+    def table_node(self) -> slicer.vtkMRMLTableNode | None:
         """The vtkMRMLTableNode with the measurements, or None once it is removed."""
-        return self._one(TABLE)
+        return self._one(TABLE, slicer.vtkMRMLTableNode)
 
     @property
-    def charts(self) -> tuple[Any, ...]:
+    def charts(self) -> tuple[slicer.vtkMRMLPlotChartNode, ...]:
         """The vtkMRMLPlotChartNodes."""
         return self.nodes(CHART)
 
     @property
-    def region_node(self) -> Any:
+    def region_node(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The region that bounded the edit, a segmentation node, or None."""
-        return self._one(REGION)
+        return self._one(REGION, slicer.vtkMRMLSegmentationNode)
 
     @property
-    def browser_node(self) -> Any:
+    def browser_node(self) -> slicer.vtkMRMLSequenceBrowserNode | None:
         """The sequence browser that flips through the siblings, or None until it is made."""
-        return self._one(BROWSER)
+        return self._one(BROWSER, slicer.vtkMRMLSequenceBrowserNode)
 
     @property
     def folder(self) -> int:
@@ -99,21 +101,22 @@ class Run:
         """Map's name -> its row of metrics.csv; {} once the table is removed."""
         return {str(row.get("map")): row for row in tables.rows_of(self.table_node)} if self.table_node else {}
 
-    def row_of(self, sibling: Any) -> dict[str, Any]:
+    def row_of(self, sibling: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
         """A sibling's row of metrics.csv, {} once the table is removed."""
         return self.rows().get(str(sibling.GetAttribute(MAP)), {})
 
-    def _one(self, role: str) -> Any:
-        found = self.nodes(role)
+    def _one(self, role: str, _kind: type[T]) -> T | None:
+        """The node of a role that has at most one. _kind: its class, which type checkers read."""
+        found: tuple[T, ...] = self.nodes(role)
         return found[0] if found else None
 
 
-def hierarchy() -> Any:
+def hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
     """The scene's subject hierarchy."""
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
-def find_runs(scene: Any = None) -> list[Run]:
+def find_runs(scene: slicer.vtkMRMLScene | None = None) -> list[Run]:
     """All runs of the scene, in the order in which they came."""
     nodes = (scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLTextNode")
     nodes.UnRegister(None)
@@ -121,20 +124,15 @@ def find_runs(scene: Any = None) -> list[Run]:
     return [Run(node) for node in found if node.GetAttribute(MARK) is not None]
 
 
-def find_run(run_id: str, scene: Any = None) -> Run | None:
+def find_run(run_id: str, scene: slicer.vtkMRMLScene | None = None) -> Run | None:
     """The run of that id, or None."""
     return next((run for run in find_runs(scene) if run.id == run_id), None)
 
 
-def add_run(results: Sequence[Any], **settings: Any) -> Run:
-    """`building`, all at once."""
-    run: Run = bridge.exhaust(building(results, **settings))
-    return run
-
-
 def building(
-    results: Sequence[Any], *, twin_node: Any, bridged: Any, record: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]], title: str, region_node: Any = None,
+    results: Sequence[Any], *, twin_node: slicer.vtkMRMLSegmentationNode | None, bridged: Any,
+    record: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]], title: str, region_node: slicer.vtkMRMLSegmentationNode | None = None,
 ) -> Generator[None, None, Run]:
     """Puts a completed job into the scene as one run, in short steps. Closed before its end, it takes all back.
 
@@ -149,7 +147,7 @@ def building(
         for result in results:
             name = map_name(result)  # as in the table, the record and the CSV file
             if twin_node is None:
-                node = bridge.new_segmentation(result.labels, f"Generated {name}", visible=False)
+                node = bridge.new_segmentation(result.labels, _("Generated {name}").format(name=name), visible=False)
             else:
                 name = f"{twin_node.GetName()} {name}"
                 node = yield from bridge.writing(result.labels, bridged, name=name, twin_node=twin_node, visible=False)
@@ -180,7 +178,7 @@ def delete_run(run: Run) -> None:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
 
 
-def keep(run: Run, role: str, node: Any) -> None:
+def keep(run: Run, role: str, node: slicer.vtkMRMLNode) -> None:
     """Makes a node part of a run: found, saved and deleted with it."""
     run.node.AddNodeReferenceID(role, node.GetID())
     if run.folder:
@@ -192,10 +190,12 @@ def map_name(result: Any) -> str:
     return str(result.row.get("map") or f"sibling_{result.index:04d}")
 
 
-def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
+def _mark_sibling(node: slicer.vtkMRMLSegmentationNode, result: Any,
+                  twin_node: slicer.vtkMRMLSegmentationNode | None) -> None:
     """Says on the node itself what it is, and keeps it out of the 3D views until asked for."""
     node.SetAttribute(MAP, map_name(result))
-    node.SetDescription(f"{result.row.get('edit', '')}, seed {result.row.get('seed', '')}, k {result.k}")
+    node.SetDescription(_("{edit}, seed {seed}, sibling {number}").format(
+        edit=result.row.get("edit", ""), seed=result.row.get("seed", ""), number=result.k))
     node.GetDisplayNode().SetVisibility3D(False)
     if twin_node is not None:
         node.SetNodeReferenceID(TWIN, twin_node.GetID())
@@ -204,7 +204,7 @@ def _mark_sibling(node: Any, result: Any, twin_node: Any) -> None:
 def _measurements(made: dict[str, list[Any]], rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any],
                   title: str) -> Steps:
     """Table and plots, a step each."""
-    made[TABLE].append((yield from tables.tabling(rows, record, f"{title} metrics")))
+    made[TABLE].append((yield from tables.tabling(rows, record, _("{title} metrics").format(title=title))))
     yield
     for chart in (plots.volume_chart, plots.drift_chart):
         for node in chart(rows, title):
@@ -212,10 +212,11 @@ def _measurements(made: dict[str, list[Any]], rows: Sequence[Mapping[str, Any]],
         yield
 
 
-def _join(made: Mapping[str, list[Any]], folder: int, twin_node: Any, record: Mapping[str, Any], title: str) -> Run:
+def _join(made: Mapping[str, list[Any]], folder: int, twin_node: slicer.vtkMRMLSegmentationNode | None,
+          record: Mapping[str, Any], title: str) -> Run:
     """The record's node, which makes a run of all that was made."""
     tree = hierarchy()
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{title} record")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", _("{title} record").format(title=title))
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetText(json.dumps(record, indent=1, allow_nan=False))
@@ -231,7 +232,7 @@ def _join(made: Mapping[str, list[Any]], folder: int, twin_node: Any, record: Ma
     return Run(node)
 
 
-def _results_item(tree: Any, folder: int) -> int:
+def _results_item(tree: slicer.vtkMRMLSubjectHierarchyNode, folder: int) -> int:
     """The folder within the run's folder that holds all but the siblings."""
     found = tree.GetItemChildWithName(folder, RESULTS)
     if not found:
@@ -257,7 +258,7 @@ def remove_nodes(nodes: Sequence[Any]) -> None:
                 scene.RemoveNode(helper)
 
 
-def _remove(tree: Any, folder: int, nodes: Sequence[Any]) -> None:
+def _remove(tree: slicer.vtkMRMLSubjectHierarchyNode, folder: int, nodes: Sequence[Any]) -> None:
     """Removes nodes, then the folder; what the user has put into the folder stays there."""
     remove_nodes(nodes)
     for item in [tree.GetItemChildWithName(folder, RESULTS), folder] if folder else []:

@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
 
-CATEGORY = "Diffusion Siblings"
+CATEGORY = _("Diffusion Siblings")
 TWIN = "DiffusionSiblingsTwin"
 TORONTO = "DiffusionSiblingsTorontoHeart"
 TWIN_FILE = "synthetic_twin.seg.nrrd"
@@ -40,17 +42,17 @@ def register() -> None:
     digest = hashlib.sha256(twin_path().read_bytes()).hexdigest()  # or Slicer would take an old one from its cache
     SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY, sampleName=TWIN, uris=twin_path().as_uri(), fileNames=f"DiffusionSiblings_{TWIN_FILE}",
-        nodeNames="Synthetic heart", loadFileTypes="SegmentationFile", checksums=f"SHA256:{digest}",
-        thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _: presented(load_twin()))
+        nodeNames=_("Synthetic heart"), loadFileTypes="SegmentationFile", checksums=f"SHA256:{digest}",
+        thumbnailFileName=_icon(f"{TWIN}.png"), customDownloader=lambda _source: presented(load_twin()))
     SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _ in SURFACES.values()],
-        fileNames=[f"TorontoHeartAtlas_{file}" for file, _ in SURFACES.values()], nodeNames=[None] * len(SURFACES),
-        loadFiles=[False] * len(SURFACES), checksums=[f"SHA256:{digest}" for _, digest in SURFACES.values()],
+        category=CATEGORY, sampleName=TORONTO, uris=[ATLAS + file for file, _sum in SURFACES.values()],
+        fileNames=[f"TorontoHeartAtlas_{file}" for file, _sum in SURFACES.values()], nodeNames=[None] * len(SURFACES),
+        loadFiles=[False] * len(SURFACES), checksums=[f"SHA256:{digest}" for _file, digest in SURFACES.values()],
         thumbnailFileName=_icon(f"{TORONTO}.png"), customDownloader=_load_toronto_heart_or_say)
 
 
 def twin_path() -> Path:
-    """The synthetic heart that ships: drawn by this project's own model, it is nobody's."""
+    """The synthetic heart that comes with the extension: the model drew it, and it belongs to no patient."""
     return resource_folder() / "SampleData" / TWIN_FILE
 
 
@@ -60,8 +62,8 @@ def load_twin() -> Any:
 
     path = twin_path()
     if not path.is_file():
-        raise InputError("The sample heart is missing", value=path, hint="install the extension again")
-    node = slicer.util.loadSegmentation(str(path), {"name": "Synthetic heart"})
+        raise InputError(_("The sample heart is missing"), value=path, hint=_("install the extension again"))
+    node = slicer.util.loadSegmentation(str(path), {"name": _("Synthetic heart")})
     storage = node.GetStorageNode()
     if storage is not None:  # or Save would write over the file that ships
         node.SetAndObserveStorageNodeID(None)
@@ -102,12 +104,12 @@ def load_toronto_heart() -> Any:
         except (ValueError, OSError) as error:
             raise _not_there(file, error) from error
         if not path.is_file():  # Slicer has removed a file whose sum is wrong
-            raise _not_there(file, "what came is not the file of that name")
+            raise _not_there(file, _("the downloaded file is damaged"))
         paths[tissue] = path
-    return new_segmentation(heart_of_surfaces(paths), "Toronto heart")
+    return new_segmentation(heart_of_surfaces(paths), _("Toronto heart"))
 
 
-def _load_toronto_heart_or_say(_: Any) -> None:
+def _load_toronto_heart_or_say(_source: Any) -> None:
     """For the button in Sample Data, which has nobody to catch an error."""
     import slicer
 
@@ -115,12 +117,12 @@ def _load_toronto_heart_or_say(_: Any) -> None:
         with slicer.util.WaitCursor():
             presented(load_toronto_heart())
     except InputError as error:
-        slicer.util.errorDisplay(error.message(), windowTitle="DiffusionSiblings - Sample Data")
+        slicer.util.errorDisplay(error.message(), windowTitle=_("Diffusion Siblings - Sample Data"))
 
 
 def _not_there(file: str, reason: object) -> InputError:
-    return InputError("The heart could not be downloaded", value=f"{file}: {reason}",
-                      hint="check the network and the proxy, or take the synthetic heart, which needs none")
+    return InputError(_("The heart could not be downloaded"), value=f"{file}: {reason}",
+                      hint=_("check the network and the proxy, or use the synthetic heart, which needs neither"))
 
 
 def _icon(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -37,8 +38,10 @@ def heart_of_surfaces(paths: Mapping[str, Path]) -> LabelMap:
     if "LV" in paths:
         labels[_near(labels == tissues["LV"].label) & (labels == 0)] = tissues["Myo"].label
         found.append("Myo")
-    segments = tuple(Segment(tissue.label, tissue.name + (" (synthetic)" if tissue.id == "Myo" else ""), tissue.id,
-                             tissue.color, tissue.id, tissue.tags) for tissue in anatomy.tissues if tissue.id in found)
+    names = {tissue.id: tissue.name for tissue in anatomy.tissues}
+    names["Myo"] = _("{tissue} (synthetic)").format(tissue=names["Myo"])
+    segments = tuple(Segment(tissue.label, names[tissue.id], tissue.id, tissue.color, tissue.id, tissue.tags)
+                     for tissue in anatomy.tissues if tissue.id in found)
     affine = np.eye(4)
     affine[:3, :3] *= SPACING
     affine[:3, 3] = origin
@@ -52,8 +55,8 @@ def _read(path: Path) -> Any:
     reader.Update()
     surface = reader.GetOutput()
     if surface.GetNumberOfCells() == 0:
-        raise InputError("The file holds no surface", value=path, rule="an OBJ file with triangles",
-                         hint="delete it and download it again")
+        raise InputError(_("The file contains no surface"), value=path, rule=_("an OBJ file with triangles"),
+                         hint=_("delete the file and download it again"))
     matrix = vtk.vtkMatrix4x4()
     for row in range(3):
         for column in range(3):

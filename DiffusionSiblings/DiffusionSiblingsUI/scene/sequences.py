@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsUI.scene import runs
 
@@ -17,17 +18,18 @@ def sequencing(run: runs.Run) -> Generator[None, None, Any]:
     """
     if run.browser_node is not None or not run.siblings:
         return run.browser_node
-    scene, made = slicer.mrmlScene, []
+    scene = slicer.mrmlScene
+    made: list[Any] = []
     try:
-        sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"{run.title} sequence")
+        sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", _("{run} sequence").format(run=run.title))
         made.append(sequence)
-        sequence.SetIndexName("sibling")
+        sequence.SetIndexName(_("sibling"))
         sequence.SetIndexUnit("")
         sequence.SetIndexType(sequence.NumericIndex)
         for number, sibling in enumerate(run.siblings, start=1):
             sequence.SetDataNodeAtValue(sibling, str(number))
             yield
-        browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{run.title} browser")
+        browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", _("{run} browser").format(run=run.title))
         made.append(browser)
         browser.SetIndexDisplayFormat("%.0f")
         browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
@@ -49,7 +51,7 @@ def sequencing(run: runs.Run) -> Generator[None, None, Any]:
 
 def _set_up(proxy: Any, run: runs.Run) -> None:
     """The node that shows the chosen sibling: named so, in the run's folder, and not itself a sibling."""
-    proxy.SetName(slicer.mrmlScene.GenerateUniqueName(f"{run.title} shown sibling"))
+    proxy.SetName(slicer.mrmlScene.GenerateUniqueName(_("{run} shown sibling").format(run=run.title)))
     proxy.CreateDefaultDisplayNodes()
     proxy.GetDisplayNode().SetVisibility3D(False)
     if run.folder:

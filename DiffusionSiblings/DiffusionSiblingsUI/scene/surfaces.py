@@ -24,12 +24,12 @@ SHRINK, GROW = 0.6, -0.611  # Taubin's lambda and mu: pass band 1 / lambda + 1 /
 Steps = Generator[None, None, Any]
 
 
-def has_surfaces(node: Any) -> bool:
+def has_surfaces(node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether a segmentation can be shown in 3D as it is."""
     return bool(node.GetSegmentation().ContainsRepresentation(SURFACE))
 
 
-def surfacing(node: Any) -> Generator[None, None, bool]:
+def surfacing(node: slicer.vtkMRMLSegmentationNode) -> Generator[None, None, bool]:
     """Gives every segment of a segmentation node a closed surface, all in the last step -> whether it had none before.
 
     Closed before its end, it leaves the node as it was; so it does if the node changes or leaves the scene meanwhile.
@@ -53,14 +53,14 @@ def surfacing(node: Any) -> Generator[None, None, bool]:
     return True
 
 
-def surface_of(image: Any, value: int) -> Generator[None, None, Any]:
+def surface_of(image: slicer.vtkOrientedImageData, value: int) -> Generator[None, None, vtk.vtkPolyData]:
     """The surface of one label of a vtkOrientedImageData as vtkPolyData in the image's world, in short steps."""
     i0, i1, j0, j1, k0, k1 = image.GetExtent()
     if i1 < i0 or j1 < j0 or k1 < k0 or image.GetPointData().GetScalars() is None:
         return vtk.vtkPolyData()
     labels = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
     labels = labels.reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
-    box = yield from _box(labels, value)
+    box = yield from grids.bounding(labels.shape, lambda slab: labels[slab] == value)
     if box is None:
         return vtk.vtkPolyData()
     mask = np.pad((labels[box] == value).astype(np.uint8), 1)
@@ -76,21 +76,6 @@ def surface_of(image: Any, value: int) -> Generator[None, None, Any]:
     yield
     normals = yield from _normals(points, faces)
     return _poly_data(points, faces, normals)
-
-
-def _box(labels: np.ndarray, value: int) -> Generator[None, None, tuple[slice, slice, slice] | None]:
-    """The smallest box (K, J, I) that holds all voxels of a value, None if there are none."""
-    planes, face = [], np.zeros(labels.shape[1:], dtype=bool)
-    for slab in grids.slabs(labels.shape):
-        mask = labels[slab] == value
-        planes.append(mask.any(axis=(1, 2)))
-        face |= mask.any(axis=0)
-        yield
-    sides = [np.flatnonzero(line) for line in (np.concatenate(planes), face.any(axis=1), face.any(axis=0))]
-    if not len(sides[0]):
-        return None
-    k, j, i = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
-    return k, j, i
 
 
 def _contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,10 +126,10 @@ def _normals(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np.
         for corner in range(3):
             total[:, axis] += np.bincount(faces[:, corner], across[:, axis], len(points))
         yield
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> Any:
+def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> vtk.vtkPolyData:
     """vtkPolyData that owns its arrays."""
     places = vtk.vtkPoints()
     places.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.cohorts.training_distance import training_distance_titles
@@ -75,16 +76,6 @@ def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for run in record.get("runs", []) for entry in run["siblings"]]
 
 
-def metrics_table(rows: Sequence[Row], record: Mapping[str, Any] | None = None, name: str = "Metrics") -> Any:
-    """`tabling`, all at once."""
-    steps = tabling(rows, record, name)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
             name: str = "Metrics") -> Generator[None, None, Any]:
     """A new vtkMRMLTableNode: a row for each map, the twin first; made in short steps, a column each.
@@ -98,7 +89,7 @@ def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
         yield
     twin = twin_of(rows)
     for feature in features_of(rows) if twin is not None else ():
-        values = [difference(row.get(feature.title), twin.get(feature.title)) for row in rows]
+        values = [difference(row.get(feature.title), (twin or {}).get(feature.title)) for row in rows]
         columns.append(_column(difference_name(feature), values, "difference"))
         yield
     for check, words in _checks(rows, record or {}).items():
@@ -115,7 +106,7 @@ def rows_of(node: Any) -> list[dict[str, Any]]:
     """The rows of metrics.csv that a table was made of, types included: whole numbers, None where a cell is empty."""
     columns = _csv_columns(node)
     cells = [_cells(array, kind) for array, kind in columns]
-    names = [array.GetName() for array, _ in columns]
+    names = [array.GetName() for array, _kind in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
@@ -165,7 +156,7 @@ def _node(columns: Sequence[tuple[Any, str]], name: str) -> Any:
     """A locked table of arrays and their kinds."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     table = vtk.vtkTable()
-    for array, _ in columns:
+    for array, _kind in columns:
         table.AddColumn(array)
     node.SetAndObserveTable(table)
     for array, kind in columns:
@@ -218,9 +209,9 @@ def _describe(node: Any, array: Any, kind: str) -> None:
     if unit := unit_of(name):
         node.SetColumnUnitLabel(name, unit)
     if kind == "difference":
-        node.SetColumnDescription(name, "Difference to the twin, in percent of the twin's value")
+        node.SetColumnDescription(name, _("Difference from the twin, in percent of the twin's value"))
     if kind == "check":
-        node.SetColumnDescription(name, "Topological check at half resolution, as violations [%] counts")
+        node.SetColumnDescription(name, _("Topological check at half resolution, as counted by violations [%]"))
 
 
 def _cell(value: Any, kind: str) -> Any:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import vtk
+from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, Anatomy
+
+if TYPE_CHECKING:
+    import slicer
 
 BY_CODE, BY_NAME, BY_USER = "terminology", "name", "you"
 
 
-def tags_of(segment: Any) -> dict[str, str]:
+def tags_of(segment: slicer.vtkSegment) -> dict[str, str]:
     """The tags of a vtkSegment that the library reads: its terminology entry, if it has one."""
     text = vtk.reference("")
     return {TERMINOLOGY_TAG: str(text)} if segment.GetTag(TERMINOLOGY_TAG, text) and str(text) else {}
 
 
-def match_tissues(node: Any, anatomy: Anatomy) -> dict[str, str | None]:
+def match_tissues(node: slicer.vtkMRMLSegmentationNode, anatomy: Anatomy) -> dict[str, str | None]:
     """Segment id -> tissue id, None where the anatomy does not know the segment, in the node's order."""
     segmentation = node.GetSegmentation()
     ids = segmentation.GetSegmentIDs()
@@ -40,12 +44,12 @@ def with_overrides(
     return {**found, **chosen}
 
 
-def chosen_tissues(node: Any, text: str, anatomy: Anatomy) -> dict[str, str | None]:
+def chosen_tissues(node: slicer.vtkMRMLSegmentationNode, text: str, anatomy: Anatomy) -> dict[str, str | None]:
     """Segment id -> tissue id as the panel shows it. text: the parameter `tissue_overrides`."""
     return with_overrides(match_tissues(node, anatomy), read_overrides(text, node), anatomy)
 
 
-def read_overrides(text: str, node: Any) -> dict[str, str]:
+def read_overrides(text: str, node: slicer.vtkMRMLSegmentationNode) -> dict[str, str]:
     """The corrections for one node: segment id -> tissue id, "" for none.
 
     text: JSON, node id -> corrections, as segment ids alone are the same in many segmentations. A text that is none of
@@ -54,7 +58,7 @@ def read_overrides(text: str, node: Any) -> dict[str, str]:
     return _all_overrides(text).get(node.GetID() or "", {})
 
 
-def write_overrides(text: str, node: Any, overrides: Mapping[str, str]) -> str:
+def write_overrides(text: str, node: slicer.vtkMRMLSegmentationNode, overrides: Mapping[str, str]) -> str:
     """The parameter's new text with these corrections for one node; without any the node is left out."""
     everything = {**_all_overrides(text), node.GetID(): dict(overrides)}
     kept = {identifier: chosen for identifier, chosen in everything.items() if chosen}
@@ -70,7 +74,8 @@ def _all_overrides(text: str) -> dict[str, dict[str, str]]:
     return {key: {str(k): str(v or "") for k, v in value.items()} for key, value in entries if isinstance(value, dict)}
 
 
-def found_by(node: Any, identifier: str, tissue: str | None, overrides: Mapping[str, str], anatomy: Anatomy) -> str:
+def found_by(node: slicer.vtkMRMLSegmentationNode, identifier: str, tissue: str | None, overrides: Mapping[str, str],
+             anatomy: Anatomy) -> str:
     """How a segment came to its tissue: BY_CODE, BY_NAME, BY_USER, or "" where nothing was found."""
     if identifier in overrides:
         return BY_USER
@@ -86,41 +91,48 @@ def missing_tissues(mapping: Mapping[str, str | None], anatomy: Anatomy) -> list
     return [tissue for tissue in anatomy.ids if tissue not in there]
 
 
-def twin_warning(node: Any, mapping: Mapping[str, str | None], anatomy: Anatomy) -> str:
+def twin_warning(node: slicer.vtkMRMLSegmentationNode, mapping: Mapping[str, str | None], anatomy: Anatomy) -> str:
     """What keeps a segmentation from being a twin, in plain words; "" if nothing does."""
     if not mapping:
-        return f"{node.GetName()} has no segments yet. A twin has one for each of {len(anatomy.ids)} tissues."
+        return _("{name} has no segments yet. A twin has one for each of {count} tissues.").format(
+            name=node.GetName(), count=len(anatomy.ids))
     missing = missing_tissues(mapping, anatomy)
     if not missing:
         return ""
     if len(missing) == len(anatomy.ids):
-        return "No segment was recognised. Choose in the table what each one is."
+        return _("No segment was recognised. Choose the tissue of each segment in the table.")
     names = _listed([anatomy.tissue(tissue).name.lower() for tissue in missing])
-    what = "it is" if len(missing) == 1 else "they are"
-    return (
-        f"The {names} {'is' if len(missing) == 1 else 'are'} missing. If {what} there under another name, choose the "
-        f"tissue next to the segment; if not, segment {'it' if len(missing) == 1 else 'them'} first."
-    )
+    if len(missing) == 1:
+        return _("The {tissue} is missing. If a segment of another name is this tissue, choose it in the table; "
+                 "otherwise segment it first.").format(tissue=names)
+    return _("These tissues are missing: {tissues}. If segments of other names are these tissues, choose them in the "
+             "table; otherwise segment them first.").format(tissues=names)
 
 
-def twin_remarks(node: Any, mapping: Mapping[str, str | None], anatomy: Anatomy) -> list[str]:
-    """What a user may want to know of a twin that can be used, in plain words."""
+def twin_remarks(node: slicer.vtkMRMLSegmentationNode, mapping: Mapping[str, str | None],
+                 anatomy: Anatomy) -> list[str]:
+    """What a user may want to know about a twin that can be used, in plain words."""
     segmentation = node.GetSegmentation()
     name = {identifier: segmentation.GetSegment(identifier).GetName() or identifier for identifier in mapping}
     remarks = []
     for tissue in anatomy.tissues:
         parts = [name[identifier] for identifier, meant in mapping.items() if meant == tissue.id]
         if len(parts) > 1:
-            remarks.append(f"{_listed(parts)} together are the {tissue.name.lower()}.")
+            remarks.append(_("{segments} together form the {tissue}.").format(segments=_listed(parts),
+                                                                              tissue=tissue.name.lower()))
     kept = [name[identifier] for identifier, meant in mapping.items() if meant is None]
-    if kept:
-        remarks.append(f"{_listed(kept)} {'is' if len(kept) == 1 else 'are'} no tissue of the model and "
-                       f"{'stays' if len(kept) == 1 else 'stay'} unchanged.")
+    if len(kept) == 1:
+        remarks.append(_("{segment} is not a tissue that the model knows; it stays unchanged.").format(segment=kept[0]))
+    elif kept:
+        remarks.append(_("{segments} are not tissues that the model knows; they stay unchanged.").format(
+            segments=_listed(kept)))
     return remarks
 
 
 def _listed(names: list[str], most: int = 6) -> str:
     """ "a", "a and b", "a, b and c"."""
     if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        names = [*names[: most - 1], _("{count} more").format(count=len(names) - most + 1)]
+    if len(names) == 1:
+        return names[0]
+    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])

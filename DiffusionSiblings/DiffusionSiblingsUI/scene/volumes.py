@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from vtk.util import numpy_support
@@ -11,6 +11,9 @@ from vtk.util import numpy_support
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.layers import LABELMAP
+
+if TYPE_CHECKING:
+    import slicer
 
 KEPT = 16  # layers whose counts are kept
 
@@ -21,7 +24,7 @@ class Volumes:
     def __init__(self) -> None:
         self._counts: dict[tuple[Any, ...], np.ndarray] = {}
 
-    def ml(self, node: Any, segment_ids: tuple[str, ...]) -> float | None:
+    def ml(self, node: slicer.vtkMRMLSegmentationNode, segment_ids: tuple[str, ...]) -> float | None:
         """Volume of these segments together, in the world; None where a segmentation keeps no voxels of them."""
         segmentation, total = node.GetSegmentation(), 0.0
         try:
@@ -38,7 +41,7 @@ class Volumes:
             total += float(counts[value]) * voxel * world if 0 <= value < len(counts) else 0.0
         return total if segment_ids else None
 
-    def _of(self, image: Any) -> np.ndarray:
+    def _of(self, image: slicer.vtkOrientedImageData) -> np.ndarray:
         """Number of voxels by value."""
         scalars = image.GetPointData().GetScalars() if image.GetNumberOfPoints() else None
         if scalars is None:

@@ -1,4 +1,4 @@
-"""What the worker needs and what of it is there: found out without importing it, in milliseconds.
+"""What the worker needs, and which of it is installed: found out without importing anything, in milliseconds.
 
 Nothing is installed by itself: `ensure` is called when a user first wants something that needs the packages.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from DiffusionSiblingsLib.core.anatomy import resource_folder
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.i18n import tr as _
 
 TORCH = "torch"
 NEVER_INSTALLED = ("numpy", "simpleitk")  # Slicer is built with its own: they are looked at only
@@ -77,22 +78,22 @@ class Status:
         """What no installation can help against."""
         old = [package for package in self.missing if package.name.lower() in NEVER_INSTALLED]
         if old:
-            found = ", ".join(f"{package.name} {package.installed or 'missing'}" for package in old)
+            found = ", ".join(f"{package.name} {package.installed or _('missing')}" for package in old)
             needed = ", ".join(package.requirement for package in old)
-            return InstallError("This Slicer is too old", value=found, rule=needed,
-                                hint="install Slicer 5.10 or newer; Slicer's own packages are never replaced")
+            return InstallError(_("This version of Slicer is too old"), value=found, rule=needed,
+                                hint=_("install Slicer 5.10 or later; Slicer's own packages are never replaced"))
         if not self.torch.ok and sys.platform == "darwin" and platform.machine() == "x86_64":
-            return InstallError("PyTorch no longer supports Macs with Intel processors", value=platform.machine(),
+            return InstallError(_("PyTorch no longer supports Macs with Intel processors"), value=platform.machine(),
                                 rule=self.torch.requirement,
-                                hint="on a Mac with Apple silicon, install the Slicer that is made for it")
+                                hint=_("on a Mac with Apple silicon, install the Slicer that is built for it"))
         return None
 
     def summary(self) -> str:
         """In one line."""
         if self.ready:
-            return f"Installed: PyTorch {self.torch.installed}"
+            return _("Installed: PyTorch {version}").format(version=self.torch.installed)
         names = ["PyTorch" if package.name == TORCH else package.name for package in self.missing]
-        return f"To be installed, once: {', '.join(names)}"
+        return _("Not installed yet: {names}").format(names=", ".join(names))
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -108,7 +109,7 @@ def requirements() -> dict[str, str]:
     for line in path.read_text(encoding="utf-8").splitlines():
         text = line.partition("#")[0].partition(";")[0].strip()  # Slicer runs on no system that a marker leaves out
         if text:
-            name, _, minimum = text.partition(">=")
+            name, _sign, minimum = text.partition(">=")
             found[name.strip()] = minimum.strip()
     return found
 
@@ -126,9 +127,9 @@ def require() -> None:
     if problem := now.problem():
         raise problem
     if not now.ready:
-        raise InstallError("Packages that Diffusion Siblings needs are not installed",
+        raise InstallError(_("Some packages that Diffusion Siblings needs are not installed"),
                            value=", ".join(package.requirement for package in now.missing),
-                           hint='press Install in the module Diffusion Siblings, section "Model and device"')
+                           hint=_('press Install in the section "Model and device" of the module Diffusion Siblings'))
 
 
 def ensure() -> bool:
@@ -163,8 +164,9 @@ def worker_python() -> Path:
             return Path(found)
     if _executable(sys.executable, "python"):  # slicer as a package of an ordinary Python
         return Path(sys.executable)
-    raise InstallError("Slicer's Python was not found", value=f"{name} on PATH or in {home}/bin",
-                       hint="install Slicer again; PythonSlicer is a part of it")
+    raise InstallError(_("Slicer's Python interpreter was not found"),
+                       value=_("{name} is neither on PATH nor in {folder}").format(name=name, folder=f"{home}/bin"),
+                       hint=_("install Slicer again; {name} is part of it").format(name=name))
 
 
 def version_of(name: str) -> str:

@@ -1,5 +1,6 @@
-"""Installing what the worker needs into Slicer: ask once with size and reason, keep Slicer's own packages, say what to
-do without a network."""
+"""Installing what the worker needs into Slicer: asked once, with size and reason; Slicer's own packages are kept.
+
+Without a network the user is told how to install by hand."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsUI.setup.environment import (
     NEVER_INSTALLED,
     TORCH,
@@ -26,38 +29,39 @@ from DiffusionSiblingsUI.setup.environment import (
     worker_python,
 )
 
-REQUESTER = "Diffusion Siblings"
+REQUESTER = _("Diffusion Siblings")
 # Slicer comes with these, is built against some of them and has most of them in use: they are kept as they are.
 SLICERS_OWN = ("numpy", "SimpleITK", "requests", "vtk", "scipy", "pillow", "packaging", "setuptools", "pydicom")
 # PyTorch's own index of builds without CUDA, which on Linux are a tenth of the size of those on PyPI.
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
-TORCH_SIZE = "about 0.2 GB; with an NVIDIA graphics card up to 3 GB"
-OTHERS_SIZE = "about 30 MB"
+TORCH_SIZE = _("about 0.2 GB, or up to 3 GB with an NVIDIA graphics card")
+OTHERS_SIZE = _("about 30 MB")
 
 
 def agreed(now: Status) -> bool:
     """Asks whether what is missing may be installed; how to do it by hand stands under Details."""
     import slicer
 
-    return bool(slicer.util.confirmOkCancelDisplay(question(now), windowTitle=f"{REQUESTER} - Install packages",
-                                                   detailedText=offline_help(now)))
+    title = _("Diffusion Siblings - Install packages")
+    return bool(slicer.util.confirmOkCancelDisplay(question(now), windowTitle=title, detailedText=offline_help(now)))
 
 
 def question(now: Status) -> str:
     """What is asked before anything is installed: what, why, how large, from where."""
     others = [package.name for package in now.missing if package.name != TORCH]
-    lines = ["To draw siblings, Diffusion Siblings needs Python packages that do not come with Slicer:", ""]
+    lines = [_("To make siblings, Diffusion Siblings needs Python packages that do not come with Slicer:"), ""]
     if not now.torch.ok:
-        by = "the PyTorch extension finds the build for this computer" if now.pytorch_extension else "from PyPI"
-        lines.append(f"- PyTorch, which runs the model: {TORCH_SIZE} ({by})")
+        by = (_("the PyTorch extension chooses the build for this computer") if now.pytorch_extension
+              else _("from PyPI"))
+        lines.append("- " + _("PyTorch, which runs the model: {size} ({source})").format(size=TORCH_SIZE, source=by))
     if others:
         lines.append(f"- {', '.join(others)}: {OTHERS_SIZE}")
-    lines += ["", "They are downloaded from the Internet into this Slicer, once; it takes some minutes. Slicer's own "
-              "packages, such as NumPy, SimpleITK and requests, stay as they are. Nothing is uploaded."]
+    lines += ["", _("They are downloaded from the Internet into this Slicer once, which takes a few minutes. Slicer's "
+                    "own packages, such as NumPy, SimpleITK and requests, are not changed. Nothing is uploaded.")]
     if not now.torch.ok and not now.pytorch_extension:
-        lines += ["", "To have PyTorch chosen for your graphics card, press Cancel, install the extension PyTorch in "
-                  "the Extensions Manager, and come back."]
-    return "\n".join([*lines, "", "Install now?"])
+        lines += ["", _("To get the build of PyTorch for your graphics card, press Cancel, install the PyTorch "
+                        "extension in the Extensions Manager, and try again.")]
+    return "\n".join([*lines, "", _("Install now?")])
 
 
 def install(now: Status | None = None, *, again: bool = False) -> Status:
@@ -89,7 +93,8 @@ def install(now: Status | None = None, *, again: bool = False) -> Status:
         logging.exception("DiffusionSiblings: a problem while packages were installed, and all are there")
     after = status()
     if not after.ready:
-        raise _failed("not there: " + ", ".join(package.requirement for package in after.missing))
+        missing = ", ".join(package.requirement for package in after.missing)
+        raise _failed(_("still missing: {names}").format(names=missing))
     return after
 
 
@@ -128,14 +133,15 @@ def offline_help(now: Status | None = None) -> str:
     except InstallError:
         python = "PythonSlicer"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return (f"On a computer of the same kind with a network and Python {version}:\n"
-            f"    python -m pip download --dest wheels {wanted}\n"
-            "Copy the folder wheels to this computer, and in a terminal:\n"
-            f'    "{python}" -m pip install --no-index --find-links wheels {wanted}\n'
-            "Behind a proxy: set HTTPS_PROXY=http://user:password@host:port before Slicer is started, or write\n"
-            "    proxy = http://host:port\n"
-            "below [global] into pip's configuration file, which this command names:\n"
-            f'    "{python}" -m pip config debug')
+    return "\n".join([
+        _("On a computer of the same kind that has a network and Python {version}, run:").format(version=version),
+        f"    python -m pip download --dest wheels {wanted}",
+        _('Copy the folder "wheels" to this computer and run in a terminal:'),
+        f'    "{python}" -m pip install --no-index --find-links wheels {wanted}',
+        _("Behind a proxy, set HTTPS_PROXY=http://user:password@host:port before you start Slicer, or write"),
+        "    proxy = http://host:port",
+        _("below [global] in pip's configuration file. This command shows where that file is:"),
+        f'    "{python}" -m pip config debug'])
 
 
 def _install_torch(now: Status, constraints: Path, again: bool) -> None:
@@ -183,9 +189,9 @@ def _may_have_cuda() -> bool:
 
 
 def _failed(why: object) -> InstallError:
-    hint = ("check the network, the proxy and the space on the disk, and press Install again. Details tell how to do "
-            "it without a network; the Python console (Ctrl+3), what pip said")
-    error = InstallError("The packages could not be installed", value=str(why)[:300], hint=hint,
-                         rule="what was installed before is kept, so that the next try goes on from there")
+    hint = _("check the network, the proxy and the free disk space, then press Install again. Details show how to "
+             "install without a network; the Python console (Ctrl+3) shows the output of pip")
+    error = InstallError(_("The packages could not be installed"), value=str(why)[:300], hint=hint,
+                         rule=_("packages that were already installed are kept, so the next attempt continues there"))
     error.log = offline_help()  # type: ignore[attr-defined]
     return error

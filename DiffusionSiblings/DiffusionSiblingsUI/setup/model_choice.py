@@ -1,17 +1,20 @@
-"""What the Model and device section says: about models, about devices, and loudly about the CPU (no Qt)."""
+"""What the Model and device section shows about models and devices, with a clear warning about the CPU (no Qt)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from html import escape
 from typing import Any, NamedTuple
 
+from slicer.i18n import tr as _
+
 from DiffusionSiblingsLib.models.registry import Installed
+from DiffusionSiblingsUI.rich_text import bold, lines, plain
 from DiffusionSiblingsUI.setup.environment import Status
 
 GB = 1e9
-NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA graphics card (CUDA)", "mps": "Apple graphics (MPS)"}
+NAMES = {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("NVIDIA graphics card (CUDA)"),
+         "mps": _("Apple graphics (MPS)")}
 
 
 class Device(NamedTuple):
@@ -24,12 +27,13 @@ class Device(NamedTuple):
 def describe(model: Installed) -> str:
     """A model in a few words of rich text."""
     if model.card is None:
-        return f"<b>Damaged:</b> {escape(str(model.problem.value if model.problem else model.folder))}"
+        return f"{bold(_('Damaged:'))} {plain(model.problem.value if model.problem else model.folder)}"
     card = model.card
-    size = f"{card.size_bytes / 1e6:.1f} MB" if card.size_bytes else "<b>weights missing</b>"
-    origin = "yours" if model.own else "ships with the extension"
-    words = [f"version {escape(card.version)}", size, escape(card.licence) or "no licence named", origin]
-    return f"{' · '.join(words)}<br>{escape(card.summary)}"
+    size = plain(f"{card.size_bytes / 1e6:.1f} MB") if card.size_bytes else bold(_("weights missing"))
+    words = [plain(_("version {version}").format(version=card.version)), size,
+             plain(card.licence or _("no licence stated")),
+             plain(_("added by you") if model.own else _("comes with the extension"))]
+    return lines([" · ".join(words), plain(card.summary)])
 
 
 def known_devices(found: Mapping[str, Any] | None, platform: str = sys.platform) -> list[Device]:
@@ -38,31 +42,36 @@ def known_devices(found: Mapping[str, Any] | None, platform: str = sys.platform)
         return [Device(id, NAMES[id]) for id in ("auto", "cpu", "mps" if platform == "darwin" else "cuda")]
     devices = [Device("auto", f"{NAMES['auto']} ({NAMES[found['devices'][0]['id']].partition(' (')[0]})")]
     for entry in found["devices"]:
-        free = f", {entry['free'] / GB:.1f} GB free" if entry.get("free") else ""
-        name = entry.get("name") or NAMES[entry["id"]]
-        devices.append(Device(entry["id"], f"{NAMES[entry['id']]}: {name}{free}" if entry["id"] != "cpu"
-                              else f"{NAMES['cpu']}{free}"))
+        label = NAMES[entry["id"]]
+        if entry["id"] != "cpu":
+            label = f"{label}: {entry.get('name') or label}"
+        if entry.get("free"):
+            label = _("{device}, {size:.1f} GB free").format(device=label, size=entry["free"] / GB)
+        devices.append(Device(entry["id"], label))
     return devices
 
 
 def device_note(device: str, found: Mapping[str, Any] | None, status: Status,
                 platform: str = sys.platform) -> tuple[str, str]:
     """-> a warning, "" if there is none, and what else to say about the chosen device."""
-    slow = "A sibling takes from some seconds to a minute, several take several times that. Slicer stays usable."
+    slow = _("Each sibling takes from a few seconds to a minute. You can go on using Slicer meanwhile.")
     if not status.ready:
-        return "", "Known once the packages are installed."
+        return "", _("The devices are found once the packages are installed.")
     ids = [entry["id"] for entry in found["devices"]] if found is not None else []
     if found is not None and device != "auto" and device not in ids:
-        return f"This computer has no {NAMES.get(device, device)}.", "Choose Automatic."
+        return (_("This computer has no such device: {device}.").format(device=NAMES.get(device, device)),
+                _("Choose Automatic."))
     if device == "cpu":
-        return "On the CPU, as you chose.", slow + (" There is a graphics card too." if ids and ids[0] != "cpu" else "")
+        card = " " + _("This computer also has a graphics card.") if ids and ids[0] != "cpu" else ""
+        return _("The model runs on the CPU, as you chose."), slow + card
     if device == "auto" and ids and ids[0] == "cpu":
-        return "On the CPU: PyTorch finds no graphics card that it can use.", slow
+        return _("The model runs on the CPU: PyTorch finds no graphics card that it can use."), slow
     if device == "auto" and not ids and status.cpu_build and platform != "darwin":
-        return ("On the CPU: the installed PyTorch is the build that uses no graphics card.",
-                f"{slow} If this computer has an NVIDIA card, Repair installs the build for it.")
+        repair = _("If this computer has an NVIDIA graphics card, press Repair to install the build for it.")
+        return (_("The model runs on the CPU: the installed build of PyTorch cannot use a graphics card."),
+                f"{slow} {repair}")
     if not ids:
-        return "", "A graphics card is used if PyTorch finds one; Detect tells."
+        return "", _("The model uses a graphics card if PyTorch finds one. Press Detect to find out.")
     if "mps" in (device, ids[0]):
-        return "", "On Apple graphics, in single precision."
-    return "", "On the graphics card."
+        return "", _("The model runs on Apple graphics, in single precision.")
+    return "", _("The model runs on the graphics card.")

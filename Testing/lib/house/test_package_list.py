@@ -1,7 +1,8 @@
-"""The package for Slicer holds what the CMake lists name: they must name every file that there is, and no other."""
+"""The package for Slicer holds what the CMake lists name: they must name every file that Slicer needs, and no other."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import struct
@@ -9,6 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "DiffusionSiblings"
+LIBRARY = ROOT / "DiffusionSiblingsLib"
+NOT_FOR_SLICER = ("studies", "training")  # rooms of the library that only the wheel has
+DATA_NOT_FOR_SLICER = ("Resources/Studies/", "Resources/Training/")  # which these rooms alone read
 SLICER_PACKAGE_LIMIT = 100e6  # bytes, of the whole repository as it is checked out
 
 
@@ -40,10 +44,55 @@ def test_module_list_names_exactly_the_files_that_exist() -> None:
     assert not any(wrong), "\n" + "\n".join(filter(None, wrong))
 
 
-def test_root_list_names_all_data_of_the_library() -> None:
-    wrong = differences(listed(ROOT / "CMakeLists.txt", "data"), there(ROOT / "Resources", below=ROOT),
-                        "CMakeLists.txt")
+def test_root_list_names_all_data_that_the_library_reads_in_slicer() -> None:
+    needed = {name for name in there(ROOT / "Resources", below=ROOT) if not name.startswith(DATA_NOT_FOR_SLICER)}
+    wrong = differences(listed(ROOT / "CMakeLists.txt", "data"), needed, "CMakeLists.txt")
     assert not wrong, "\n" + wrong
+
+
+def test_root_list_leaves_out_studies_and_training() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    found = re.search(r'list\(FILTER library EXCLUDE REGEX "([^"]+)"\)', text)
+    assert found, "CMakeLists.txt excludes no room of the library"
+    left_out = {name.split("/")[1] for name in there(LIBRARY, below=ROOT) if re.search(found[1], name)}
+    assert left_out == set(NOT_FOR_SLICER)
+
+
+def shipped_modules() -> list[Path]:
+    """The library's Python files that are in the package for Slicer."""
+    return [path for path in LIBRARY.rglob("*.py") if path.relative_to(LIBRARY).parts[0] not in NOT_FOR_SLICER]
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """Rooms of the library that a module imports as soon as it is imported itself."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    rooms, waiting = set(), list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            before = ".".join(package[:len(package) - node.level + 1]) + "." if node.level else ""
+            source = (before + (node.module or "")).rstrip(".")
+            names = [f"{source}.{alias.name}" for alias in node.names]
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+        rooms |= {name.split(".")[1] for name in names if name.startswith("DiffusionSiblingsLib.")}
+    return rooms
+
+
+def test_no_module_in_the_package_imports_a_room_that_is_not() -> None:
+    wrong = {path.relative_to(ROOT).as_posix() for path in shipped_modules()
+             if imported_at_once(path) & set(NOT_FOR_SLICER)}
+    assert not wrong, f"{sorted(wrong)} cannot be imported in Slicer"
+
+
+def test_only_studies_and_training_read_the_data_that_is_not_in_the_package() -> None:
+    folders = [f'"{name.split("/")[1]}"' for name in DATA_NOT_FOR_SLICER]
+    readers = [path.name for path in shipped_modules()
+               if any(f"resource_folder() / {name}" in path.read_text(encoding="utf-8") for name in folders)]
+    assert not readers
 
 
 def test_no_name_is_in_both_resource_folders_which_the_package_makes_one() -> None:

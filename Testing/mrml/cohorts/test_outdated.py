@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 import run_cases
 import slicer
+from at_once import added_run, metrics_table
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.cohorts import members as cohort_members
 from DiffusionSiblingsUI.cohorts import results as cohort_results
 from DiffusionSiblingsUI.cohorts import work as cohort_work
-from DiffusionSiblingsUI.scene import bridge, runs, surfaces, tables
+from DiffusionSiblingsUI.cohorts.memory import CohortMemory
+from DiffusionSiblingsUI.scene import bridge, runs, surfaces
 from hearts import ellipsoid_heart
 from vtk.util.numpy_support import vtk_to_numpy
+
+from DiffusionSiblingsLib.core.steps import exhaust
 
 pytestmark = pytest.mark.usefixtures("scene")
 HEART = ellipsoid_heart((32, 24, 28), 5.6)
@@ -36,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def real(folder: Path) -> Any:
     """The cohort of that folder."""
     rows = [{"map": path.name, "file": str(path)} for path in sorted(folder.iterdir())]
-    return cohorts.mark_folder(tables.metrics_table(rows, None, "real"), str(folder), [], rows)
+    return cohorts.mark_folder(metrics_table(rows, None, "real"), str(folder), [])
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def add_run(title: str) -> Any:
     twin = bridge.new_segmentation(HEART, "twin")
     bridged = bridge.read_segmentation(twin)
     results, record, rows = run_cases.job(bridged.labelmap)
-    return runs.add_run(results, twin_node=twin, bridged=bridged, record=record, rows=rows, title=title)
+    return added_run(results, twin_node=twin, bridged=bridged, record=record, rows=rows, title=title)
 
 
 def compared(real: Any, synthetic: Any, tmp_path: Path) -> cohort_results.Results:
@@ -56,13 +60,18 @@ def compared(real: Any, synthetic: Any, tmp_path: Path) -> cohort_results.Result
     found = {"comparison": {"figures": [], "real": {"size": 4}, "synthetic": {"size": 3}}, "tissues": {},
              "report": str(tmp_path / "report.html"), "affine": []}
     return cohort_results.keep_results(real, synthetic, found,
-                                       [cohort_members.fingerprint(cohort) for cohort in (real, synthetic)])
+                                       fingerprints(real, synthetic))
+
+
+def fingerprints(*wanted: Any) -> list[str]:
+    """Of cohorts as they are now."""
+    memory = CohortMemory()
+    return [memory.fingerprints.of(cohort) for cohort in wanted]
 
 
 def outdated(real: Any, synthetic: Any) -> str:
     """What is said of the comparison of two cohorts as they are now."""
-    cohort_members.forget_folders()
-    return cohort_results.find_results(real, synthetic).outdated(real, synthetic, "")
+    return cohort_results.find_results(real, synthetic).outdated(fingerprints(real, synthetic), "")
 
 
 def test_all_siblings_of_the_scene_are_others_when_a_run_comes_and_the_same_when_it_goes(real: Any, run: Any,
@@ -72,7 +81,7 @@ def test_all_siblings_of_the_scene_are_others_when_a_run_comes_and_the_same_when
     assert outdated(real, cohorts.cohort_of(None)) == ""
     third = add_run("third")
     said = outdated(real, cohorts.cohort_of(None))
-    assert "3 against 4 hearts" in said and "Compare again" in said
+    assert "3 hearts were compared with 4" in said and "Compare again" in said
     runs.delete_run(third)
     assert outdated(real, cohorts.cohort_of(None)) == ""
 
@@ -82,7 +91,7 @@ def test_a_run_that_lost_a_sibling_or_had_one_corrected_is_another(real: Any, ru
     compared(real, synthetic, tmp_path)
     display = run.siblings[0].GetDisplayNode()
     display.SetVisibility(False)
-    bridge.exhaust(surfaces.surfacing(run.siblings[0]))
+    exhaust(surfaces.surfacing(run.siblings[0]))
     run.siblings[0].SetName("seen from the left")
     assert outdated(real, synthetic) == ""
     segment = run.siblings[1].GetSegmentation().GetNthSegment(0)
@@ -133,11 +142,12 @@ def test_a_folder_is_not_looked_at_all_the_time(real: Any, monkeypatch: pytest.M
     looked: list[Path] = []
     monkeypatch.setattr(cohort_members, "signature", lambda path: looked.append(path) or [])
     monkeypatch.setattr(cohort_members, "REST", 1e9)
+    known = CohortMemory().fingerprints
     for _ in range(3):
-        cohort_members.fingerprint(real)
+        known.of(real)
     assert len(looked) == 5
-    cohort_members.forget_folders()
-    cohort_members.fingerprint(real)
+    known.forget_folders()
+    known.of(real)
     assert len(looked) == 10
 
 
@@ -145,12 +155,12 @@ def test_a_comparison_of_an_earlier_version_says_that_it_may_not_be_of_now(real:
                                                                            tmp_path: Path) -> None:
     results = compared(real, cohorts.cohort_of(run), tmp_path)
     results.node.SetAttribute(cohort_results.MARK, '{"report": "", "tissues": {}, "affine": []}')
-    assert "which may have changed" in outdated(real, cohorts.cohort_of(run))
+    assert "may have changed" in outdated(real, cohorts.cohort_of(run))
 
 
 def test_a_report_for_another_question_is_said_to_be_one(real: Any, run: Any, tmp_path: Path) -> None:
     results = compared(real, cohorts.cohort_of(run), tmp_path)
-    assert "another question" in results.outdated(real, cohorts.cohort_of(run), "Does the ring fit?")
+    assert "another question" in results.outdated(fingerprints(real, cohorts.cohort_of(run)), "Does the ring fit?")
 
 
 @pytest.fixture
@@ -173,28 +183,29 @@ def heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
 
 def test_a_report_is_written_again_only_if_its_cohort_its_words_or_its_folder_are_others(
         logic: Any, real: Any, run: Any, folder: Path, tmp_path: Path, heard: list[dict[str, Any]]) -> None:
-    out, words = tmp_path / "out", {"question": "Does the ring fit?"}
-    assert cohort_work.written_report(real, out, **words) is None
-    page = logic.reportCohort(real, out, **words)
-    assert cohort_work.written_report(real, str(out), **words) == page
-    others = ((cohorts.cohort_of(run), out, words), (real, tmp_path, words), (real, out, {"use": "sizes", **words}),
-              (real, out, {}), (real, out, {"model": "another", **words}))
-    assert [cohort_work.written_report(cohort, place, **said) for cohort, place, said in others] == [None] * 5
+    out, asked, memory = tmp_path / "out", "Does the ring fit?", logic.session.memory
+    words = [asked, "", "heart-compact"]
+    assert memory.report(real, out, words) is None
+    page = logic.reportCohort(real, str(out), question=asked)
+    assert memory.report(real, out, words) == page
+    others = ((cohorts.cohort_of(run), out, words), (real, tmp_path, words), (real, out, [asked, "sizes", words[2]]),
+              (real, out, ["", *words[1:]]), (real, out, [*words[:2], "another"]))
+    assert [memory.report(cohort, place, said) for cohort, place, said in others] == [None] * 5
     (folder / "heart 5.nrrd").write_text("one more")
-    cohort_members.forget_folders()
-    assert cohort_work.written_report(real, out, **words) is None
-    assert logic.reportCohort(real, out, **words) == page
-    assert cohort_work.written_report(real, out, **words) == page and len(heard) == 2
+    memory.fingerprints.forget_folders()
+    assert memory.report(real, out, words) is None
+    assert logic.reportCohort(real, out, question=asked) == page
+    assert memory.report(real, out, words) == page and len(heard) == 2
     page.write_text("of a comparison, or by somebody else")
-    assert cohort_work.written_report(real, out, **words) is None
+    assert memory.report(real, out, words) is None
     page.unlink()
-    assert cohort_work.written_report(real, out, **words) is None
+    assert memory.report(real, out, words) is None
 
 
 def test_question_and_context_of_use_reach_the_worker(logic: Any, real: Any, run: Any, tmp_path: Path,
                                                       heard: list[dict[str, Any]]) -> None:
     results = logic.compareCohorts(real, run, tmp_path / "out", question="Does the ring fit?")
-    assert results.outdated(real, cohorts.cohort_of(run), "Does the ring fit?") == ""
+    assert results.outdated(fingerprints(real, cohorts.cohort_of(run)), "Does the ring fit?") == ""
     logic.reportCohort(real, tmp_path / "out", question="Does the ring fit?", use="sizes of a prototype")
     logic.reportCohort(real, tmp_path / "out")
     assert [(command["command"], command["question"], command.get("use")) for command in heard] == [

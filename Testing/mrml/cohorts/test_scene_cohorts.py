@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import run_cases
 import slicer
+from at_once import added_run, metrics_table
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.cohorts import results as cohort_results
 from DiffusionSiblingsUI.cohorts.plot import CohortPlot, training_rows
@@ -42,7 +43,7 @@ def run() -> Any:
     twin = bridge.new_segmentation(HEART, "twin")
     bridged = bridge.read_segmentation(twin)
     results, record, rows = run_cases.job(bridged.labelmap)
-    return runs.add_run(results, twin_node=twin, bridged=bridged, record=record, rows=rows, title="run")
+    return added_run(results, twin_node=twin, bridged=bridged, record=record, rows=rows, title="run")
 
 
 def count(kind: str) -> int:
@@ -114,7 +115,7 @@ def test_an_opened_folder_is_saved_with_the_scene_and_closed_without_a_trace(log
 def test_siblings_of_the_scene_are_cohorts_by_run_and_together(run: Any) -> None:
     assert [cohort.title for cohort in cohorts.find_cohorts()] == ["Run: run"]
     results, record, rows = run_cases.job(HEART)
-    again = runs.add_run(results, twin_node=run.twin_node, bridged=bridge.read_segmentation(run.twin_node),
+    again = added_run(results, twin_node=run.twin_node, bridged=bridge.read_segmentation(run.twin_node),
                          record=record, rows=rows, title="again")
     one, other, both = cohorts.find_cohorts()
     assert [len(cohort.rows()) for cohort in (one, other, both)] == [3, 3, 6]
@@ -232,7 +233,7 @@ def found(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def two() -> tuple[Any, Any]:
     """Two opened cohorts."""
-    made = [cohorts.mark_folder(tables.metrics_table(ROWS, None, name), f"/{name}", []) for name in ("real", "pool")]
+    made = [cohorts.mark_folder(metrics_table(ROWS, None, name), f"/{name}", []) for name in ("real", "pool")]
     return made[0], made[1]
 
 
@@ -276,7 +277,7 @@ def test_a_later_comparison_replaces_an_earlier_one_and_files_that_are_gone_are_
     for file in found["tissues"].values():
         Path(file).unlink()
     assert second.tissues() == ["any"]  # what is in the scene
-    with pytest.raises(InputError, match="no longer there"):
+    with pytest.raises(InputError, match="no longer available"):
         cohort_results.difference_volume(second, "LV")
 
 

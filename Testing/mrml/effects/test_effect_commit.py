@@ -9,9 +9,10 @@ import pytest
 import slicer
 import vtk
 from DiffusionSiblingsUI.effects.commit import EDIT_TAG, changing, commit, refreshing
-from DiffusionSiblingsUI.scene.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 
 SURFACE = "Closed surface"
 LAYERS = ["shared", "own", "cropped"]

@@ -27,7 +27,7 @@ from DiffusionSiblingsUI.effects.words import applied_text, guidance_lines, prev
 from DiffusionSiblingsUI.effects.work import Plan, applying, previewing
 from DiffusionSiblingsUI.runs.edits import Task
 from DiffusionSiblingsUI.runs.operation import Outcome, SiblingResult
-from DiffusionSiblingsUI.scene.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from DiffusionSiblingsUI.scene.volumes import Volumes, segments_of
 from nodes import linear_transform
 from test_effect_commit import edited, editor_of, tag_of
@@ -37,6 +37,7 @@ from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.measure import measure
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsLib.editing.request import Request
 
@@ -135,7 +136,7 @@ def test_preview_and_tag_have_what_the_worker_made_of_the_goal(
     assert seen[0].wishes == wishes_of(plan.goal) and seen[0].requests == plan.task.requests
     assert preview_text(made).split("\n") == [
         "Sibling of seed 0: all topology checks passed.",
-        "RV: volume 10.0 ml \u2192 12.0 ml (asked 12.0 ml): reached", "nothing like it was seen",
+        "RV: volume 10.0 ml \u2192 12.0 ml (target 12.0 ml): reached", "nothing like it was seen",
         "background is enclosed in Myo (0.7 ml)"]
     applied = exhaust(applying(None, plan, logic.GetSegmentEditorNode(), logic.SaveStateForUndo, made=made))
     assert len(seen) == 1 and applied_text(applied).split("\n")[1:] == preview_text(made).split("\n")[1:]
@@ -147,7 +148,7 @@ def test_what_was_achieved_is_said() -> None:
             "error": 0.004, "tolerance": 0.01, "reached": True}
     wanted = {**held, "domain": "RV", "before": 93.1, "asked": 111.72, "achieved": 111.6, "error": 0.001}
     lines = guidance_lines({"guidance": [wanted, held], "guidance_notes": ["one step was skipped"]})
-    assert lines == ["RV: volume 93.1 ml \u2192 111.6 ml (asked 111.7 ml): reached",
+    assert lines == ["RV: volume 93.1 ml \u2192 111.6 ml (target 111.7 ml): reached",
                      "Held: 1 of 1 volumes, within 0.4%", "one step was skipped"]
     missed = {**held, "achieved": 90.0, "error": 0.125, "reached": False}
     lines = guidance_lines({"guidance": [missed]}, masked=True)

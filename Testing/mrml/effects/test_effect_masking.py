@@ -9,11 +9,12 @@ import pytest
 import slicer
 from DiffusionSiblingsUI.effects.masking import Rules, composing, rules_of, tables
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from test_effect_commit import apply, edited, editor_of
 from vtk.util import numpy_support
 
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 
 AREAS = [name for name in dir(slicer.vtkMRMLSegmentationNode) if name.startswith("EditAllowed")]
 

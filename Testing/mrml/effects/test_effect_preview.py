@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import slicer
 from DiffusionSiblingsUI.effects.preview import Preview
-from DiffusionSiblingsUI.scene.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from nodes import linear_transform
 from test_effect_commit import edited
+
+from DiffusionSiblingsLib.core.steps import exhaust
 
 
 def shown(node: Any, segments: Any = None, surfaces: bool = False) -> tuple[Preview, Any, np.ndarray]:

@@ -15,7 +15,7 @@ from DiffusionSiblingsUI.effects.words import preview_text
 from DiffusionSiblingsUI.effects.work import Plan, applying, check_twin, module_settings, previewing
 from DiffusionSiblingsUI.runs.edits import Task
 from DiffusionSiblingsUI.runs.operation import Outcome, SiblingResult
-from DiffusionSiblingsUI.scene.bridge import exhaust, read_segmentation
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from DiffusionSiblingsUI.scene.grid import as_matrix
 from DiffusionSiblingsUI.scene.terminology import match_tissues
 from nodes import linear_transform
@@ -23,6 +23,7 @@ from test_effect_commit import edited, editor_of, tag_of
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsLib.editing.request import Request
 
 MODEL = {"id": "heart-compact", "version": "1", "sha256": "ab"}
@@ -98,8 +99,8 @@ def test_the_message_tells_volumes_of_what_is_applied_and_what_was_checked(heart
           for tissue, values in heart.tissues.items()}
     assert masked.masked is not None and masked.masked["LV"] == pytest.approx(ml["LV"])
     text = preview_text(masked)
-    assert text.startswith("Sibling of seed 3 under the masking: ") and "20 ml" not in text
-    assert text.endswith("; before masking all topology checks passed.")
+    assert text.startswith("Sibling of seed 3 after masking: ") and "20 ml" not in text
+    assert text.endswith("; all topology checks passed before masking.")
     heart_node.GetDisplayNode().SetSegmentVisibility("LV_id", True)
     assert exhaust(previewing(None, plan, editor, Preview(), made=masked)).masked is None
 
@@ -123,7 +124,7 @@ def test_a_twin_that_changes_meanwhile_is_not_overwritten(heart_node: Any, worke
     logic = editor_of(heart_node)
     worker["meanwhile"] = lambda: heart_node.GetSegmentation().GetSegment("LV_id").GetRepresentation(
         "Binary labelmap").Modified()
-    with pytest.raises(InputError, match="was changed"):
+    with pytest.raises(InputError, match="changed while"):
         exhaust(applying(None, plan_of(heart_node), logic.GetSegmentEditorNode(), logic.SaveStateForUndo))
     assert not logic.CanUndo()
 

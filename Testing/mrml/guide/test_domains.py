@@ -171,7 +171,7 @@ def test_a_control_comes_back_as_it_was(scene: Any) -> None:
     after = domains.control_of()
     assert after.terms == before.terms
     assert all(same_points(one, other) for one, other in zip(after.domains, before.domains, strict=True))
-    with pytest.raises(InputError, match="own coordinates"):
+    with pytest.raises(InputError, match="coordinates of a twin"):
         domains.markups_of(Control(before.domains, terms, "canonical"))
 
 

@@ -20,7 +20,7 @@ from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.runs import edit_request
 from DiffusionSiblingsUI.scene import bridge, records, tables, terminology
 from DiffusionSiblingsUI.scene.runs import find_runs
-from test_logic import parameters
+from panel_parameters import parameters
 
 from DiffusionSiblingsLib.apps.cli import edits
 from DiffusionSiblingsLib.control.control import Control, read_control, write_control
@@ -113,7 +113,7 @@ def test_rows_say_what_the_twin_has_and_what_is_asked(heart_node: Any) -> None:
     guide_rows.switch(row, False)
     (row,) = guide_rows.rows_of([box], made.found)
     assert (row.target, row.tolerance, row.on) == ("+20 %", "2 %", False)
-    assert "Asked for" in dict(row.tips)["target"]
+    assert "Target: " in dict(row.tips)["target"]
     with pytest.raises(InputError):
         guide_rows.retarget(row, "much", made.measured(box))
     assert guide_rows.rows_of([box], made.found)[0].target == "+20 %"
@@ -216,7 +216,7 @@ def guided(node: Any, **values: Any) -> Any:
 
 
 def test_the_panel_says_what_the_guide_lacks(heart_node: Any) -> None:
-    assert "Ask for something" in edit_request.missing(guided(heart_node))
+    assert "Set a target" in edit_request.missing(guided(heart_node))
     assert not edit_request.missing(guided(heart_node, hold="LV"))
     assert "no twin" in edit_request.missing(guided(None, edit="generate", hold="LV"))
     node = domain_makers.to_draw(None, "box", ("LV",))
@@ -225,7 +225,7 @@ def test_the_panel_says_what_the_guide_lacks(heart_node: Any) -> None:
     node.SetCenter(0.0, 0.0, 0.0)
     assert not edit_request.missing(guided(heart_node))
     guide_rows.switch(guide_rows.rows_of([node], {})[0], False)
-    assert "Ask for something" in edit_request.missing(guided(heart_node))
+    assert "Set a target" in edit_request.missing(guided(heart_node))
 
 
 def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> None:
@@ -233,7 +233,7 @@ def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> Non
     task = edit_request.task_of(guided(heart_node, hold="LV,LA"))
     assert task.requests[0].control == domains.control_of() and task.wishes == {"hold": ["LV", "LA"]}
     said = edit_request.guide_words(guided(heart_node, hold="LV,LA").parameters)
-    assert said == "Guided: 1 target; LV, LA volumes held."
+    assert said == "Guided by 1 target; volumes of LV, LA held."
     assert edit_request.task_of(guided(heart_node, edit="generate")).requests[0].control.frame == "canonical"
     unguided = edit_request.task_of(parameters(twin=heart_node))
     assert unguided.requests[0].control is None and not unguided.wishes
@@ -312,7 +312,7 @@ def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsL
     assert dict(records.summary(run.record)[-1][1])["targets reached"] == "6 of 6"
     record = json.loads(json.dumps(run.record))
     said = guide_rows.run_notes(record)
-    assert guide_rows.targets_words(record) == "All targets reached." and len(said) == 1 and "12 steps" in said[0]
+    assert guide_rows.targets_words(record) == "All targets were reached." and len(said) == 1 and "12 steps" in said[0]
     gap = {"kind": "cavity", "what": "Myo", "voxels": 9, "reason": "0.7 ml", "inherited": False}
     record["runs"][0]["siblings"][0]["repair"]["left"].append(gap)
     assert guide_rows.run_notes(record) == [*said, "background is enclosed in Myo (0.7 ml)"]

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.runs.operation import OperationCancelled
 from DiffusionSiblingsUI.scene import bridge
 from DiffusionSiblingsUI.scene.runs import find_runs
+from panel_parameters import parameters
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
@@ -178,17 +178,6 @@ def test_a_twin_that_leaves_the_scene_meanwhile_ends_the_run_with_a_message(logi
 
 
 # The panel's parameters
-
-
-def parameters(**values: Any) -> Any:
-    """A context with parameters as the panel's, without Slicer's wrapper (which needs Qt)."""
-    chosen = {"twin": None, "edit": "perturb", "ratio": 0.5, "inpaint_ratio": 1.0, "tissues": "LV", "count": 4,
-              "region_kind": "tissues", "roi": None, "region_segmentation": None, "region_segment": "", "seed": 0,
-              "steps": 50, "method": "replace", "resample": 1, "overwrite": False, "repair": True,
-              "model": "heart-compact", "device": "auto", "guide": False, "hold": ""} | values
-    node, anatomy = chosen["twin"], load_anatomy()
-    found = edit_request.terminology.match_tissues(node, anatomy) if node is not None else {}
-    return types.SimpleNamespace(parameters=types.SimpleNamespace(**chosen), anatomy=anatomy, tissue_of=found)
 
 
 def test_the_panel_says_what_is_missing_before_it_runs(sample_node: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from DiffusionSiblingsUI.scene.bridge import read_segmentation, write_segmentation
+from at_once import written
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from hearts import ellipsoid_heart
 from nodes import (
     linear_transform,
@@ -57,7 +58,7 @@ def test_a_round_trip_is_identical_voxel_for_voxel(scene: Any, direction: np.nda
     moved = linear_transform(np.vstack([np.hstack([rotation((3, 1, 0), 0.4), [[5], [-20], [8]]]), [0, 0, 0, 1]]))
     twin = segmentation_node(heart, layers=layers, transform=moved)
     bridged = read_segmentation(twin)
-    sibling = write_segmentation(bridged.labelmap.labels, bridged, name="sibling", twin_node=twin)
+    sibling = written(bridged.labelmap.labels, bridged, name="sibling", twin_node=twin)
     again = read_segmentation(sibling)
     np.testing.assert_array_equal(again.labelmap.labels, bridged.labelmap.labels)
     np.testing.assert_allclose(again.labelmap.affine, bridged.labelmap.affine, atol=1e-9)

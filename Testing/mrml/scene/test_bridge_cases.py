@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from at_once import written
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.bridge import (
-    exhaust,
     new_segmentation,
     read_segmentation,
     reading,
-    write_segmentation,
     writing,
 )
 from DiffusionSiblingsUI.scene.layers import MARGIN_MM, _voxels
@@ -26,6 +25,7 @@ from nodes import add_segment, empty_node, image_of, linear_transform, rotation,
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
+from DiffusionSiblingsLib.core.steps import exhaust
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 
@@ -77,7 +77,7 @@ def test_without_a_reference_there_is_room_around_the_twin(sample_node: Any) -> 
         low = where[axis].min() * spacing
         high = (bridged.labelmap.labels.shape[axis] - 1 - where[axis].max()) * spacing
         assert MARGIN_MM <= min(low, high) <= max(low, high) < MARGIN_MM + 2 * spacing
-    sibling = write_segmentation(bridged.labelmap.labels, bridged, name="sibling", twin_node=sample_node)
+    sibling = written(bridged.labelmap.labels, bridged, name="sibling", twin_node=sample_node)
     again = read_segmentation(sibling)
     np.testing.assert_array_equal(again.labelmap.labels, bridged.labelmap.labels)
     np.testing.assert_array_equal(again.labelmap.affine, bridged.labelmap.affine)
@@ -118,7 +118,7 @@ def test_a_finer_labelmap_than_the_reference_is_not_resampled(scene: Any) -> Non
     set_reference(node, (40, 34, 44), coarse)
     labels = read_segmentation(node).labelmap.labels
     assert np.count_nonzero(labels) == np.count_nonzero(fine.labels)
-    sibling = write_segmentation(labels, read_segmentation(node), name="sibling", twin_node=node)
+    sibling = written(labels, read_segmentation(node), name="sibling", twin_node=node)
     np.testing.assert_array_equal(read_segmentation(sibling).labelmap.labels, labels)
 
 
@@ -204,7 +204,7 @@ def test_missing_and_empty_tissues_are_refused_by_name(scene: Any) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4)
     node = segmentation_node(heart)
     found = dict(zip(node.GetSegmentation().GetSegmentIDs(), ["Ao", "Myo", "LV", None, "LA", "RA"], strict=True))
-    assert "has no right ventricle" in refused(node, tissues=found)
+    assert "missing: right ventricle" in refused(node, tissues=found)
     assert read_segmentation(node, found, complete=False).labelmap.segments[3].tissue is None
     emptied = heart.with_labels(np.where(heart.labels == 5, 0, heart.labels))
     assert "Left atrium (Left atrium) is empty" in refused(segmentation_node(emptied))
@@ -216,7 +216,7 @@ def test_empty_segments_of_no_tissue_are_kept(scene: Any) -> None:
     node.GetSegmentation().AddEmptySegment("todo", "to do")
     bridged = read_segmentation(node)
     assert bridged.labelmap.segments[6].identifier == "todo"
-    sibling = write_segmentation(bridged.labelmap.labels, bridged, name="sibling", twin_node=node)
+    sibling = written(bridged.labelmap.labels, bridged, name="sibling", twin_node=node)
     assert sibling.GetSegmentation().GetSegmentIDs() == node.GetSegmentation().GetSegmentIDs()
 
 
@@ -255,8 +255,8 @@ def test_a_parent_that_turns_scales_and_shears_moves_the_label_map(scene: Any) -
     node = segmentation_node(heart, transform=child)
     bridged = read_segmentation(node)
     np.testing.assert_allclose(bridged.labelmap.affine, outer @ inner @ heart.affine, atol=1e-9)
-    np.testing.assert_allclose(bridged.world, outer @ inner, atol=1e-12)
-    sibling = write_segmentation(bridged.labelmap.labels, bridged, name="sibling", twin_node=node)
+    np.testing.assert_allclose(bridged.grid.world, outer @ inner, atol=1e-12)
+    sibling = written(bridged.labelmap.labels, bridged, name="sibling", twin_node=node)
     assert sibling.GetTransformNodeID() == child.GetID()
     again = read_segmentation(sibling).labelmap
     np.testing.assert_allclose(again.affine, bridged.labelmap.affine, atol=1e-9)
@@ -276,7 +276,7 @@ def test_a_parent_that_bends_space_is_refused_with_what_to_do(scene: Any) -> Non
     bent.SetAndObserveTransformToParent(grid)
     node = segmentation_node(ellipsoid_heart((40, 34, 44), 3.4), transform=bent)
     message = refused(node)
-    assert "warp" in message and "Harden transform" in message
+    assert "warp" in message and "harden the transform" in message
 
 
 def test_a_sibling_is_the_twin_in_all_but_voxels(scene: Any) -> None:
@@ -289,7 +289,7 @@ def test_a_sibling_is_the_twin_in_all_but_voxels(scene: Any) -> None:
     twin.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     bridged = read_segmentation(twin)
     labels = np.where(bridged.labelmap.labels == 4, 0, bridged.labelmap.labels)
-    sibling = write_segmentation(labels, bridged, name="sibling", twin_node=twin)
+    sibling = written(labels, bridged, name="sibling", twin_node=twin)
     own, made = twin.GetSegmentation(), sibling.GetSegmentation()
     assert made.GetSegmentIDs() == own.GetSegmentIDs()
     assert made.GetNumberOfLayers() == 1
@@ -310,7 +310,7 @@ def test_a_sibling_is_the_twin_in_all_but_voxels(scene: Any) -> None:
 def test_a_siblings_file_is_what_the_library_reads(scene: Any, tmp_path: Path) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4, direction=rotation((1, 2, 3), 0.5))
     bridged = read_segmentation(segmentation_node(heart))
-    sibling = write_segmentation(heart.labels, bridged, name="sibling")
+    sibling = written(heart.labels, bridged, name="sibling")
     write_to(sibling, tmp_path / "sibling.seg.nrrd")
     read = read_labelmap(tmp_path / "sibling.seg.nrrd", load_anatomy())
     by = grids.offset(heart.affine, read.affine)
@@ -344,9 +344,9 @@ def test_a_sibling_of_another_shape_is_refused(scene: Any) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4)
     bridged = read_segmentation(segmentation_node(heart))
     with pytest.raises(InputError, match="does not fit"):
-        write_segmentation(heart.labels[1:], bridged, name="sibling")
-    with pytest.raises(InputError, match="labels that the twin has not"):
-        write_segmentation(heart.labels + 1, bridged, name="sibling")
+        written(heart.labels[1:], bridged, name="sibling")
+    with pytest.raises(InputError, match="labels that the twin does not have"):
+        written(heart.labels + 1, bridged, name="sibling")
 
 
 @pytest.mark.parametrize("layers", ["shared", "own"])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from DiffusionSiblingsUI.scene.bridge import read_segmentation, region_file, region_mask
+from at_once import region_mask
+from DiffusionSiblingsUI.scene.bridge import read_segmentation
+from DiffusionSiblingsUI.scene.regions import write_mask
 from hearts import ellipsoid_heart
 from nodes import add_segment, empty_node, image_of, linear_transform, matrix, rotation, segmentation_node
 
@@ -95,7 +97,7 @@ def test_a_closed_surface_is_a_region_too(bridged: Any) -> None:
 
 def test_the_library_reads_the_file_as_the_same_mask(bridged: Any, tmp_path: Path) -> None:
     roi = roi_node((10, 0, 20), (50, 40, 60), rotation((2, 0, 1), 0.5))
-    path = region_file(bridged, roi=roi, folder=tmp_path)
+    path = write_mask(region_mask(bridged, roi=roi), bridged.grid.affine, tmp_path / "region.nrrd")
     np.testing.assert_array_equal(read_region(path, bridged.labelmap), region_mask(bridged, roi=roi))
 
 

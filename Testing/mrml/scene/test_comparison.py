@@ -11,11 +11,13 @@ import pytest
 import run_cases
 import slicer
 import vtk
+from at_once import added_run
 from DiffusionSiblingsUI.effects import preview as effect_preview
 from DiffusionSiblingsUI.scene import bridge, runs, sequences, surfaces
 from DiffusionSiblingsUI.scene import comparison_view as comparison
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.steps import exhaust
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("scene")
 def run(heart_node: Any) -> runs.Run:
     bridged = bridge.read_segmentation(heart_node)
     results, record, rows = run_cases.job(bridged.labelmap)
-    return runs.add_run(results, twin_node=heart_node, bridged=bridged, record=record, rows=rows, title="run")
+    return added_run(results, twin_node=heart_node, bridged=bridged, record=record, rows=rows, title="run")
 
 
 def look(node: Any) -> list[Any]:
@@ -111,7 +113,7 @@ def test_surfaces_come_at_once_and_the_twins_go_again(run: runs.Run) -> None:
         ids = sibling.GetSegmentation().GetSegmentIDs()
         have = [sibling.GetSegmentation().GetSegment(i).GetRepresentation(surfaces.SURFACE) is not None for i in ids]
         assert len(set(have)) == 1
-    bridge.exhaust(steps)
+    exhaust(steps)
     assert surfaces.has_surfaces(twin) and sibling.GetDisplayNode().GetDisplayRepresentationName3D() == surfaces.SURFACE
     comparison.restore(twin)
     assert not surfaces.has_surfaces(twin) and surfaces.has_surfaces(sibling)
@@ -120,7 +122,7 @@ def test_surfaces_come_at_once_and_the_twins_go_again(run: runs.Run) -> None:
 def test_surfaces_that_the_user_made_stay(run: runs.Run) -> None:
     run.twin_node.CreateClosedSurfaceRepresentation()
     comparison.compare(run, run.siblings[0], comparison.Style(), in_3d=True)
-    bridge.exhaust(comparison.preparing_3d(run, run.siblings[0]))
+    exhaust(comparison.preparing_3d(run, run.siblings[0]))
     comparison.restore(run.twin_node)
     assert surfaces.has_surfaces(run.twin_node)
 
@@ -128,7 +130,7 @@ def test_surfaces_that_the_user_made_stay(run: runs.Run) -> None:
 def test_a_surface_encloses_its_voxels(run: runs.Run, heart: Any) -> None:
     node = run.siblings[0]
     bridged = bridge.read_segmentation(node)
-    bridge.exhaust(surfaces.surfacing(node))
+    exhaust(surfaces.surfacing(node))
     for value, identifier in enumerate(bridged.segment_ids, start=1):
         surface = node.GetSegmentation().GetSegment(identifier).GetRepresentation(surfaces.SURFACE)
         mass = vtk.vtkMassProperties()
@@ -148,7 +150,7 @@ def test_a_left_handed_grid_does_not_turn_surfaces_inside_out(make_node: Any) ->
     from hearts import ellipsoid_heart
 
     node = make_node(ellipsoid_heart((32, 24, 28), 5.6, direction=np.diag([-1.0, 1.0, 1.0])))
-    bridge.exhaust(surfaces.surfacing(node))
+    exhaust(surfaces.surfacing(node))
     surface = node.GetSegmentation().GetNthSegment(2).GetRepresentation(surfaces.SURFACE)
     points = vtk.util.numpy_support.vtk_to_numpy(surface.GetPoints().GetData())
     normals = vtk.util.numpy_support.vtk_to_numpy(surface.GetPointData().GetNormals())
@@ -157,7 +159,7 @@ def test_a_left_handed_grid_does_not_turn_surfaces_inside_out(make_node: Any) ->
 
 @pytest.fixture
 def browser(run: runs.Run) -> Any:
-    return bridge.exhaust(sequences.sequencing(run))
+    return exhaust(sequences.sequencing(run))
 
 
 def test_the_sequences_player_shows_each_sibling(run: runs.Run, browser: Any) -> None:
@@ -168,7 +170,7 @@ def test_the_sequences_player_shows_each_sibling(run: runs.Run, browser: Any) ->
         slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
         shown, meant = bridge.read_segmentation(proxy), bridge.read_segmentation(sibling)
         assert np.array_equal(shown.labelmap.labels, meant.labelmap.labels)
-    assert bridge.exhaust(sequences.sequencing(run)) is browser
+    assert exhaust(sequences.sequencing(run)) is browser
     assert len(run.siblings) == 3
 
 

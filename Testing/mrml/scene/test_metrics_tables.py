@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import run_cases
 import vtk
+from at_once import metrics_table
 from DiffusionSiblingsUI.scene import tables
 
 from DiffusionSiblingsLib.core.tables import write_metrics_csv
@@ -31,7 +32,7 @@ def column(node: Any, name: str) -> list[Any]:
 
 def test_the_table_has_twelve_features_twelve_differences_and_twelve_checks(made: Any) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows, record)
+    node = metrics_table(rows, record)
     assert len(tables.features_of(rows)) == 12
     assert len(tables.columns_of_kind(node, "difference")) == 12 and len(tables.columns_of_kind(node, "check")) == 12
     assert node.GetNumberOfRows() == 4 and column(node, "map")[0] == "twin"
@@ -40,7 +41,7 @@ def test_the_table_has_twelve_features_twelve_differences_and_twelve_checks(made
 
 def test_differences_are_to_the_twin_in_percent(made: Any) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows, record)
+    node = metrics_table(rows, record)
     for feature in tables.features_of(rows):
         found = column(node, tables.difference_name(feature))
         assert found[0] == 0.0
@@ -54,7 +55,7 @@ def test_a_missing_or_zero_twin_value_gives_no_difference() -> None:
 
 def test_checks_say_pass_or_fail_as_the_record_does(made: Any) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows, record)
+    node = metrics_table(rows, record)
     described = [record["twin"], *tables.entries_of(record)]
     for check in tables.columns_of_kind(node, "check"):
         assert column(node, check) == ["pass" if entry["checks"]["half"]["checks"][check] else "fail"
@@ -65,7 +66,7 @@ def test_checks_say_pass_or_fail_as_the_record_does(made: Any) -> None:
 
 def test_columns_have_types_and_units(made: Any) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows, record)
+    node = metrics_table(rows, record)
     table = node.GetTable()
     assert isinstance(table.GetColumnByName("LV volume [ml]"), vtk.vtkDoubleArray)
     assert isinstance(table.GetColumnByName("edit"), vtk.vtkStringArray)
@@ -78,7 +79,7 @@ def test_columns_have_types_and_units(made: Any) -> None:
 
 def test_exported_csv_begins_with_the_command_lines_columns(made: Any, tmp_path: Path) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows, record)
+    node = metrics_table(rows, record)
     theirs = write_metrics_csv(tmp_path / "metrics.csv", rows)
     same = tables.export_csv(node, tmp_path / "same.csv", everything=False)
     assert same.read_bytes() == theirs.read_bytes()
@@ -90,11 +91,11 @@ def test_exported_csv_begins_with_the_command_lines_columns(made: Any, tmp_path:
 
 def test_generated_hearts_have_no_differences(made: Any) -> None:
     _, record, rows = made
-    node = tables.metrics_table(rows[1:], {**record, "twin": None})
+    node = metrics_table(rows[1:], {**record, "twin": None})
     assert tables.twin_of(rows[1:]) is None and tables.columns_of_kind(node, "difference") == []
     assert len(tables.columns_of_kind(node, "check")) == 12 and node.GetNumberOfRows() == 3
 
 
 def test_rows_without_a_record_have_no_checks(made: Any) -> None:
-    node = tables.metrics_table(made[2])
+    node = metrics_table(made[2])
     assert tables.columns_of_kind(node, "check") == [] and node.GetLocked()

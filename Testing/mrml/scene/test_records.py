@@ -33,8 +33,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_advice(record: Any, tm
 
 
 def test_the_summary_says_what_one_needs_to_make_it_again(record: Any) -> None:
-    text = records.as_text(record)
-    for part in ("small 1", "0" * 64, "ratio 0.5", "edit LV", "seed: 7", str(2**62), "cpu", "LV",
+    text = records.as_html(record)
+    for part in ("small 1", "0" * 64, "ratio 0.5", "edit LV", "seed</td><td>7<", str(2**62), "cpu", "LV",
                  record["twin"]["labels_sha256"]):
         assert part in text
 
@@ -52,6 +52,6 @@ def test_generated_hearts_have_a_summary_without_a_twin(record: Any) -> None:
 def test_verdicts_are_told_in_a_sentence() -> None:
     rows = [{"sibling": "sibling_0000.nii.gz", "verdict": "identical"},
             {"sibling": "sibling_0001", "verdict": "different"}]
-    assert records.verdict_words(rows) == "Replayed 2 siblings: 1 identical to the last voxel, 1 different."
+    assert records.verdict_words(rows) == "Replayed 2 siblings: 1 identical in every voxel, 1 different."
     assert records.verdict_of(rows, "sibling_0000") == "identical" and records.verdict_of(rows, "sibling_0007") == ""
     assert records.verdict_words([]) == "There was nothing to replay."

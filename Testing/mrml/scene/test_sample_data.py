@@ -85,7 +85,7 @@ def test_both_are_registered_once_with_sums_and_pictures(slicers: FakeSampleData
 
 
 def test_a_download_that_did_not_come_is_said(slicers: FakeSampleData, scene: Any) -> None:
-    with pytest.raises(InputError, match="synthetic heart, which needs none"):
+    with pytest.raises(InputError, match="synthetic heart, which needs neither"):
         sample_data.load_toronto_heart()
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 

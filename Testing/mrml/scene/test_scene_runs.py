@@ -10,6 +10,7 @@ import pytest
 import run_cases
 import slicer
 import vtk
+from at_once import added_run
 from DiffusionSiblingsUI.scene import bridge, runs, tables
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -52,7 +53,7 @@ def items() -> list[str]:
 
 def test_a_run_has_siblings_table_charts_and_record_in_one_folder(settings: dict[str, Any], twin: Any) -> None:
     item = runs.hierarchy().CreateItem(runs.hierarchy().GetSceneItemID(), twin)
-    run = runs.add_run(**settings)
+    run = added_run(**settings)
     tree = runs.hierarchy()
     assert [run.id] == [found.id for found in runs.find_runs()] and run.title == settings["title"]
     assert len(run.siblings) == 3 and len(run.charts) == 2
@@ -67,7 +68,7 @@ def test_a_run_has_siblings_table_charts_and_record_in_one_folder(settings: dict
 
 
 def test_siblings_lie_on_the_twin_and_keep_its_segments(settings: dict[str, Any], twin: Any) -> None:
-    run = runs.add_run(**settings)
+    run = added_run(**settings)
     for node, result in zip(run.siblings, settings["results"], strict=True):
         back = bridge.read_segmentation(node)
         assert np.array_equal(back.labelmap.affine, settings["bridged"].labelmap.affine)
@@ -93,9 +94,9 @@ def test_a_cancelled_run_leaves_the_scene_as_it_was(settings: dict[str, Any]) ->
 
 
 def test_deleting_a_run_removes_its_nodes_and_folder_only(settings: dict[str, Any]) -> None:
-    first = runs.add_run(**settings)
+    first = added_run(**settings)
     before, listed = census(), items()
-    second = runs.add_run(**settings)
+    second = added_run(**settings)
     assert {first.id, second.id} == {run.id for run in runs.find_runs()}
     runs.delete_run(second)
     assert census() == before and items() == listed
@@ -104,7 +105,7 @@ def test_deleting_a_run_removes_its_nodes_and_folder_only(settings: dict[str, An
 
 
 def test_deleting_a_run_keeps_what_the_user_put_into_its_folder(settings: dict[str, Any]) -> None:
-    run = runs.add_run(**settings)
+    run = added_run(**settings)
     mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "my notes")
     runs.hierarchy().CreateItem(run.folder, mine)
     runs.delete_run(run)
@@ -112,7 +113,7 @@ def test_deleting_a_run_keeps_what_the_user_put_into_its_folder(settings: dict[s
 
 
 def test_a_run_goes_on_without_nodes_that_the_user_removed(settings: dict[str, Any], twin: Any) -> None:
-    run = runs.add_run(**settings)
+    run = added_run(**settings)
     slicer.mrmlScene.RemoveNode(run.siblings[1])
     slicer.mrmlScene.RemoveNode(run.table_node)
     slicer.mrmlScene.RemoveNode(twin)
@@ -124,7 +125,7 @@ def test_a_run_goes_on_without_nodes_that_the_user_removed(settings: dict[str, A
 
 @pytest.mark.parametrize("suffix", [".mrb", ".mrml"])
 def test_a_run_survives_saving_and_reading_the_scene(settings: dict[str, Any], tmp_path: Path, suffix: str) -> None:
-    run = runs.add_run(**settings)
+    run = added_run(**settings)
     rows, kinds = tables.rows_of(run.table_node), _types(run.table_node)
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "unrelated").SetText("x")
     path = tmp_path / f"scène with spaces{suffix}"
@@ -148,7 +149,7 @@ def test_a_run_survives_saving_and_reading_the_scene(settings: dict[str, Any], t
 
 
 def test_two_copies_of_one_run_stay_apart(settings: dict[str, Any], tmp_path: Path) -> None:
-    runs.add_run(**settings)
+    added_run(**settings)
     run_cases.save(tmp_path / "scene.mrb")
     run_cases.read(tmp_path / "scene.mrb")
     first, second = runs.find_runs()

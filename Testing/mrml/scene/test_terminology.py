@@ -38,7 +38,7 @@ def test_names_find_tissues_without_terminology(scene: Any) -> None:
     assert terminology.found_by(node, "S6", None, {}, ANATOMY) == ""
     assert terminology.twin_warning(node, found, ANATOMY) == ""
     remarks = terminology.twin_remarks(node, found, ANATOMY)
-    assert remarks == ["pacemaker is no tissue of the model and stays unchanged."]
+    assert remarks == ["pacemaker is not a tissue that the model knows; it stays unchanged."]
 
 
 def test_one_code_for_two_walls_is_the_one_whose_name_says_so(heart_node: Any) -> None:
@@ -74,11 +74,11 @@ def test_corrections_of_what_is_gone_are_left_out(scene: Any) -> None:
     ("names", "expected"),
     [
         ((), "patient has no segments yet. A twin has one for each of 6 tissues."),
-        (NAMES[:5], "The right atrium is missing. If it is there under another name, choose the tissue next to the "
-                    "segment; if not, segment it first."),
-        (NAMES[:4], "The left atrium and right atrium are missing. If they are there under another name, choose the "
-                    "tissue next to the segment; if not, segment them first."),
-        (("a", "b"), "No segment was recognised. Choose in the table what each one is."),
+        (NAMES[:5], "The right atrium is missing. If a segment of another name is this tissue, choose it in the table; "
+                    "otherwise segment it first."),
+        (NAMES[:4], "These tissues are missing: left atrium and right atrium. If segments of other names are these "
+                    "tissues, choose them in the table; otherwise segment them first."),
+        (("a", "b"), "No segment was recognised. Choose the tissue of each segment in the table."),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said_in_plain_words(scene: Any, names: tuple[str, ...], expected: str) -> None:
@@ -90,4 +90,4 @@ def test_two_segments_may_be_one_tissue(scene: Any) -> None:
     node = named_node((*NAMES, "Ascending aorta"))
     found = terminology.match_tissues(node, ANATOMY)
     assert terminology.missing_tissues(found, ANATOMY) == []
-    assert terminology.twin_remarks(node, found, ANATOMY) == ["aorta and Ascending aorta together are the aorta."]
+    assert terminology.twin_remarks(node, found, ANATOMY) == ["aorta and Ascending aorta together form the aorta."]

@@ -115,7 +115,7 @@ def changed(now: Status, **versions: str) -> Status:
 def test_looking_imports_nothing_and_is_quick() -> None:
     code = (
         "import sys, time\n"
-        "from DiffusionSiblingsUI import environment\n"
+        "from DiffusionSiblingsUI.setup import environment\n"
         "start = time.perf_counter()\n"
         "now = environment.status()\n"
         "print(time.perf_counter() - start < 0.5, now.ready, [name for name in sys.argv[1:] if name in sys.modules])\n"

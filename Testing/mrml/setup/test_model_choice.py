@@ -20,11 +20,11 @@ def status(torch: str = "2.13.0") -> Status:
 
 
 @pytest.mark.parametrize(("device", "devices", "torch", "warning"), [
-    ("cpu", None, "2.13.0", "On the CPU, as you chose"),
-    ("cpu", [CUDA, CPU], "2.13.0", "On the CPU, as you chose"),
+    ("cpu", None, "2.13.0", "on the CPU, as you chose"),
+    ("cpu", [CUDA, CPU], "2.13.0", "on the CPU, as you chose"),
     ("auto", [CPU], "2.13.0", "finds no graphics card"),
-    ("auto", None, "2.13.0+cpu", "build that uses no graphics card"),
-    ("cuda", [CPU], "2.13.0", "has no NVIDIA"),
+    ("auto", None, "2.13.0+cpu", "cannot use a graphics card"),
+    ("cuda", [CPU], "2.13.0", "no such device: NVIDIA"),
     ("auto", None, "2.13.0", ""),
     ("auto", [CUDA, CPU], "2.13.0", ""),
     ("auto", [MPS, CPU], "2.13.0", ""),
@@ -52,5 +52,5 @@ def test_devices_before_and_after_the_worker_was_asked() -> None:
 
 def test_a_model_is_described_with_version_size_and_licence() -> None:
     text = describe(next(model for model in survey() if model.name == "heart-compact"))
-    for word in ("version 20", " MB", "Apache-2.0", "ships with the extension", "digital siblings"):
+    for word in ("version 20", " MB", "Apache-2.0", "comes with the extension", "digital siblings"):
         assert word in text

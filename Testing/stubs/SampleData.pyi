@@ -1,0 +1,6 @@
+from typing import Any
+
+class SampleDataLogic:
+    @staticmethod
+    def registerCustomSampleDataSource(**source: Any) -> None: ...
+    def downloadFileIntoCache(self, uri: str, name: str, checksum: str | None = ...) -> str: ...

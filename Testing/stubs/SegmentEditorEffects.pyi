@@ -1,0 +1,6 @@
+from typing import Any
+
+class AbstractScriptedSegmentEditorEffect:
+    scriptedEffect: Any
+    def __init__(self, scriptedEffect: Any) -> None: ...
+    def register(self) -> None: ...

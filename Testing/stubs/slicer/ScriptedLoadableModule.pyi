@@ -1,0 +1,23 @@
+"""What a scripted module is built on."""
+
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+class ScriptedLoadableModule:
+    parent: Any
+    def __init__(self, parent: Any) -> None: ...
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self, parent: Any = ...) -> None: ...
+    def getParameterNode(self) -> Any: ...
+
+class ScriptedLoadableModuleWidget:
+    layout: Any
+    resourcePath: Callable[[str], str]
+    def __init__(self, parent: Any = ...) -> None: ...
+    def setup(self) -> None: ...
+    def onReload(self) -> None: ...
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    def runTest(self) -> None: ...

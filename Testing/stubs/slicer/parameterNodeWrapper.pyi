@@ -1,0 +1,5 @@
+from typing import TypeVar
+
+T = TypeVar("T")
+
+def parameterNodeWrapper(cls: type[T]) -> type[T]: ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+import numpy as np
+
+def vtk_to_numpy(vtk_array: Any) -> np.ndarray[Any, Any]: ...
+def numpy_to_vtk(num_array: np.ndarray[Any, Any], deep: bool = ..., array_type: int | None = ...) -> Any: ...
