@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.files import atomic_path, digest_of, signature
+from ..core.version import __version__
 from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import keyed_numbers, titled
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..core.anatomy import Anatomy
+from ..core.anatomy import Anatomy, load_anatomy
 from ..core.labelmap import LabelMap
+from ..labelmaps.read import read_labelmap
+from ..labelmaps.tissues import known_labels
 from ..metrics.measurement import MeasurementKey, keyed_numbers, titled
 from ..metrics.morphology import all_measurements, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
@@ -91,3 +94,15 @@ def check_columns(checks: Checks, raw: Checks) -> dict[str, object]:
             "violations raw [%]": raw["half"].violation_percent if raw else "",
             "violations full resolution [%]": checks["full"].violation_percent,
             "failed checks": "; ".join(checks["half"].failed)}
+
+
+def measure(source: Path | str | LabelMap, *, anatomy: str = "heart",
+            labels: dict[str, int] | None = None) -> MeasuredMap:
+    """Features (ml, mm), volumes (ml by tissue) and topological checks of a label map or of a file, for scripts.
+
+    anatomy: its id. labels: tissue id -> value in the file, where its names and codes do not tell; of files only.
+    Raises InputError for a file that cannot be used.
+    """
+    rules = load_anatomy(anatomy)
+    labelmap = source if isinstance(source, LabelMap) else read_labelmap(source, rules, labels)
+    return MeasuredMap.of(labelmap, known_labels(labelmap, rules), rules)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from .errors import InputError, SiblingsError
 from .files import looking_into, write_json
 from .labelmap import LabelMap
+from .version import __version__
 
 SCHEMA = 1
 RECORD_NAME = "record.json"  # in the folder of a run

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..core.anatomy import Anatomy
+from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
 from ..core.files import ending
 from ..core.labelmap import Affine, LabelMap
@@ -49,6 +49,14 @@ def read_labelmap(
     if whole:
         check_tissues(labelmap, anatomy, path)
     return labelmap
+
+
+def read(path: Path | str, *, anatomy: str = "heart", labels: dict[str, int] | None = None) -> LabelMap:
+    """The label map of a file or of a folder of masks, for scripts: `read_labelmap` with an anatomy's id.
+
+    labels: tissue id -> value in the file, where its names and codes do not tell. Raises InputError.
+    """
+    return read_labelmap(path, load_anatomy(anatomy), labels)
 
 
 def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..core.errors import SiblingsError
 from ..core.files import atomic_path, output_error
 from ..core.record import Record, now
+from ..core.version import __version__
 from .chart_style import Picture
 
 SCHEMA = "siblings-report/1"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..core.errors import InputError
 from ..core.files import atomic_path, ending, json_values, read_json_object, write_json
 from ..core.record import now
 from ..core.tables import write_metrics_csv
+from ..core.version import __version__
 from ..editing.request import Request
 from ..labelmaps.numbering import as_option
 from ..metrics.measurement import titled

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..cohorts.comparison_result import Comparison
 from ..core.files import atomic_path
 from ..core.record import now
 from ..core.tables import columns_of, csv_text, write_metrics_csv
+from ..core.version import __version__
 from ..reports.chart_style import Picture
 from .context import StudyContext
 from .papers import findings, paper_tables

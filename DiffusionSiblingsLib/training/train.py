@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from .. import __version__
 from ..cohorts.dataset_file import Pack, pack_file, read_pack
 from ..cohorts.training_statistics import measure_training_set, write_training_statistics
 from ..core.anatomy import load_anatomy
 from ..core.errors import InputError
+from ..core.version import __version__
 from ..models.card_page import write_card
 from ..models.networks.checkpoint import Networks, save_networks
 from .autoencoder import AutoencoderStage, DecoderStage

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ... import __version__
+from ...core.version import __version__
 from .command import Command, build, in_help_panel, in_paragraphs, plain_without_terminal, write_groups
 from .tokens import Takes, TokenError, spelled_out
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from ... import __version__
 from ...cohorts.measured_map import MeasuredMap
 from ...cohorts.model_facts import ModelFacts
 from ...control.control import Control
@@ -24,6 +23,7 @@ from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import RECORD_NAME, Record, hash_labelmap
+from ...core.version import __version__
 from ...editing.planned import PlacedTwin, require_twin
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
