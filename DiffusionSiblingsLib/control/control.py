@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
+from ..core.files import write_json
 from .absolute_targets import Asked, resolved
 from .checks import fields, rigid, sequence
 from .domain import ControlDomain

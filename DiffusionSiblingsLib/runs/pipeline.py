@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.cores import threads_for
 from ..core.record import Record
+from ..editing.entries import row_of
 from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.request import Request
 from . import resume as resuming
@@ -20,7 +21,7 @@ from .plan import Plan, Source
 from .run_folder import SHOWN, RunFolder, check_folder, clear_folder
 from .scheduler import Hooks, Scheduler
 from .settings import RunSettings
-from .views import Tally, name_of, row_of
+from .views import Tally, name_of
 
 if TYPE_CHECKING:  # torch is not loaded before it is needed
     from .pool import WorkerPool
