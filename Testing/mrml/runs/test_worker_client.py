@@ -209,8 +209,8 @@ def test_the_worker_ends_with_the_program_that_started_it(twin: str, work: Path,
         import os, sys, time
         from pathlib import Path
         sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "DiffusionSiblings")!r}]
-        from DiffusionSiblingsUI.session import Session, use_session
-        from DiffusionSiblingsUI.worker_client import WorkerClient
+        from DiffusionSiblingsUI.runs.session import Session, use_session
+        from DiffusionSiblingsUI.runs.worker_client import WorkerClient
         client = WorkerClient(Path(sys.executable), Path({str(ROOT)!r}), Path({str(work)!r}))
         use_session(Session(client, Path({str(work / "session")!r})))
         job = client.submit({perturb(twin, work, count=500, steps=50)!r})

@@ -1,0 +1,37 @@
+"""What the pages say of the code is so: modules that they name are there, their Python imports, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LIBRARY, SLICER_SIDE = ROOT / "DiffusionSiblingsLib", ROOT / "DiffusionSiblings" / "DiffusionSiblingsUI"
+CODE = re.compile(r"```py(?:thon)?\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.py)`")
+
+
+def test_python_in_the_pages_imports_what_is_there() -> None:
+    lines = {line for page in PAGES for block in CODE.findall(page.read_text(encoding="utf-8"))
+             for line in re.findall(r"^from DiffusionSiblingsLib.*$", block, re.MULTILINE)}
+    assert len(lines) > 3
+    done = subprocess.run([sys.executable, "-c", "\n".join(sorted(lines))], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    named = FILE.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    assert [name for name in named if not any((base / name).exists() for base in (LIBRARY, SLICER_SIDE, ROOT))] == []
