@@ -1,4 +1,4 @@
-"""What the pages say of the code is so: modules that they name are there, their Python imports, links lead somewhere."""
+"""What the pages say of the code is so: the modules they name exist, their Python imports, links lead somewhere."""
 
 from __future__ import annotations
 
