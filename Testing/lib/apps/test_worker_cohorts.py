@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib import cohorts
 from DiffusionSiblingsLib.apps.worker import cohort_service as cohort_jobs
 from DiffusionSiblingsLib.apps.worker.payloads import cohort_source, described
 from DiffusionSiblingsLib.apps.worker.progress import Costs, JobProgress
 from DiffusionSiblingsLib.apps.worker.protocol import Cancelled
-from DiffusionSiblingsLib.cohorts import measured
+from DiffusionSiblingsLib.cohorts import compare_cohorts, measured
+from DiffusionSiblingsLib.cohorts.members import Member, find_members, read_member
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistanceMeter
 from DiffusionSiblingsLib.cohorts.training_statistics import read_training_statistics
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -122,8 +122,8 @@ def test_maps_that_were_handed_over_are_read_by_their_own_values_and_not_by_thos
     run = {"request": {}, "siblings": [{"file": "sibling_0000"}]}
     record = {"schema": 1, "model": {}, "compute": {}, "created": "", "complete": True, "runs": [run], "twin": twin}
     found = cohort_source({"maps": [stem], "record": record}, ANATOMY, tmp_path / "made")
-    member = cohorts.find_members(found)[0]
-    assert cohorts.read_member(member, ANATOMY).tissues == {t.id: (t.label,) for t in ANATOMY.tissues}
+    member = find_members(found)[0]
+    assert read_member(member, ANATOMY).tissues == {t.id: (t.label,) for t in ANATOMY.tissues}
 
 
 def test_a_sibling_is_shown_as_its_record_says_also_without_a_tissue(tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_differences_lie_over_the_twin_where_all_have_one(tmp_path: Path) -> Non
     moved = np.eye(4)
     moved[:3, 3] = 1.0, 2.0, 3.0
     place = tuple(tuple(row) for row in moved.tolist())
-    siblings = [cohorts.Member(name, tmp_path / name, canonical_to_ras=place) for name in "ab"]
+    siblings = [Member(name, tmp_path / name, canonical_to_ras=place) for name in "ab"]
     assert np.allclose(cohort_jobs._place(siblings, ANATOMY), moved @ frame)
-    assert np.allclose(cohort_jobs._place([*siblings, cohorts.Member("c", tmp_path / "c")], ANATOMY), frame)
+    assert np.allclose(cohort_jobs._place([*siblings, Member("c", tmp_path / "c")], ANATOMY), frame)
 
 
 def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
@@ -157,8 +157,9 @@ def test_two_cohorts_are_compared_with_maps_of_where_they_differ(tmp_path: Path,
     for side, scales in (("real", (0.9, 0.95, 1.0, 1.05)), ("synthetic", (1.0, 1.05, 1.1, 1.15))):
         for number, scale in enumerate(scales):
             write_labelmap(scaled(0.75 * scale), tmp_path / side / f"heart_{number}.nrrd")
-    for name, settings in (("measure_cohort", {"jobs": 1}), ("compare_cohorts", {"jobs": 1, "draws": 20})):
-        monkeypatch.setattr(cohorts, name, functools.partial(getattr(cohorts, name), **settings))
+    for module, name, settings in ((measured, "measure_cohort", {"jobs": 1}),
+                                   (compare_cohorts, "compare_cohorts", {"jobs": 1, "draws": 20})):
+        monkeypatch.setattr(module, name, functools.partial(getattr(module, name), **settings))
     written: list[Any] = []
     monkeypatch.setattr("DiffusionSiblingsLib.reports.comparison.write_comparison",
                         lambda out, comparison, real, synthetic, question, counted: written.append(
@@ -184,7 +185,7 @@ def test_a_report_is_told_the_question_and_the_context_of_use(tmp_path: Path, mo
     told: list[Any] = []
     folder = tmp_path / "small"
     write_labelmap(scaled(0.75), folder / "heart.nrrd")
-    monkeypatch.setattr(cohorts, "measure_cohort", functools.partial(cohorts.measure_cohort, jobs=1))
+    monkeypatch.setattr(measured, "measure_cohort", functools.partial(measured.measure_cohort, jobs=1))
     monkeypatch.setattr("DiffusionSiblingsLib.reports.cohort_report.cohort_report",
                         lambda out, cohort, card, **words: told.append((out, len(cohort), words)))
     command = {"source": {"folder": str(folder)}, "maps": str(folder), "out": str(folder / "out")}
@@ -197,20 +198,20 @@ def test_a_report_is_told_the_question_and_the_context_of_use(tmp_path: Path, mo
 def test_hearts_that_were_measured_to_be_listed_are_not_measured_again(tmp_path: Path,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("skimage")
-    monkeypatch.setattr(cohorts, "measure_cohort", functools.partial(cohorts.measure_cohort, jobs=1))
+    monkeypatch.setattr(measured, "measure_cohort", functools.partial(measured.measure_cohort, jobs=1))
     for number, scale in enumerate((0.7, 0.75, 1.1)):  # the last one does not fit the canonical frame
         write_labelmap(scaled(scale), tmp_path / "hearts" / f"heart_{number}.nrrd")
     command = {"folder": str(tmp_path / "hearts"), "cache": str(tmp_path / "cache")}
     heard = Listener()
     assert cohort_jobs.open_cohort(command, heard, course())["failed"] == []
     rows = [row for event in heard.events for row in event["rows"]]
-    for row, member in zip(rows, cohorts.find_members(tmp_path / "hearts"), strict=True):
+    for row, member in zip(rows, find_members(tmp_path / "hearts"), strict=True):
         meter = TrainingDistanceMeter.of(read_training_statistics(find_model().folder), ANATOMY)
         by_itself = cohort_jobs.member_row(member, ANATOMY, meter)
         assert row == pytest.approx({**by_itself, "file": str(member.path)})
     read: list[str] = []
 
-    def refuse(member: cohorts.Member, *_: Any, **__: Any) -> None:
+    def refuse(member: Member, *_: Any, **__: Any) -> None:
         read.append(member.name)
         raise InputError("It is not to be measured")
 
