@@ -21,6 +21,7 @@ from .version import __version__
 
 SCHEMA = 1
 RECORD_NAME = "record.json"  # in the folder of a run
+HASHED_DECIMALS, FIRST_HASHED_DECIMALS = 3, 6  # of an affine in mm; the latter in the first records
 PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
 
 
@@ -109,13 +110,18 @@ def software() -> dict[str, str]:
     return found
 
 
-def hash_labelmap(labelmap: LabelMap) -> str:
+def hash_labelmap(labelmap: LabelMap, decimals: int = HASHED_DECIMALS) -> str:
     """SHA-256 over shape, affine (to 0.001 mm) and voxels: the same map in another format most often hashes alike."""
     digest = hashlib.sha256()
     digest.update(np.asarray(labelmap.labels.shape, dtype="<i8").tobytes())
-    digest.update((np.round(labelmap.affine, 3) + 0.0).astype("<f8").tobytes())
+    digest.update((np.round(labelmap.affine, decimals) + 0.0).astype("<f8").tobytes())
     digest.update(np.ascontiguousarray(labelmap.labels, dtype="<i4").tobytes())
     return digest.hexdigest()
+
+
+def has_hash(labelmap: LabelMap, recorded: str) -> bool:
+    """Whether a record's hash is that of a label map; the first records hashed the affine more finely."""
+    return any(hash_labelmap(labelmap, decimals) == recorded for decimals in (HASHED_DECIMALS, FIRST_HASHED_DECIMALS))
 
 
 def hash_file(path: Path) -> str | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..core.errors import SiblingsError
-from ..core.record import hash_labelmap
+from ..core.record import has_hash
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.geometry.resample import resample_to_canonical
@@ -89,7 +89,7 @@ def twin_heart(twin: Mapping[str, Any], anatomy: Anatomy) -> OneHeart | None:
     try:
         values = {segment["tissue"]: int(segment["value"]) for segment in twin["segments"] if segment["tissue"]}
         labelmap = read_labelmap(path, anatomy, values)
-        if hash_labelmap(labelmap) != twin["labels_sha256"]:
+        if not has_hash(labelmap, twin["labels_sha256"]):
             return None
         placed = np.array(twin["canonical_to_ras_mm"], dtype=np.float64)
         known = known_labels(labelmap, anatomy)

@@ -10,14 +10,15 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from DiffusionSiblingsLib.engine.replay import stretches
 from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
+from DiffusionSiblingsLib.cohorts.model_facts import ModelFacts
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -26,10 +27,14 @@ from DiffusionSiblingsLib.core.files import json_values
 from DiffusionSiblingsLib.core.record import Record, read_record
 from DiffusionSiblingsLib.core.tables import columns_of, csv_text, write_metrics_csv
 from DiffusionSiblingsLib.editing.entries import row_of, rows_of, run_entry, sibling_entry, sibling_row
+from DiffusionSiblingsLib.editing.planned import PlacedTwin
 from DiffusionSiblingsLib.editing.repair.repair import Repair
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
+from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, key_of, measurement_keys
+from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
+from DiffusionSiblingsLib.runs.replay import Replay, check_twin
 
 RECORDS = Path(__file__).parent / "records"
 EXAMPLES = sorted(path.stem for path in RECORDS.glob("*.json"))
@@ -73,15 +78,31 @@ def test_the_columns_of_the_latest_example_stand_in_its_order() -> None:
     assert columns_of(list(rows_of(record.twin, record.runs))) == list(written[0])
 
 
+@pytest.fixture(scope="module")
+def facts() -> ModelFacts:
+    return ModelFacts.of(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def placed(facts: ModelFacts, tmp_path_factory: pytest.TempPathFactory) -> PlacedTwin:
+    """The heart that all examples were made from, as its file has it."""
+    return PlacedTwin.of(write_labelmap(ellipsoid_heart(), tmp_path_factory.mktemp("twin") / "heart.nii.gz"), facts)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_record_says_what_to_make_again(name: str) -> None:
+def test_a_record_is_planned_for_a_replay(name: str, facts: ModelFacts, placed: PlacedTwin) -> None:
     record, _ = example(name)
-    for run in record.runs:
-        request = Request.from_json(run["request"])
-        replayed = [(stretch.first + n, entry["k"]) for stretch, entries in stretches(request, run["siblings"])
-                    for n, entry in enumerate(entries)]
-        assert replayed and all(first == k for first, k in replayed)
-        assert request.needs_twin and record.twin is not None and len(record.twin["labels_sha256"]) == 64
+    assert record.twin is not None and check_twin(placed, record.twin, named="heart.nii.gz", hint="") is placed
+    moved = replace(placed, twin=replace(placed.twin, labelmap=replace(
+        placed.twin.labelmap, affine=placed.twin.labelmap.affine + 0.01)))
+    with pytest.raises(InputError, match="not the twin"):
+        check_twin(moved, record.twin, named="heart.nii.gz", hint="")
+    requests = tuple(Request.from_json(run["request"]) for run in record.runs)
+    plan = Replay(record, facts, placed, requests, lambda *_: None).plan("cpu")
+    assert plan.ks == tuple(tuple(entry["k"] for entry in run["siblings"]) for run in record.runs) and all(plan.ks)
+    assert tuple(planned.request for planned in plan.requests) == requests
+    assert [request.to_json() | {"control": None} for request in requests] == [
+        run["request"] | {"control": None} for run in record.runs]
 
 
 def test_the_examples_hold_what_their_names_say() -> None:
