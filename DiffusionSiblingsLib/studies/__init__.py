@@ -1,1 +1,1 @@
-"""The papers' studies as commands that go on where they were stopped, and the tool that augments a cohort."""
+"""The papers' studies, which resume where they were stopped, and the tool that augments a cohort."""

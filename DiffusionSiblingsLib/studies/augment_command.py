@@ -1,12 +1,13 @@
-"""`siblings augment`: an augmentation into a folder, with the accepted hearts, a table of all, and the yield."""
+"""`siblings augment`: writes an augmentation to a folder: the accepted hearts, a table of all hearts, and the yield."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..cohorts.measured import measure_cohort
 from ..cohorts.members import find_members
@@ -20,20 +21,20 @@ from ..core.errors import InputError
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
 from ..models.registry import find_model
-from .augmentation import Augmented, Augmenter, Strategy, Task
-from .augmented_folder import MADE, numbering_notes, require_same_order, write_augmented
+from .augmentation import AugmentationResult, AugmentationTask, Augmenter, Strategy
+from .augmentation_folder import MADE, numbering_notes, require_same_order, write_augmentation
 from .conditions import Conditions
-from .seed_hearts import SeedHeart, starts, starts_of
-from .sibling_maker import Maker
+from .seed_hearts import SeedHeart, choose_seed_hearts, seed_hearts_of
+from .sibling_maker import SiblingMaker
 from .twins import TwinSource
 
-MOST = 5  # siblings made at most for each that is wanted, unless it is said
+MOST = 5  # by default, at most this many siblings are made for each wanted heart
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked of `siblings augment`. target: as written. seeds: folder of label maps, or a run; None to generate.
-    arms: runs that are there already.
+class AugmentationOrder:
+    """The options of `siblings augment`. target: as the user wrote it. seeds: a folder of label maps, or a run; None
+    for the strategy "generate". existing_runs: earlier runs whose siblings are used again.
     """
 
     target: str
@@ -48,17 +49,17 @@ class Order:
     steps: int = 50
     seed: int = 0
     labels: dict[str, int] | None = None
-    arms: tuple[Path, ...] = ()
+    existing_runs: tuple[Path, ...] = ()
     jobs: int = 0
     model: str = DEFAULT_MODEL
     device: str = "auto"
     command: str = ""
 
 
-def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
-    """Makes the siblings into order.out/made, copies the accepted ones to order.out/accepted, writes table and report.
+def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> AugmentationResult:
+    """Makes siblings in order.out/made, copies the accepted ones to order.out/accepted, and writes table and report.
 
-    The same order again goes on where it was stopped. say: told what happens. Raises InputError.
+    The same order resumes where it was stopped. say: called with each progress message. Raises InputError.
     """
     card = find_model(order.model)
     anatomy, reference = load_anatomy(card.anatomy), card.reference()
@@ -67,58 +68,68 @@ def enrich(order: Order, say: Callable[[str], None]) -> Augmented:
     named = control_of(_canonical(order.control, mean), mean, PresetsAndHolds(presets=order.presets))
     wanted = parse_wanted(order.target, anatomy, named)
     if order.strategy != "generate" and order.seeds is None:
-        raise InputError("There are no seeds", rule=f"{order.strategy} edits seeds", hint="give --seeds DIR")
+        raise InputError("There are no seed hearts", rule=f"the strategy {order.strategy} edits seed hearts",
+                         hint="name their folder with --seeds DIR")
     columns = statistics.columns() if statistics is not None else {}
     seeds: tuple[SeedHeart, ...] = ()
     notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
         measured, notes = _measured(order.seeds, order, anatomy, reference)
-        seen = columns or {key: np.array([start.values[key] for start in measured]) for key in measured[0].values}
+        seen = columns or {key: np.array([heart.values[key] for heart in measured]) for key in measured[0].values}
         wanted = wanted.resolved(seen)
-        found = starts(measured, wanted)
+        found = choose_seed_hearts(measured, wanted)
         seeds, notes = found.seeds, (*notes, *found.left_out)
-        say(f"{len(seeds)} of {len(measured)} hearts are seeds and meet {wanted}" if found.meet else
-            f"{len(seeds)} of {len(measured)} hearts are seeds: none is known to meet {wanted}")
+        say(f"{len(seeds)} of {len(measured)} hearts are seed hearts and meet {wanted}" if found.meet else
+            f"{len(seeds)} of {len(measured)} hearts are seed hearts; none of them is known to meet {wanted}")
     wanted = wanted.resolved(columns)
     for note in notes:
         say(f"note: {note}")
     for warning in _warnings(wanted, statistics):
         say(f"note: {warning}")
     if order.strategy == "guided" and order.steps < LEAST_GUIDED_STEPS:
-        say(f"note: guided siblings of {order.steps} steps are often broken; {LEAST_GUIDED_STEPS} or more are sound")
+        say(f"note: guided siblings made with {order.steps} steps are often broken; use {LEAST_GUIDED_STEPS} steps or "
+            "more")
     most = order.most if order.most is not None else MOST * order.count
-    task = Task(wanted, order.strategy, seeds, order.count, most, order.control, order.presets, order.hold, order.steps,
-                order.seed)
+    task = AugmentationTask(wanted, order.strategy, seeds, order.count, most, order.control, order.presets,
+                            order.hold, order.steps, order.seed)
     model = card.identity
     require_same_order(order.out, task, model)
-    make = Maker(order.model, order.device, order.jobs, say)
-    arms = Conditions(order.out / MADE, card.sha256, make, order.arms, say)
-    made = Augmenter(task, arms, anatomy, reference, statistics).run()
+    make = SiblingMaker(order.model, order.device, order.jobs, say)
+    conditions = Conditions(order.out / MADE, card.sha256, make, order.existing_runs, say)
+    made = Augmenter(task, conditions, anatomy, reference, statistics).run()
     made = replace(made, notes=(*notes, *made.notes, *numbering_notes(made)))
-    write_augmented(order.out, made, model, order.command)
+    write_augmentation(order.out, made, model, order.command)
     return made
 
 
-def _measured(source: Path, order: Order, anatomy: Anatomy,
+def _columns(hearts: Sequence[SeedHeart]) -> dict[str, npt.NDArray[np.float64]]:
+    """Column -> (n,) the values of the hearts."""
+    return {column: np.array([heart.values[column] for heart in hearts]) for column in hearts[0].values}
+
+
+def _measured(source: Path, order: AugmentationOrder, anatomy: Anatomy,
               reference: Reference) -> tuple[list[SeedHeart], tuple[str, ...]]:
-    """The hearts of a folder or a run that can be measured, and what to say of the others."""
+    """The measurable hearts of a folder or a run, and a note about each of the others."""
     members = find_members(source, anatomy=anatomy)
     cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
                             cache=order.out / ".measured")
     twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
-    found = starts_of(cohort, [twins[name] for name in cohort.members])
-    return found, tuple(f"{name} is no seed, it cannot be measured: {why}" for name, why in cohort.skipped.items())
+    found = seed_hearts_of(cohort, [twins[name] for name in cohort.members])
+    return found, tuple(f"{name} is not a seed heart because it cannot be measured: {why}"
+                        for name, why in cohort.skipped.items())
 
 
 def _canonical(control: Control | None, mean: Placement) -> Control | None:
-    """The control for reading the target: one of a twin's own frame names its domains as well as any other."""
+    """The control in the frame of the mean heart. Reading a target needs only the names of its domains, which are the
+    same in every frame.
+    """
     if control is None or control.frame == mean.frame:
         return control
     return Control(control.domains, control.terms, mean.frame, control.name)
 
 
 def _warnings(wanted: Wanted, statistics: TrainingStatistics | None) -> tuple[str, ...]:
-    """What to say of a target that none of the hearts meets which the model was trained on."""
+    """Warnings about a target that no training heart of the model meets."""
     if statistics is None:
         return ()
     known = [measure for measure in wanted.measures if measure.key in statistics.keys]
@@ -132,5 +143,5 @@ def _warnings(wanted: Wanted, statistics: TrainingStatistics | None) -> tuple[st
     rows = (dict(zip(statistics.keys, row.tolist(), strict=True)) for row in statistics.rows)
     if len(known) < len(wanted.measures) or any(wanted.met_by(row) for row in rows):
         return ()
-    return (f"none of the {len(statistics)} hearts that the model was trained on has {wanted}: look at whether it is "
-            "reached, and at the shapes",)
+    return (f"none of the {len(statistics)} training hearts of the model meets {wanted}; check that siblings reach it, "
+            "and look at their shapes",)

@@ -1,4 +1,4 @@
-"""Figures that only studies have: lines over a setting, and seeds with siblings above maps of where they differ."""
+"""Charts of the studies: lines over a setting, and seed hearts with their siblings above maps of the differences."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ import numpy.typing as npt
 from ..cohorts.measured import MeasuredCohort
 from ..reports.chart_style import FAINT, INK, MARKERS, REFERENCE, SERIES, Picture, drawn, kernel_density, small_png
 from ..reports.charts import SHARES
-from .seed_choice import LV, RV, Seed
+from .seed_choice import LV, RV, StudySeed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 Image = npt.NDArray[np.float32]
+Limits = tuple[tuple[float, float], tuple[float, float]]  # of x and of y
 PLACES = 60
-DIFFERENCE = 0.5  # of occupancy, at the ends of the colours
+DIFFERENCE = 0.5  # of occupancy, at the ends of the colour scale
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Siblings of a seed in a figure. label: "ratio 0.35". points: (2, n) LV and RV volume. difference: (D, W) share of
-    siblings with tissue there minus the seed's own, None where it is not drawn.
+    """The siblings of a seed heart in a chart. label: "ratio 0.35". points: (2, n) LV and RV volume, ml. difference:
+    (D, W) share of siblings with tissue minus the seed heart's own, None if it is not drawn.
     """
 
     seed: str
@@ -37,7 +39,7 @@ class Panel:
 
 def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: Sequence[str], name: str) -> Picture:
     """Each figure over each kind of setting. rows: {"varied", "value", figure..., "<figure> band": (low, high),
-    "<figure> floor"}; the last two where they are known. kinds: what was varied -> its axis title.
+    "<figure> floor"}; band and floor are optional. kinds: what was varied -> its axis title.
     """
     def paint(figure: Figure) -> None:
         grid = figure.subplots(len(kinds), len(figures), squeeze=False)
@@ -48,7 +50,7 @@ def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: 
                 axes.plot(x, [entry[what] for entry in chosen], "o-", color=SERIES[0], markersize=4, linewidth=1.4)
                 bands = [entry.get(f"{what} band") for entry in chosen]
                 if chosen and all(band is not None for band in bands):
-                    low, high = zip(*bands, strict=True)  # type: ignore[arg-type]
+                    low, high = zip(*bands, strict=True)
                     axes.fill_between(x, low, high, color=SERIES[0], alpha=0.18, linewidth=0)
                 if all(f"{what} floor" in entry for entry in chosen):
                     axes.plot(x, [entry[f"{what} floor"] for entry in chosen], "--", color=REFERENCE, linewidth=1.2)
@@ -60,14 +62,15 @@ def lines(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], figures: 
                 axes.grid(True)
 
     width, height = 230 * len(figures), 210 * len(kinds)
-    alt = (f"Lines: {', '.join(figures)} over {' and over '.join(kinds.values())}. Dashed: as many samples of the "
-           "reference's own kind.")
+    alt = (f"Lines: {', '.join(figures)} over {' and over '.join(kinds.values())}. Dashed: equally many samples with "
+           "the distribution of the reference.")
     return Picture(name, small_png(drawn(width, height, paint)), width, height, alt)
 
 
-def seed_grid(real: MeasuredCohort, seeds: Sequence[Seed], panels: Sequence[Panel], name: str, about: str) -> Picture:
-    """A column for each seed: its siblings over the reference's density in LV and RV volume, and under that where
-    their occupancy differs from the seed's, a row for each label that has maps.
+def seed_grid(real: MeasuredCohort, seeds: Sequence[StudySeed], panels: Sequence[Panel], name: str,
+              about: str) -> Picture:
+    """One column for each seed heart: its siblings over the density of the reference in LV and RV volume, and below it
+    maps of the difference in occupancy, one row for each label that has maps.
     """
     shown = list(dict.fromkeys(panel.label for panel in panels if panel.difference is not None))
     labels = list(dict.fromkeys(panel.label for panel in panels))
@@ -86,25 +89,27 @@ def seed_grid(real: MeasuredCohort, seeds: Sequence[Seed], panels: Sequence[Pane
                     grid[row, 0].set_ylabel(label)
                 if row == len(shown) and column == len(seeds) - 1 and image is not None:
                     figure.colorbar(image, ax=grid[1:, :], location="bottom", fraction=0.05, aspect=60,
-                                    label="share of siblings with tissue minus the seed's")
+                                    label="share of siblings with tissue, minus the seed heart")
         handles, words = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, words, loc="outside upper left", ncols=min(8, len(words)), fontsize=8.5, frameon=False)
 
-    alt = f"{about} for the seeds {', '.join(seed.name for seed in seeds)}: LV against RV volume" + (
-        f", and maps of the difference to the seed for {', '.join(shown)}." if shown else ".")
+    alt = f"{about} for the seed hearts {', '.join(seed.name for seed in seeds)}: LV against RV volume" + (
+        f", and maps of the difference to the seed heart for {', '.join(shown)}." if shown else ".")
     return Picture(name, small_png(drawn(width, height, paint)), width, height, alt)
 
 
-def _limits(real: MeasuredCohort, panels: Sequence[Panel]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _limits(real: MeasuredCohort, panels: Sequence[Panel]) -> Limits:
+    """The limits of both axes, with a margin around the reference and all siblings."""
     own = np.stack([real.column(LV), real.column(RV)])
     everything = np.concatenate([own, *[panel.points for panel in panels]], axis=1)
     low, high = everything.min(axis=1), everything.max(axis=1)
     margin = 0.06 * (high - low)
-    return tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))  # type: ignore[return-value]
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    return (left, right), (bottom, top)
 
 
-def _points(axes: Axes, real: MeasuredCohort, seed: Seed, panels: Sequence[Panel], labels: Sequence[str],
-            limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
+def _points(axes: Axes, real: MeasuredCohort, seed: StudySeed, panels: Sequence[Panel], labels: Sequence[str],
+            limits: Limits) -> None:
     density(axes, np.stack([real.column(LV), real.column(RV)]))
     for panel in panels:
         place = labels.index(panel.label)
@@ -119,7 +124,7 @@ def _points(axes: Axes, real: MeasuredCohort, seed: Seed, panels: Sequence[Panel
 
 
 def density(axes: Axes, points: npt.NDArray[np.float64]) -> None:
-    """Contours with 90 % and 50 % of the reference; its points where there are too few for contours."""
+    """Contours with 90 % and 50 % of the reference, or its points if they are too few for contours. points: (2, n)."""
     own = kernel_density(points, points)
     if own is None:
         axes.scatter(points[0], points[1], s=8, color=REFERENCE, alpha=0.5)
@@ -136,7 +141,8 @@ def density(axes: Axes, points: npt.NDArray[np.float64]) -> None:
         axes.contour(x, y, field, levels=levels, colors=[REFERENCE], linewidths=0.8)
 
 
-def _difference(axes: Axes, image: Image | None) -> Any:
+def _difference(axes: Axes, image: Image | None) -> AxesImage | None:
+    """Draws a map of the difference to the seed heart -> the image for the colour bar, None if there is no map."""
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
@@ -148,8 +154,8 @@ def _difference(axes: Axes, image: Image | None) -> Any:
 
 
 def difference(seed: npt.NDArray[np.uint8], siblings: Iterable[npt.NDArray[np.uint8]]) -> Image:
-    """(D, W) float32: the share of siblings with any tissue at a place, minus 1 where the seed has tissue (npj Figs 7
-    and 9). seed, siblings: (D, W) uint8, one plane of canonical labels.
+    """(D, W) float32: the share of siblings with any tissue at a place, minus 1 where the seed heart has tissue (npj
+    Figs 7 and 9). seed, siblings: (D, W) uint8, one plane of canonical labels.
     """
     share, count = np.zeros(seed.shape, dtype=np.float32), 0
     for plane in siblings:

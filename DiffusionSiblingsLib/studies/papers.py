@@ -1,4 +1,4 @@
-"""The papers' tables, as data to stand beside ours (Resources/Studies/papers.json)."""
+"""The papers' tables as data, for comparison with ours (Resources/Studies/papers.json)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.anatomy import resource_folder
 from ..core.errors import InputError
 
 SCHEMA = "siblings-papers/1"
-Row = dict[str, Any]
+PaperRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class PaperTable:
     title: str
     study: str
     sizes: str
-    rows: tuple[Row, ...]
+    rows: tuple[PaperRow, ...]
     notes: tuple[str, ...]
 
-    def row(self, **wanted: object) -> Row:
-        """The row with these values; empty where the paper has none."""
+    def row(self, **wanted: object) -> PaperRow:
+        """The row with these values; empty if the paper has no such row."""
         found = [row for row in self.rows if all(row.get(key) == value for key, value in wanted.items())]
         return dict(found[0]) if found else {}
 
@@ -41,7 +41,7 @@ def _data() -> dict[str, Any]:
         raise InputError("The papers' tables cannot be read", value=f"{path}: {error}",
                          hint="install the project again") from error
     if values.get("schema") != SCHEMA:
-        raise InputError("The papers' tables are of another version", value=path, rule=SCHEMA)
+        raise InputError("The papers' tables have another version", value=path, rule=SCHEMA)
     return values
 
 
@@ -59,12 +59,12 @@ def paper_table(key: str) -> PaperTable:
 
 
 def findings(study: str) -> list[str]:
-    """What the papers say of a study in words."""
+    """What the papers state about a study in words."""
     data = _data()
-    return [f"{data['sources'][said['source']]['short']} ({said['where']}): {said['text']}"
-            for said in data["findings"].get(study, [])]
+    return [f"{data['sources'][finding['source']]['short']} ({finding['where']}): {finding['text']}"
+            for finding in data["findings"].get(study, [])]
 
 
 def seed_words() -> dict[str, str]:
-    """Seed -> what it is: "L+R0" -> "large LV, mean RV"."""
+    """Name of a seed heart -> its description: "L+R0" -> "large LV, mean RV"."""
     return dict(_data()["seeds"])

@@ -1,4 +1,4 @@
-"""Seeds of an augmentation: hearts with their measurements, those that meet the target first."""
+"""The seed hearts of an augmentation, with their measurements: preferably those that meet the target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .twins import TwinSource
 
 @dataclass(frozen=True)
 class SeedHeart:
-    """A seed of an augmentation. name: in its cohort. twin: the heart itself. values: its measurements."""
+    """A seed heart of an augmentation. name: in its cohort. twin: the heart. values: its measurements by column."""
 
     name: str
     twin: TwinSource
@@ -22,44 +22,42 @@ class SeedHeart:
 
 
 @dataclass(frozen=True)
-class Starts:
-    """What is edited. meet: whether the seeds meet the target. left_out: what to say of hearts that are not among them,
-    though they would be.
-    """
+class SeedHearts:
+    """The chosen seed hearts. meet: whether they meet the target. left_out: notes about hearts that cannot be used."""
 
     seeds: tuple[SeedHeart, ...]
     meet: bool
     left_out: tuple[str, ...] = ()
 
 
-def starts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[SeedHeart]:
-    """The hearts of a measured cohort. twins: the same hearts in the same order."""
+def seed_hearts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[SeedHeart]:
+    """The hearts of a measured cohort as seed hearts. twins: the same hearts in the same order."""
     columns = cohort.columns()
     return [SeedHeart(name, twin, {key: float(values[i]) for key, values in columns.items()})
             for i, (name, twin) in enumerate(zip(cohort.members, twins, strict=True))]
 
 
-def starts(everyone: Sequence[SeedHeart], wanted: Wanted, most: int | None = None) -> Starts:
-    """The seeds of an augmentation: those that meet the target, all where none does (or it is of control domains).
+def choose_seed_hearts(everyone: Sequence[SeedHeart], wanted: Wanted, most: int | None = None) -> SeedHearts:
+    """The hearts that meet the target; all hearts if none does, or if the target names control domains.
 
-    most: the first so many of them. A heart that is there twice is taken once, and one that no edit can start from not
-    at all. Raises InputError where none is left.
+    most: take only the first so many. A heart that occurs twice is used once; a heart that cannot be edited is left
+    out. Raises InputError if no heart remains.
     """
-    chosen = [start for start in everyone if not wanted.domains and wanted.met_by(start.values)]
+    chosen = [heart for heart in everyone if not wanted.domains and wanted.met_by(heart.values)]
     found: dict[str, SeedHeart] = {}
     left_out = []
-    for start in chosen or everyone:
+    for heart in chosen or everyone:
         if len(found) == most:
             break
         try:
-            sha256 = start.twin.sha256
+            sha256 = heart.twin.sha256
         except InputError as problem:
-            left_out.append(f"{start.name} is no seed: {problem}")
+            left_out.append(f"{heart.name} is not a seed heart: {problem}")
             continue
         if sha256 in found:
-            left_out.append(f"{start.name} is no seed: it is the same heart as {found[sha256].name}")
+            left_out.append(f"{heart.name} is not a seed heart: it is the same heart as {found[sha256].name}")
         else:
-            found[sha256] = start
+            found[sha256] = heart
     if not found:
-        raise InputError("No heart can be edited", value=left_out[0].rstrip("."), rule="at least one seed")
-    return Starts(tuple(found.values()), bool(chosen), tuple(left_out))
+        raise InputError("No heart can be edited", value=left_out[0].rstrip("."), rule="at least one seed heart")
+    return SeedHearts(tuple(found.values()), bool(chosen), tuple(left_out))

@@ -1,4 +1,4 @@
-"""What a study is run with, and the sizes that follow from it."""
+"""The settings of a study, and the sizes that follow from them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
-SEED = 0  # of every arm: sibling k of two arms starts from the same noise
-REFERENCE_SEED = 1  # of the generated hearts that stand in where no real ones are given
+SEED = 0  # of every condition, so that sibling k of two conditions starts from the same noise
+REFERENCE_SEED = 1  # of the generated hearts that replace real ones if none are given
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Sizes. steps: of the sampler. count: siblings an edited arm. held: of the arm with held volumes. guidance_form:
-    of inpainting by guidance. unconditional: samples of tables 1 and 2; pool: samples that are filtered; reference:
-    generated hearts that stand in for real ones; reconstructed: real hearts put through the autoencoder. step_counts,
-    step_size: the arms of the sensitivity to steps and their size; sizes: of cohorts, each drawn `draws` times from the
-    pool. accepted, most: stop rule of each augmentation. percentile: of the target, where 115 ml is not rare. emd:
-    members of either cohort that the exact earth mover's distance is taken of, 0 for none. minutes: of the VAE
-    baseline's training.
+class StudyPlan:
+    """The sizes of a run. steps: of the sampler. count: siblings of an edited condition. held: of the condition with
+    held volumes. guidance_form: of inpainting by guidance. unconditional: samples of tables 1 and 2. pool: samples that
+    are filtered. reference: generated hearts that replace real ones. reconstructed: real hearts put through the
+    autoencoder. step_counts, step_size: the sampler steps whose influence is studied, and the samples for each. sizes:
+    of cohorts, each drawn `draws` times from the pool. accepted, most: stop rule of each augmentation. percentile: of
+    the target, where 115 ml is not rare. emd: members of each cohort for the exact earth mover's distance, 0 for none.
+    minutes: of the VAE baseline's training.
     """
 
     steps: int = 50
@@ -45,23 +45,23 @@ class Plan:
 
     @property
     def guided_steps(self) -> int:
-        """Steps of guided arms: guidance needs more of them than sampling alone."""
+        """Steps of guided conditions: guidance needs more of them than sampling alone."""
         return max(self.steps, LEAST_GUIDED_STEPS)
 
 
-QUICK = Plan(steps=10, count=3, held=1, guidance_form=1, unconditional=20, pool=20, reference=20, reconstructed=2,
+QUICK = StudyPlan(steps=10, count=3, held=1, guidance_form=1, unconditional=20, pool=20, reference=20, reconstructed=2,
              ratios=(0.35, 0.65, 1.0), step_counts=(5, 10, 20), step_size=6, sizes=(5, 10, 20), draws=10, accepted=6,
              most=8, percentile=70.0, emd=0, minutes=0.5)
 QUICK_WORDS = ("A quick run: few samples, few sampler steps, no earth mover's distance. It shows that everything works "
-               "and which way figures lean; it is no measurement of the model.")
+               "and how the figures tend, but it does not measure the model.")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the command line gives. real: folder of held-out label maps; names, split: a JSON list of its files
-    ({"name", "split"}), and the split to take. seeds: folder that the augmentation's target cohort is taken from
-    (default: the real cohort). arms: run folders, or folders of them, with arms that are there already. train_data: a
-    pack of `siblings prepare`, for the baselines. count, pool, steps: override the plan. jobs: processes.
+class StudySettings:
+    """The options of `siblings study`. real: folder of held-out label maps. names, split: a JSON list of its files
+    ({"name", "split"}), and the split to use. seeds: folder with the target cohort of the augmentation (default: the
+    real cohort). existing_runs: run folders, or folders of them, whose siblings are used again. train_data: a data set
+    of `siblings prepare`, for the baselines. count, pool, steps: replace sizes of the plan. jobs: processes.
     """
 
     out: Path
@@ -75,7 +75,7 @@ class Settings:
     labels: dict[str, int] | None = None
     seeds: Path | None = None
     target: str | None = None
-    arms: tuple[Path, ...] = ()
+    existing_runs: tuple[Path, ...] = ()
     train_data: Path | None = None
     minutes: float | None = None
     jobs: int = 0
@@ -87,17 +87,18 @@ class Settings:
         for name in ("count", "pool", "steps"):
             value = getattr(self, name)
             if value is not None and value < 2:
-                raise InputError(f"The {name} of a study cannot be used", value=value, rule="2 or more")
+                raise InputError(f"--{name} is too small for a study", value=value, rule="2 or more")
         if self.minutes is not None and not self.minutes > 0:
-            raise InputError("The minutes of the baseline cannot be used", value=self.minutes, rule="more than 0")
+            raise InputError("The baseline cannot be trained for this many minutes", value=self.minutes,
+                             rule="more than 0")
         if self.names is not None and self.real is None:
-            raise InputError("There is no folder that the names are of", value=self.names,
-                             rule="--names goes with --real")
+            raise InputError("The list of names has no folder", value=self.names, rule="--names needs --real",
+                             hint="name the folder with these files with --real DIR")
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> StudyPlan:
         """The sizes of the run."""
-        plan = QUICK if self.quick else Plan()
+        plan = QUICK if self.quick else StudyPlan()
         if self.count is not None:
             plan = replace(plan, count=self.count, held=min(plan.held, self.count),
                            guidance_form=min(plan.guidance_form, self.count), accepted=self.count,

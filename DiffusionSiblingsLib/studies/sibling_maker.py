@@ -1,4 +1,4 @@
-"""Siblings of requests into a run folder, for arms of studies: a batch that goes on where it was stopped."""
+"""Makes the siblings of requests in a run folder, for conditions of studies. A stopped run is resumed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..editing.request import Request
 from ..runs.pipeline import run
 from ..runs.scheduler import Hooks
 from ..runs.settings import RunSettings
-from .record_files import same_but_count
+from .conditions import same_but_count
 
-WORTH = 4  # siblings for which starting a process pays
-TOLD = 3  # warnings of a run that are said; guided siblings have one each where no training heart is
+WORTH = 4  # siblings for which starting a process is worthwhile
+SHOWN = 3  # warnings of a run that are shown; far from training hearts every guided sibling has one
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes arms. jobs: processes, 0 for one a core. say: told the first warnings of every run."""
+class SiblingMaker:
+    """Makes conditions. jobs: processes, 0 for one per core. say: called with the first warnings of every run."""
 
     model: str
     device: str
@@ -30,7 +30,7 @@ class Maker:
     say: Callable[[str], None] = print
 
     def __call__(self, requests: Sequence[Request], twin: LabelMap | None, out: Path) -> None:
-        """Makes all siblings of the requests, on one twin or none, into a run folder; what it has is not made again."""
+        """Makes the siblings of the requests that the run folder does not have yet. twin: None for generated hearts."""
         wanted = _no_fewer(requests, out)
         total = sum(request.count for request in wanted)
         jobs = min(jobs_of(self.jobs), max(1, total // WORTH))
@@ -38,18 +38,18 @@ class Maker:
 
         def warn(words: str) -> None:
             warnings.append(words)
-            if len(warnings) <= TOLD:
+            if len(warnings) <= SHOWN:
                 self.say(f"note: {out.name}: {words}")
 
         with ProgressBar(out.name, total=total, unit="siblings") as bar:
             settings = RunSettings(self.model, self.device, "nii.gz", jobs, resume=True, title=out.name)
             run(wanted, twin, out, settings, Hooks(bar.show, warn))
-        if (more := len(warnings) - TOLD) > 0:
-            self.say(f"note: {out.name}: {more} more warnings, in its {RECORD_NAME}")
+        if (more := len(warnings) - SHOWN) > 0:
+            self.say(f"note: {out.name}: {more} more warnings are in its {RECORD_NAME}")
 
 
 def _no_fewer(requests: Sequence[Request], out: Path) -> list[Request]:
-    """The requests with at least as many siblings as the run in `out` was asked for: a run does not shrink."""
+    """The requests with at least as many siblings as the run in `out` has asked for, because a run cannot shrink."""
     record = readable_record(out)
     asked = [run.get("request", {}) for run in (record.runs if record is not None else ())]
     found = []

@@ -1,4 +1,4 @@
-"""What a study leaves: one table (CSV and Markdown), figures, and study.json with how it was made."""
+"""The output of a study: one table (CSV and Markdown), charts, and study.json with the settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..cohorts.comparison_result import Comparison
 from ..core.files import atomic_path
@@ -25,9 +27,9 @@ RANGES = (" 5 to 95 %", " 95 %")
 
 
 @dataclass(frozen=True)
-class Result:
-    """A study's result. rows: of its table, the papers' among them. notes: what a reader must know. pictures: the
-    first one is the study's figure. more: further plain values for study.json.
+class StudyResult:
+    """The result of a study. rows: its table, including the papers' rows. notes: what a reader must know. pictures: its
+    charts, the main one first. more: further plain values for study.json.
     """
 
     study: str
@@ -39,7 +41,7 @@ class Result:
 
 
 def figure_columns(comparison: Comparison) -> Row:
-    """A comparison's figures as columns: "precision", "1-NNA-CD", each with "... low" and "... high"."""
+    """The figures of a comparison as columns: "precision", "1-NNA-CD", each with its "... 95 %" interval."""
     row: Row = {}
     for figure in comparison.figures:
         row |= {figure.name: figure.value, f"{figure.name} 95 %": interval(figure.low, figure.high)}
@@ -47,42 +49,42 @@ def figure_columns(comparison: Comparison) -> Row:
 
 
 def interval(low: float, high: float) -> str:
-    """An interval in words, "" where there is none."""
+    """An interval in words, "" if it is not finite."""
     return f"{low:.3g} to {high:.3g}" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def write_result(result: Result, studio: StudyContext, seconds: float) -> Path:
-    """Writes DIR/<study>/ table.csv, table.md, study.json and the figures -> that folder."""
-    out = studio.settings.out / result.study
+def write_result(result: StudyResult, context: StudyContext, seconds: float) -> Path:
+    """Writes table.csv, table.md, study.json and the charts to DIR/<study> -> that folder."""
+    out = context.settings.out / result.study
     out.mkdir(parents=True, exist_ok=True)
     write_metrics_csv(out / "table.csv", result.rows)
     for picture in result.pictures:
         _write(out / picture.file_name, picture.data)
-    _write(out / "table.md", _page(result, studio, seconds).encode())
-    settings, plan = studio.settings, studio.plan
+    _write(out / "table.md", _page(result, context, seconds).encode())
+    settings, plan = context.settings, context.plan
     values = {
         "study": result.study, "title": result.title, "written": now(), "program": __version__,
         "command": settings.command, "quick": settings.quick, "seconds": round(seconds, 1),
-        "model": studio.card.identity,
+        "model": context.card.identity,
         "sizes": {key: getattr(plan, key) for key in plan.__dataclass_fields__},
-        "reference": {"name": studio.real.name, "members": len(studio.real), "real": settings.real is not None},
+        "reference": {"name": context.real.name, "members": len(context.real), "real": settings.real is not None},
         "notes": list(result.notes), "rows": [_plain(row) for row in result.rows], **result.more}
     _write(out / "study.json", (json.dumps(values, indent=1, allow_nan=False, default=str) + "\n").encode())
     return out
 
 
-def _page(result: Result, studio: StudyContext, seconds: float) -> str:
-    """The table as a person reads it, with what it was made by and what the papers say."""
+def _page(result: StudyResult, context: StudyContext, seconds: float) -> str:
+    """The table as a Markdown page, with the command, the model and the papers' findings."""
     tables = paper_tables(result.study)
-    lines = [f"# {result.title}", "", f"`{studio.settings.command}`" if studio.settings.command else "",
-             f"Model {studio.card.id} {studio.card.version}, {studio.plan.steps} sampler steps, {seconds / 60:.1f} "
-             "minutes for what was not there already.", ""]
-    if studio.settings.quick:
+    lines = [f"# {result.title}", "", f"`{context.settings.command}`" if context.settings.command else "",
+             f"Model {context.card.id} {context.card.version}, {context.plan.steps} sampler steps, {seconds / 60:.1f} "
+             "minutes for what did not exist yet.", ""]
+    if context.settings.quick:
         lines += [f"**{QUICK_WORDS}**", ""]
     lines += [markdown(result.rows), ""]
     for picture in result.pictures:
         lines += [f"![{picture.alt}]({picture.file_name})", "", *([picture.caption, ""] if picture.caption else [])]
-    lines += [f"- {note}" for note in [*studio.reference_words, *result.notes]]
+    lines += [f"- {note}" for note in [*context.reference_words, *result.notes]]
     if tables or findings(result.study):
         lines += ["", "The papers:", ""]
         lines += [f"- {table.name}: {table.title}; {table.sizes}. " + " ".join(table.notes) for table in tables]
@@ -92,7 +94,7 @@ def _page(result: Result, studio: StudyContext, seconds: float) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A Markdown table: numbers with three significant digits, each with its interval in the same cell ("0.85 (0.66 to
-    0.96)"), nothing for what is not there.
+    0.96)"); cells without a value are empty.
     """
     rows = [_with_intervals(row) for row in rows]
     columns = columns_of(rows)
@@ -110,7 +112,7 @@ def _cell(value: object) -> str:
 
 
 def _with_intervals(row: Row) -> Row:
-    """The row with every "X 95 %" (or "X 5 to 95 %") in the cell of X."""
+    """The row with every "X 95 %" (or "X 5 to 95 %") moved into the cell of X."""
     found = dict(row)
     for ending in RANGES:
         for name in [name for name in row if name.endswith(ending) and name.removesuffix(ending) in row]:
@@ -122,7 +124,7 @@ def _with_intervals(row: Row) -> Row:
 
 def _plain(row: Row) -> Row:
     return {key: None if isinstance(value, float) and not math.isfinite(value) else
-            float(value) if hasattr(value, "dtype") else value for key, value in row.items()}
+            float(np.asarray(value).item()) if hasattr(value, "dtype") else value for key, value in row.items()}
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -131,12 +133,12 @@ def _write(path: Path, data: bytes) -> None:
 
 
 class Clock:
-    """Seconds since it was made."""
+    """Measures the seconds since it was created."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """So far."""
+        """Seconds so far."""
         return time.perf_counter() - self.began

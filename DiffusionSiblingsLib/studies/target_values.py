@@ -1,4 +1,4 @@
-"""Values that guided augmentation aims at, and the controls that ask for them."""
+"""The values that guided augmentation aims at, and the controls that request them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ..cohorts.wanted import Measure, Wanted
 from ..control.builders import around_tissue
@@ -16,26 +17,25 @@ from ..control.terms import Target, Term
 from ..metrics.measurement import MAJOR_AXIS, MeasurementKey
 from ..metrics.morphology import moments
 
-MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of what was asked
-SPREAD = 0.1  # relative, where no heart beyond the threshold is known
-LEAST_SPREAD = 0.02  # relative, of a tail of hearts that are all alike
-NEAR = 1.0  # deviations of the tail: how far from its own value a seed is sent
+MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of its target
+SPREAD = 0.1  # relative, if no heart beyond the threshold is known
+LEAST_SPREAD = 0.02  # relative, for a tail of nearly equal hearts
+NEAR = 1.0  # in deviations of the tail: how far a seed heart is moved from its own value
 
+Floats = npt.NDArray[np.float64]
 Values = dict[MeasurementKey, float]
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Hearts beyond the threshold. rows: (n, measures) their values, in the order of wanted.measures."""
+    """The hearts beyond the threshold. rows: (n, measures) their values, in the order of wanted.measures."""
 
     wanted: Wanted
-    rows: np.ndarray
+    rows: Floats
 
     @classmethod
-    def of(cls, wanted: Wanted, cohorts: Sequence[Mapping[MeasurementKey, np.ndarray]]) -> Tail:
-        """The hearts of some cohorts (measurement -> (n,) values) that meet the target; a cohort that has not measured
-        all of it is left out.
-        """
+    def of(cls, wanted: Wanted, cohorts: Sequence[Mapping[MeasurementKey, Floats]]) -> Tail:
+        """The hearts of the cohorts (key -> (n,) values) that meet the target; skips cohorts that lack a measure."""
         keys = [measure.key for measure in wanted.measures]
         tables = [np.stack([cohort[key] for key in keys], axis=1) for cohort in cohorts
                   if all(key in cohort for key in keys)]
@@ -44,10 +44,11 @@ class Tail:
         return cls(wanted, rows[np.array(keep, dtype=bool)])
 
     def draw(self, own: Values | None, rng: np.random.Generator) -> Values:
-        """Values for one sibling: those of a heart of the tail, jittered, kept beyond the threshold.
+        """Values for one sibling: those of a heart of the tail, with noise, kept beyond the threshold.
 
-        own: what the seed has; hearts of the tail near to it are drawn more often, so that no seed is bent further than
-        the tail is wide. A tail of fewer than two hearts gives values just beyond the threshold.
+        own: the values of the seed heart. Hearts of the tail that are close to it are drawn more often, so that no seed
+        heart changes by more than the width of the tail. A tail of fewer than two hearts gives values just beyond the
+        threshold.
         """
         measures = self.wanted.measures
         bounds = [self.wanted.bounds(measure) for measure in measures]
@@ -68,37 +69,37 @@ class Tail:
         return _in_order(drawn, self.wanted)
 
 
-def control_for(values: Values, wanted: Wanted, ground: Placement, control: Control | None) -> Control:
-    """A control that asks for the values on a heart. control: the one whose domains the target names, on this heart;
-    its other terms stay.
+def control_for(values: Values, wanted: Wanted, placement: Placement, control: Control | None) -> Control:
+    """A control that requests the values for a heart. control: the one with the domains that the target names, placed
+    on this heart; its other terms are kept.
     """
-    placed = ground.placed(control) if control is not None else None
+    placed = placement.placed(control) if control is not None else None
     domains: dict[str, ControlDomain] = {domain.name: domain for domain in placed.domains} if placed else {}
     terms: list[Term] = [term for term in placed.terms if (term.domain, term.quantity) not in
                          {(name, "mass") for name in wanted.domains}] if placed else []
     for tissue in dict.fromkeys(m.tissue for m in wanted.measures if m.tissue is not None):
-        box = around_tissue(ground.labels, ground.affine, ground.anatomy, [tissue], axes=ground.axes)
+        box = around_tissue(placement.labels, placement.affine, placement.anatomy, [tissue], axes=placement.axes)
         name = tissue if tissue not in domains else f"{tissue} of the target"
         domains[name] = replace(box, name=name)
         of = {m: values[m.key] for m in wanted.measures if m.tissue == tissue}
         terms += [Term(name, "mass", Target(value=value)) for m, value in of.items() if m.is_volume]
-        terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, ground)
+        terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, placement)
     terms += [Term(m.domain, "mass", Target(value=values[m.key])) for m in wanted.measures if m.domain is not None]
     used = {term.domain for term in terms}
-    return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), ground.frame,
+    return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), placement.frame,
                    f"augment {wanted}")
 
 
-def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: Placement) -> list[Term]:
-    """Size and shape that give a tissue the axis lengths; the other axes stay the heart's own as far as their order
-    allows: the minor axis takes those along that it would outgrow, the major one those that it would fall below.
+def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], placement: Placement) -> list[Term]:
+    """Terms for size and shape that give a tissue the axis lengths. The other axes stay as they are if their order
+    allows it: a longer minor axis lengthens shorter axes, and a shorter major axis shortens longer ones.
 
-    An axis is 2 sqrt(5 lambda); size is the sum of the three lambdas and shape their shares.
+    An axis is 2 sqrt(5 lambda); the size is the sum of the three lambdas and the shape their shares.
     """
     if not axes:
         return []
-    label = ground.anatomy.label_of(tissue)
-    body = moments(ground.labels, ground.affine, [label])[label]
+    label = placement.anatomy.label_of(tissue)
+    body = moments(placement.labels, placement.affine, [label])[label]
     own = np.linalg.eigvalsh(body.covariance)[::-1].copy()
     for measure, length in axes.items():
         asked, major = (length / 2) ** 2 / 5, measure.key.name == MAJOR_AXIS
@@ -109,7 +110,7 @@ def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], ground: P
 
 
 def _in_order(values: Values, wanted: Wanted) -> Values:
-    """The values; where a minor axis was drawn longer than its major one, both at their middle, within their bounds."""
+    """The values. If a minor axis was drawn longer than its major axis, both get the middle, within their bounds."""
     found = dict(values)
     for minor, major in wanted.axis_pairs:
         if values[minor.key] > values[major.key]:
@@ -126,7 +127,7 @@ def _beyond(low: float, high: float, by: float) -> float:
 
 
 def _within(value: float, bounds: tuple[float, float]) -> float:
-    """The value reflected at the bounds, a margin inside of them: a quarter of a narrow range at most."""
+    """The value reflected at the bounds, with a margin inside them of at most a quarter of the range."""
     room = (bounds[1] - bounds[0]) / 4
     low, high = (bound + sign * min(MARGIN * abs(bound), room) if np.isfinite(bound) else bound
                  for bound, sign in zip(bounds, (1, -1), strict=True))

@@ -1,4 +1,4 @@
-"""Twins of arms: hearts that are read when they are needed, and are known by their voxels and what these mean."""
+"""Twins of conditions: hearts that are read when needed, and identified by their voxels and their tissues."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..runs.resume import twin_entry
 
 @dataclass(frozen=True)
 class TwinSource:
-    """A heart that arms start from. member: its map, numbered as the record of its run has it. labels: tissue id ->
-    value, as the user says; wins over the record.
+    """A heart that conditions start from. member: its map, with the label numbers of its run's record. labels: tissue
+    id -> value as the user gave it; wins over the record.
     """
 
     member: Member
@@ -25,16 +25,16 @@ class TwinSource:
     labels: dict[str, int] | None = None
 
     def read(self) -> LabelMap:
-        """The label map, with every tissue. Raises InputError for one that no edit can start from."""
+        """The label map with every tissue. Raises InputError for a map that cannot be edited."""
         return read_member(self.member, self.anatomy, self.labels, whole=True)
 
     @cached_property
     def entry(self) -> dict[str, Any]:
-        """What a record knows the twin by. The map is read once for it, and not kept."""
+        """The twin as a record describes it. The map is read once for this, and not kept."""
         return twin_entry(self.read())
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the voxels, their grid and what they mean: the same for a heart under two names."""
+        """SHA-256 of voxels, grid and tissues: equal for one heart under two names."""
         meanings = sorted((segment["value"], segment["tissue"] or "") for segment in self.entry["segments"])
         return hashlib.sha256(json.dumps([self.entry["labels_sha256"], meanings]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Samples against held-out hearts and against the baselines: npj Tables 1 and 2, Figs 4 and 5."""
+"""Generated samples against held-out hearts and the baselines: npj Tables 1 and 2, Figs 4 and 5."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from .conditions import Condition
 from .context import StudyContext
 from .papers import paper_table
 from .seed_choice import LV, RV
-from .tables import Result, Row, figure_columns
+from .tables import Row, StudyResult, figure_columns
 
-WANTED = {"recall": 0.85, "precision": 0.85}  # at least
+AIMS = {"recall": 0.85, "precision": 0.85}  # at least
 NEAR_CHANCE = 15.0  # points of 1-NNA from 50 %
 FEW_VIOLATIONS = 5.0
-OF_ONE_KIND = ("precision", "recall", "FMD", "COV-CD", "COV-EMD")  # figures with a floor of two samples of one kind
+OF_ONE_KIND = ("precision", "recall", "FMD", "COV-CD", "COV-EMD")  # with a floor: two samples of one kind
 
 
-def unconditional(studio: StudyContext) -> Result:
-    """A row for the samples, one for each baseline, one for real and reconstructed hearts, and the papers'."""
-    plan, real = studio.plan, studio.real
-    arm = studio.generated(plan.unconditional)
-    samples = studio.measured(arm, "samples")
-    baselines, unmeasured = baseline_cohorts(studio)
+def unconditional(context: StudyContext) -> StudyResult:
+    """One row each for samples, baselines, real hearts, reconstructed hearts, and every row of the papers."""
+    plan, real = context.plan, context.real
+    condition = context.generated(plan.unconditional)
+    samples = context.measured(condition, "samples")
+    baselines, unmeasured = baseline_cohorts(context)
     cohorts = {"samples": samples, **baselines}
     counted = count_occupancy(real, samples)
     rows: list[Row] = []
     notes = [f"Samples: {len(samples)} hearts, seed 0, against {len(real)} of the reference cohort.", *unmeasured]
     for name, cohort in cohorts.items():
-        raw = {"TV raw half [%]": arm.mean_violations(raw=True)} if name == "samples" else {}
-        found = studio.compared(real, cohort)
+        raw = {"TV raw half [%]": condition.mean_violations(raw=True)} if name == "samples" else {}
+        found = context.compared(real, cohort)
         rows.append({"cohort": name, "source": "ours", "members": len(cohort), **raw, **figure_columns(found)})
         if name == "samples":
             floor = {name: found.figure(name).floor for name in OF_ONE_KIND if found.has(name)}
             notes += [*aims(rows[-1]), *found.notes]
-            report = studio.settings.out / "unconditional" / "samples"
-            write_comparison(report, found, real, cohort, question="How near are new hearts to held-out ones?",
+            report = context.settings.out / "unconditional" / "samples"
+            write_comparison(report, found, real, cohort, question="How close are new hearts to held-out ones?",
                              counted=counted)
     rows.append({"cohort": "two samples of one kind (floor)", "source": "ours", **floor})
-    rows += [row for row in (against_training(studio, samples),) if row]
+    rows += [row for row in (against_training(context, samples),) if row]
     rows.append({"cohort": "reference", "source": "ours", "members": len(real),
                  "TV half": real.violation_percent().mean(), "TV full": real.violation_percent(full=True).mean()})
-    rows.append(reconstructions(studio))
+    rows.append(reconstructions(context))
     for key, heads in (("npj-1", ("cohort",)), ("npj-2", ("cohort",)), ("arxiv-1", ("cohort",))):
         table = paper_table(key)
         rows += [{"cohort": row["cohort"], "source": table.name, **{k: v for k, v in row.items() if k not in heads}}
@@ -65,28 +65,29 @@ def unconditional(studio: StudyContext) -> Result:
     picture = renamed(scatter(Group(real.name, real.features, real.feature_keys), groups, LV, RV), "unconditional")
     occupancy = renamed(occupancy_slices(*counted, real.anatomy), "occupancy")
     notes += ["1-NNA is balanced; MMD-CD is times 1000 and MMD-EMD times 100, in units of the field of view.",
-              "TV raw: before repair, to be read beside the papers', which have no repair. Baselines are not repaired."]
-    notes += baseline_words(studio)
-    return Result("unconditional", "Samples against held-out hearts", rows, notes, [picture, occupancy])
+              "TV raw: before repair, comparable to the papers, which have no repair. The baselines are not repaired."]
+    notes += baseline_notes(context)
+    return StudyResult("unconditional", "Samples against held-out hearts", rows, notes, [picture, occupancy])
 
 
 def aims(row: Row) -> list[str]:
-    """Whether the samples reach what the project set itself, figure by figure."""
+    """Whether the samples reach the aims of the project, figure by figure."""
     def number(name: str) -> float:
-        return float(row.get(name, float("nan")))  # type: ignore[arg-type]
+        value = row.get(name)
+        return float(value) if isinstance(value, (int, float)) else float("nan")
 
-    told = [f"{name} {number(name):.2f} (aim: at least {least})" for name, least in WANTED.items()]
-    told += [f"{name} {number(name):.1f} % (aim: within {NEAR_CHANCE:g} points of 50)"
+    found = [f"{name} {number(name):.2f} (aim: at least {least})" for name, least in AIMS.items()]
+    found += [f"{name} {number(name):.1f} % (aim: within {NEAR_CHANCE:g} points of 50)"
              for name in ("1-NNA-CD", "1-NNA-EMD") if name in row]
-    told.append(f"violations {number('TV half'):.1f} % (aim: below {FEW_VIOLATIONS:g})")
-    return ["Aims: " + "; ".join(told) + "."]
+    found.append(f"violations {number('TV half'):.1f} % (aim: below {FEW_VIOLATIONS:g})")
+    return ["Aims: " + "; ".join(found) + "."]
 
 
-def against_training(studio: StudyContext, samples: MeasuredCohort) -> Row:
-    """Precision, recall and FMD against the features of the training hearts, which ship with the model."""
-    if studio.statistics is None or not set(samples.feature_keys) <= set(studio.statistics.keys):
+def against_training(context: StudyContext, samples: MeasuredCohort) -> Row:
+    """Precision, recall and FMD against the features of the training hearts, which the model includes."""
+    if context.statistics is None or not set(samples.feature_keys) <= set(context.statistics.keys):
         return {}
-    seen = np.stack([studio.statistics.column(key) for key in samples.feature_keys], axis=1)
+    seen = np.stack([context.statistics.column(key) for key in samples.feature_keys], axis=1)
     found = compare(seen, samples.features)
     rng = np.random.default_rng(0)
     ours, theirs = standardise(seen, samples.features)
@@ -96,102 +97,103 @@ def against_training(studio: StudyContext, samples: MeasuredCohort) -> Row:
             "members": len(samples), "precision": found.precision, "recall": float(recall), "FMD": found.frechet}
 
 
-def reconstructions(studio: StudyContext) -> Row:
+def reconstructions(context: StudyContext) -> Row:
     """Violations of some reference hearts put through the autoencoder, before repair (Table 2, "Recon")."""
-    chosen = studio.real.thinned(studio.plan.reconstructed)
-    arms: list[Condition] = []
+    chosen = context.real.thinned(context.plan.reconstructed)
+    conditions: list[Condition] = []
     for member, path in zip(chosen.members, chosen.paths, strict=True):
-        arms += studio.arms.get(f"reconstruct-{member}", [studio.request("reconstruct", 1)], studio.twin(path))
-    return {"cohort": "reference, reconstructed", "source": "ours", "members": len(arms),
-            "TV raw half [%]": float(np.mean([arm.mean_violations(raw=True) for arm in arms])),
-            "TV half": float(np.mean([arm.mean_violations(raw=False) for arm in arms]))}
+        requests = [context.request("reconstruct", 1)]
+        conditions += context.conditions.get(f"reconstruct-{member}", requests, context.twin(path))
+    return {"cohort": "reference, reconstructed", "source": "ours", "members": len(conditions),
+            "TV raw half [%]": float(np.mean([condition.mean_violations(raw=True) for condition in conditions])),
+            "TV half": float(np.mean([condition.mean_violations(raw=False) for condition in conditions]))}
 
 
-def baseline_cohorts(studio: StudyContext) -> tuple[dict[str, MeasuredCohort], list[str]]:
-    """The baselines' samples, as many as ours, and what is to be said of those that are no hearts; none where no
-    training data is given.
+def baseline_cohorts(context: StudyContext) -> tuple[dict[str, MeasuredCohort], list[str]]:
+    """The baselines' samples, as many as ours, and notes about samples that are not hearts; both empty if no training
+    data were given.
     """
     found: dict[str, MeasuredCohort] = {}
     notes: list[str] = []
-    if studio.settings.train_data is None:
+    if context.settings.train_data is None:
         return found, notes
-    count = studio.plan.unconditional
-    for name, folder in (("PCA", pca_samples(studio, count)), ("VAE", vae_samples(studio, count))):
+    count = context.plan.unconditional
+    for name, folder in (("PCA", pca_samples(context, count)), ("VAE", vae_samples(context, count))):
         try:
-            cohort = studio.measured(sorted(folder.glob("heart_*.nii.gz"))[:count], name)  # type: ignore[arg-type]
-        except InputError as error:  # a VAE of a few minutes draws nothing at all
-            notes.append(f"{name}: left out, none of its {count} samples is a heart ({error.value}).")
+            cohort = context.measured(sorted(folder.glob("heart_*.nii.gz"))[:count], name)
+        except InputError as error:  # a VAE trained for a few minutes draws empty maps
+            notes.append(f"{name} was left out because no sample of {count} is a heart ({error.value}).")
             continue
         if cohort.skipped:
-            notes.append(f"{name}: {len(cohort.skipped)} of {count} samples are no hearts and are left out.")
+            notes.append(f"{name}: {len(cohort.skipped)} of {count} samples are not hearts and were left out.")
         if len(cohort) > NEIGHBOURS:
             found[name] = cohort
     return found, notes
 
 
-def pca_samples(studio: StudyContext, count: int) -> Path:
+def pca_samples(context: StudyContext, count: int) -> Path:
     """A folder with samples of the principal components, which are fitted once."""
-    out = studio.settings.out / "baselines" / "pca"
+    out = context.settings.out / "baselines" / "pca"
     weights = out / "components.npz"
     if not weights.exists():
-        studio.say("fitting principal components of signed distances")
-        ShapePCA.fit(training_maps(studio), studio.anatomy).save(weights)
+        context.say("fitting principal components of signed distances")
+        ShapePCA.fit(training_maps(context), context.anatomy).save(weights)
     missing = [k for k in range(count) if not heart_file(out, k).exists()]
     if missing:
-        model = ShapePCA.load(weights, studio.anatomy)
+        model = ShapePCA.load(weights, context.anatomy)
         for k in missing:
-            write_heart(out, k, model.sample(k), studio.anatomy)
+            write_heart(out, k, model.sample(k), context.anatomy)
     return out
 
 
-def vae_samples(studio: StudyContext, count: int) -> Path:
+def vae_samples(context: StudyContext, count: int) -> Path:
     """A folder with samples of the global-latent VAE, which is trained once."""
     from .baselines.vae import load_vae, save_vae, train_vae
 
-    out, minutes = studio.settings.out / "baselines" / "vae", studio.plan.minutes
+    out, minutes = context.settings.out / "baselines" / "vae", context.plan.minutes
     weights = out / "weights.safetensors"
     if not weights.exists():
-        studio.say(f"training the global-latent VAE for {minutes:g} minutes")
-        maps = list(training_maps(studio))
-        vae, steps = train_vae(maps, studio.anatomy, minutes=minutes)
+        context.say(f"training the global-latent VAE for {minutes:g} minutes")
+        maps = list(training_maps(context))
+        vae, steps = train_vae(maps, context.anatomy, minutes=minutes)
         save_vae(weights, vae, {"minutes": minutes, "steps": steps, "maps": len(maps)})
     missing = [k for k in range(count) if not heart_file(out, k).exists()]
     if missing:
         model, _ = load_vae(weights)
         for k in missing:
-            write_heart(out, k, model.sample(k), studio.anatomy)
+            write_heart(out, k, model.sample(k), context.anatomy)
     return out
 
 
-def baseline_words(studio: StudyContext) -> list[str]:
-    """What has to be said of the baselines."""
-    if studio.settings.train_data is None:
-        return ["Baselines (PCA of signed distances, global-latent VAE) were left out: they need the training maps "
-                "(--train-data PACK, as `siblings prepare` writes it)."]
+def baseline_notes(context: StudyContext) -> list[str]:
+    """Notes about the baselines."""
+    if context.settings.train_data is None:
+        return ["The baselines (PCA of signed distances, global-latent VAE) were left out because they need the "
+                "training maps: --train-data FILE, as written by `siblings prepare`."]
     from .baselines.vae import load_vae
 
-    pca = ShapePCA.load(studio.settings.out / "baselines" / "pca" / "components.npz", studio.anatomy)
-    _, about = load_vae(studio.settings.out / "baselines" / "vae" / "weights.safetensors")
-    return [f"PCA: {len(pca.deviations)} components with {pca.kept:.1%} of the variance of {pca.maps} training maps' "
-            "signed distances on a 5.6 mm grid.",
-            f"VAE: one vector of 128, as npj's but with about a tenth of its channels, {about['steps']} steps in "
-            f"{about['minutes']:g} minutes on the CPU: smaller and trained for less than the paper's."]
+    pca = ShapePCA.load(context.settings.out / "baselines" / "pca" / "components.npz", context.anatomy)
+    _, about = load_vae(context.settings.out / "baselines" / "vae" / "weights.safetensors")
+    return [f"PCA: {len(pca.deviations)} components with {pca.kept:.1%} of the variance of the signed distances of "
+            f"{pca.maps} training maps on a 5.6 mm grid.",
+            f"VAE: one vector of 128 as in npj, but about a tenth of the channels, and {about['steps']} steps in "
+            f"{about['minutes']:g} minutes on the CPU: smaller and trained for a shorter time than in the paper."]
 
 
-def training_maps(studio: StudyContext) -> Iterable[npt.NDArray[np.uint8]]:
-    """The training maps of the pack; in a quick run every so many of them."""
-    pack = read_pack(pack_file(studio.settings.train_data or Path()))
+def training_maps(context: StudyContext) -> Iterable[npt.NDArray[np.uint8]]:
+    """The training maps of the data set; a quick run takes about 24 of them."""
+    pack = read_pack(pack_file(context.settings.train_data or Path()))
     chosen = pack.indices("train")
-    step = max(1, len(chosen) // 24) if studio.settings.quick else 1
+    step = max(1, len(chosen) // 24) if context.settings.quick else 1
     return (pack.labels(index) for index in chosen[::step])
 
 
 def heart_file(out: Path, k: int) -> Path:
-    """Where heart k of a baseline lies."""
+    """The file of heart k of a baseline."""
     return out / f"heart_{k:04d}.nii.gz"
 
 
 def write_heart(out: Path, k: int, labels: npt.NDArray[np.uint8], anatomy: Anatomy) -> None:
-    """Writes a canonical map as a label map of its own."""
+    """Writes canonical labels (D, H, W) uint8, KJI order, as a label map."""
     out.mkdir(parents=True, exist_ok=True)
     write_labelmap(canonical_labelmap(labels, anatomy), heart_file(out, k), "nii.gz")

@@ -1,4 +1,4 @@
-"""First stage: the autoencoder on crops, both decoders at once."""
+"""First stage: trains the autoencoder on crops, with both decoders at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..core.anatomy import load_anatomy
 from ..models.networks.vae import Autoencoder, kl_to_standard_normal, sample_posterior
-from .augment import identity_coordinates, random_pose, smooth_displacement, warp_labels
-from .config import AugmentConfig, TrainingConfig
+from .config import DeformationConfig, StageConfig, TrainingConfig
 from .dataset import Cohort
+from .deformation import identity_coordinates, random_pose, smooth_displacement, warp_labels
 from .loop import Hardware
 
 
@@ -59,8 +59,8 @@ class AutoencoderLoss(nn.Module):
         return weight
 
     def draw_voxels(self, labels: Tensor) -> Tensor:
-        """labels: (B, s, s, s) uint8 -> (B, points) int64 flat indices: `surface_share` of them where labels meet, as
-        almost all that a decoder still has to learn is there; the others anywhere.
+        """labels: (B, s, s, s) uint8 -> (B, points) int64 flat indices: `surface_share` of them where labels meet,
+        because most of what a decoder still has to learn is there; the others anywhere.
         """
         anywhere = torch.randint(labels[0].numel(), (len(labels), self.points), device=labels.device)
         count = round(self.surface_share * self.points)
@@ -77,7 +77,6 @@ class AutoencoderStage:
     """Draws crops, deforms a share of them in place, pose and scale, and measures Dice on validation maps."""
 
     name = "autoencoder"
-    settings = property(lambda self: self.config.autoencoder_stage)
 
     def __init__(self, config: TrainingConfig, train: Cohort, validation: Cohort, hardware: Hardware,
                  anatomy: str = "heart") -> None:
@@ -85,27 +84,33 @@ class AutoencoderStage:
         self.anatomy = anatomy
         rules = load_anatomy(anatomy)
         apart = [(rules.label_of(a), rules.label_of(b)) for a, b in (c.pair for c in rules.forbidden_contacts)]
-        self.model: nn.Module = AutoencoderLoss(config, apart)
+        self.model = AutoencoderLoss(config, apart)
+
+    @property
+    def stage(self) -> StageConfig:
+        """The optimisation of this stage."""
+        return self.config.autoencoder_stage
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch of crops -> total loss and its terms."""
-        chosen = self.train.draw(self.settings.batch, generator, self.settings.weight_power)
+        chosen = self.train.draw(self.stage.batch, generator, self.stage.weight_power)
         crops = [draw_crop(self.train.labels[i].to(self.hardware.device), self.config.crop,
                            self.config.autoencoder_augment, self.config.autoencoder.classes, generator) for i in chosen]
         with self.hardware.autocast():
             terms = model(torch.stack(crops))
         return torch.stack(list(terms.values())).sum(), {key: float(value.detach()) for key, value in terms.items()}
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean Dice over tissues and validation maps, of either decoder, the smallest tissue Dice, and (where cc3d is
+    def evaluate(self) -> dict[str, float]:
+        """Mean Dice over tissues and validation maps for each decoder, the smallest Dice of a tissue, and (if cc3d is
         installed) the share of topological checks that the reconstructions fail.
         """
-        conv, field, failed = [], [], []
+        net, failed = self.model.net, list[float | None]()
+        conv, field = list[Tensor](), list[Tensor]()
         for labels in self.validation.labels[:6]:
             labels = labels.to(self.hardware.device)
-            maps = self.reconstruct(model.net, labels)
+            maps = self.reconstruct(net, labels)
             for rows, decoded in zip((conv, field), maps, strict=True):
-                rows.append(dice_per_class(decoded, labels, model.net.config.classes))
+                rows.append(dice_per_class(decoded, labels, net.config.classes))
             failed.append(violation_percent(maps[0], self.anatomy))
         figures = {"dice_conv": torch.stack(conv).mean().item(), "dice_field": torch.stack(field).mean().item(),
                    "dice_conv_min": torch.stack(conv).min().item()}
@@ -121,19 +126,25 @@ class AutoencoderStage:
 
 
 class DecoderStage(AutoencoderStage):
-    """Both decoders alone, the encoder and so the latents staying as they are."""
+    """Trains both decoders alone; the encoder and the latents do not change."""
 
     name = "decoders"
-    settings = property(lambda self: self.config.decoder_stage)
+
+    @property
+    def stage(self) -> StageConfig:
+        """The optimisation of this stage, which runs only if it is configured."""
+        assert self.config.decoder_stage is not None
+        return self.config.decoder_stage
 
     def start_from(self, net: Autoencoder) -> None:
-        """Takes over a trained autoencoder."""
+        """Copies a trained autoencoder and freezes its encoder."""
         self.model.net.load_state_dict(net.state_dict())
         self.model.net.encoder.requires_grad_(False)
 
 
-def draw_crop(volume: Tensor, size: int, augment: AugmentConfig, classes: int, generator: torch.Generator) -> Tensor:
-    """A cube of `size` voxels (at most the map's own) around a random tissue voxel, deformed now and then."""
+def draw_crop(volume: Tensor, size: int, augment: DeformationConfig, classes: int,
+              generator: torch.Generator) -> Tensor:
+    """A cube of `size` voxels (at most the map's size) around a random tissue voxel, sometimes deformed."""
     size = min(size, *volume.shape)
     coarse = volume[::4, ::4, ::4].nonzero()
     pick = coarse[int(torch.randint(len(coarse), (), generator=generator))] * 4
@@ -153,7 +164,7 @@ def draw_crop(volume: Tensor, size: int, augment: AugmentConfig, classes: int, g
 
 def decode_field(net: Autoencoder, z: Tensor, shape: torch.Size) -> Tensor:
     """Labels of the field at every voxel centre, one slab at a time -> (D, H, W) int64."""
-    assert net.field is not None  # for the type checker; callers have looked
+    assert net.field is not None  # for the type checker; callers have checked it
     features = net.field.features(z)
     axes = [(2 * torch.arange(n, device=z.device) + 1) / n - 1 for n in shape]
     slabs = [net.field.on_grid(features, (part, axes[1], axes[2])).argmax(-1)[0] for part in axes[0].split(16)]
@@ -161,7 +172,7 @@ def decode_field(net: Autoencoder, z: Tensor, shape: torch.Size) -> Tensor:
 
 
 def violation_percent(labels: Tensor, anatomy: str) -> float | None:
-    """Failed topological checks of a map in percent, half resolution; None where cc3d is not installed."""
+    """Share of failed topological checks of a map in percent, at half resolution; None if cc3d is not installed."""
     try:
         from ..metrics.topology import check
     except ModuleNotFoundError:
@@ -170,7 +181,7 @@ def violation_percent(labels: Tensor, anatomy: str) -> float | None:
 
 
 def dice_per_class(a: Tensor, b: Tensor, classes: int) -> Tensor:
-    """Dice of each class but the background -> (classes - 1,) float64."""
+    """Dice of each class except the background -> (classes - 1,) float64."""
     pairs = torch.bincount((a.long() * classes + b.long()).flatten(), minlength=classes**2).view(classes, classes)
     both = 2 * pairs.diagonal().double()
     return (both / (pairs.sum(0) + pairs.sum(1)).clamp_min(1))[1:]

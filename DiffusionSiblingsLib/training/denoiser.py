@@ -31,7 +31,7 @@ class DenoiserLoss(nn.Module):
 
 
 class DenoiserStage:
-    """Draws latents, noise and ln sigma ~ N(mean, std); measures the loss at fixed noise levels on validation maps."""
+    """Draws latents, noise and ln sigma ~ N(mean, std); evaluates the loss at fixed noise levels on validation maps."""
 
     name = "denoiser"
 
@@ -40,7 +40,7 @@ class DenoiserStage:
         self.config, self.cohort, self.latents, self.hardware = config, cohort, latents, hardware
         self.validation = validation[:16].to(hardware.device)
         self.modes = Modes.of(latents.values[:, 0], config.modes).to(hardware.device) if config.modes else None
-        self.model: nn.Module = DenoiserLoss(config, self.modes)
+        self.model = DenoiserLoss(config, self.modes)
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch -> mean loss."""
@@ -53,13 +53,13 @@ class DenoiserStage:
         with self.hardware.autocast():
             return model(z, noise, ln_sigma.exp().to(z)).mean(), {}
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Held-out loss at each of EVALUATION_SIGMAS with the same noise every time, and their mean."""
+    def evaluate(self) -> dict[str, float]:
+        """The held-out loss at each of EVALUATION_SIGMAS, always with the same noise, and the mean of them."""
         z = self.validation
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(1)).to(z)
         losses = {}
         for sigma in EVALUATION_SIGMAS:
             with self.hardware.autocast():
-                values = model(z, noise, torch.full((len(z),), sigma, device=z.device))
+                values = self.model(z, noise, torch.full((len(z),), sigma, device=z.device))
             losses[f"loss_{sigma:g}"] = values.mean().item()
         return {"loss": sum(losses.values()) / len(losses), **losses}

@@ -1,4 +1,4 @@
-"""Between the stages: every map's latents, as it is and deformed, standardised per channel."""
+"""Between the stages: latents of every map and of its deformations, standardised per channel."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from ..core.files import atomic_path
 from ..models.networks.vae import Autoencoder
-from .augment import identity_coordinates, smooth_displacement, warp_labels
 from .config import TrainingConfig
 from .dataset import Cohort, step_generator
+from .deformation import identity_coordinates, smooth_displacement, warp_labels
 from .loop import Hardware
 
 
 @dataclass(frozen=True)
 class Latents:
-    """values: (N, V, C, d, h, w) float16, standardised: N cases, V variants, the first is the map as it is.
-    mean, std: (C,) float32 of the raw training latents.
+    """values: (N, V, C, d, h, w) float16, standardised: N cases with V variants each, the first of which is the map
+    without deformation. mean, std: (C,) float32 of the raw training latents.
     """
 
     values: Tensor
@@ -52,7 +52,7 @@ def deform(volume: Tensor, config: TrainingConfig, generator: torch.Generator) -
     tissue = volume.nonzero()
     reach = int(shift.abs().max().ceil()) + 1
     low, high = (tissue.amin(0) - reach).clamp_min(0).tolist(), (tissue.amax(0) + reach + 1).tolist()
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # beyond it there is nothing to move
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # there is no tissue beyond it
     result = torch.zeros_like(volume)
     coordinates = (identity_coordinates(centre, size) + shift)[box]
     result[box] = warp_labels(volume, coordinates, config.autoencoder.classes)
@@ -61,7 +61,7 @@ def deform(volume: Tensor, config: TrainingConfig, generator: torch.Generator) -
 
 def prepare_latents(net: Autoencoder, train: Cohort, validation: Cohort, config: TrainingConfig, hardware: Hardware,
                     path: Path) -> tuple[Latents, Tensor]:
-    """Training latents and standardised validation latents (M, C, d, h, w); read from `path` where it is there."""
+    """Training latents and standardised validation latents (M, C, d, h, w); read from `path` if it exists."""
     if not path.is_file():
         raw = encode_cohort(net, train, config.latent_variants, config, hardware)
         held = encode_cohort(net, validation, 1, config, hardware)[:, 0]

@@ -1,4 +1,4 @@
-"""One optimisation loop for both stages: mixed precision, EMA, several processes, logs, and resuming after a kill."""
+"""The optimisation loop of all stages: mixed precision, EMA, several processes, logs, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -27,16 +27,21 @@ class Stage(Protocol):
     """
 
     name: str
-    model: nn.Module
 
-    def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]: ...
+    @property
+    def model(self) -> nn.Module:
+        """The module with all parameters."""
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]: ...
+    def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch and values for the log. model: `self.model`, or its parallel form."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Figures of `self.model` on held-out maps."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a run computes. amp: autocast type or None for full precision. rank, world: process and their number."""
+    """Where a run computes. amp: autocast type, None for full precision. rank, world: process and process count."""
 
     device: torch.device
     amp: torch.dtype | None
@@ -49,7 +54,7 @@ class Hardware:
 
 
 def find_hardware(device: str = "auto") -> Hardware:
-    """The device asked for (or the best there is), bf16 where it is native, and the launcher's process group.
+    """The requested device (or the best one), bf16 where it is native, and the launcher's process group.
 
     `torchrun` and other launchers set RANK, WORLD_SIZE and LOCAL_RANK.
     """
@@ -66,7 +71,11 @@ def find_hardware(device: str = "auto") -> Hardware:
 
 
 class Ema:
-    """Exponential moving average of a model's parameters, with a short memory in the first steps."""
+    """Exponential moving average of a model's parameters, with a short memory in the first steps.
+
+    It starts from the initial weights; torch's AveragedModel starts from those after the first update, which would
+    change the trained weights.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -87,21 +96,25 @@ class Ema:
 
 
 def learning_rate(config: StageConfig, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak; progress in 0..1."""
+    """Linear warm-up, then a cosine down to 1 % of the peak.
+
+    progress: 0..1. It depends on the time as well as on the step, so that torch's LambdaLR cannot express the rate.
+    """
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
 
 class Runner:
-    """Trains one stage to its number of steps or its time limit, whichever comes first."""
+    """Trains one stage until its number of steps or its time limit, whichever comes first."""
 
     def __init__(self, stage: Stage, config: StageConfig, hardware: Hardware, out: Path, *, seed: int,
                  limit_seconds: float | None) -> None:
         self.stage, self.config, self.hardware, self.seed = stage, config, hardware, seed
         self.limit = limit_seconds
         self.path = out / f"{stage.name}.state.safetensors"
-        stage.model.to(hardware.device, memory_format=torch.channels_last_3d)
+        # torch documents this call, but its annotations leave memory_format out.
+        stage.model.to(hardware.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.ema = Ema(stage.model, config.ema)
         self.optimizer = torch.optim.AdamW(
             stage.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay,
@@ -123,7 +136,7 @@ class Runner:
         return max(self.step / self.config.steps, by_time)
 
     def run(self) -> dict[str, float]:
-        """Optimises to the end, leaves the averaged weights in the model, returns the last evaluation."""
+        """Trains to the end, leaves the averaged weights in the model, and returns the last evaluation."""
         saved = time.monotonic()
         while self.progress < 1.0:
             started = time.monotonic()
@@ -160,17 +173,17 @@ class Runner:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Held-out figures of the averaged weights."""
+        """Figures of the averaged weights on held-out maps."""
         if self.hardware.rank > 0:
             return {}
         self.ema.swap(self.stage.model)
         self.stage.model.eval()
-        values = self.stage.evaluate(self.stage.model)
+        values = self.stage.evaluate()
         self.ema.swap(self.stage.model)
         self.log.evaluation(self.step, values)
         return values
 
     def save(self) -> None:
-        """Writes the whole state; the file is always a complete one."""
+        """Writes the whole state; the file is complete at any time."""
         if self.hardware.rank == 0:
             save_state(self.path, self.stage.model, self.ema.values, self.optimizer, self.step, self.seconds)

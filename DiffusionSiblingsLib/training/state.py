@@ -28,7 +28,7 @@ def save_state(path: Path, model: nn.Module, ema: list[Tensor], optimizer: torch
 
 
 def load_state(path: Path, model: nn.Module, ema: list[Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    """Fills model, average and optimiser from `path` if it is there -> (step, seconds), (0, 0.0) if not."""
+    """Restores model, average and optimiser from `path` -> (step, seconds); (0, 0.0) if there is no file."""
     if not path.is_file():
         return 0, 0.0
     with safe_open(path, framework="pt") as file, torch.no_grad():

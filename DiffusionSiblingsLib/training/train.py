@@ -1,4 +1,4 @@
-"""The whole training: autoencoder, latents, denoiser, model folder. One call, resumable at any point."""
+"""The whole training: autoencoder, latents, denoiser, model folder. One call, which can be resumed at any point."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ SAMPLING = {"sigma_min": 2e-3, "sigma_max": 80.0, "rho": 3.0, "sigma_data": 1.0,
 def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "auto",
           minutes: float | None = None, about: dict[str, Any] | None = None, start: Networks | None = None,
           keep_autoencoder: bool = False) -> Path:
-    """Trains on a packed data set (or its folder) -> the model folder `out`/model, ready for `--model`.
+    """Trains on a data set file (or its folder) -> the model folder `out`/model, ready for `--model`.
 
-    minutes: limit for all stages together; without it each runs its number of steps. about: prose for the model card
-    (summary, intended_use, limits, data, architecture). start: networks of the same configuration to start from, and
-    with keep_autoencoder to train the denoiser of alone. A second call continues where the first stopped. Raises
+    minutes: limit for all stages together; without it each stage runs its number of steps. about: prose for the model
+    card (summary, intended_use, limits, data, architecture). start: networks of the same configuration to start from.
+    keep_autoencoder: train only the denoiser of `start`. A second call continues where the first one stopped. Raises
     InputError if the data set or the networks cannot be used.
     """
     dataset, config = pack_file(dataset), _checked(config, start, keep_autoencoder)
@@ -78,15 +78,15 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
 
 
 def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: bool) -> TrainingConfig:
-    """The configuration, less the stages of a kept autoencoder. Raises InputError where `start` does not fit."""
+    """The configuration, without the stages of a kept autoencoder. Raises InputError if `start` does not fit."""
     if start is None:
         if keep_autoencoder:
-            raise InputError("There is no autoencoder to keep", rule="a model to start from",
-                             hint="name it with --from")
+            raise InputError("There is no autoencoder to keep", rule="it is taken from a model to start from",
+                             hint="name the model with --from")
         return config
     if (start.autoencoder.config, start.denoiser.config) != (config.autoencoder, config.denoiser):
         raise InputError("The model to start from has another architecture", value=start.autoencoder.config,
-                         rule=str(config.autoencoder), hint="choose the --config that it was trained with")
+                         rule=str(config.autoencoder), hint="choose the --config with which it was trained")
     if not keep_autoencoder:
         return config
     none = dataclasses.replace(config.autoencoder_stage, steps=0)

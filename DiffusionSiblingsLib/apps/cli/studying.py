@@ -19,12 +19,12 @@ from .terminal import print_table
 def study(options: RunStudy) -> int:
     """siblings study NAME... --out DIR."""
     from ...studies.run import run_studies
-    from ...studies.settings import Settings
+    from ...studies.settings import StudySettings
 
-    settings = Settings(
+    settings = StudySettings(
         out=options.out, quick=options.quick, count=options.count, pool=options.pool, steps=options.steps,
         real=options.real, names=options.names, split=options.split, labels=_labels(options),
-        seeds=options.seeds, target=options.target, arms=tuple(options.arms), train_data=options.train_data,
+        seeds=options.seeds, target=options.target, existing_runs=tuple(options.arms), train_data=options.train_data,
         minutes=options.minutes, jobs=options.jobs, model=options.model, device=options.device,
         command=command_line())
     folders = run_studies([study.value for study in options.names_of_studies], settings)
@@ -40,20 +40,20 @@ def study(options: RunStudy) -> int:
 
 def augment(options: Augment) -> int:
     """siblings augment --target TEXT --seeds DIR --out DIR -> exit code: 3 if there are fewer hearts than wanted."""
-    from ...studies.augment_command import Order, enrich
-    from ...studies.augmented_folder import ACCEPTED, REPORT
+    from ...studies.augment_command import AugmentationOrder, augment_cohort
+    from ...studies.augmentation_folder import ACCEPTED, REPORT
     from .running import SHORT
 
     control = None
     if options.control is not None:
         control = read_control(options.control, load_anatomy(find_model(options.model).anatomy))
-    order = Order(
+    order = AugmentationOrder(
         target=options.target, out=options.out, strategy=options.strategy, seeds=options.seeds,
         count=options.count, most=options.most, control=control, presets=names_of(options.preset),
         hold=names_of(options.hold), steps=options.steps, seed=options.seed, labels=_labels(options),
-        arms=tuple(options.arms), jobs=options.jobs, model=options.model, device=options.device,
+        existing_runs=tuple(options.arms), jobs=options.jobs, model=options.model, device=options.device,
         command=command_line())
-    found = enrich(order, lambda words: print(f"siblings: {words}", file=sys.stderr, flush=True))
+    found = augment_cohort(order, lambda words: print(f"siblings: {words}", file=sys.stderr, flush=True))
     if options.json:
         print((order.out / REPORT).read_text(encoding="utf-8"), end="")
         return SHORT if found.short else 0

@@ -40,8 +40,8 @@ def inpaint(sampler: Sampler, z_seed: Tensor, mask: Tensor, noise: SampleNoise, 
     z_seed: (1 or B, C, d, h, w), the encoder's mean. mask: (1 or B, 1, d, h, w) bool, True where tissue is PRESERVED.
     method: "replace" puts the noised twin back after every step and ends with the twin's own latents there;
     "guidance" only pulls towards them, by `weight`, and costs a backward pass at every evaluation.
-    psi: 1 draws the free region anew; below 1 it starts from the noised twin and stays near it.
-    resample: how often every step is made, so that the free region gets to know its surroundings.
+    psi: 1 redraws the free region; below 1 it starts from the noised twin and stays close to it.
+    resample: how often every step is repeated, so that the free region adapts to its surroundings.
     Returns (B, C, d, h, w) in the state's dtype.
     """
     z = _start(sampler, z_seed, psi, noise)
@@ -54,7 +54,7 @@ def inpaint(sampler: Sampler, z_seed: Tensor, mask: Tensor, noise: SampleNoise, 
         similar = MaskedSimilarity(sampler.denoiser, z_seed, mask, weight)
         return dataclasses.replace(sampler, denoiser=similar).run(z, sigmas, noise, resample=resample)
     if method != "replace":
-        raise InputError("Unknown inpainting method", value=method, rule="replace or guidance")
+        raise InputError("The inpainting method is unknown", value=method, rule="replace or guidance")
 
     def replace(z: Tensor, sigma: float, noise: SampleNoise) -> Tensor:
         """npj Eq. 5 with fresh noise; the twin itself at sigma = 0."""
@@ -66,7 +66,7 @@ def inpaint(sampler: Sampler, z_seed: Tensor, mask: Tensor, noise: SampleNoise, 
 
 
 def _start(sampler: Sampler, z_seed: Tensor, psi: float, noise: SampleNoise) -> Tensor:
-    """(B, C, d, h, w): the twin noised to sigma(psi); nothing but noise at psi = 1."""
+    """(B, C, d, h, w): the twin noised to sigma(psi); only noise at psi = 1."""
     dtype = state_dtype(noise.device)
     if z_seed.shape[1:] != noise.shape[1:] or len(z_seed) not in (1, noise.shape[0]):
         raise InputError("The twin's latents do not fit the noise", value=tuple(z_seed.shape), rule=f"{noise.shape}")
@@ -80,7 +80,7 @@ def _start(sampler: Sampler, z_seed: Tensor, psi: float, noise: SampleNoise) -> 
 
 @dataclass(frozen=True)
 class LatentMask:
-    """Preserved cells of the latent grid, and how they came about; one entry for every map of the batch.
+    """Preserved cells of the latent grid and how they were found; one entry for each map of the batch.
 
     cells: (B, 1, d, h, w) bool, True where the latent is preserved. dilations: how often each mask was dilated.
     freed: cells that touch the editable region and were freed because even the undilated mask covered it.
@@ -99,11 +99,11 @@ def latent_mask(preserved: Tensor | npt.NDArray[Any], latent_shape: tuple[int, .
 
     preserved: (D, H, W) or (B, D, H, W) bool, union of the tissues to keep. latent_shape: (..., d, h, w); each size
     divides its counterpart. dilations: 3 x 3 x 3 maximum filters (26 neighbours), two in the papers.
-    editable: like preserved, the voxels that the edit is about; default: all that is not preserved. The mask never
-    swallows all of it: while no more than least_share (0 to 1) of these voxels lies in free cells, the mask is dilated
-    once less; where even the pooled mask leaves no more, every cell that touches them is freed.
+    editable: like preserved, the voxels to edit; by default all voxels that are not preserved. The mask never covers
+    all of them: while at most least_share (0 to 1) of these voxels lies in free cells, the mask is dilated once less;
+    if even the pooled mask leaves no more free, every cell that touches them is freed.
     Two dilations are 11 mm on the papers' 32^3 grid, but 22 mm on a 16^3 grid: one is the same margin there.
-    Raises InputError where the shapes do not fit or nothing is editable.
+    Raises InputError if the shapes do not fit or nothing is editable.
     """
     keep = _batch(preserved)
     edit = ~keep if editable is None else _batch(editable).to(keep.device)

@@ -24,7 +24,7 @@ class EDMDenoiser:
     network: F(x: (B, C, d, h, w), c_noise: (B,) float32) -> (B, C, d, h, w). x comes in the network's own dtype
     (bfloat16 weights get bfloat16 input); c_noise stays float32, as bfloat16 could not tell neighbouring steps apart.
     sigma_data: standard deviation of the latents after scaling. sigma has to be above 0.
-    modes: where given, the estimate is blended with the best linear one along the latents' widest modes.
+    modes: if given, the estimate is blended with the best linear one along the latents' widest modes.
     The coefficients and the sum are computed in float32; the result has the dtype of z.
     """
 
@@ -68,7 +68,7 @@ class Schedule:
     """Noise levels from sigma_max down to sigma_min in steps of sigma^(1/rho), npj Eq. 4, then 0.
 
     steps: N, the number of solver steps of the whole schedule. The defaults are those of the npj paper.
-    Raises InputError for numbers that are no schedule.
+    Raises InputError for numbers that do not form a schedule.
     """
 
     steps: int = 50
@@ -99,7 +99,7 @@ class Schedule:
     def from_ratio(self, psi: float) -> Tensor:
         """(n + 1,) float64: sigma(psi), then the whole steps that are left, ending in 0; n = ceil(psi N) solver steps.
 
-        Empty at psi = 0, where there is nothing to sample; the whole schedule at psi = 1.
+        Empty at psi = 0, which needs no sampling; the whole schedule at psi = 1.
         """
         i = self._index(psi)
         if i == self.steps:

@@ -1,4 +1,4 @@
-"""Random numbers that belong to one sample: sibling k depends on (seed, k), never on its batch or its device."""
+"""Random numbers of one sample: sibling k depends on (seed, k), never on its batch or its device."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ Progress = Callable[[int, int], None]  # (steps done, steps in all); may raise C
 Solver = Literal["heun", "euler"]
 
 
-class Cancelled(Exception):  # noqa: N818, a wish of the user and no error
+class Cancelled(Exception):  # noqa: N818, the user's decision rather than an error
     """Raised by a progress callback to stop sampling; passes through the sampler unchanged."""
 
 
 @dataclass(frozen=True)
 class Churn:
-    """How much noise every step puts back in (Karras Algorithm 2). S_churn = 0 is the deterministic solver.
+    """How much noise every step adds (Karras Algorithm 2). S_churn = 0 is the deterministic solver.
 
     S_churn: spread over the N steps of the schedule. S_tmin, S_tmax: the noise levels where it acts.
     S_noise: standard deviation of the noise, 1 or a little more.
@@ -51,9 +51,9 @@ class Churn:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything about a run but its latents: the denoiser, the schedule, the solver, and who listens in.
+    """All settings of a run except its latents: denoiser, schedule, solver, and callbacks.
 
-    modes: the widest modes of the latents, where known; sampling from noise then starts from their spread.
+    modes: the widest modes of the latents, if known; sampling from noise then starts with their variances.
     """
 
     denoiser: Denoiser
@@ -65,7 +65,7 @@ class Sampler:
     modes: Modes | None = None
 
     def start(self, noise: SampleNoise) -> Tensor:
-        """(B, C, d, h, w) at sigma_max, without a trace of a twin: noise, as wide along the latents' modes as they."""
+        """(B, C, d, h, w) at sigma_max, without a trace of a twin: noise, as wide as the latents along their modes."""
         sigma, n = self.schedule.sigma_max, noise("start").to(state_dtype(noise.device))
         return sigma * n if self.modes is None else self.modes.marginal(n, sigma)
 
@@ -83,10 +83,10 @@ def sample(denoiser: Denoiser, z: Tensor, sigmas: Iterable[float] | Tensor, nois
     """Follow dz = (z - D(z; sigma)) / sigma dsigma from sigmas[0] to sigmas[-1]; Karras et al. 2022, Algorithm 2.
 
     z: (B, C, d, h, w) at noise level sigmas[0]; returned in the state's dtype at noise level sigmas[-1], unchanged
-    where there are fewer than two levels. N: steps of the whole schedule for the churn (default: of this run).
-    hook sees every denoised estimate, with the state it was made from. replace acts after every step. resample: every
-    step is made that many times, each time but the last re-noised to the step's start (RePaint, jump length 1); the
-    step to sigma = 0 is made once. Raises ModelError where the denoiser gives infinite or undefined numbers.
+    if there are fewer than two levels. N: steps of the whole schedule for the churn (default: of this run).
+    hook receives every denoised estimate and its state. replace acts after every step. resample: how often every step
+    is made; before each repetition the state is noised again to the start of the step (RePaint, jump length 1). The
+    step to sigma = 0 is made once. Raises ModelError if the denoiser gives infinite or undefined numbers.
     """
     levels = _checked_levels(sigmas, solver, resample)
     z, churn = z.to(state_dtype(z.device)), churn or Churn()
@@ -115,16 +115,16 @@ def sample(denoiser: Denoiser, z: Tensor, sigmas: Iterable[float] | Tensor, nois
                 progress(done, total)
     if not torch.isfinite(z).all():
         raise ModelError("The model gave infinite or undefined numbers while sampling", value=f"{total} steps",
-                         hint="try --device cpu; if it stays, the model file does not fit this program")
+                         hint="try --device cpu; if that does not help, the model file does not fit this program")
     return z
 
 
 def _checked_levels(sigmas: Iterable[float] | Tensor, solver: str, resample: int) -> list[float]:
     levels = [float(sigma) for sigma in (sigmas.tolist() if isinstance(sigmas, Tensor) else sigmas)]
     if any(not to < sigma < math.inf for sigma, to in pairwise(levels)) or any(not sigma >= 0 for sigma in levels):
-        raise InputError("The noise levels cannot be used", value=levels, rule="falling numbers, 0 or more")
+        raise InputError("The noise levels cannot be used", value=levels, rule="decreasing numbers, 0 or more")
     if solver not in ("heun", "euler"):
-        raise InputError("Unknown solver", value=solver, rule="heun or euler")
+        raise InputError("The solver is unknown", value=solver, rule="heun or euler")
     if not isinstance(resample, int) or resample < 1:
         raise InputError("The number of resamplings cannot be used", value=resample, rule="a whole number, 1 or more")
     return levels

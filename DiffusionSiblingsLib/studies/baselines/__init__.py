@@ -1,1 +1,1 @@
-"""What siblings are compared with: PCA of signed distances (numpy), and a VAE with one global latent vector (torch)."""
+"""Baselines for siblings: PCA of signed distances (numpy), and a VAE with one global latent vector (torch)."""

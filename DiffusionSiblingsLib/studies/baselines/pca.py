@@ -1,8 +1,8 @@
-"""Principal components of signed distances: the field's usual way to virtual cohorts (npj 2024, Introduction).
+"""Principal components of signed distances: the usual method for virtual cohorts (npj 2024, Introduction).
 
 Every tissue of a canonical map becomes its signed distance on a coarse grid (negative inside, mm, cut at `REACH_MM`);
 the maps' mean and leading components are kept; a new heart is the mean plus components times Gaussian coefficients of
-the training spread. A voxel belongs to the tissue whose distance is lowest, and to none where all are above zero.
+the training deviations. A voxel belongs to the tissue with the lowest distance; it is background if all are above 0.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.files import atomic_path
 
-COARSE = 4  # voxels of the canonical grid per coarse cell and axis: 5.6 mm; distances are smooth, so that is enough
+COARSE = 4  # voxels of the canonical grid per coarse cell and axis: 5.6 mm, enough because distances are smooth
 HALF = 2  # voxels per cell of the grid on which distances are computed
-REACH_MM = 30.0  # beyond, a distance says nothing of the tissue's surface
+REACH_MM = 30.0  # longer distances do not depend on the shape of the surface
 VARIANCE = 0.98  # share of the training variance that the components keep
 Floats = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class ShapePCA:
     """mean: (T, d, h, w) float32, mm; components: (K, T, d, h, w) float32, unit vectors; deviations: (K,) float64, of
-    the training maps along each; kept: share of the variance that they hold; maps: how many were trained on.
+    the training maps along each; kept: share of the variance in the components; maps: number of training maps.
     """
 
     mean: Floats
@@ -41,7 +41,7 @@ class ShapePCA:
     @classmethod
     def fit(cls, maps: Iterable[npt.NDArray[np.uint8]], anatomy: Anatomy, *, variance: float = VARIANCE,
             progress: Callable[[int], None] | None = None) -> ShapePCA:
-        """Learns from canonical maps (D, H, W) uint8. variance: share of it to keep, 0..1.
+        """Fits the components to canonical maps (D, H, W) uint8. variance: share to keep, 0..1.
 
         With fewer maps than grid points the components come from the (maps, maps) matrix of inner products.
         Raises InputError for fewer than three maps.
@@ -52,7 +52,7 @@ class ShapePCA:
             if progress is not None:
                 progress(index + 1)
         if len(rows) < 3:
-            raise InputError("There are too few maps for principal components", value=len(rows), rule="at least 3")
+            raise InputError("There are too few maps for principal components", value=len(rows), rule="at least 3 maps")
         shape = signed_shape(anatomy)
         table = np.stack(rows).astype(np.float32)
         mean = table.mean(axis=0)
@@ -67,7 +67,7 @@ class ShapePCA:
                    float(share[count - 1]), len(table), anatomy)
 
     def sample(self, k: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-        """(D, H, W) uint8: heart k of a seed; it depends on (seed, k) alone."""
+        """(D, H, W) uint8: heart k of a seed; it depends only on (seed, k)."""
         rng = np.random.default_rng([seed, k])
         weights = (rng.standard_normal(len(self.deviations)) * self.deviations).astype(np.float32)
         return self.decode(self.mean + np.tensordot(weights, self.components, axes=1))
@@ -84,7 +84,7 @@ class ShapePCA:
         return labels
 
     def save(self, path: Path) -> None:
-        """Writes it as .npz, whole or not at all."""
+        """Writes the components as .npz, whole or not at all. Raises OutputError."""
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, mean=self.mean.astype(np.float16), kept=self.kept, maps=self.maps,
                                 components=self.components.astype(np.float16), deviations=self.deviations)
@@ -98,7 +98,7 @@ class ShapePCA:
                            float(file["kept"]), int(file["maps"]), anatomy)
         except (OSError, KeyError, ValueError) as error:
             raise InputError("The principal components cannot be read", value=f"{path}: {error}",
-                             hint="remove the file; it is made again") from error
+                             hint="delete the file; the study makes it again") from error
 
 
 def signed_shape(anatomy: Anatomy) -> tuple[int, int, int, int]:
@@ -139,7 +139,7 @@ def enlarged(coarse: Floats, shape: Sequence[int]) -> Floats:
 
 
 def _averaged(values: Floats, factor: int) -> Floats:
-    """(T, D, H, W) -> means of blocks of factor^3. Half-resolution samples sit 0.7 mm off: the same for every map."""
+    """(T, D, H, W) -> means of blocks of factor^3. Half-resolution samples are 0.7 mm off, equally for every map."""
     tissues, depth, height, width = values.shape
     blocks = values.reshape(tissues, depth // factor, factor, height // factor, factor, width // factor, factor)
     return np.asarray(blocks.mean(axis=(2, 4, 6)), dtype=np.float32)

@@ -1,10 +1,10 @@
 """A generative VAE with one global latent vector: the baseline of npj 2024 ("Generative autoencoder baseline").
 
-The paper's: six down-sampling blocks with [64, 128, 196, 256, 256, 512] channels from 128^3 to 4^3, a fully connected
-layer to a vector of 128, squared error + KL with weight 1e-3, new hearts from a Gaussian vector. Ours is the same made
-smaller, so that it trains on a CPU within an hour: it sees and draws the share of each class in cells of 2 voxels
-(2.8 mm), which are interpolated to voxels; learns by cross-entropy, as squared error takes far more steps; has
-space-to-depth by 2 for the next block, and about a tenth of the channels at the levels that remain (32^3 to 4^3). Its
+The paper's VAE has six down-sampling blocks with [64, 128, 196, 256, 256, 512] channels from 128^3 to 4^3, a fully
+connected layer to a vector of 128, squared error + KL with weight 1e-3, and new hearts from a Gaussian vector. Ours is
+a smaller version that trains on a CPU within an hour. It reads and draws the share of each class in cells of 2 voxels
+(2.8 mm), which are interpolated to voxels. It learns by cross-entropy, because squared error takes far more steps. The
+next block is a space-to-depth by 2, and the remaining levels (32^3 to 4^3) have about a tenth of the channels. Its
 figures are those of a small VAE, not of the paper's.
 """
 
@@ -36,9 +36,9 @@ Progress = Callable[[int, float, float], None]  # step, seconds so far, loss
 
 @dataclass(frozen=True)
 class GlobalConfig:
-    """latent: length of the vector. widths: channels of each level from the finest, each after the first halves the
-    grid. cell: voxels of a cell along an axis. patch: edge, in cells, of the space-to-depth block. kl_weight: of the KL
-    divergence (mean over the vector) against the reconstruction's loss (mean over cells).
+    """latent: length of the vector. widths: channels of each level from the finest; each level after the first halves
+    the grid. cell: voxels of a cell along an axis. patch: edge, in cells, of the space-to-depth block. kl_weight: of the KL
+    divergence (mean over the vector) against the reconstruction loss (mean over cells).
     """
 
     latent: int = 128
@@ -54,7 +54,7 @@ class GlobalConfig:
     @property
     def grid(self) -> int:
         """Cells along an axis at the coarsest level."""
-        return self.size // self.cell // self.patch // 2 ** (len(self.widths) - 1)
+        return self.size // self.cell // self.patch // (1 << len(self.widths) - 1)
 
 
 class GlobalVAE(nn.Module):
@@ -97,13 +97,15 @@ class GlobalVAE(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, frequencies: Tensor) -> None:
-        """Starts from these shares of the classes (classes,) everywhere: a short training is not spent on them."""
+        """Sets these shares of the classes (classes,) everywhere, so that a short training need not learn them."""
         logs = frequencies.clamp_min(1e-4).log()
-        self.up[-1].bias.copy_(logs.repeat_interleave(self.config.patch**3))
+        head = self.up[-1]
+        assert isinstance(head, nn.Conv3d) and head.bias is not None  # for the type checker
+        head.bias.copy_(logs.repeat_interleave(self.config.patch**3))
 
     @torch.inference_mode()
     def sample(self, k: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-        """(D, H, W) uint8: heart k of a seed; it depends on (seed, k) alone."""
+        """(D, H, W) uint8: heart k of a seed; it depends only on (seed, k)."""
         z = torch.from_numpy(np.random.default_rng([seed, k]).standard_normal((1, self.config.latent), np.float32))
         logits = F.interpolate(self.decode(z), scale_factor=self.config.cell, mode="trilinear", align_corners=False)
         return logits[0].argmax(0).to(torch.uint8).numpy()
@@ -131,12 +133,12 @@ def shares_of(labels: Tensor, classes: int, cell: int) -> Tensor:
 def train_vae(maps: Sequence[npt.NDArray[np.uint8]], anatomy: Anatomy, *, minutes: float, seed: int = 0,
               most: int = 100_000, config: GlobalConfig | None = None,
               progress: Progress | None = None) -> tuple[GlobalVAE, int]:
-    """Trains on canonical maps (D, H, W) uint8 for so many minutes, or `most` steps -> the VAE, and the steps it took.
+    """Trains on canonical maps (D, H, W) uint8 for so many minutes, or `most` steps -> the VAE and its number of steps.
 
     The rate falls to a tenth over the time as a cosine. Raises InputError for fewer than three maps.
     """
     if len(maps) < 3:
-        raise InputError("There are too few maps to train on", value=len(maps), rule="at least 3")
+        raise InputError("There are too few maps to train the VAE", value=len(maps), rule="at least 3 maps")
     config = config or GlobalConfig(size=anatomy.shape[0], classes=1 + len(anatomy.tissues))
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -160,7 +162,7 @@ def train_vae(maps: Sequence[npt.NDArray[np.uint8]], anatomy: Anatomy, *, minute
 
 
 def save_vae(path: Path, vae: GlobalVAE, about: dict[str, object]) -> None:
-    """Writes weights and configuration, whole or not at all. about: plain values of how it was trained."""
+    """Writes weights and configuration, whole or not at all. about: plain values about the training."""
     header = {"schema": SCHEMA, "config": json.dumps(asdict(vae.config)), "about": json.dumps(about)}
     with atomic_path(path) as temporary:
         temporary.write_bytes(save({key: value.contiguous() for key, value in vae.state_dict().items()}, header))
@@ -177,4 +179,4 @@ def load_vae(path: Path) -> tuple[GlobalVAE, dict[str, object]]:
             return vae.eval(), json.loads(header["about"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError("The baseline's weights cannot be read", value=f"{path}: {error}",
-                         hint="remove the file; it is trained again") from error
+                         hint="delete the file; the study trains it again") from error

@@ -1,4 +1,4 @@
-"""One case through the two steps of preparation, each cached in small files, so that a second run goes on."""
+"""The two preparation steps of a case. Each is cached in small files, so that a stopped run can be resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ...cohorts.dataset_file import encode
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError, SiblingsError
-from ...core.files import atomic_path
+from ...core.files import atomic_path, write_json
 from ...editing.repair.repair import repair
 from ...labelmaps.geometry.canonical import canonicalise, doubts
 from ...labelmaps.geometry.reference import Reference
@@ -27,10 +27,10 @@ MARGIN = 2  # voxels kept around the anatomy when a map is cut out
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a case. reasons: why it was rejected, empty if it was taken.
+    """The result of a case. reasons: why it was rejected, empty if it was accepted.
 
     volumes: tissue id -> ml. outside: tissue id -> ml outside the field of view. agreement: with the cohort's mean.
-    key: of the inputs and settings that the verdict holds for.
+    key: digest of the inputs and settings for which the verdict is valid.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """True if the case goes into the data set."""
+        """Whether the case goes into the data set."""
         return not self.reasons
 
 
 def stored(folder: Path, name: str, key: str) -> Verdict | None:
-    """The verdict of an earlier run, None where there is none, it is damaged, or inputs or settings have changed."""
+    """The verdict of an earlier run; None if it is missing or damaged, or if inputs or settings have changed."""
     try:
         data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         verdict = Verdict(**{**data, "reasons": tuple(data["reasons"])})
@@ -59,28 +59,28 @@ def stored(folder: Path, name: str, key: str) -> Verdict | None:
 
 
 def _store(folder: Path, verdict: Verdict, arrays: dict[str, npt.NDArray[Any]]) -> Verdict:
-    """Arrays first, then the verdict: what has a verdict is complete."""
+    """Writes the arrays before the verdict, so that every case with a verdict is complete."""
     if arrays:
         with atomic_path(folder / f"{verdict.name}.npz") as temporary, temporary.open("wb") as file:
+            # numpy's annotations take any keyword for its flag allow_pickle.
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    with atomic_path(folder / f"{verdict.name}.json") as temporary:
-        temporary.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
+    write_json(folder / f"{verdict.name}.json", asdict(verdict))
     return verdict
 
 
 def load_arrays(folder: Path, name: str) -> dict[str, npt.NDArray[Any]]:
-    """The cached arrays of a case. Raises InputError where they cannot be read."""
+    """The cached arrays of a case. Raises InputError if they cannot be read."""
     path = folder / f"{name}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, KeyError, EOFError) as problem:
-        hint = "delete the work folder beside the data set"
+        hint = "delete the .work folder beside the data set and prepare it again"
         raise InputError("A cached case is damaged", value=f"{path}: {problem}", hint=hint) from problem
 
 
 def read_case(case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None, folder: Path, key: str) -> Verdict:
-    """Step one: reads, filters, and keeps the cut-out labels ("labels", "affine") of a case that is fit."""
+    """Step one: reads and checks a case, and stores its cropped "labels" and "affine" if it is accepted."""
     try:
         labelmap = read_labelmap(case.path, anatomy, labels, unknown=False)
         known = known_labels(labelmap, anatomy)
@@ -90,7 +90,7 @@ def read_case(case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None,
         return _store(folder, Verdict(case.name, (error.message(),), key=key), {})
     except (MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:  # one broken file of a thousand must not end the run
+    except Exception as error:  # one broken file of a thousand must not stop the run
         return _store(folder, Verdict(case.name, (f"unreadable: {type(error).__name__}: {error}",), key=key), {})
     verdict = Verdict(case.name, tuple(reasons), volumes, key=key)
     if reasons:
@@ -102,7 +102,7 @@ def read_case(case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None,
 def _cut_out(
     labels: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """The box around all labels with a little margin, and its affine."""
+    """The box around all labels with a small margin, and its affine."""
     box = []
     for axis in range(3):
         hit = np.flatnonzero(labels.any(axis=tuple(b for b in range(3) if b != axis)))
@@ -115,9 +115,9 @@ def _cut_out(
 def align_case(
     verdict: Verdict, anatomy: Anatomy, reference: Reference, source: Path, folder: Path, key: str
 ) -> Verdict:
-    """Step two: the canonical map of a case that step one has kept in `source`, run-length coded, or why not.
+    """Step two: stores the canonical map of an accepted case from `source`, run-length coded, or the reason against it.
 
-    The map is repaired like a sibling: a model learns walls that are too thin for the grid as contacts.
+    The map is repaired like a sibling, because a model learns walls that are too thin for the grid as contacts.
     """
     try:
         arrays = load_arrays(source, verdict.name)

@@ -1,4 +1,4 @@
-"""Contact sheets: two slices of every case of a data set, many to a page, for one look at all of them."""
+"""Contact sheets: two slices of every case of a data set, many on a page, to check all of them at a glance."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Pixels = npt.NDArray[np.float64]
 def write_contact_sheets(
     path: Path, cases: Iterator[tuple[str, npt.NDArray[np.uint8]]], count: int, anatomy: Anatomy
 ) -> list[Path]:
-    """Writes `path`, and `path` with _2, _3 ... for further pages. cases: names and (D, H, W) canonical label maps.
+    """Writes `path`, and `path` with _2, _3 ... for further pages. cases: names and (D, H, W) uint8 canonical labels.
 
-    Left the plane of the long axis and +x (+z up), right the plane across it (+y up), both through the centroid of
+    Left: the plane of the long axis and +x (+z up). Right: the plane across it (+y up). Both contain the centroid of
     the first chamber.
     """
     per_page = COLUMNS * ROWS

@@ -1,4 +1,4 @@
-"""The pose that a cohort is prepared for when no model gives one: its own mean, upright and centred."""
+"""The pose for which a cohort is prepared if no model defines it: its own mean, upright and centred."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MOST = 100  # cases of the mean
 
 
 def cohort_reference(folder: Path, names: Sequence[str], keys: Sequence[str], anatomy: Anatomy) -> Reference:
-    """The mean of a cohort. folder: of the cases that step one has kept; names, keys: of the cases, in order.
+    """The mean of a cohort. folder: of the cases accepted in step one. names, keys: of the cases, in order.
 
-    The first case gives a pose to begin with; the mean of a few turns it upright, so that it no longer matters which
-    came first; the mean of up to 100 is the reference. Kept in `folder` for an interrupted run.
+    The first case gives an initial pose. The mean of a few cases turns it upright, so that the choice of the first case
+    no longer matters. The mean of up to 100 cases is the reference. It is kept in `folder` for an interrupted run.
     """
     path = folder / "mean.safetensors"
     key = hashlib.sha256("".join(keys).encode()).hexdigest()
@@ -42,7 +42,7 @@ def cohort_reference(folder: Path, names: Sequence[str], keys: Sequence[str], an
     begin = posed_reference(upright(rough, anatomy), anatomy)
     middle = build_reference(_arrays(folder, names, FIRST), anatomy, begin)
     mean = build_reference(_arrays(folder, names, MOST), anatomy, middle)
-    mean = Reference.from_tensors(mean.tensors())  # as rounded in the file, so that every run aligns to the same
+    mean = Reference.from_tensors(mean.tensors())  # rounded as in the file, so that every run aligns to the same mean
     with atomic_path(path) as temporary:
         save_file({**mean.tensors(), "key": np.frombuffer(key.encode(), dtype=np.uint8)}, temporary)
     return mean

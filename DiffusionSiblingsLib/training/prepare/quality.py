@@ -1,4 +1,4 @@
-"""Which label maps a training set takes in, and the written reason for every one that it does not."""
+"""Which label maps a training set accepts, and the reason for each that it rejects."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def volumes_ml(labels: Labels, affine: npt.NDArray[Any], anatomy: Anatomy) -> di
 
 
 def reasons_against(labels: Labels, affine: npt.NDArray[Any], anatomy: Anatomy) -> list[str]:
-    """Why a map is not fit for training; empty if it is. Same arguments as `volumes_ml`.
+    """Why a map cannot be used for training; empty if it can. Same arguments as `volumes_ml`.
 
-    Every tissue is there; firm tissues are of a plausible volume, in one piece but for crumbs, and not cut by the
-    border of the image. Tissues that scans always cut (the aorta) only have to be there.
+    Every tissue must exist. Firm tissues must have a plausible volume, be in one piece except for crumbs, and not be
+    cut by the border of the image. Tissues that scans always cut (the aorta) only have to exist.
     """
     volumes = volumes_ml(labels, affine, anatomy)
     missing = [tissue for tissue, ml in volumes.items() if ml == 0]
@@ -41,16 +41,17 @@ def reasons_against(labels: Labels, affine: npt.NDArray[Any], anatomy: Anatomy) 
             continue
         low, high = anatomy.plausible_ml.get(tissue, (0.0, float("inf")))
         if not low <= volumes[tissue] <= high:
-            reasons.append(f"{tissue} of {volumes[tissue]:.1f} ml, plausible are {low:g} to {high:g} ml")
+            reasons.append(f"{tissue} has {volumes[tissue]:.1f} ml; plausible are {low:g} to {high:g} ml")
         box = boxes[anatomy.label_of(tissue)]
         mask = labels[box] == anatomy.label_of(tissue)
         loose = _loose_share(mask)
         if loose > LOOSE_SHARE:
-            reasons.append(f"{loose:.0%} of {tissue} lies apart from its largest piece, at most {LOOSE_SHARE:.0%} may")
+            allowed = f"at most {LOOSE_SHARE:.0%} is allowed"
+            reasons.append(f"{loose:.0%} of {tissue} is apart from its largest piece; {allowed}")
         area = _border_area(mask, box, labels.shape, affine)
         limit = BORDER_SHARE * (volumes[tissue] * 1000) ** (2 / 3)
         if area > limit:
-            found = f"{area / 100:.1f} cm2 lie on it, at most {limit / 100:.1f}"
+            found = f"{area / 100:.1f} cm2 lie on it; at most {limit / 100:.1f} are allowed"
             reasons.append(f"{tissue} is cut by the border of the image: {found}")
     return reasons
 

@@ -1,4 +1,4 @@
-"""The whole preparation: find, read and filter, align, pack, and say what became of every case."""
+"""The whole preparation: finds, reads, checks, aligns and packs the cases, and reports the result of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy as np
 from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ...core.files import atomic_path, digest_of
+from ...core.files import atomic_path, digest_of, write_json
 from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
 from ...labelmaps.geometry.reference import Reference
@@ -29,16 +29,16 @@ from .contact_sheet import write_contact_sheets
 from .mean import cohort_reference
 from .sources import CaseSource, find_cases, with_splits
 
-VERSION = 2  # raised when the same input would give another data set
+VERSION = 2  # increased when the same input would give another data set
 SHOWN = 8
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a preparation has made. rejected: case name -> reason. splits: number of cases."""
+class PreparationSummary:
+    """The result of a preparation. rejected: case name -> reason. splits: split -> number of cases."""
 
     pack: Path
     table: Path
@@ -70,33 +70,33 @@ def prepare(
     validation_every: int = 20,
     reference: Reference | None = None,
     cases_file: Path | None = None,
-) -> Summary:
+) -> PreparationSummary:
     """Turns a folder of label maps into one training data set.
 
     source: label maps of any format, or TotalSegmentator's sXXXX/segmentations/*.nii.gz. out: a .safetensors file, or
-    a folder for it; the table (.csv) and contact sheets (.png) lie beside it. jobs: processes, by default one per
-    core. labels: tissue id -> value. exclude: patterns of case names or paths. validation_every: every n-th training
-    subject is held back. reference: the pose to prepare for (that of a model to train on), by default the cohort's
-    own mean. cases_file: subjects, splits and weights, by default `cases.json` in the source.
+    a folder for it; the table (.csv) and contact sheets (.png) are written beside it. jobs: processes, by default one
+    per core. labels: tissue id -> value. exclude: patterns of case names or paths. validation_every: every n-th
+    training subject is used for validation. reference: the pose of the data set (of a model to train on), by default
+    the cohort's own mean. cases_file: subjects, splits and weights, by default `cases.json` in the source.
 
-    A run that was interrupted goes on where it was; a run that has nothing to do returns at once. Raises InputError
-    where nothing can be taken, OutputError where the data set cannot be written.
+    An interrupted run is resumed; a complete one returns at once. Raises InputError if no case can be used, OutputError
+    if the data set cannot be written.
     """
     if (jobs is not None and jobs < 1) or validation_every < 0:
         raise InputError("An option is out of range", value=f"jobs {jobs}, validation_every {validation_every}")
     pack = pack_file(out)
     cases = find_cases(source, anatomy, exclude=exclude, listing=cases_file)
     splits = with_splits(cases, validation_every)
-    job = Job(pack, anatomy, labels, min(jobs or os.cpu_count() or 1, len(cases)))
-    keys = {case.name: job.key(case) for case in cases}
+    preparation = Preparation(pack, anatomy, labels, min(jobs or os.cpu_count() or 1, len(cases)))
+    keys = {case.name: preparation.key(case) for case in cases}
     posed = None if reference is None else pose(reference)
     whole = digest_of([VERSION, keys, splits, [asdict(c) for c in cases], posed])
-    return job.done(whole) or job.run(cases, keys, splits, reference, whole)
+    return preparation.done(whole) or preparation.run(cases, keys, splits, reference, whole)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One preparation under way. pack: the data set's file. jobs: processes."""
+class Preparation:
+    """One preparation. pack: the file of the data set. jobs: processes."""
 
     pack: Path
     anatomy: Anatomy
@@ -105,21 +105,21 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """Folder of what is done so far."""
+        """The folder of intermediate results."""
         return self.pack.with_name(f"{self.pack.stem}.work")
 
     def key(self, case: CaseSource) -> str:
-        """What the reading of a case depends on."""
+        """Digest of everything that the result of reading a case depends on."""
         return digest_of([VERSION, case.signature(), self.labels, asdict(self.anatomy)])
 
-    def done(self, whole: str) -> Summary | None:
-        """The summary of an earlier run over the same files and options, None where there is none."""
+    def done(self, whole: str) -> PreparationSummary | None:
+        """The summary of an earlier run with the same files and options; None if there is none."""
         try:
             data = json.loads((self.work / "done.json").read_text(encoding="utf-8"))
             if data.pop("whole") != whole:
                 return None
             paths = {"pack": self.pack, "table": Path(data["table"]), "sheets": tuple(map(Path, data["sheets"]))}
-            summary = Summary(**{**data, **paths})
+            summary = PreparationSummary(**{**data, **paths})
             complete = all(path.is_file() for path in (summary.table, *summary.sheets))
             return summary if complete and len(read_pack(self.pack)) == summary.accepted else None
         except (OSError, ValueError, TypeError, KeyError, InputError):
@@ -132,8 +132,8 @@ class Job:
         splits: dict[str, str],
         reference: Reference | None,
         whole: str,
-    ) -> Summary:
-        """All steps; what is cached is not done again."""
+    ) -> PreparationSummary:
+        """Runs all steps and uses cached results."""
         read, canonical = self.work / "read", self.work / "canonical"
         with suppress(OSError):  # where it cannot go, the first write below says why
             (self.work / "done.json").unlink()
@@ -163,7 +163,7 @@ class Job:
         self._pack(taken, splits, canonical, reference)
         rejected = {name: "; ".join(v.reasons) for name, v in verdicts.items() if not v.accepted}
         counts = {split: sum(splits[c.name] == split for c in taken) for split in sorted(set(splits.values()))}
-        summary = Summary(self.pack, table, tuple(self._sheets()), len(taken), rejected, counts)
+        summary = PreparationSummary(self.pack, table, tuple(self._sheets()), len(taken), rejected, counts)
         self._finish(summary, whole)
         return summary
 
@@ -175,7 +175,7 @@ class Job:
         work: Callable[[Item], Verdict],
         title: str,
     ) -> dict[str, Verdict]:
-        """Name -> verdict of one step, in the order of `keys`; only what is not stored yet is worked on."""
+        """Name -> verdict of one step, in the order of `keys`. Only cases without a stored verdict are processed."""
         with atomic_path(folder / "started") as mark:  # makes the folder, and finds out early if it cannot be written
             mark.touch()
         known = {name: verdict for name, key in keys.items() if (verdict := stored(folder, name, key)) is not None}
@@ -187,7 +187,7 @@ class Job:
         return {name: known[name] for name in keys}
 
     def _table(self, cases: Sequence[CaseSource], splits: dict[str, str], verdicts: dict[str, Verdict]) -> Path:
-        """One row per case, taken or not."""
+        """One row per case, accepted or not."""
         rows: list[dict[str, object]] = []
         for case in cases:
             verdict = verdicts[case.name]
@@ -208,7 +208,7 @@ class Job:
         write_pack(self.pack, entries, reference, anatomy=anatomy.id, shape=anatomy.shape, spacing=anatomy.spacing_mm)
 
     def _sheets(self) -> list[Path]:
-        """Contact sheets of what is in the pack; those of an earlier, longer run are removed."""
+        """Contact sheets of the data set; removes those of an earlier, longer run."""
         target = self.pack.with_suffix(".png")
         for old in target.parent.glob(f"{target.stem}_[0-9]*.png"):
             with suppress(OSError):
@@ -217,10 +217,10 @@ class Job:
         maps = ((case.name, pack.labels(index)) for index, case in enumerate(pack.cases))
         return write_contact_sheets(target, maps, len(pack), self.anatomy)
 
-    def _finish(self, summary: Summary, whole: str) -> None:
-        """The data set is complete: the cases' small files go, a note for the next call stays."""
-        with atomic_path(self.work / "done.json") as temporary:
-            temporary.write_text(json.dumps({**asdict(summary), "whole": whole}, default=str), encoding="utf-8")
+    def _finish(self, summary: PreparationSummary, whole: str) -> None:
+        """Stores the summary for the next call, and deletes the intermediate files of the cases."""
+        paths = {"pack": str(summary.pack), "table": str(summary.table), "sheets": list(map(str, summary.sheets))}
+        write_json(self.work / "done.json", {**asdict(summary), **paths, "whole": whole})
         for name in ("read", "canonical"):
             shutil.rmtree(self.work / name, ignore_errors=True)
 
@@ -237,8 +237,8 @@ def _align(
     return align_case(verdict, anatomy, reference, source, folder, keys[verdict.name])
 
 
-def _each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    """Results in the order of the items; in new processes where there is more than one job and enough to do."""
+def _each(work: Callable[[Item], Outcome], items: Sequence[Item], jobs: int) -> Iterator[Outcome]:
+    """Results in the order of the items; in new processes if there are several jobs and enough items."""
     if jobs == 1 or len(items) < 4:
         yield from map(work, items)
         return
@@ -252,7 +252,7 @@ def _each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> I
 
 
 def pose(reference: Reference) -> str:
-    """A digest of a reference: equal where the same maps come out."""
+    """A digest of a reference; equal digests give equal maps."""
     parts: Iterable[Any] = (np.ascontiguousarray(value).tobytes() for value in reference.tensors().values())
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -260,5 +260,5 @@ def pose(reference: Reference) -> str:
 def _nothing_left(verdicts: dict[str, Verdict]) -> InputError:
     shown = [f"{name}: {'; '.join(v.reasons)}" for name, v in list(verdicts.items())[:3]]
     return InputError(
-        f"None of the {len(verdicts)} cases can be taken", value=" | ".join(shown), hint="see the table for all reasons"
+        f"None of the {len(verdicts)} cases can be used", value=" | ".join(shown), hint="the table has all reasons"
     )

@@ -1,4 +1,4 @@
-"""Which cases a folder holds: label maps of any format, or TotalSegmentator's layout, and what `cases.json` says."""
+"""The cases of a folder: label maps of any format, or TotalSegmentator's layout, and the list `cases.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ...core.files import ending, looking_into
+from ...core.files import ending, looking_into, signature
 from ...labelmaps.read import FORMATS
 
 CASES_FILE = "cases.json"
@@ -23,7 +23,8 @@ MASKS_FOLDER = "segmentations"
 class CaseSource:
     """A case before it is read. name: unique, safe as a file name. path: a file, or a folder of masks.
 
-    subject: whom it shows. split: "" where nobody has said. weight: how often training draws it. source: provenance.
+    subject: the person it shows. split: "" if it is not listed. weight: how often training draws it. source: where it
+    comes from.
     """
 
     name: str
@@ -34,22 +35,18 @@ class CaseSource:
     source: str = ""
 
     def signature(self) -> list[list[Any]]:
-        """Name, size and time of every file of the case: what must be unchanged for a cached result to hold."""
-        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        found = []
-        for file in files:
-            status = file.stat()
-            found.append([file.name, status.st_size, status.st_mtime_ns])
-        return found
+        """Name, size and time of every file of the case; a cached result is valid while they are unchanged."""
+        return signature(self.path)
 
 
 def find_cases(
     folder: Path, anatomy: Anatomy, *, exclude: Sequence[str] = (), listing: Path | None = None
 ) -> tuple[CaseSource, ...]:
-    """All cases of a folder in the order of their names, less those whose name or path matches a pattern of `exclude`.
+    """All cases of a folder in the order of their names, without those whose name or path matches a pattern of
+    `exclude`.
 
-    listing: a JSON list of {"name", "subject", "split", "weight", "source"}, all but the name optional; by default
-    `cases.json` in the folder. Raises InputError where there is no folder, no case, or the listing is not sound.
+    listing: a JSON list of {"name", "subject", "split", "weight", "source"}, of which only the name is required; by
+    default `cases.json` in the folder. Raises InputError if there is no folder or no case, or if the list is wrong.
     """
     if not folder.is_dir():
         raise InputError("The source is not a folder", value=folder, hint="name the folder that holds the label maps")
@@ -58,19 +55,19 @@ def find_cases(
     kept = {path: rel for path, rel in paths.items() if not _matches(rel, exclude)}
     if not kept:
         raise InputError(
-            "The source holds no label maps",
+            "The source has no label maps",
             value=f"{folder}, {len(paths) - len(kept)} left out by --exclude" if paths else folder,
             rule=f"files ending in {', '.join(f for f in FORMATS if f != 'folder')}, or sXXXX/{MASKS_FOLDER}/*.nii.gz",
         )
     default = folder / CASES_FILE
-    said = _listing(listing) if listing is not None else _listing(default) if default.is_file() else {}
-    cases = [_case(path, rel, said) for path, rel in sorted(kept.items(), key=lambda item: item[1])]
+    listed = _listing(listing) if listing is not None else _listing(default) if default.is_file() else {}
+    cases = [_case(path, rel, listed) for path, rel in sorted(kept.items(), key=lambda item: item[1])]
     _check_names(cases)
     return tuple(cases)
 
 
 def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
-    """Path -> path below the folder, with forward slashes, for every label map and folder of masks."""
+    """Path -> path relative to the folder, with forward slashes, for every label map and folder of masks."""
     found: dict[Path, str] = {}
     pending = [folder]
     while pending:
@@ -80,7 +77,7 @@ def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
         if here.name == MASKS_FOLDER or _are_masks(files, anatomy):
             found[here] = here.relative_to(folder).as_posix()
             continue
-        # TotalSegmentator keeps the CT beside the masks: it is no label map.
+        # TotalSegmentator keeps the CT beside the masks; it is not a label map.
         has_masks = any(e.is_dir() and e.name == MASKS_FOLDER for e in entries)
         found.update({file: file.relative_to(folder).as_posix() for file in files if not has_masks})
         pending.extend(e for e in entries if e.is_dir())
@@ -88,7 +85,7 @@ def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
 
 
 def _are_masks(files: list[Path], anatomy: Anatomy) -> bool:
-    """Whether the files of one folder are one mask per tissue."""
+    """Whether the files of a folder are masks, one per tissue."""
     tissues = {anatomy.identify(file.name[: len(file.name) - len(ending(file))]) for file in files} - {None}
     return len(tissues) > 1
 
@@ -101,7 +98,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _listing(path: Path) -> dict[str, dict[str, Any]]:
-    """Name -> entry, by every name that an entry can be called. Raises InputError where it is no such list."""
+    """Name -> entry, for every name that refers to an entry. Raises InputError if the file is not such a list."""
     what = "The list of cases cannot be used"
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -110,7 +107,7 @@ def _listing(path: Path) -> dict[str, dict[str, Any]]:
     named = isinstance(entries, list) and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
     if not named:
         raise InputError(what, value=path, rule='a JSON list of objects, each with a "name"')
-    said: dict[str, dict[str, Any]] = {}
+    listed: dict[str, dict[str, Any]] = {}
     for entry in entries:
         weight = entry.get("weight", 1.0)
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
@@ -118,19 +115,19 @@ def _listing(path: Path) -> dict[str, dict[str, Any]]:
             raise InputError(what, value=f"{entry['name']}: weight {weight!r}", rule="a weight is a number above 0")
         for key in ("subject", "split", "source"):
             if not isinstance(entry.get(key, ""), str):
-                raise InputError(what, value=f"{entry['name']}: {key} {entry[key]!r}", rule=f"{key} is text")
+                raise InputError(what, value=f"{entry['name']}: {key} {entry[key]!r}", rule=f"{key} must be text")
         for alias in {entry["name"], entry["name"][: len(entry["name"]) - len(ending(entry["name"]))]}:
-            if said.setdefault(alias, entry) != entry:
-                raise InputError(what, value=entry["name"], rule="every name once")
-    return said
+            if listed.setdefault(alias, entry) != entry:
+                raise InputError(what, value=entry["name"], rule="every name may occur only once")
+    return listed
 
 
-def _case(path: Path, relative: str, said: dict[str, dict[str, Any]]) -> CaseSource:
-    """The case of one path; `relative` is "." where the source itself is a folder of masks."""
+def _case(path: Path, relative: str, listed: dict[str, dict[str, Any]]) -> CaseSource:
+    """The case of one path. relative: "." if the source itself is a folder of masks."""
     parts = [part for part in relative.split("/") if part != MASKS_FOLDER and part != "."] or [path.resolve().name]
     parts[-1] = parts[-1][: len(parts[-1]) - len(ending(parts[-1]))] if path.is_file() else parts[-1]
     name = "_".join(parts)
-    entry = next((said[key] for key in (relative, name, parts[-1], path.name) if key in said), {})
+    entry = next((listed[key] for key in (relative, name, parts[-1], path.name) if key in listed), {})
     return CaseSource(
         name,
         path,
@@ -142,13 +139,13 @@ def _case(path: Path, relative: str, said: dict[str, dict[str, Any]]) -> CaseSou
 
 
 def _check_names(cases: list[CaseSource]) -> None:
-    """Raises InputError where two cases get one name, or a subject is listed in two splits."""
+    """Raises InputError if two cases have the same name or a subject is listed in two splits."""
     seen: dict[str, Path] = {}
     home: dict[str, str] = {}
     for case in cases:
         if case.name in seen:
             raise InputError(
-                "Two cases have one name",
+                "Two cases have the same name",
                 value=f"{seen[case.name]} and {case.path}",
                 hint="rename one, or leave one out with --exclude",
             )
@@ -157,14 +154,14 @@ def _check_names(cases: list[CaseSource]) -> None:
             raise InputError(
                 "A subject is listed in two splits",
                 value=f"{case.subject}: {home[case.subject] or 'none'} and {case.split or 'none'}",
-                rule="all maps of one subject are trained on, or none",
+                rule="all maps of a subject are in the same split",
             )
 
 
 def with_splits(cases: Sequence[CaseSource], validation_every: int) -> dict[str, str]:
-    """Case name -> split. Cases that are in no split go to "train"; every n-th training subject to "validation".
+    """Case name -> split. Cases without a split go to "train"; every n-th training subject goes to "validation".
 
-    validation_every: n, 0 for no validation. Where the listing names validation cases itself, nothing is moved.
+    validation_every: n, 0 for no validation. If the list names validation cases itself, nothing is moved.
     """
     splits = {case.name: case.split or "train" for case in cases}
     if validation_every > 0 and "validation" not in splits.values():

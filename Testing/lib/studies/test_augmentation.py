@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import SWAPPED, heart, make_fake, renumbered_run
+from fake_conditions import SWAPPED, heart, make_fake, renumbered_run
 from hearts import ANATOMY, ellipsoid_heart
 
 from DiffusionSiblingsLib.apps.cli.main import main
@@ -24,12 +24,12 @@ from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
-from DiffusionSiblingsLib.studies import augment_command as enriching
-from DiffusionSiblingsLib.studies.augment_command import Order, enrich
+from DiffusionSiblingsLib.studies import augment_command as augment_command
+from DiffusionSiblingsLib.studies.augment_command import AugmentationOrder, augment_cohort
 from DiffusionSiblingsLib.studies.augmentation import Augmenter, Candidate
-from DiffusionSiblingsLib.studies.augmented_folder import ACCEPTED, REPORT, TABLE, name_of
+from DiffusionSiblingsLib.studies.augmentation_folder import ACCEPTED, REPORT, TABLE, name_of
 from DiffusionSiblingsLib.studies.conditions import matching
-from DiffusionSiblingsLib.studies.sibling_maker import Maker
+from DiffusionSiblingsLib.studies.sibling_maker import SiblingMaker
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
 RV = tissue_key("RV")
@@ -44,7 +44,7 @@ def fake_batches(monkeypatch: pytest.MonkeyPatch, models: Path) -> list[Path]:
         folders.append(out)
         make_fake(requests, twin, out, sha256=sha256)
 
-    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
+    monkeypatch.setattr(augment_command, "SiblingMaker", lambda *settings: make)
     return folders
 
 
@@ -53,8 +53,8 @@ def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batch
     for index, scale in enumerate((0.97, 1.03)):
         heart(seeds / f"heart{index}.nii.gz", scale)
     said: list[str] = []
-    order = Order("RV>=0", out, "perturb", seeds, count=3, most=8, steps=2, jobs=1, model="small")
-    found = enrich(order, said.append)
+    order = AugmentationOrder("RV>=0", out, "perturb", seeds, count=3, most=8, steps=2, jobs=1, model="small")
+    found = augment_cohort(order, said.append)
     assert len(found.accepted) == 3 == len(list((out / ACCEPTED).iterdir()))
     assert found.yielded[0] == 1.0 and len(found.candidates) == 5  # 3 / 0.7 expected, made in one go
     assert found.core_seconds == pytest.approx(1.5 * 2)
@@ -66,7 +66,7 @@ def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batch
     report = json.loads((out / REPORT).read_text())
     assert (report["accepted"], report["made"], report["kept"]) == (5, 5, 3)
     made = len(fake_batches)
-    again = enrich(order, said.append)
+    again = augment_cohort(order, said.append)
     assert [c.member.path for c in again.candidates] == [c.member.path for c in found.candidates]
     assert len(fake_batches) == made, "a second call made something again"
 
@@ -83,18 +83,19 @@ def test_a_seed_that_the_target_cannot_be_asked_of_is_left_out_and_the_rest_goes
         return real(self, index, first, count)
 
     monkeypatch.setattr(Augmenter, "requests", requests)
-    order = Order("RV>1", tmp_path / "out", "perturb", tmp_path / "seeds", 4, 8, steps=2, jobs=1, model="small")
-    found = enrich(order, lambda words: None)
+    order = AugmentationOrder("RV>1", tmp_path / "out", "perturb", tmp_path / "seeds", 4, 8, steps=2, jobs=1,
+                              model="small")
+    found = augment_cohort(order, lambda words: None)
     assert len(found.accepted) == 4 and {candidate.seed for candidate in found.candidates} == {"heart1", "heart2"}
     assert any("heart0 is left out" in note for note in json.loads((order.out / REPORT).read_text())["notes"])
     bad.update({1, 2})
-    with pytest.raises(InputError, match="cannot be asked of any seed"):
-        enrich(replace(order, out=tmp_path / "other"), lambda words: None)
+    with pytest.raises(InputError, match="cannot be set for any seed heart"):
+        augment_cohort(replace(order, out=tmp_path / "other"), lambda words: None)
 
 
 def test_what_never_meets_the_target_ends_at_the_most(fake_batches: list[Path], tmp_path: Path) -> None:
-    order = Order("RV>100000", tmp_path, "generate", count=2, most=3, steps=2, jobs=1, model="small")
-    found = enrich(order, lambda words: None)
+    order = AugmentationOrder("RV>100000", tmp_path, "generate", count=2, most=3, steps=2, jobs=1, model="small")
+    found = augment_cohort(order, lambda words: None)
     assert (len(found.candidates), len(found.accepted)) == (3, 0)
     assert "only 0 of 2" in found.notes[0] and found.candidates[0].missed[0].startswith("RV volume")
 
@@ -107,12 +108,14 @@ def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path
         twins.append(twin)
         make_fake(requests, twin, out, sha256=find_model("small").sha256)
 
-    monkeypatch.setattr(enriching, "Maker", lambda *settings: make)
+    monkeypatch.setattr(augment_command, "SiblingMaker", lambda *settings: make)
     seeds = renumbered_run(tmp_path)
-    order = Order("RV>1", tmp_path / "out", "perturb", seeds, count=2, most=2, steps=2, jobs=1, model="small")
-    found = enrich(order, lambda words: None)
+    order = AugmentationOrder("RV>1", tmp_path / "out", "perturb", seeds, count=2, most=2, steps=2, jobs=1,
+                              model="small")
+    found = augment_cohort(order, lambda words: None)
     assert len(twins) == 2
-    assert f"2 hearts in {ACCEPTED} are numbered as their seeds are" in found.notes[-1] and "LV=4" in found.notes[-1]
+    assert f"2 hearts in {ACCEPTED} use the label numbers of their seed hearts" in found.notes[-1]
+    assert "LV=4" in found.notes[-1]
     assert all({tissue: values[0] for tissue, values in twin.tissues.items()} == SWAPPED for twin in twins)
 
 
@@ -122,18 +125,19 @@ def test_a_batch_takes_a_twin_as_it_was_read_and_its_warnings_are_said(models: P
     nameless = replace(small, segments=tuple(Segment(segment.value) for segment in small.segments))
     path = write_labelmap(nameless, tmp_path / "heart.nii.gz")
     twin = TwinSource(Member("heart", path), ANATOMY)
-    Maker("small", "cpu", 1, said.append)([Request("perturb", ratio=0.5, steps=2)], twin.read(), tmp_path / "run")
-    assert matching(tmp_path / "run", Request("perturb", ratio=0.5, steps=2), twin, find_model("small").sha256)
+    request = Request("perturb", ratio=0.5, steps=2)
+    SiblingMaker("small", "cpu", 1, said.append)([request], twin.read(), tmp_path / "run")
+    assert matching(tmp_path / "run", request, twin, find_model("small").sha256)
     assert "names no tissues" in said[0] and said[0].startswith("note: run: ")
 
 
-def order_of(folder: Path, **given: Any) -> Order:
+def order_of(folder: Path, **given: Any) -> AugmentationOrder:
     """An order of two hearts, of seeds in a folder that is made where it is not there."""
     if not (seeds := folder / "seeds").is_dir():
         for index, scale in enumerate((0.97, 1.03)):
             heart(seeds / f"heart{index}.nii.gz", scale)
     values = {"count": 2, "most": 6, "steps": 2, "jobs": 1, "model": "small", "strategy": "perturb", "seeds": seeds}
-    return Order("RV>1", folder / "out", **{**values, **given})
+    return AugmentationOrder("RV>1", folder / "out", **{**values, **given})
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -144,29 +148,29 @@ def order_of(folder: Path, **given: Any) -> Order:
 ])
 def test_another_order_does_not_go_into_the_folder_of_this_one(fake_batches: list[Path], tmp_path: Path,
                                                                change: dict[str, Any], words: str) -> None:
-    enrich(order_of(tmp_path), lambda said: None)
+    augment_cohort(order_of(tmp_path), lambda said: None)
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     with pytest.raises(InputError, match=words):
-        enrich(replace(order_of(tmp_path), **change), lambda said: None)
+        augment_cohort(replace(order_of(tmp_path), **change), lambda said: None)
     after = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {path: after[path] for path in before} == before
 
 
 def test_another_heart_under_the_same_name_is_another_order(fake_batches: list[Path], tmp_path: Path) -> None:
-    enrich(order_of(tmp_path), lambda said: None)
+    augment_cohort(order_of(tmp_path), lambda said: None)
     heart(tmp_path / "seeds" / "heart1.nii.gz", 1.05)
     with pytest.raises(InputError, match="seeds with other voxels or labels"):
-        enrich(order_of(tmp_path), lambda said: None)
+        augment_cohort(order_of(tmp_path), lambda said: None)
 
 
 def test_more_hearts_can_be_wanted_later_and_what_is_accepted_is_what_was_made(fake_batches: list[Path],
                                                                                tmp_path: Path) -> None:
     order = order_of(tmp_path)
-    enrich(order, lambda said: None)
+    augment_cohort(order, lambda said: None)
     accepted = order.out / ACCEPTED
     next(accepted.iterdir()).write_bytes(b"another heart")
     (accepted / "heart_0009.masks").mkdir()
-    found = enrich(replace(order, count=4), lambda said: None)
+    found = augment_cohort(replace(order, count=4), lambda said: None)
     copies = sorted(accepted.iterdir())
     assert [path.read_bytes() for path in copies] == [c.member.path.read_bytes() for c in found.accepted]
     assert len(copies) == 4 and found.short == 0
@@ -187,9 +191,9 @@ def test_hearts_of_runs_in_other_formats_are_accepted_in_them(fake_batches: list
         twin = TwinSource(Member(name, heart(tmp_path / "seeds" / name, scale)), ANATOMY)
         make_fake([Request("perturb", ratio=ratio, steps=2)], twin.read(), tmp_path / "arms" / format,
                   sha256=find_model("small").sha256, format=format)
-    order = order_of(tmp_path, most=2, arms=(tmp_path / "arms",))
+    order = order_of(tmp_path, most=2, conditions=(tmp_path / "arms",))
     for _ in range(2):  # the second time copies over what is there
-        enrich(order, lambda words: None)
+        augment_cohort(order, lambda words: None)
     names = sorted(path.name for path in (order.out / ACCEPTED).iterdir())
     assert names == ["heart_0000_seeds-case_k0.masks", "heart_0001_seeds-case-2_k0.seg.nrrd"] and not fake_batches
     assert [read_labelmap(order.out / ACCEPTED / name, ANATOMY).format for name in names] == list(formats)
@@ -198,13 +202,13 @@ def test_hearts_of_runs_in_other_formats_are_accepted_in_them(fake_batches: list
 @pytest.mark.parametrize(("target", "words"), [
     ("RV>0", ""), ("RV>=0", ""), ("RV>1", ""), ("RV<300 and LV>0", ""), ("100<RV<5000", ""), ("RV>150 and LV>150", ""),
     ("RV>400", "RV 400 ml is beyond"), ("RV<40", "RV 40 ml is beyond"), ("400<RV<5000", "RV 400 ml is beyond"),
-    ("RV>190 and LV<110", "none of the 11 hearts"), ("LV major axis>500", "none of the 11 hearts"),
+    ("RV>190 and LV<110", "none of the 11 training hearts"), ("LV major axis>500", "none of the 11 training hearts"),
 ])
 def test_only_a_target_that_no_training_heart_meets_is_warned_of(target: str, words: str) -> None:
     values = np.linspace(100, 200, 11)
     columns = (RV, tissue_key("LV"), tissue_key("LV", "major axis"))
     support = TrainingStatistics("heart", columns, np.stack([values, values, values / 2], axis=1))
-    warnings = enriching._warnings(parse_wanted(target, ANATOMY), support)
+    warnings = augment_command._warnings(parse_wanted(target, ANATOMY), support)
     assert len(warnings) == bool(words) and all(warning.startswith(words) for warning in warnings)
 
 
@@ -212,15 +216,16 @@ def test_seeds_that_cannot_be_measured_are_said(fake_batches: list[Path], tmp_pa
     order = order_of(tmp_path)
     (tmp_path / "seeds" / "broken.nii.gz").write_bytes(b"no heart")
     said: list[str] = []
-    found = enrich(order, said.append)
-    assert any("broken is no seed" in words for words in said) and any("broken is no seed" in n for n in found.notes)
-    assert any("broken is no seed" in note for note in json.loads((order.out / REPORT).read_text())["notes"])
+    found = augment_cohort(order, said.append)
+    assert any("broken is not a seed heart" in words for words in said)
+    assert any("broken is not a seed heart" in note for note in found.notes)
+    assert any("broken is not a seed heart" in note for note in json.loads((order.out / REPORT).read_text())["notes"])
 
 
 @pytest.mark.parametrize("most", [0, 1, -3])
 def test_a_most_below_the_count_is_refused(fake_batches: list[Path], tmp_path: Path, most: int) -> None:
     with pytest.raises(InputError, match="stop rule"):
-        enrich(order_of(tmp_path, strategy="generate", most=most), lambda said: None)
+        augment_cohort(order_of(tmp_path, strategy="generate", most=most), lambda said: None)
 
 
 def test_fewer_hearts_than_wanted_are_an_exit_code_of_their_own(fake_batches: list[Path], tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Studies: arms are made once and found again, seeds follow their rule, tables stand beside the papers'."""
+"""Studies: conditions are made once and found again, seeds follow their rule, tables stand beside the papers'."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_arms import SWAPPED, canonical_heart, make_fake, renumbered_run
+from fake_conditions import SWAPPED, canonical_heart, make_fake, renumbered_run
 from hearts import ANATOMY
 
 from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort, measure_cohort
@@ -27,7 +27,7 @@ from DiffusionSiblingsLib.studies.papers import findings, paper_table, paper_tab
 from DiffusionSiblingsLib.studies.run import run_studies
 from DiffusionSiblingsLib.studies.seed_choice import PLACES, choose_seeds, nearest
 from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart
-from DiffusionSiblingsLib.studies.settings import QUICK, STUDIES, Settings
+from DiffusionSiblingsLib.studies.settings import QUICK, STUDIES, StudySettings
 from DiffusionSiblingsLib.studies.tables import markdown
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
@@ -36,8 +36,8 @@ TINY = replace(QUICK, count=4, held=1, unconditional=6, pool=6, reference=6, rec
 
 
 @pytest.fixture
-def arms(tmp_path: Path) -> tuple[Conditions, list[tuple[Request, ...]]]:
-    """Arms whose siblings are made without a model, and what was asked to be made."""
+def conditions(tmp_path: Path) -> tuple[Conditions, list[tuple[Request, ...]]]:
+    """Conditions whose siblings are made without a model, and what was asked to be made."""
     asked: list[tuple[Request, ...]] = []
 
     def make(requests: list[Request], twin: LabelMap | None, out: Path) -> None:
@@ -47,9 +47,9 @@ def arms(tmp_path: Path) -> tuple[Conditions, list[tuple[Request, ...]]]:
     return Conditions(tmp_path / "arms", "abc", make, say=lambda words: None), asked
 
 
-def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Conditions, list[tuple[Request, ...]]],
-                                                     tmp_path: Path) -> None:
-    store, asked = arms
+def test_a_condition_is_made_once_and_found_by_what_it_is(
+        conditions: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path) -> None:
+    store, asked = conditions
     request = Request("generate", count=4, steps=10)
     first = store.get("pool", [request])[0]
     assert [member.entry["k"] for member in first.members if member.entry] == [0, 1, 2, 3]
@@ -66,9 +66,9 @@ def test_an_arm_is_made_once_and_found_by_what_it_is(arms: tuple[Conditions, lis
     assert first.threads == 2
 
 
-def test_a_run_that_was_stopped_at_once_is_no_arm(arms: tuple[Conditions, list[tuple[Request, ...]]],
-                                                  tmp_path: Path) -> None:
-    store, asked = arms
+def test_a_run_that_was_stopped_at_once_is_no_condition(
+        conditions: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path) -> None:
+    store, asked = conditions
     make_fake([Request("generate", count=2)], None, tmp_path / "arms" / "stopped", sha256="abc")
     record = tmp_path / "arms" / "stopped" / "record.json"
     values = json.loads(record.read_text())
@@ -83,18 +83,18 @@ def twin_of(path: Path, scale: float, **labels: int) -> TwinSource:
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ""])
-def test_an_arm_of_another_twin_is_another_arm(arms: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path,
-                                               suffix: str) -> None:
-    store, asked = arms
+def test_a_condition_of_another_twin_is_another_condition(
+        conditions: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path, suffix: str) -> None:
+    store, asked = conditions
     twins = [twin_of(tmp_path / f"twin{number}{suffix}", scale) for number, scale in enumerate((0.95, 1.05))]
     request = Request("perturb", count=1, ratio=0.5)
     folders = {store.get(twin.member.name, [request], twin)[0].folder for twin in (*twins, twins[0])}
     assert (len(folders), len(asked)) == (2, 2)
 
 
-def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Conditions, list[tuple[Request, ...]]],
-                                                          tmp_path: Path) -> None:
-    store, asked = arms
+def test_a_twin_is_known_by_its_voxels_and_what_they_mean(
+        conditions: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path) -> None:
+    store, asked = conditions
     request = Request("perturb", count=1, ratio=0.5)
     folder = store.get("a file", [request], twin_of(tmp_path / "twin.nii.gz", 1.05))[0].folder
     assert store.get("moved", [request], twin_of(tmp_path / "other.nrrd", 1.05))[0].folder == folder
@@ -105,10 +105,10 @@ def test_a_twin_is_known_by_its_voxels_and_what_they_mean(arms: tuple[Conditions
     assert len(asked) == 2
 
 
-def test_a_twin_is_read_once_however_many_runs_are_looked_through(arms: tuple[Conditions, list[tuple[Request, ...]]],
-                                                                  tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    store, request = arms[0], Request("perturb", count=1, ratio=0.5)
+def test_a_twin_is_read_once_however_many_runs_are_looked_through(
+        conditions: tuple[Conditions, list[tuple[Request, ...]]], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    store, request = conditions[0], Request("perturb", count=1, ratio=0.5)
     for scale in (0.94, 0.97, 1.03):
         store.get(f"run {scale}", [request], twin_of(tmp_path / "a.nii.gz", scale))
     reads: list[Path] = []
@@ -160,12 +160,13 @@ def test_names_of_a_split_are_read(tmp_path: Path) -> None:
 
 
 def test_settings_say_what_cannot_be_used(tmp_path: Path) -> None:
-    assert Settings(tmp_path, count=12).plan.count == 12 and Settings(tmp_path, pool=60).plan.sizes == (5, 10, 20, 50)
+    assert StudySettings(tmp_path, count=12).plan.count == 12
+    assert StudySettings(tmp_path, pool=60).plan.sizes == (5, 10, 20, 50)
     for wrong in ({"count": 1}, {"names": tmp_path}, {"minutes": 0.0}):
         with pytest.raises(InputError):
-            Settings(tmp_path, **wrong)
+            StudySettings(tmp_path, **wrong)
     with pytest.raises(InputError, match="no such study"):
-        run_studies(["nonsense"], Settings(tmp_path))
+        run_studies(["nonsense"], StudySettings(tmp_path))
 
 
 def test_a_table_in_markdown_has_short_numbers_and_no_nan() -> None:
@@ -181,20 +182,20 @@ def test_all_studies_give_tables_beside_the_papers(models: Path, tmp_path: Path,
         batches.append(out.name)
         make_fake(requests, twin, out, sha256=sha256)
 
-    def ground(self: Augmenter, start: SeedHeart | None) -> Placement:  # no registration
+    def placement_of(self: Augmenter, start: SeedHeart | None) -> Placement:  # no registration
         assert start is not None
         labelmap = start.twin.read()
         return Placement(labelmap.labels.astype(np.uint8), labelmap.affine, "world", np.eye(4), ANATOMY)
 
     monkeypatch.setattr(sizes, "QUICK", TINY)
     monkeypatch.setattr("DiffusionSiblingsLib.reports.chart_style.SHARP", 0.5)  # drawing is most of the time
-    monkeypatch.setattr("DiffusionSiblingsLib.studies.context.Maker", lambda *settings: make)
+    monkeypatch.setattr("DiffusionSiblingsLib.studies.context.SiblingMaker", lambda *settings: make)
     reports: list[Path] = []
     monkeypatch.setattr("DiffusionSiblingsLib.studies.unconditional.write_comparison",
                         lambda out, *given, **more: reports.append(out))
     monkeypatch.setattr(StudyContext, "held", lambda self, request, twin: replace(request, ratio=0.66))
-    monkeypatch.setattr(Augmenter, "ground", ground)
-    settings = Settings(tmp_path, quick=True, jobs=1, model="small", command="siblings study all")
+    monkeypatch.setattr(Augmenter, "placement_of", placement_of)
+    settings = StudySettings(tmp_path, quick=True, jobs=1, model="small", command="siblings study all")
     folders = run_studies(["all"], settings)
     assert [folder.name for folder in folders] == list(STUDIES)
     assert reports == [tmp_path / "unconditional" / "samples"]
@@ -224,17 +225,17 @@ def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_m
     monkeypatch.setattr("DiffusionSiblingsLib.studies.context.measure_cohort",
                         lambda members, *_, labels, **__: asked.append((members[0].path.name, labels)))
     (tmp_path / "heart.nii.gz").write_bytes(b"is not read here")
-    studio = StudyContext(Settings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
-    studio.real  # noqa: B018 (is measured when it is asked for)
+    context = StudyContext(StudySettings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
+    context.real  # noqa: B018 (is measured when it is asked for)
     made = (Member("made", tmp_path / "made.nii.gz", {}),)
-    studio.measured(Condition(Request("generate"), tmp_path, made, 1), "made")
+    context.measured(Condition(Request("generate"), tmp_path, made, 1), "made")
     assert asked == [("heart.nii.gz", {"LV": 4}), ("made.nii.gz", None)]
 
 
 def test_a_seed_of_a_study_is_edited_as_it_is_measured(models: Path, tmp_path: Path) -> None:
     path = renumbered_run(tmp_path) / "sibling_000000.nii.gz"
-    studio = StudyContext(Settings(tmp_path / "out", real=path.parent, model="small"))
-    assert {tissue: values[0] for tissue, values in studio.twin(path).read().tissues.items()} == SWAPPED
+    context = StudyContext(StudySettings(tmp_path / "out", real=path.parent, model="small"))
+    assert {tissue: values[0] for tissue, values in context.twin(path).read().tissues.items()} == SWAPPED
     own = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
-    said = StudyContext(Settings(tmp_path / "out", real=path.parent, labels=own, model="small"))
+    said = StudyContext(StudySettings(tmp_path / "out", real=path.parent, labels=own, model="small"))
     assert {tissue: values[0] for tissue, values in said.twin(path).read().tissues.items()} == own

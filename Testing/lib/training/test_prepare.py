@@ -216,7 +216,7 @@ def test_what_is_wrong_with_the_source_or_the_list_is_said(source: Path, tmp_pat
         prepare(source, tmp_path / "out", HEART, exclude=["*"])
     (source / "sub").mkdir()
     save(source / "good" / "0.nii.gz", heart())
-    with pytest.raises(InputError, match="one name"):
+    with pytest.raises(InputError, match="same name"):
         find_cases(source, HEART)
 
 

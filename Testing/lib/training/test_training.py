@@ -21,21 +21,21 @@ from DiffusionSiblingsLib.models.networks.checkpoint import load_networks
 from DiffusionSiblingsLib.models.networks.denoiser import DenoiserConfig
 from DiffusionSiblingsLib.models.networks.field import FieldConfig
 from DiffusionSiblingsLib.models.networks.vae import AutoencoderConfig
-from DiffusionSiblingsLib.training.augment import (
-    identity_coordinates,
-    random_rotation,
-    smooth_displacement,
-    warp_labels,
-)
 from DiffusionSiblingsLib.training.autoencoder import AutoencoderLoss, AutoencoderStage, dice_per_class
 from DiffusionSiblingsLib.training.config import (
-    AugmentConfig,
+    DeformationConfig,
     StageConfig,
     TrainingConfig,
     load_training_config,
     training_config,
 )
 from DiffusionSiblingsLib.training.dataset import Cohort
+from DiffusionSiblingsLib.training.deformation import (
+    identity_coordinates,
+    random_rotation,
+    smooth_displacement,
+    warp_labels,
+)
 from DiffusionSiblingsLib.training.denoiser import DenoiserStage
 from DiffusionSiblingsLib.training.latents import Latents
 from DiffusionSiblingsLib.training.loop import Hardware, Runner
@@ -47,7 +47,7 @@ CONFIG = TrainingConfig(
     "tiny",
     AutoencoderConfig(latent_channels=2, encoder=(8, 8), decoder=(8, 8), field=FieldConfig(8, 1, 8, 1)),
     DenoiserConfig(latent_channels=2, channels=(8, 8), attention=(), condition=8),
-    STAGE, STAGE, AugmentConfig(degrees=30, scale=1.2), crop=16, field_points=64,
+    STAGE, STAGE, DeformationConfig(degrees=30, scale=1.2), crop=16, field_points=64,
 )
 
 

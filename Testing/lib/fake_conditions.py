@@ -76,7 +76,7 @@ def heart(path: Path, scale: float, value_of: dict[str, int] | None = None) -> P
     return path
 
 
-def start_of(path: Path, values: dict[MeasurementKey, float] | None = None) -> SeedHeart:
+def seed_heart_of(path: Path, values: dict[MeasurementKey, float] | None = None) -> SeedHeart:
     """A seed of an augmentation; by default it meets RV > 1 ml."""
     twin = TwinSource(Member(stem_of(path), path), ANATOMY)
     return SeedHeart(twin.member.name, twin, values or {tissue_key("RV"): 120.0})

@@ -1,7 +1,7 @@
-"""Augmentation of label maps on the device: smooth deformations for both stages, pose and scale for the autoencoder.
+"""Random deformations of label maps on the device: smooth ones for all stages, pose and scale for the autoencoder.
 
 Labels are warped through their class probabilities (trilinear votes, then the winner), never by nearest neighbour, so
-that augmented surfaces stay as smooth as the originals.
+that deformed surfaces stay as smooth as the originals.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_arms import heart, start_of
+from fake_conditions import heart, seed_heart_of
 from hearts import ANATOMY, ellipsoid_heart
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -26,9 +26,9 @@ from DiffusionSiblingsLib.labelmaps.twin import open_twin
 from DiffusionSiblingsLib.metrics.bootstrap import wilson
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
-from DiffusionSiblingsLib.studies.augmentation import Augmenter, Candidate, Task, share_out
+from DiffusionSiblingsLib.studies.augmentation import AugmentationTask, Augmenter, Candidate, share_out
 from DiffusionSiblingsLib.studies.conditions import Condition, Conditions
-from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart, starts
+from DiffusionSiblingsLib.studies.seed_hearts import SeedHeart, choose_seed_hearts
 from DiffusionSiblingsLib.studies.target_values import Tail, control_for
 from DiffusionSiblingsLib.studies.twins import TwinSource
 
@@ -75,14 +75,14 @@ def test_a_seed_is_sent_near_to_its_own_value() -> None:
 
 
 @pytest.fixture(scope="module")
-def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Placement:
+def placement(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Placement:
     reference: Reference = find_model("small").reference()
     return Placement.of(open_twin(ellipsoid_heart(), ANATOMY, reference), ANATOMY, reference)
 
 
-def test_a_control_asks_for_a_volume_and_for_axes(ground: Placement) -> None:
+def test_a_control_asks_for_a_volume_and_for_axes(placement: Placement) -> None:
     wanted = parse_wanted("RV>115 and LV major axis>70", ANATOMY)
-    control = control_for({RV: 140.0, tissue_key("LV", "major axis"): 74.0}, wanted, ground, None)
+    control = control_for({RV: 140.0, tissue_key("LV", "major axis"): 74.0}, wanted, placement, None)
     asked = {(term.domain, term.quantity): term.target.value for term in control.terms}
     assert asked["RV", "mass"] == 140.0
     shares, size = asked["LV", "shape"], asked["LV", "size"]
@@ -91,9 +91,9 @@ def test_a_control_asks_for_a_volume_and_for_axes(ground: Placement) -> None:
 
 
 @pytest.mark.parametrize(("text", "length"), [("LV major axis<12", 10.0), ("LV minor axis>60", 62.0)])
-def test_an_axis_takes_along_those_that_it_would_pass(ground: Placement, text: str, length: float) -> None:
+def test_an_axis_takes_along_those_that_it_would_pass(placement: Placement, text: str, length: float) -> None:
     wanted = parse_wanted(text, ANATOMY)
-    control = control_for({wanted.measures[0].key: length}, wanted, ground, None)
+    control = control_for({wanted.measures[0].key: length}, wanted, placement, None)
     asked = {term.quantity: term.target.value for term in control.terms}
     shares, size = asked["shape"], asked["size"]
     assert isinstance(size, float) and isinstance(shares, tuple)
@@ -111,44 +111,46 @@ def test_a_minor_axis_is_never_drawn_longer_than_the_major_one(seed: int, text: 
     assert parse_wanted(text, ANATOMY).met_by(drawn)
 
 
-def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(ground: Placement) -> None:
+def test_a_domain_of_a_control_is_asked_for_and_its_other_terms_stay(placement: Placement) -> None:
     rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     box = ControlDomain("upper RV", ("RV",), (28.0, 0.0, 10.0), rows, (60.0, 60.0, 30.0), (20, 20, 10))
     other = Term("upper RV", "size", Target(times=1.0))
     control = Control((box,), (Term("upper RV", "mass", Target(times=1.0)), other), "canonical", "upper")
     wanted = parse_wanted("upper RV volume>10", ANATOMY, control)
-    found = control_for({tissue_key("upper RV"): 12.0}, wanted, ground, control)
+    found = control_for({tissue_key("upper RV"): 12.0}, wanted, placement, control)
     assert [(term.quantity, term.target.value) for term in found.terms] == [("size", None), ("mass", 12.0)]
     assert found.frame == "world"
 
 
 def test_seeds_are_those_that_meet_the_target_or_all(tmp_path: Path) -> None:
-    everyone = [start_of(heart(tmp_path / f"{name}.nii.gz", scale), {RV: value})
+    everyone = [seed_heart_of(heart(tmp_path / f"{name}.nii.gz", scale), {RV: value})
                 for name, scale, value in (("a", 0.97, 100.0), ("b", 1.0, 120.0), ("c", 1.03, 140.0))]
     for text, names, meet in (("RV>115", ["b", "c"], True), ("RV>300", ["a", "b", "c"], False)):
-        found = starts(everyone, parse_wanted(text, ANATOMY))
-        assert ([start.name for start in found.seeds], found.meet, found.left_out) == (names, meet, ())
-    assert [start.name for start in starts(everyone, parse_wanted("RV>1", ANATOMY), most=2).seeds] == ["a", "b"]
+        found = choose_seed_hearts(everyone, parse_wanted(text, ANATOMY))
+        assert ([heart.name for heart in found.seeds], found.meet, found.left_out) == (names, meet, ())
+    two = choose_seed_hearts(everyone, parse_wanted("RV>1", ANATOMY), most=2).seeds
+    assert [heart.name for heart in two] == ["a", "b"]
 
 
 def test_a_heart_that_is_there_twice_is_one_seed_and_a_broken_file_is_none(tmp_path: Path) -> None:
     (tmp_path / "broken.nii.gz").write_bytes(b"no heart")
-    twice = [start_of(heart(tmp_path / name, 1.0)) for name in ("a.nii.gz", "b.nrrd")]
-    found = starts([start_of(tmp_path / "broken.nii.gz"), *twice], parse_wanted("RV>1", ANATOMY))
-    assert [start.name for start in found.seeds] == ["a"]
-    assert "broken is no seed" in found.left_out[0] and "b is no seed: it is the same heart as a" in found.left_out[1]
+    twice = [seed_heart_of(heart(tmp_path / name, 1.0)) for name in ("a.nii.gz", "b.nrrd")]
+    found = choose_seed_hearts([seed_heart_of(tmp_path / "broken.nii.gz"), *twice], parse_wanted("RV>1", ANATOMY))
+    assert [heart.name for heart in found.seeds] == ["a"]
+    assert "broken is not a seed heart" in found.left_out[0]
+    assert "b is not a seed heart: it is the same heart as a" in found.left_out[1]
     with pytest.raises(InputError, match="No heart can be edited"):
-        starts([start_of(tmp_path / "broken.nii.gz")], parse_wanted("RV>1", ANATOMY))
+        choose_seed_hearts([seed_heart_of(tmp_path / "broken.nii.gz")], parse_wanted("RV>1", ANATOMY))
 
 
 def test_a_task_that_cannot_be_done_is_refused() -> None:
-    wanted, seed = parse_wanted("RV>1", ANATOMY), (start_of(Path("a")),)
-    with pytest.raises(InputError, match="no seeds"):
-        Task(wanted, "perturb")
+    wanted, seed = parse_wanted("RV>1", ANATOMY), (seed_heart_of(Path("a")),)
+    with pytest.raises(InputError, match="no seed hearts"):
+        AugmentationTask(wanted, "perturb")
     with pytest.raises(InputError, match="stop rule"):
-        Task(wanted, "perturb", seed, count=5, most=4)
+        AugmentationTask(wanted, "perturb", seed, count=5, most=4)
     with pytest.raises(InputError, match="held"):
-        Task(wanted, "perturb", seed, hold=("LV",))
+        AugmentationTask(wanted, "perturb", seed, hold=("LV",))
 
 
 @settings(max_examples=60)
@@ -158,8 +160,8 @@ def test_no_sibling_is_made_twice_and_seeds_take_turns(models: Path, seeds: int,
                                                        luck: int) -> None:
     """Whatever meets the target by chance: rounds of the tool, with siblings that are only numbered."""
     rng = np.random.default_rng(luck)
-    task = Task(parse_wanted("RV>1", ANATOMY), "perturb", tuple(start_of(Path(f"{n}.nii.gz")) for n in range(seeds)),
-                count=count, most=count + more)
+    hearts = tuple(seed_heart_of(Path(f"{n}.nii.gz")) for n in range(seeds))
+    task = AugmentationTask(parse_wanted("RV>1", ANATOMY), "perturb", hearts, count=count, most=count + more)
     asked: list[tuple[Path, int]] = []
 
     class Numbered(Conditions):
@@ -170,8 +172,10 @@ def test_no_sibling_is_made_twice_and_seeds_take_turns(models: Path, seeds: int,
                             for k in range(r.first, r.first + r.count))
             return [Condition(requests[0], Path(), members)]
 
-    def judged(arm: Condition, seed: str, start: SeedHeart | None) -> list[Candidate]:
-        return [Candidate(member, seed, {}, () if rng.random() < share else ("missed",), 1.0) for member in arm.members]
+    def judged(condition: Condition, seed: SeedHeart | None) -> list[Candidate]:
+        name = seed.name if seed is not None else ""
+        return [Candidate(member, name, {}, () if rng.random() < share else ("missed",), 1.0)
+                for member in condition.members]
 
     work = Augmenter(task, Numbered(Path(), "", lambda *given: None, say=lambda words: None), ANATOMY,
                      find_model("small").reference())
@@ -179,7 +183,7 @@ def test_no_sibling_is_made_twice_and_seeds_take_turns(models: Path, seeds: int,
     found = work.run()
     assert len(set(asked)) == len(asked) == len(found.candidates) <= task.most
     made = Counter(path for path, _ in asked)
-    assert max(made.values()) - min(made[start.twin.member.path] for start in task.seeds) <= 1
+    assert max(made.values()) - min(made[seed.twin.member.path] for seed in task.seeds) <= 1
     assert all(k < made[path] for path, k in asked), "a number was left out"
     assert len(found.candidates) == task.most or found.met >= task.count
 
@@ -190,13 +194,13 @@ def test_the_first_round_is_the_same_number_of_every_seed_and_the_rest_of_the_fi
     assert share_out(3, {}) == {}
 
 
-def test_guided_siblings_have_a_target_each_beyond_the_threshold(ground: Placement, tmp_path: Path) -> None:
+def test_guided_siblings_have_a_target_each_beyond_the_threshold(placement: Placement, tmp_path: Path) -> None:
     wanted = parse_wanted("RV>60", ANATOMY)
-    seed = start_of(tmp_path / "heart.nii.gz", {RV: 70.0})
+    seed = seed_heart_of(tmp_path / "heart.nii.gz", {RV: 70.0})
     reference = find_model("small").reference()
-    arms = Conditions(tmp_path, "", lambda *given: None)
-    task = Task(wanted, "guided", (seed, seed), count=2, most=4, hold=("LV",))
-    work = Augmenter(task, arms, ANATOMY, reference, grounds={seed.name: ground})
+    conditions = Conditions(tmp_path, "", lambda *given: None)
+    task = AugmentationTask(wanted, "guided", (seed, seed), count=2, most=4, hold=("LV",))
+    work = Augmenter(task, conditions, ANATOMY, reference, placements={seed.name: placement})
     requests = work.requests(1, 3, 2)
     assert [(request.first, request.count, request.ratio) for request in requests] == [(3, 1, 0.35), (4, 1, 0.35)]
     values = [{t.domain: t.target for t in request.control.terms} for request in requests if request.control]

@@ -1,4 +1,4 @@
-"""The folder of an augmentation: the accepted hearts, a table of all that were made, and what came of them."""
+"""The folder of an augmentation: the accepted hearts, a table of all hearts, and the report."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ from ..core.version import __version__
 from ..editing.request import Request
 from ..labelmaps.numbering import as_option
 from ..metrics.measurement import titled
-from .augmentation import Augmented, Candidate, Task
+from .augmentation import AugmentationResult, AugmentationTask, Candidate
 from .conditions import plain_name
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
 OTHER = {"model": "another model", "control": "another control", "seeds_sha256": "seeds with other voxels or labels"}
 
 
-def identity(task: Task, model: Mapping[str, str]) -> dict[str, Any]:
-    """What decides an augmentation's siblings, as its report has it: all but how many are wanted. model: id, version,
-    sha256.
+def identity(task: AugmentationTask, model: Mapping[str, str]) -> dict[str, Any]:
+    """The part of the report that determines an augmentation's siblings: everything except how many are wanted.
+
+    model: id, version, sha256.
     """
     control = task.control.to_json() if task.control is not None else None
     found: dict[str, Any] = json_values(
         {"model": dict(model), "target": str(task.wanted), "strategy": task.strategy,
-         "seeds": [start.name for start in task.seeds], "seeds_sha256": [start.twin.sha256 for start in task.seeds],
+         "seeds": [heart.name for heart in task.seeds], "seeds_sha256": [heart.twin.sha256 for heart in task.seeds],
          "control": control, "presets": task.presets, "hold": task.hold, "steps": task.steps, "seed": task.seed})
     return found
 
 
-def require_same_order(out: Path, task: Task, model: Mapping[str, str]) -> None:
-    """Raises InputError where a folder holds the hearts of another order; the same one may want more of them now."""
+def require_same_order(out: Path, task: AugmentationTask, model: Mapping[str, str]) -> None:
+    """Raises InputError if the folder holds the hearts of another order. The same order may ask for more hearts."""
     old = read_json_object(out / REPORT)
     if old is None:
         return
-    hint = "choose another --out, or give the order that began it"
+    hint = "choose another --out, or repeat the first order"
     if other := [name for name, value in identity(task, model).items() if name in old and old[name] != value]:
-        told = [f"{name} {old[name]}" if isinstance(old[name], (str, int)) else OTHER.get(name, f"other {name}")
-                for name in other]
-        raise InputError("The folder holds the hearts of another order", value=f"{', '.join(told)}, in {out}",
+        shown = [f"{name} {old[name]}" if isinstance(old[name], (str, int)) else OTHER.get(name, f"other {name}")
+                 for name in other]
+        raise InputError("The folder holds the hearts of another order", value=f"{', '.join(shown)}, in {out}",
                          rule="one order for each folder", hint=hint)
     wanted, made = old.get("count", 0), old.get("made", 0)
     if task.count < wanted or task.most < made:
-        raise InputError("The folder holds more hearts than this", value=f"{wanted} wanted, {made} made, in {out}",
-                         rule="--count and --most may grow, and not shrink", hint=hint)
+        raise InputError("The folder holds more hearts than you asked for",
+                         value=f"{wanted} wanted, {made} made, in {out}",
+                         rule="--count and --most may grow but not shrink", hint=hint)
 
 
-def write_augmented(out: Path, found: Augmented, model: Mapping[str, str], command: str) -> None:
+def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str, str], command: str) -> None:
     """Copies the accepted hearts to out/accepted, which loses others, and writes table and report. Raises OutputError.
 
     command: as it was typed.
@@ -78,16 +80,17 @@ def name_of(number: int, candidate: Candidate) -> str:
     return "_".join(part for part in parts if part) + ending(candidate.member.path)
 
 
-def numbering_notes(found: Augmented) -> tuple[str, ...]:
-    """What to say of accepted hearts in the numbering of their seeds, where the files alone would be read otherwise."""
+def numbering_notes(found: AugmentationResult) -> tuple[str, ...]:
+    """Notes about accepted hearts with the label numbers of their seed hearts, which the files alone do not state."""
     renumbered = [c.member.values for c in found.accepted if c.member.renumbered and c.member.values is not None]
-    return tuple(f"{renumbered.count(values)} hearts in {ACCEPTED} are numbered as their seeds are, and do not say so: "
+    return tuple(f"{renumbered.count(values)} hearts in {ACCEPTED} use the label numbers of their seed hearts, which "
+                 "their files do not state: "
                  f"read them with {as_option({tissue: value for value, tissue in values})}."
                  for values in dict.fromkeys(renumbered))
 
 
 def _copy(source: Path, place: Path) -> None:
-    """A file or a folder of masks to another place, with its times: what was measured of it stays known."""
+    """Copies a file or a folder of masks with its times, so that cached measurements stay valid."""
     with atomic_path(place) as temporary:
         if source.is_dir():
             shutil.copytree(source, temporary)
