@@ -70,7 +70,7 @@ def test_a_gate_sets_siblings_aside_and_the_limit_ends_the_run(service: Service,
     assert (made["gate"]["checks"], made["gate"]["drawn"], len(made["rejected"])) == ("components", 2, 2)
     assert made["siblings"] == [] == heard.of("sibling") and result["rows"] == []
     assert all(entry["rejected"] for entry in made["rejected"])
-    with pytest.raises(InputError, match="no such check"):
+    with pytest.raises(InputError, match="check is unknown"):
         run(service, tmp_path / "other", 1, gate="beauty")
 
 
