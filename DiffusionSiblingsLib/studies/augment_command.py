@@ -20,6 +20,7 @@ from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
+from ..metrics.measurement import MeasurementKey
 from ..models.registry import find_model
 from .augmentation import AugmentationResult, AugmentationTask, Augmenter, Strategy
 from .augmentation_folder import MADE, numbering_notes, require_same_order, write_augmentation
@@ -75,8 +76,7 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
     notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
         measured, notes = _measured(order.seeds, order, anatomy, reference)
-        seen = columns or {key: np.array([heart.values[key] for heart in measured]) for key in measured[0].values}
-        wanted = wanted.resolved(seen)
+        wanted = wanted.resolved(columns or _columns(measured))
         found = choose_seed_hearts(measured, wanted)
         seeds, notes = found.seeds, (*notes, *found.left_out)
         say(f"{len(seeds)} of {len(measured)} hearts are seed hearts and meet {wanted}" if found.meet else
@@ -102,9 +102,9 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
     return made
 
 
-def _columns(hearts: Sequence[SeedHeart]) -> dict[str, npt.NDArray[np.float64]]:
-    """Column -> (n,) the values of the hearts."""
-    return {column: np.array([heart.values[column] for heart in hearts]) for column in hearts[0].values}
+def _columns(hearts: Sequence[SeedHeart]) -> dict[MeasurementKey, npt.NDArray[np.float64]]:
+    """Key -> (n,) float64: the values of the hearts."""
+    return {key: np.array([heart.values[key] for heart in hearts]) for key in hearts[0].values}
 
 
 def _measured(source: Path, order: AugmentationOrder, anatomy: Anatomy,

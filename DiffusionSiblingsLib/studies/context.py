@@ -22,9 +22,10 @@ from ..cohorts.training_statistics import TrainingStatistics, read_training_stat
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
+from ..editing.choices import Edit
 from ..editing.guided_plan import make_guided
 from ..editing.presets_and_holds import PresetsAndHolds
-from ..editing.request import Edit, Request
+from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.geometry.resample import resample_to_canonical

@@ -7,7 +7,7 @@ the training deviations. A voxel belongs to the tissue with the lowest distance;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +39,14 @@ class ShapePCA:
     anatomy: Anatomy
 
     @classmethod
-    def fit(cls, maps: Iterable[npt.NDArray[np.uint8]], anatomy: Anatomy, *, variance: float = VARIANCE,
-            progress: Callable[[int], None] | None = None) -> ShapePCA:
+    def fit(cls, maps: Iterable[npt.NDArray[np.uint8]], anatomy: Anatomy, *,
+            variance: float = VARIANCE) -> ShapePCA:
         """Fits the components to canonical maps (D, H, W) uint8. variance: share to keep, 0..1.
 
         With fewer maps than grid points the components come from the (maps, maps) matrix of inner products.
         Raises InputError for fewer than three maps.
         """
-        rows = []
-        for index, labels in enumerate(maps):
-            rows.append(signed_distances(labels, anatomy).astype(np.float16).ravel())
-            if progress is not None:
-                progress(index + 1)
+        rows = [signed_distances(labels, anatomy).astype(np.float16).ravel() for labels in maps]
         if len(rows) < 3:
             raise InputError("There are too few maps for principal components", value=len(rows), rule="at least 3 maps")
         shape = signed_shape(anatomy)

@@ -37,8 +37,8 @@ Progress = Callable[[int, float, float], None]  # step, seconds so far, loss
 @dataclass(frozen=True)
 class GlobalConfig:
     """latent: length of the vector. widths: channels of each level from the finest; each level after the first halves
-    the grid. cell: voxels of a cell along an axis. patch: edge, in cells, of the space-to-depth block. kl_weight: of the KL
-    divergence (mean over the vector) against the reconstruction loss (mean over cells).
+    the grid. cell: voxels of a cell along an axis. patch: edge, in cells, of the space-to-depth block. kl_weight: of
+    the KL divergence (mean over the vector) against the reconstruction loss (mean over cells).
     """
 
     latent: int = 128
