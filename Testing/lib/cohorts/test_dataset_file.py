@@ -65,7 +65,7 @@ def test_a_folder_stands_for_the_data_set_in_it(tmp_path: Path) -> None:
 def test_a_subject_in_two_splits_or_a_name_used_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="two splits"):
         written(tmp_path / "p", [PackCase("a", "one", "train"), PackCase("b", "one", "test")])
-    with pytest.raises(InputError, match="one name"):
+    with pytest.raises(InputError, match="the same name"):
         written(tmp_path / "p", [PackCase("a", "one", "train"), PackCase("a", "two", "train")])
     with pytest.raises(InputError, match="weight above 0"):
         PackCase("a", "a", "train", weight=0)
