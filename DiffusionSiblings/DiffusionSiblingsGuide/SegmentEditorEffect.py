@@ -47,8 +47,9 @@ class SegmentEditorEffect(SiblingsEffect):
 
     def helpText(self) -> str:
         """What the Segment Editor shows above the options."""
-        return "<html>" + _("""Make a <b>digital sibling</b> that <b>reaches a target</b><br>, such as 20 % more
-volume of the selected segment. The generative diffusion model (not diffusion MRI) draws the heart anew around it.<p>
+        return "<html>" + _("""Make a <b>digital sibling</b> that <b>reaches a target</b><br>. A target is, for
+example, 20 % more volume of the selected segment. The generative diffusion model (not diffusion MRI) draws the heart
+anew around it.<p>
 <b>Preview</b> shows a sibling over the segmentation and lists what it reaches, <b>Next seed</b> shows another one, and
 <b>Apply</b> changes all segments in one undo step. Hidden segments and everything outside the editable area stay as
 they are. Targets in places of your own, such as the plane of a valve, are set in the Diffusion Siblings module.""")

@@ -152,7 +152,7 @@ def test_what_was_achieved_is_said() -> None:
                      "Held: 1 of 1 volumes, within 0.4%", "one step was skipped"]
     missed = {**held, "achieved": 90.0, "error": 0.125, "reached": False}
     lines = guidance_lines({"guidance": [missed]}, masked=True)
-    assert lines == ["Before masking:", "LV: volume 80.0 ml \u2192 90.0 ml (asked 80.0 ml): not reached"]
+    assert lines == ["Before masking:", "LV: volume 80.0 ml \u2192 90.0 ml (target 80.0 ml): not reached"]
     betti = {**held, "quantity": "betti", "unit": "", "before": [1, 0, 0], "asked": [2, None, 0],
              "achieved": [2, 1, 0], "error": 0.0}
     assert guidance_lines({"guidance": [betti]}) == [
