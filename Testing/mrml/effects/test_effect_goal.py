@@ -156,5 +156,5 @@ def test_what_was_achieved_is_said() -> None:
     betti = {**held, "quantity": "betti", "unit": "", "before": [1, 0, 0], "asked": [2, None, 0],
              "achieved": [2, 1, 0], "error": 0.0}
     assert guidance_lines({"guidance": [betti]}) == [
-        "LV: pieces, holes, voids 1; 0; 0 \u2192 2; 1; 0 (asked 2; -; 0): reached"]
+        "LV: pieces, holes, voids 1; 0; 0 \u2192 2; 1; 0 (target 2; -; 0): reached"]
     assert guidance_lines({}) == []
