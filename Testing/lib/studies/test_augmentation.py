@@ -191,7 +191,7 @@ def test_hearts_of_runs_in_other_formats_are_accepted_in_them(fake_batches: list
         twin = TwinSource(Member(name, heart(tmp_path / "seeds" / name, scale)), ANATOMY)
         make_fake([Request("perturb", ratio=ratio, steps=2)], twin.read(), tmp_path / "arms" / format,
                   sha256=find_model("small").sha256, format=format)
-    order = order_of(tmp_path, most=2, conditions=(tmp_path / "arms",))
+    order = order_of(tmp_path, most=2, existing_runs=(tmp_path / "arms",))
     for _ in range(2):  # the second time copies over what is there
         augment_cohort(order, lambda words: None)
     names = sorted(path.name for path in (order.out / ACCEPTED).iterdir())

@@ -135,7 +135,7 @@ def test_seeds_are_the_nearest_to_their_places_and_different(cohort: MeasuredCoh
     assert (by_name["L+R+"], by_name["L-R-"], by_name["L0R0"]) == ("heart4", "heart0", "heart2")
     assert len(set(by_name.values())) == 4
     assert nearest(np.array([[0.0, 0.0], [1.0, 1.0]]), (0.9, 0.9), [1]) == 0
-    with pytest.raises(InputError, match="Four seeds"):
+    with pytest.raises(InputError, match="Four seed hearts"):
         choose_seeds(cohort.subset([0, 1, 2]))
 
 
