@@ -240,10 +240,10 @@ def stand_in(make_client: Callable[..., WorkerClient], tmp_path: Path) -> Callab
     """A client whose child runs this code in place of the worker; `say` writes an event, `commands` are the lines."""
 
     def make(code: str) -> WorkerClient:
-        package = tmp_path / "library" / "DiffusionSiblingsLib" / "worker"
+        package = tmp_path / "library" / "DiffusionSiblingsLib" / "apps" / "worker"
         package.mkdir(parents=True)
-        (package.parent / "__init__.py").write_text("")
-        (package / "__init__.py").write_text("")
+        for folder in (package, package.parent, package.parent.parent):
+            (folder / "__init__.py").write_text("")
         head = ("import json, os, subprocess, sys, time\ncommands = map(json.loads, sys.stdin)\n"
                 "def say(job, event, **values):\n"
                 "    os.write(1, (json.dumps({'id': job, 'event': event, **values}) + '\\n').encode())\n")
