@@ -34,6 +34,7 @@ from DiffusionSiblingsLib.engine.guidance.guide import REFRESH, Guide
 from DiffusionSiblingsLib.engine.guidance.homology import persistence
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser
 from DiffusionSiblingsLib.engine.guided_finish import make_guide
+from DiffusionSiblingsLib.metrics.measurement import titled
 from DiffusionSiblingsLib.metrics.morphology import features
 
 TWIN = HEARTS / "real" / "rodero_ct_14.nii.gz"
@@ -46,7 +47,7 @@ def speed(bench: Bench, plan: Plan) -> list[Table]:
     """All tables of times. plan.count: repeats of what is short, samples of what is long."""
     twin = bench.engine.twin(TWIN)
     labels, z = twin.twin.canonical.labels, twin.z.clone()  # an inference tensor has no gradient, its copy may
-    heart = Heart(TWIN.name, labels, features(labels, bench.affine, bench.anatomy))
+    heart = Heart(TWIN.name, labels, titled(features(labels, bench.affine, bench.anatomy)))
     step = unguided_step(bench, z, plan)
     return [evaluations(bench, plan, heart, z), steps(bench, plan, heart, z, step), homology(bench, plan, z),
             runs(bench, plan)]

@@ -25,6 +25,7 @@ from DiffusionSiblingsLib.engine import guided_finish as guiding
 from DiffusionSiblingsLib.engine.engine import Encoded, Engine
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.twin import open_twin
+from DiffusionSiblingsLib.metrics.measurement import titled
 from DiffusionSiblingsLib.metrics.morphology import features
 
 ROUNDS = guiding.FINISHES  # as shipped
@@ -129,7 +130,7 @@ class Bench:
         twin = open_twin(source, self.anatomy, self.engine.reference)
         source.unlink()
         labels = twin.canonical.labels
-        write_sample(path, Stored(labels, {"key": "", "features": features(labels, self.affine, self.anatomy)}))
+        write_sample(path, Stored(labels, {"key": "", "features": titled(features(labels, self.affine, self.anatomy))}))
 
     def _heart(self, name: str, path: Path) -> Heart:
         found = read_sample(path, "", self.anatomy.shape)
@@ -141,7 +142,7 @@ class Bench:
 def facts_of(sibling: Sibling) -> dict[str, Any]:
     """What the tables need of a sibling besides its voxels."""
     return {
-        "k": sibling.k, "features": sibling.features, "volumes": sibling.volumes, "changes": sibling.changes,
+        "k": sibling.k, "features": titled(sibling.features), "volumes": sibling.volumes, "changes": sibling.changes,
         "violations": sibling.violation_percent, "raw_violations": sibling.raw_checks["half"].violation_percent,
         "dice_to_twin": sibling.dice_to_twin, "timings": sibling.timings,
         "achieved": [entry.to_json() for entry in sibling.guidance], "notes": list(sibling.guidance_notes),
