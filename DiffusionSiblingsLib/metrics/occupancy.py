@@ -99,13 +99,13 @@ def difference(real: Probabilities, synthetic: Probabilities, tissue: str | None
     return synthetic.probability(tissue) - real.probability(tissue)
 
 
-def chance_of(first: int, second: int) -> float:
-    """The difference of occupancy that chance alone exceeds in 1 voxel of 20 at a boundary. first, second: maps
-    counted.
+def chance_of(first: int, second: int, deviations: float = 1.96) -> float:
+    """The difference of occupancy that chance makes at a boundary. first, second: maps counted.
 
-    1.96 standard deviations of the difference of two shares at 0.5, where it is largest.
+    deviations: how many standard deviations of the difference of two shares at 0.5, where it is largest; chance alone
+    exceeds 1.96 of them in 1 voxel of 20.
     """
-    return float(1.96 * np.sqrt(0.25 / max(first, 1) + 0.25 / max(second, 1)))
+    return float(deviations * np.sqrt(0.25 / max(first, 1) + 0.25 / max(second, 1)))
 
 
 def occupied(real: Occupancy, synthetic: Occupancy, tissue: str | None = None) -> npt.NDArray[np.bool_]:

@@ -150,8 +150,9 @@ def difference_volume(results: Results, tissue: str = ANY) -> slicer.vtkMRMLScal
 
 
 def chance(comparison: Mapping[str, Any]) -> float:
-    """The difference that chance alone hardly exceeds where half of the hearts have tissue, 0..1; as in the reports."""
-    return chance_of(*(int(comparison[side]["size"]) for side in ("real", "synthetic")))
+    """The difference that chance makes where half of the hearts have tissue, one standard deviation: 0..1."""
+    real, synthetic = (int(comparison[side]["size"]) for side in ("real", "synthetic"))
+    return chance_of(real, synthetic, deviations=1.0)
 
 
 def _look(volume: slicer.vtkMRMLScalarVolumeNode, most: float, clear: float) -> None:
