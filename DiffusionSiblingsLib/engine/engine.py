@@ -34,7 +34,7 @@ from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
-from .diffusion.sample import Churn, Progress, Sampler
+from .diffusion.sampler import Churn, Progress, Sampler
 from .guided_finish import finish_guided, make_guide, steer
 
 CHURN = ("S_churn", "S_tmin", "S_tmax", "S_noise")  # as a model card has them

@@ -19,7 +19,7 @@ from ..labelmaps.geometry.frame import CanonicalFrame
 from ..models.networks.checkpoint import Networks
 from .decoders import ModelDecoders
 from .diffusion.modes import Modes
-from .diffusion.sample import Sampler
+from .diffusion.sampler import Sampler
 from .guidance.guide import Guide, GuideSettings
 
 FINISHES = 8  # maps of one sibling that are made at most to bring it to its targets

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..core.errors import InputError
 from ..core.files import atomic_path
 from ..core.palette import Colors, color_table
-from .page_layout import Heading, Lines, Sheet, Tile
+from .overview_layout import Heading, Lines, Sheet, Tile
 from .slices import FINE, Image, Slice, cut, painted, smooth_mask
 from .surfaces import reduced, render
 from .tissue_fields import solid_of

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import atomic_path, json_values, move_over, output_error
-from ..editing.entries import sibling_entry
+from ..editing.record_entries import sibling_entry
 from ..editing.result import Sibling
 from ..labelmaps.write import suffix_for, write_labelmap
 from ..metrics.acceptance import Verdict

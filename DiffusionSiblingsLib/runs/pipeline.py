@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..core.cores import threads_for
 from ..core.record import Record
-from ..editing.entries import row_of
 from ..editing.presets_and_holds import PresetsAndHolds
+from ..editing.record_entries import row_of
 from ..editing.request import Request
 from . import resume as resuming
 from .lock import locked

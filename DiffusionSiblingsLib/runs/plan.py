@@ -15,10 +15,10 @@ from ..cohorts.model_facts import ModelFacts
 from ..cohorts.training_distance import training_distance_words
 from ..core.labelmap import LabelMap
 from ..core.record import Record
-from ..editing.entries import describe_twin, run_entry
 from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
 from ..editing.postprocess import canonical_labelmap
 from ..editing.presets_and_holds import PresetsAndHolds
+from ..editing.record_entries import describe_twin, run_entry
 from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.write import suffix_for

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.files import ending, move_over
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record, hash_labelmap, read_record
-from ..editing.entries import segment_rows
+from ..editing.record_entries import segment_rows
 from ..editing.request import Request
 from .partial_results import PartialResult, PartialResults
 from .rejection import SamplingBudget

@@ -23,7 +23,7 @@ from ..core.files import output_error
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
-from ..editing.entries import gate_entry, row_of
+from ..editing.record_entries import gate_entry, row_of
 from ..editing.result import Sibling
 from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.read import read_labelmap

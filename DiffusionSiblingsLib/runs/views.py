@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cohorts.training_distance import Doubtful
-from ..editing.entries import guidance_of, twin_row
 from ..editing.planned import PlacedTwin
+from ..editing.record_entries import guidance_of, twin_row
 from ..editing.target_rows import looked_at, twin_columns
 
 Row = dict[str, object]

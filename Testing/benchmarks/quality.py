@@ -113,7 +113,7 @@ def limits(engine: Any) -> dict[str, bool]:
 
 def sample_latents(engine: Any, request: Any, twin: Any) -> np.ndarray:
     """Latents of sibling 0 of a request."""
-    from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
+    from DiffusionSiblingsLib.engine.diffusion.sampler import Sampler
 
     sampler = Sampler(engine.denoiser, engine.schedule(request))
     return engine.sample(request, sampler, range(1), twin, None).cpu().numpy()

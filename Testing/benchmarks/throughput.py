@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.engine.compute import Compute, find_compute
-from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
+from DiffusionSiblingsLib.engine.diffusion.sampler import Sampler
 from DiffusionSiblingsLib.engine.engine import Encoded, Engine
 
 AGREEMENT_BAR = 0.99  # mean Dice between the device's sibling and the CPU's, per tissue

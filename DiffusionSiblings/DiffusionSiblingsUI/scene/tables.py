@@ -20,7 +20,7 @@ from DiffusionSiblingsLib.cohorts.training_distance import training_distance_tit
 from DiffusionSiblingsLib.control.achieved import REACHED
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
-from DiffusionSiblingsLib.editing.entries import guidance_of
+from DiffusionSiblingsLib.editing.record_entries import guidance_of
 from DiffusionSiblingsLib.editing.target_rows import target_columns
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys, unit_of
 

@@ -18,7 +18,7 @@ from ...cohorts.training_distance import TrainingDistanceMeter
 from ...cohorts.training_statistics import read_training_statistics
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import InputError, SiblingsError
-from ...editing.entries import row_of
+from ...editing.record_entries import row_of
 from ...labelmaps.geometry.frame import CanonicalFrame
 from ...labelmaps.ipc_labelmap import write_exchange
 from ...labelmaps.read import read_labelmap

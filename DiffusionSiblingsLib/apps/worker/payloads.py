@@ -12,7 +12,7 @@ from ...core.errors import SiblingsError
 from ...core.files import atomic_path
 from ...core.labelmap import LabelMap, Segment
 from ...core.record import RECORD_NAME
-from ...editing.entries import segment_rows
+from ...editing.record_entries import segment_rows
 from ...labelmaps.ipc_labelmap import has_exchange, read_exchange
 from ...labelmaps.read import read_labelmap
 from ...labelmaps.tissues import check_tissues, known_labels

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cohorts.training_distance import training_distance_words
-from ...editing.entries import twin_row
+from ...editing.record_entries import twin_row
 from ...editing.result import Sibling
 from ...labelmaps.ipc_labelmap import write_exchange
 from ...models.registry import DEFAULT_MODEL

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from .noise import SampleNoise, state_dtype
-from .sample import Sampler
+from .sampler import Sampler
 from .similarity import MaskedSimilarity
 
 Method = Literal["replace", "guidance"]

@@ -30,7 +30,7 @@ from DiffusionSiblingsLib.cohorts.training_statistics import (
     write_training_statistics,
 )
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
-from DiffusionSiblingsLib.editing.entries import sibling_entry, sibling_row
+from DiffusionSiblingsLib.editing.record_entries import sibling_entry, sibling_row
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.engine import Engine
 from DiffusionSiblingsLib.metrics.measurement import measurement_keys, tissue_key

@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, ModelError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.core.record import Record, hash_labelmap, read_record, software
-from DiffusionSiblingsLib.editing.entries import run_entry, sibling_entry, sibling_row
+from DiffusionSiblingsLib.editing.record_entries import run_entry, sibling_entry, sibling_row
 from DiffusionSiblingsLib.editing.repair.repair import Repair
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import RecordedSibling, Sibling

@@ -26,8 +26,8 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.files import json_values
 from DiffusionSiblingsLib.core.record import Record, read_record
 from DiffusionSiblingsLib.core.tables import columns_of, csv_text, write_metrics_csv
-from DiffusionSiblingsLib.editing.entries import row_of, rows_of, run_entry, sibling_entry, sibling_row
 from DiffusionSiblingsLib.editing.planned import PlacedTwin
+from DiffusionSiblingsLib.editing.record_entries import row_of, rows_of, run_entry, sibling_entry, sibling_row
 from DiffusionSiblingsLib.editing.repair.repair import Repair
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling

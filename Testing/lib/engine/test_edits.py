@@ -14,7 +14,7 @@ from DiffusionSiblingsLib.engine.diffusion.edits import generate, inpaint, laten
 from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
 from DiffusionSiblingsLib.engine.diffusion.modes import Modes
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
-from DiffusionSiblingsLib.engine.diffusion.sample import Churn, Sampler
+from DiffusionSiblingsLib.engine.diffusion.sampler import Churn, Sampler
 from DiffusionSiblingsLib.engine.diffusion.similarity import MaskedSimilarity
 
 SHAPE = (2, 4, 4, 4)

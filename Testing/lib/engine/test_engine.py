@@ -15,7 +15,7 @@ from DiffusionSiblingsLib.core.errors import DeviceError, InputError, ModelError
 from DiffusionSiblingsLib.editing.composite import edit_scope
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.compute import find_compute
-from DiffusionSiblingsLib.engine.diffusion.sample import Cancelled, Sampler
+from DiffusionSiblingsLib.engine.diffusion.sampler import Cancelled, Sampler
 from DiffusionSiblingsLib.engine.engine import Encoded, Engine, class_probabilities
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 

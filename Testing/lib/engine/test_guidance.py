@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.engine.diffusion.edits import generate
 from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
-from DiffusionSiblingsLib.engine.diffusion.sample import Sampler
+from DiffusionSiblingsLib.engine.diffusion.sampler import Sampler
 from DiffusionSiblingsLib.engine.guidance.bracket import Bracket
 from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
 from DiffusionSiblingsLib.engine.guidance.linearise import Aim, MomentPart, linearise, missing

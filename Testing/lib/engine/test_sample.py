@@ -12,7 +12,7 @@ from torch import Tensor
 from DiffusionSiblingsLib.core.errors import InputError, ModelError
 from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise, state_dtype, stream_seed
-from DiffusionSiblingsLib.engine.diffusion.sample import Cancelled, Churn, Sampler, sample
+from DiffusionSiblingsLib.engine.diffusion.sampler import Cancelled, Churn, Sampler, sample
 
 MU = torch.tensor([0.5, -1.0, 0.0], dtype=torch.float64).reshape(3, 1, 1, 1)
 VAR = torch.tensor([0.25, 1.0, 2.0], dtype=torch.float64).reshape(3, 1, 1, 1)

@@ -15,7 +15,7 @@ from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, OutputError
 from DiffusionSiblingsLib.core.palette import CHANGED, color_table, tissue_colors
 from DiffusionSiblingsLib.reports import overview as picture
-from DiffusionSiblingsLib.reports import page_layout as sheet
+from DiffusionSiblingsLib.reports import overview_layout as sheet
 from DiffusionSiblingsLib.reports.overview import Panel, overview
 from DiffusionSiblingsLib.reports.shading import MOVED
 from DiffusionSiblingsLib.reports.slices import cut, painted

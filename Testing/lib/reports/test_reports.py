@@ -22,7 +22,7 @@ from DiffusionSiblingsLib.editing.target_rows import target_rows
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import key_of, tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
-from DiffusionSiblingsLib.reports import page_layout as sheet
+from DiffusionSiblingsLib.reports import overview_layout as sheet
 from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
 from DiffusionSiblingsLib.reports.cohort_page import model_facts, targets_facts
 from DiffusionSiblingsLib.reports.cohort_report import cohort_report, model_of
