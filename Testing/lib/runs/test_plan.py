@@ -33,7 +33,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]
 
 def test_a_run_places_and_measures_its_twin_once(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quicken(monkeypatch)
-    placed, measured = counted(monkeypatch, planned, "open_twin"), counted(monkeypatch, planned.Measured, "of")
+    placed, measured = counted(monkeypatch, planned, "open_twin"), counted(monkeypatch, planned.MeasuredMap, "of")
     scopes = counted(monkeypatch, planned, "edit_scope")
     requests = [Request("perturb", ratio=0.3, count=2), Request("perturb", ratio=0.6),
                 Request("inpaint", tissues=("LV",), ratio=1.0), Request("inpaint", tissues=("LV",), ratio=0.5)]
