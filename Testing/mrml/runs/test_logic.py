@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from at_once import region_mask
 from DiffusionSiblingsUI import logic as logic_module
 from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.runs import edit_request
@@ -77,7 +78,7 @@ def test_inpaint_in_a_roi_changes_nothing_outside_it_and_is_replayed_after_the_r
     roi.SetCenter(*center[:3])
     roi.SetSize(50.0, 50.0, 50.0)
     node = logic.inpaint(sample_node, "LV", roi=roi, **QUICK)[0]
-    mask = bridge.region_mask(bridged, roi=roi)
+    mask = region_mask(bridged, roi=roi)
     changed = labels_of(node) != bridged.labelmap.labels
     assert changed.any() and not (changed & ~mask).any()
     roi.SetCenter(0.0, 0.0, 0.0)
@@ -105,10 +106,10 @@ def test_segments_without_names_are_found_by_labels(logic: SiblingsLogic, sample
         segment.SetName(f"part {tissue.lower()}x")
         segment.RemoveTag("TerminologyEntry")
         labels[tissue] = segment.GetName()
-    with pytest.raises(InputError, match="has no"):
+    with pytest.raises(InputError, match="does not have a segment for each tissue"):
         logic.reconstruct(sample_node)
     assert len(logic.reconstruct(sample_node, labels=labels)) == 1
-    with pytest.raises(InputError, match="no such segment"):
+    with pytest.raises(InputError, match="has no segment of this name"):
         logic.reconstruct(sample_node, labels={"LV": "ventricle"})
 
 
@@ -172,7 +173,7 @@ def test_a_twin_that_leaves_the_scene_meanwhile_ends_the_run_with_a_message(logi
                                                                             sample_node: Any) -> None:
     operation = logic.run_operation(Task((Request("perturb", **QUICK),), sample_node))
     operation.on_update.append(lambda o: slicer.mrmlScene.RemoveNode(sample_node) if o.progress > 0.3 else None)
-    with pytest.raises(InputError, match="left the scene"):
+    with pytest.raises(InputError, match="was removed from the scene"):
         operation.wait()
     assert not find_runs()
 
