@@ -208,8 +208,8 @@ def test_a_ratio_is_described_as_the_documentation_does() -> None:
     for ratio in (0.2, 0.35, 0.5, 0.8):
         assert edit_request.scale_words("perturb", ratio).split(";")[0] in text
     assert "anew" in edit_request.scale_words("inpaint", 1.0)
-    assert "myocardium follows" in edit_request.edit_words("inpaint", ("LV", "RA"), load_anatomy())
-    assert "follow" not in edit_request.edit_words("inpaint", ("LV", "Myo"), load_anatomy())
+    assert "myocardium changes with it" in edit_request.edit_words("inpaint", ("LV", "RA"), load_anatomy())
+    assert "changes with it" not in edit_request.edit_words("inpaint", ("LV", "Myo"), load_anatomy())
 
 
 @pytest.mark.parametrize("seconds, words", [(0.4, "0 s"), (59, "59 s"), (75, "1 min 10 s"), (1800, "30 min"),
