@@ -38,7 +38,7 @@ class LabelMap:
     labels: (D, H, W) integer, KJI order (the first axis is K). affine: (4, 4) float64, voxel IJK -> RAS mm.
     segments: one for every non-zero value in `labels`, in the file's order.
     format: suffix of the file it came from ("nii.gz", "nrrd", "seg.nrrd", "mha", "folder"), "" if made in memory.
-    header: what the format needs to be written again as it was, opaque to everything but `labelmap_io`.
+    header: what the format needs to be written again as it was, opaque to everything but `labelmaps`.
     """
 
     labels: Labels

@@ -55,7 +55,6 @@ class ProgressBar:
             self._progress.stop()
             self._progress = None
 
-
     def _count(self, done: float, total: float | None) -> str:
         return f"{done:g} of {'?' if total is None else f'{total:g}'} {self._unit}".rstrip()
 

@@ -29,7 +29,7 @@ __all__ = [
     "Bridged", "masking", "new_segmentation", "oriented_image", "read_segmentation", "reading", "writing",
 ]  # fmt: skip
 
-FEWEST_VOXELS = 10  # the library's own limit (labelmap_io), which cannot be imported here: it needs scipy
+FEWEST_VOXELS = 10  # the limit of labelmaps.tissues, which cannot be imported here: it needs scipy
 ROUNDING = 0.05  # share of a segment that conversion to voxels may let overlap at its borders
 
 
