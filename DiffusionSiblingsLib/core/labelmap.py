@@ -39,6 +39,7 @@ class LabelMap:
     segments: one for every non-zero value in `labels`, in the file's order.
     format: suffix of the file it came from ("nii.gz", "nrrd", "seg.nrrd", "mha", "folder"), "" if made in memory.
     header: what the format needs to be written again as it was, opaque to everything but `labelmaps`.
+    notes: what the reader had to assume or leave out, a sentence each, for whoever asked for the map; usually empty.
     """
 
     labels: Labels
@@ -47,6 +48,7 @@ class LabelMap:
     source: Path | None = None
     format: str = ""
     header: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def spacing(self) -> npt.NDArray[np.float64]:

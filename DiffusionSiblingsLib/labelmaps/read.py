@@ -35,7 +35,8 @@ def read_labelmap(
     file has no names and its values are the anatomy's own, it is read in the anatomy's numbering, and
     header["assumed_numbering"] is True. Labels of unknown tissues remain as segments with tissue None. unknown=False
     leaves other masks of a folder unread. whole=False accepts a map that lacks tissues or has too little of one: a
-    sibling without an aorta is a finding about its cohort, not an error in the file. recorded: value -> tissue id from
+    sibling without an aorta is a finding about its cohort, not an error in the file. `notes` of the map tell what had
+    to be assumed. recorded: value -> tissue id from
     the record of a run, which overrides names but not `labels`, and may list values without a voxel.
     Raises one InputError for anything that cannot be used.
     """
@@ -45,7 +46,7 @@ def read_labelmap(
     values, segments = flatten(volume, path)
     segments, assumed = find_tissues(segments, values, anatomy, labels, path, whole=whole, recorded=recorded)
     header = {**volume.header, "anatomy": anatomy, "assumed_numbering": assumed}
-    labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header)
+    labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header, volume.notes)
     if whole:
         check_tissues(labelmap, anatomy, path)
     return labelmap

@@ -47,7 +47,7 @@ def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *
     canonical = canonicalise(known, labelmap.affine, anatomy, reference)
     in_view = field_of_view_mask(labelmap.affine, known.shape, canonical.to_world, frame)
     doubt = doubts(known, labelmap.affine, anatomy, reference, canonical.agreement)
-    warnings = [f"The twin {doubt}; check its labels and its header"] if doubt else []
+    warnings = [*labelmap.notes, *([f"The twin {doubt}; check its labels and its header"] if doubt else [])]
     if labelmap.header.get("assumed_numbering"):
         numbers = ", ".join(f"{t.id}={t.label}" for t in anatomy.tissues)
         warnings.append(f"The file names no tissues; assuming {numbers} (use --labels to give other values)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...cohorts.measured_map import MeasuredMap
@@ -22,9 +23,20 @@ from ...models.registry import find_model
 from ...runs.streamed_csv import StreamedTable
 from .measured_rows import MeasuredRows
 from .measuring_options import Measure
+from .terminal import FileNotes
 
 Rows = list[dict[str, object]]
-Measuring = Callable[[Member | None], Rows]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one map gave: rows of the table, and notes on its file."""
+
+    rows: Rows
+    notes: tuple[str, ...] = ()
+
+
+Measuring = Callable[[Member | None], Found]
 
 
 def measure(options: Measure) -> int:
@@ -32,6 +44,7 @@ def measure(options: Measure) -> int:
     by_domain = bool(options.control or options.preset)
     _check(options)
     maps, failed = _maps(options)
+    notes = FileNotes()
     table = StreamedTable(options.out / "metrics.csv" if options.out is not None else None)
     with MeasuredRows(options.json) as rows:
         with table:
@@ -39,11 +52,13 @@ def measure(options: Measure) -> int:
                 if isinstance(found, str):
                     failed.append(f"siblings: {path or 'mean heart'}: {found}")
                     continue
-                table.add(found)
+                notes.add(path, found.notes)
+                table.add(found.rows)
                 # One heart needs no name in every row.
-                rows.add([{key: value for key, value in row.items() if key != "map"} for row in found]
-                         if by_domain and len(maps) < 2 else found)
+                rows.add([{key: value for key, value in row.items() if key != "map"} for row in found.rows]
+                         if by_domain and len(maps) < 2 else found.rows)
         rows.show(table.path)
+    notes.close()
     for message in failed:
         print(message, file=sys.stderr)
     return InputError.exit_code if failed else 0
@@ -82,7 +97,7 @@ def _maps(options: Measure) -> tuple[list[Member | None], list[str]]:
     return maps, failed
 
 
-def _each(maps: list[Member | None], options: Measure) -> Iterator[tuple[Path | None, Rows | str]]:
+def _each(maps: list[Member | None], options: Measure) -> Iterator[tuple[Path | None, Found | str]]:
     """The path and the rows of every map in order, or why it has no rows."""
     jobs = 1 if options.write else jobs_of(options.jobs)  # --write takes one map, and this process writes its control
     with ProgressBar("Measuring", total=len(maps), unit="maps", shown=len(maps) > 1, kept=False) as bar:
@@ -100,7 +115,7 @@ def _begin(options: Measure) -> None:
     _measure[:] = [_domains_of(options) if by_domain else _whole(options)]
 
 
-def _work(member: Member | None) -> Rows | str:
+def _work(member: Member | None) -> Found | str:
     return or_reason(_measure[0], member)
 
 
@@ -109,11 +124,12 @@ def _whole(options: Measure) -> Measuring:
     anatomy = load_anatomy(options.anatomy)
     labels = parse_labels(options.labels) if options.labels else None
 
-    def measured(member: Member | None) -> Rows:
+    def measured(member: Member | None) -> Found:
         assert member is not None  # only a control can be measured without a map
         labelmap = read_member(member, anatomy, labels)
         row = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
-        return [{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}]
+        return Found([{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}],
+                     labelmap.notes)
 
     return measured
 
@@ -126,7 +142,7 @@ def _domains_of(options: Measure) -> Measuring:
     wishes = PresetsAndHolds(names_of(options.preset))
     chosen = read_control(options.control, anatomy) if options.control else None
 
-    def measured(member: Member | None) -> Rows:
+    def measured(member: Member | None) -> Found:
         labelmap = None if member is None else read_member(member, anatomy, labels, whole=True)
         twin = open_twin(labelmap, anatomy, reference) if labelmap is not None else None
         ground = Placement.of(twin, anatomy, reference)
@@ -136,6 +152,7 @@ def _domains_of(options: Measure) -> Measuring:
         found = ground.measured(control)
         if options.write:
             write_control(options.write, own_values(control, found))
-        return domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
+        rows = domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
+        return Found(rows, twin.warnings if twin is not None else ())
 
     return measured

@@ -16,6 +16,26 @@ def note(words: str) -> None:
     print(f"siblings: note: {words}", file=sys.stderr, flush=True)
 
 
+class FileNotes:
+    """Notes on many files: each sentence is shown for its first file at once, and counted for the others."""
+
+    def __init__(self) -> None:
+        self._others: dict[str, int] = {}
+
+    def add(self, name: object, notes: Sequence[str]) -> None:
+        """Shows the notes on one file that no earlier file had."""
+        for words in notes:
+            if words not in self._others:
+                note(f"{name}: {words}")
+            self._others[words] = self._others.get(words, -1) + 1
+
+    def close(self) -> None:
+        """Tells how many more files each note holds for."""
+        for words, others in self._others.items():
+            if others:
+                note(f"the same holds for {others} more file{'s' if others > 1 else ''}: {words}")
+
+
 def print_table(rows: Sequence[Row]) -> None:
     """Rows as a table: as wide as the terminal, and plain text of a fixed width where there is none."""
     if not sys.stdout.isatty():

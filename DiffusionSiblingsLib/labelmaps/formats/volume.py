@@ -25,7 +25,8 @@ class Volume:
 
     array: (D, H, W) or (D, H, W, layers), KJI order, as stored. affine: (4, 4) float64, voxel IJK -> RAS mm.
     segments: the labels that the file describes, without a tissue. layer_of: the layer of each segment, where there are
-    layers. header: what the format needs to write the file again as it was.
+    layers. header: what the format needs to write the file again as it was. notes: what the reader had to assume or
+    leave out, a sentence each.
     """
 
     array: npt.NDArray[Any]
@@ -33,6 +34,7 @@ class Volume:
     segments: tuple[Segment, ...] = ()
     layer_of: tuple[int, ...] = ()
     header: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def little_endian(array: npt.NDArray[Any]) -> memoryview:

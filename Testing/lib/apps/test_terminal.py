@@ -7,7 +7,7 @@ import sys
 import pytest
 from terminals import COLUMNS, on_terminal
 
-from DiffusionSiblingsLib.apps.cli.terminal import PIPED_WIDTH, note, print_table
+from DiffusionSiblingsLib.apps.cli.terminal import PIPED_WIDTH, FileNotes, note, print_table
 from DiffusionSiblingsLib.core.tables import short_table
 
 ROWS = [{"map": f"sibling_{n:04d} [x]", **{f"measurement {m} [mm]": n + m / 7 for m in range(12)}} for n in range(3)]
@@ -37,3 +37,13 @@ def test_a_table_on_a_terminal_has_the_same_cells_and_fits() -> None:
 def test_a_note_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     note("something is odd")
     assert capsys.readouterr() == ("", "siblings: note: something is odd\n")
+
+
+def test_a_note_on_many_files_is_shown_once_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = FileNotes()
+    for name in ("a.nii", "b.nii", "c.nii"):
+        notes.add(name, ("It has no orientation",) if name != "b.nii" else ("It has no orientation", "Other"))
+    notes.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "siblings: note: a.nii: It has no orientation", "siblings: note: b.nii: Other",
+        "siblings: note: the same holds for 2 more files: It has no orientation"]
