@@ -42,8 +42,8 @@ class Prepare(Labels):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Options):
-    """Trains the autoencoder and then the denoiser, and writes the model with its card. The same command continues a
-    training that was stopped.
+    """Trains the autoencoder, then the denoiser, and then the decoders once more, and writes the model with its card.
+    The same command continues a training that was stopped.
     """
 
     dataset: Annotated[Path, typer.Argument(
@@ -53,7 +53,7 @@ class Train(Options):
         autocompletion=completion.configurations)] = "compact"
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the state, the logs and the finished model.")]
     minutes: Annotated[float | None, option(
-        TRAINING, "--minutes", "M", "Time limit for both stages together.")] = None
+        TRAINING, "--minutes", "M", "Time limit for all stages together.")] = None
     start: Annotated[str | None, option(
         TRAINING, "--from", "MODEL", "Start from the weights of this model.",
         autocompletion=completion.models)] = None

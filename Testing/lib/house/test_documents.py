@@ -14,7 +14,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIBRARY, SLICER_SIDE = ROOT / "DiffusionSiblingsLib", ROOT / "DiffusionSiblings" / "DiffusionSiblingsUI"
 CODE = re.compile(r"```py(?:thon)?\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
-FILE = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.py)`")
+PLACE = re.compile(r"`((?:\w+/)+\w+(?:\.\w+)?)`")  # a file or a folder, with at least one folder above it
+CLASS = re.compile(r"`((?!DiffusionSiblings)(?:[A-Z][a-z]+)+)`")
 
 
 def test_python_in_the_pages_imports_what_is_there() -> None:
@@ -31,7 +32,21 @@ def test_links_lead_to_files(page: Path) -> None:
     assert missing == []
 
 
-def test_files_that_the_architecture_names_are_there() -> None:
-    named = FILE.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
-    assert len(named) > 30
-    assert [name for name in named if not any((base / name).exists() for base in (LIBRARY, SLICER_SIDE, ROOT))] == []
+def test_files_and_folders_that_the_architecture_names_are_there() -> None:
+    named = PLACE.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 60
+    bases = (ROOT, LIBRARY, SLICER_SIDE.parent)
+    assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+def test_classes_and_rooms_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    code = "\n".join(path.read_text(encoding="utf-8") for path in LIBRARY.rglob("*.py"))
+    assert [name for name in CLASS.findall(text) if f"class {name}" not in code] == []
+    picture = text.split("```")[1]
+    assert [room for room in _rooms(LIBRARY) if not re.search(rf"(?m)^[a-z ·]*\b{room}\b", picture)] == []
+    assert [room for room in _rooms(SLICER_SIDE) if f"\n| `{room}` |" not in text] == []
+
+
+def _rooms(package: Path) -> list[str]:
+    return [path.name for path in package.iterdir() if (path / "__init__.py").is_file()]
