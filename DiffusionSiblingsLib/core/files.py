@@ -5,18 +5,26 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from .errors import InputError, OutputError
 
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
+# Nobody else names a file so: what it stands for, then the machine, the process and a random number in hexadecimal.
+_TEMPORARY = re.compile(r"\.(.+)\.siblings-([0-9a-f]{4})-([0-9a-f]+)-[0-9a-f]{8}(\..+)?")
+_ASIDE = ".old"  # ending of a folder that makes room for its successor
 
 
 def ending(path: Path | str) -> str:
@@ -94,8 +102,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     target = Path(path)
     suffix = ending(target)
-    stem = target.name[: len(target.name) - len(suffix)] or "file"
-    temporary = target.with_name(f".{stem[:80]}.{secrets.token_hex(4)}{suffix}")
+    temporary = _beside(target, target.name[: len(target.name) - len(suffix)] or "file", suffix)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -103,7 +110,34 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise output_error(target, error) from error
     finally:
-        _remove(temporary)
+        remove(temporary)
+
+
+def _beside(target: Path, stem: str, suffix: str) -> Path:
+    """A new path beside `target` that tells whose it is, so that it can be removed if this process is killed."""
+    return target.with_name(f".{stem[:80]}.siblings-{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}{suffix}")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a name is that of a temporary file or folder of this program."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes of this machine left in a folder; a folder that they had set aside comes back.
+
+    What a process that lives is writing stays, and so does everything that has no name of ours. Never raises.
+    """
+    with suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match is None or match[2] != _HOST or psutil.pid_exists(int(match[3], 16)):
+                continue
+            target = path.with_name(match[1])
+            if match[4] == _ASIDE and not target.exists():
+                path.replace(target)
+            else:
+                remove(path)
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -132,22 +166,23 @@ def move_over(temporary: Path, target: Path) -> None:
     if not (temporary.is_dir() and target.is_dir()):
         temporary.replace(target)
         return
-    aside = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.old")
+    aside = _beside(target, target.name, _ASIDE)
     target.replace(aside)
     try:
         temporary.replace(target)
     except OSError:
         aside.replace(target)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
 
 
-def _remove(path: Path) -> None:
-    """Remove a file or folder if it is there; never raises, as it runs while another error may be on its way."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-        return
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        pass
+def remove(path: Path) -> None:
+    """Removes a file, a link (not what it points at) or a folder; for paths that this program made up itself.
+
+    Never raises, as it runs while another error may be on its way.
+    """
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from ..core.files import atomic_path
 from ..core.labelmap import LabelMap, Segment
 
 SCHEMA = 1
+SUFFIXES = (".json", ".npy")
 
 
 def write_exchange(labelmap: LabelMap, stem: Path | str) -> Path:
@@ -61,7 +62,7 @@ def has_exchange(stem: Path | str) -> bool:
 
 def remove_exchange(stem: Path | str) -> None:
     """Removes both files if they are there."""
-    for suffix in (".json", ".npy"):
+    for suffix in SUFFIXES:
         _beside(Path(stem), suffix).unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from ..core.errors import InputError
 from ..core.files import output_error
-from .partial_results import LOCK
+from .own_files import LOCK
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # of disks on which no file can be locked
 

@@ -8,8 +8,6 @@ puts the record together from the entries, so that it does not grow in memory.
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +18,7 @@ from ..editing.record_entries import sibling_entry
 from ..editing.result import Sibling
 from ..labelmaps.write import suffix_for, write_labelmap
 from ..metrics.acceptance import Verdict
-
-PARTS = ".parts"
-LOCK = "lock"  # file among the parts that the run at work holds
-_NAME = re.compile(r"(\d+)-(\d+)\.json")
+from .own_files import PART, PARTS, clear_parts, remove_parts
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class PartialResults:
 
     def receive(self, files: Mapping[str, bytes]) -> None:
         """Takes in a part that was written elsewhere: its files by their names in the folder of parts."""
-        for name in sorted(files, key=lambda name: _NAME.fullmatch(name) is not None):  # the entry last
+        for name in sorted(files, key=lambda name: PART.fullmatch(name) is not None):  # the entry last
             with atomic_path(self.folder / name) as temporary:
                 temporary.write_bytes(files[name])
 
@@ -81,7 +76,7 @@ class PartialResults:
         """(run, k) of all parts, sorted."""
         if not self.folder.is_dir():
             return []
-        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+        found = (PART.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted((int(match[1]), int(match[2])) for match in found if match)
 
     def file_of(self, run: int, k: int) -> Path:
@@ -108,12 +103,8 @@ class PartialResults:
 
     def clear(self) -> None:
         """Takes all parts away for a new run, which holds the lock already. Raises OSError."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
+        clear_parts(self.folder)
 
     def remove(self) -> None:
         """Takes all parts away, when record and table hold what they hold."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_parts(self.folder)

@@ -16,8 +16,9 @@ from ..editing.request import Request
 from . import resume as resuming
 from .lock import locked
 from .messages import RunJob, RunSummary
+from .own_files import remove_litter, require_apart, require_removable
 from .partial_results import PartialResults
-from .plan import Plan, Source
+from .plan import Plan, Source, inputs_of
 from .run_folder import SHOWN, RunFolder, check_folder, clear_folder
 from .scheduler import Hooks, Scheduler
 from .settings import RunSettings
@@ -29,18 +30,20 @@ if TYPE_CHECKING:  # torch is not loaded before it is needed
 
 def run(requests: Sequence[Request], twin: Source = None, out: str | Path = "siblings",
         settings: RunSettings | None = None, hooks: Hooks | None = None, *, labels: dict[str, int] | None = None,
-        shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = ()) -> RunSummary:
+        shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
+        inputs: Sequence[tuple[str, Path]] = ()) -> RunSummary:
     """Makes all siblings of all requests into the folder `out`: label maps, record.json, metrics.csv, overview.png.
 
     twin: the label map that edits start from. labels: tissue id -> value, for a twin whose file does not say so.
-    shorthand: presets and tissues to hold, for all requests or one for each.
+    shorthand: presets and tissues to hold, for all requests or one for each. inputs: what else was read for this run,
+    such as ("the control", its path): the run writes over none of it.
 
     Raises InputError and the like before anything is written; what was finished before another error stays and can be
     resumed. KeyboardInterrupt passes through, after the record, the table and the overview were written.
     """
     settings = settings or RunSettings()
-    if not settings.resume:
-        check_folder(Path(out), replace=settings.replace)
+    named = twin if isinstance(twin, (str, Path)) else None
+    _check_folder(Path(out), settings, [*inputs, *inputs_of(requests, settings, named)])
     plan = Plan.of(requests, twin, settings, labels=labels, shorthand=shorthand)
     return run_plan(plan, Path(out), hooks or Hooks())
 
@@ -48,8 +51,7 @@ def run(requests: Sequence[Request], twin: Source = None, out: str | Path = "sib
 def run_plan(plan: Plan, out: Path, hooks: Hooks) -> RunSummary:
     """The same for requests that are planned already."""
     settings = plan.settings
-    if not settings.resume:
-        check_folder(out, replace=settings.replace)
+    _check_folder(out, settings, plan.inputs)
     if hooks.say is not None:
         for warning in plan.warnings:
             hooks.say(warning)
@@ -101,6 +103,7 @@ class _Run:
             compute = {**compute, "scheduler": self.pool.scheduler, "workers": self.pool.size}
         record = self.plan.record(compute)
         if self.old is not None:
+            remove_litter(self.out)
             resuming.restore(self.out, self.old)
             resuming.take_back(self.out, self.old, [planned.request.count for planned in self.plan.requests])
             resuming.inherit(record, self.old)
@@ -128,6 +131,14 @@ class _Run:
         if self.hooks.report is not None:
             self.hooks.report(summary)
         return summary
+
+
+def _check_folder(out: Path, settings: RunSettings, inputs: Sequence[tuple[str, str | Path]]) -> None:
+    """Raises InputError or OutputError where the run would lose what is in the folder. inputs: what it reads."""
+    require_apart(out, inputs)
+    require_removable(out)
+    if not settings.resume:
+        check_folder(out, replace=settings.replace)
 
 
 def open_pool(job: RunJob, scheduler: Scheduler) -> WorkerPool:

@@ -67,6 +67,12 @@ class Plan:
         return cls(facts, settings, placed, plan_requests(requests, each, placed.twin if placed else None, facts))
 
     @property
+    def inputs(self) -> list[tuple[str, str | Path]]:
+        """What the run reads besides: what it is, and where it lies."""
+        source = self.twin.twin.labelmap.source if self.twin is not None else None
+        return inputs_of([planned.request for planned in self.requests], self.settings, source)
+
+    @property
     def asked(self) -> int:
         """How many siblings are asked for."""
         return sum(budget.count for budget in self.budgets())
@@ -140,3 +146,11 @@ class Plan:
                 found.append(SamplingBudget(request.first, request.count, offset, self.most(request)))
             offset += found[-1].count
         return found
+
+
+def inputs_of(requests: Sequence[Request], settings: RunSettings,
+              twin: str | Path | None) -> list[tuple[str, str | Path]]:
+    """The files and folders that a run reads, each with what it is: its twin, its regions and its model."""
+    found = [("the twin", twin)] if twin is not None else []
+    found += [("the region", request.region) for request in requests if request.region]
+    return found + ([("the model", settings.model)] if Path(settings.model).exists() else [])

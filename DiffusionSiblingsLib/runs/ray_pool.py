@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import DeviceError, InputError, SiblingsError
 from ..core.files import atomic_path
 from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask
+from .own_files import TOKEN  # tells whether a worker sees the same folder
 from .partial_results import PartialResults
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ SILENCE_S = 5.0
 PATIENCE_S = 10.0  # with a cluster's head that does not answer
 MOST_THREADS = 4  # of a worker in a cluster; more gain little
 LOSSES = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedError", "ObjectLostError")
-TOKEN = "token"  # file that tells whether a worker sees the same folder
 
 
 class RayPool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,16 +26,15 @@ from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
 from ..reports.overview import Panel, overview
+from .own_files import METRICS_NAME, OVERVIEW_NAME, files_of_a_run, remove_litter, remove_run
 from .partial_results import PartialResult, PartialResults
 from .plan import Plan
 from .streamed import Streamed, write_json
 from .views import Entry, Row, Tally
 
-TABLES = METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
 SHOWN = 40  # rows that are kept to be shown when the folder is finished
 SHARE = 0.02  # of the time that goes into writing record and metrics anew while the run is under way
-_OWN = re.compile(r"sibling_\d+\..+")
 
 
 @dataclass(frozen=True)
@@ -243,7 +239,7 @@ def check_folder(out: Path, *, replace: bool) -> None:
     if replace:
         return
     try:
-        run, files = (out / RECORD_NAME).exists(), _files_of_a_run(out)
+        run, files = (out / RECORD_NAME).exists(), _names_of_a_run(out)
     except OSError as error:
         raise output_error(out, error) from error
     if run:
@@ -258,33 +254,17 @@ def check_folder(out: Path, *, replace: bool) -> None:
 
 def clear_folder(out: Path, *, replace: bool) -> None:
     """Makes `out` ready. A folder with another run is left alone, or with `replace` that run's own files go."""
-    record = out / RECORD_NAME
     check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        parts = PartialResults(out)
-        unrecorded = bool(parts.all())  # of a run that was killed: siblings may be there that its record has not yet
-        try:
-            runs = json.loads(record.read_text(encoding="utf-8")).get("runs", []) if record.exists() else []
-            names = [Path(s["file"]).name for run in runs for s in run["siblings"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            names = []
-        if unrecorded or not record.exists():
-            names += [name for name in _files_of_a_run(out) if name != parts.folder.name]
-        parts.clear()
-        for name in [*dict.fromkeys(names), METRICS_NAME, OVERVIEW_NAME, RECORD_NAME]:
-            if (out / name).is_dir():  # of masks
-                shutil.rmtree(out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
+        PartialResults(out).clear()
+        remove_run(out)
     except OSError as error:
         raise output_error(out, error) from error
+    remove_litter(out)
 
 
-def _files_of_a_run(out: Path) -> list[str]:
-    """Names of what only a run writes, siblings, table, overview and parts, whether its record is there or not."""
-    if not out.is_dir():
-        return []
+def _names_of_a_run(out: Path) -> list[str]:
+    """What only a run writes, siblings, tables, overview and parts, whether its record is there or not."""
     parts = PartialResults(out)
-    return sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name) or path.name in TABLES
-                  or (path == parts.folder and parts.all()))
+    return sorted(path.name for path in [*files_of_a_run(out), *([parts.folder] if parts.all() else [])])

@@ -20,13 +20,13 @@ from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
 from ...labelmaps.tissues import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key
+from ...runs.own_files import DESIGN_NAME, DESIGN_PLAN_NAME, EFFECTS_NAME
 from .measuring_options import PairedDesign
 from .terminal import note, print_table
 
 if TYPE_CHECKING:
     from ...runs.messages import RunSummary
 
-TABLE, EFFECTS, PLAN = "design.csv", "effects.csv", "design.json"
 
 
 def design(options: PairedDesign) -> int:
@@ -43,9 +43,9 @@ def design(options: PairedDesign) -> int:
     out: Path = options.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
     found = effects(plan, rows, measurement_keys(anatomy))
-    write_metrics_csv(out / TABLE, rows)
-    write_metrics_csv(out / EFFECTS, found)
-    write_json(out / PLAN, plan.to_json())
+    write_metrics_csv(out / DESIGN_NAME, rows)
+    write_metrics_csv(out / EFFECTS_NAME, found)
+    write_json(out / DESIGN_PLAN_NAME, plan.to_json())
     if options.json:
         print(json.dumps({"rows": rows, "effects": found}, indent=1))
     else:
@@ -78,5 +78,5 @@ def _show(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out
     if shown := [row for row in found if row["measurement"] in volumes]:
         print_table(shown)
         print()
-    print(f"{len(rows)} siblings in {len(plan.cells)} cells. {TABLE} (one row for each sibling), {EFFECTS}, {PLAN}, "
-          f"metrics.csv and {RECORD_NAME} are in {out}")
+    print(f"{len(rows)} siblings in {len(plan.cells)} cells. {DESIGN_NAME} (one row for each sibling), {EFFECTS_NAME}, "
+          f"{DESIGN_PLAN_NAME}, metrics.csv and {RECORD_NAME} are in {out}")

@@ -13,7 +13,20 @@ from ...core.defaults import AMOUNT, GUIDED_RATIO, INPAINT_RATIO, RATIO
 from ...editing.choices import Guider, Method, Parsing
 from . import completion
 from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, Options, listed
-from .shared_options import TISSUES, Batch, HoldTissues, Json, Labels, Machine, Run, Sampling, TwinFile, choice, option
+from .shared_options import (
+    TISSUES,
+    Batch,
+    HoldTissues,
+    Json,
+    Labels,
+    Machine,
+    Replace,
+    Run,
+    Sampling,
+    TwinFile,
+    choice,
+    option,
+)
 
 PresetNames = Annotated[list[str] | None, option(
     GUIDANCE, "--preset", "NAME,...", "Ready-made targets, listed below. Several presets add up, also with a control "
@@ -126,14 +139,15 @@ class Reconstruct(Labels, Run):
 
 @dataclass(frozen=True, kw_only=True)
 class Demo(Labels, Machine, Json):
-    """Makes four perturbed and two inpainted siblings and shows them in overview.png. A run that the folder already
-    holds is replaced.
+    """Makes four perturbed and two inpainted siblings and shows them in overview.png. An earlier demo in the folder is
+    replaced, another run only with --replace.
     """
 
     twin: Annotated[Path | None, typer.Argument(
         metavar="TWIN", help="The heart to start from, as for `siblings perturb`.",
         show_default="a synthetic heart that comes with the program")] = None
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the results.")] = Path("siblings-demo")
+    replace: Replace = False
     seed: Annotated[int, option(SAMPLING, "--seed", "S", "Seed of the random numbers.")] = 0
 
     examples = ("siblings demo", "siblings demo heart.nii.gz --out out/demo")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ...control.control import read_control
 from ...core.anatomy import load_anatomy
 from ...core.names import names_of
+from ...core.record import readable_record
 from ...editing.guide_rules import guided_request
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
@@ -44,7 +46,7 @@ def guide(options: Guide) -> int:
     request = guided_request(control, shorthand, twin=options.twin is not None, ratio=options.ratio,
                              region=_region(options), guider=options.guider, parsing=options.parsing,
                              **_common(options))
-    return _run(options, [request], shorthand)
+    return _run(options, [request], shorthand, control=options.control)
 
 
 def reconstruct(options: Reconstruct) -> int:
@@ -63,24 +65,35 @@ def _region(options: Region) -> dict[str, Any]:
             "region": str(options.region.resolve()) if options.region else None}
 
 
-def _run(options: Edited, requests: list[Request], wishes: PresetsAndHolds | None = None) -> int:
+def _run(options: Edited, requests: list[Request], wishes: PresetsAndHolds | None = None,
+         control: Path | None = None) -> int:
     from .running import run_requests
 
     labels = None if isinstance(options, Generate) else options.labels
     return run_requests(requests, None if isinstance(options, Generate) else options.twin, options.out,
                         labels=parse_labels(labels) if labels else None, model=options.model, device=options.device,
                         format=options.format, replace=options.replace, as_json=options.json, wishes=wishes,
+                        inputs=[("the control file", control)] if control else [],
                         **({} if isinstance(options, Reconstruct) else options.batch_settings()))
 
 
 def demo(options: Demo) -> int:
-    """siblings demo [TWIN]: perturbed and inpainted siblings of one heart; replaces what the folder holds."""
+    """siblings demo [TWIN]: perturbed and inpainted siblings of one heart; replaces an earlier demo in its folder."""
     from ...core.anatomy import resource_folder
     from .running import run_requests
 
     twin = options.twin or resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd"
     perturbed = [Request("perturb", ratio=ratio, seed=options.seed) for ratio in (0.2, 0.35, 0.5, 0.8)]
     inpainted = [Request("inpaint", tissues=(tissue,), ratio=1.0, seed=options.seed) for tissue in ("LV", "RV")]
-    labels = parse_labels(options.labels) if options.labels else None
-    return run_requests([*perturbed, *inpainted], twin, options.out, labels=labels, device=options.device,
-                        replace=True, as_json=options.json)
+    labels, requests = parse_labels(options.labels) if options.labels else None, [*perturbed, *inpainted]
+    return run_requests(requests, twin, options.out, labels=labels, device=options.device,
+                        replace=options.replace or _holds_demo(options.out, requests), as_json=options.json)
+
+
+def _holds_demo(out: Path, requests: list[Request]) -> bool:
+    """Whether the run in a folder is an earlier demo, with whatever heart and seed; another run is not replaced."""
+    record = readable_record(out)
+    edits = [(request.edit, request.ratio, list(request.tissues)) for request in requests]
+    return record is not None and edits == [
+        (run["request"].get("edit"), run["request"].get("ratio"), run["request"].get("tissues"))
+        for run in record.runs]

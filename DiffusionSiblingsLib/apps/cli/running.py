@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from ...core.record import RECORD_NAME
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...runs.messages import RunSummary
+from ...runs.own_files import METRICS_NAME, OVERVIEW_NAME
 from ...runs.pipeline import run
-from ...runs.run_folder import METRICS_NAME, OVERVIEW_NAME
 from ...runs.run_folder import SHOWN as ROWS
 from ...runs.scheduler import Hooks
 from ...runs.settings import RunSettings
@@ -25,10 +26,11 @@ SHORT = 3  # exit code where fewer siblings were accepted than were asked for
 
 def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,
                  wishes: PresetsAndHolds | None = None, labels: dict[str, int] | None = None,
-                 **settings: Any) -> int:
+                 inputs: Sequence[tuple[str, Path]] = (), **settings: Any) -> int:
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written.
 
-    wishes: presets and tissues to hold, added to the control of every request. settings: of `RunSettings`.
+    wishes: presets and tissues to hold, added to the control of every request. inputs: as `runs.pipeline.run` takes
+    them. settings: of `RunSettings`.
     """
     total = sum(request.count for request in requests)
     with ProgressBar("Making siblings", total=total, unit="siblings") as bar:
@@ -37,7 +39,7 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_js
             _report(summary, as_json)
 
         summary = run(requests, twin, out, RunSettings(**settings), Hooks(bar.show, note, report), labels=labels,
-                      shorthand=wishes or PresetsAndHolds())
+                      shorthand=wishes or PresetsAndHolds(), inputs=inputs)
     return SHORT if summary.short else 0
 
 
@@ -72,6 +74,6 @@ def _report(summary: RunSummary, as_json: bool) -> None:
         print("\nStopped early; the siblings above are finished and recorded. The same command with --resume "
               "continues the run.")
     elif not summary.made:
-        print("\nThe run was already complete; nothing was summary.")
+        print("\nThe run was already complete; nothing was made.")
     names = ", ".join(name for name in (OVERVIEW_NAME, METRICS_NAME, RECORD_NAME) if (summary.out / name).exists())
     print(f"\nSiblings, {names} are in {summary.out}")

@@ -13,6 +13,7 @@ from ...core.files import atomic_path
 from ...core.labelmap import LabelMap, Segment
 from ...core.record import RECORD_NAME
 from ...editing.record_entries import segment_rows
+from ...labelmaps.ipc_labelmap import SUFFIXES as EXCHANGE_SUFFIXES
 from ...labelmaps.ipc_labelmap import has_exchange, read_exchange
 from ...labelmaps.read import read_labelmap
 from ...labelmaps.tissues import check_tissues, known_labels
@@ -28,6 +29,14 @@ def read_twin(command: dict[str, Any], anatomy: Anatomy) -> LabelMap:
     labelmap = read_exchange(path)
     check_tissues(labelmap, anatomy, Path("The segmentation"))
     return labelmap
+
+
+def files_of(command: dict[str, Any]) -> list[tuple[str, Path]]:
+    """The files of a command's twin, of which a run writes over none, each with what it is."""
+    if not command.get("twin"):
+        return []
+    stem = Path(command["twin"])
+    return [("the twin", stem.with_name(stem.name + suffix)) for suffix in ("", *EXCHANGE_SUFFIXES)]
 
 
 def described(labelmap: LabelMap, anatomy: Anatomy) -> LabelMap:

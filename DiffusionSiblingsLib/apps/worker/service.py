@@ -34,6 +34,7 @@ from ...labelmaps.ipc_labelmap import read_exchange
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
 from ...models.registry import DEFAULT_MODEL, find_model
+from ...runs.own_files import require_apart
 from ...runs.pipeline import run_plan
 from ...runs.plan import Plan
 from ...runs.replay import Replay, check_twin, installed
@@ -42,7 +43,7 @@ from ...runs.scheduler import Hooks
 from ...runs.settings import RunSettings
 from . import cohort_service as cohort_jobs
 from . import memory
-from .payloads import moved, read_twin, size_of, stored
+from .payloads import files_of, moved, read_twin, size_of, stored
 from .progress import Costs, JobProgress, RunProgress, effort, kind_of, steps_of
 from .run_events import OnPlaced, RunEvents, settings_of
 
@@ -146,6 +147,7 @@ class Service:
         requests, shorthand = [Request.from_json(values) for values, _ in parted], [named for _, named in parted]
         settings = settings_of(command)
         require_twin(requests, command.get("twin"))
+        require_apart(Path(command["out"]), files_of(command))
         room = self._open(command, settings, requests, shorthand, progress)
         plan = Plan.of(requests, room.twin, settings, shorthand=shorthand, facts=room.facts)
         events = RunEvents(task, plan, Path(command["out"]))
