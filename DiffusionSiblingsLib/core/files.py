@@ -20,6 +20,7 @@ import psutil
 
 from .errors import InputError, OutputError
 
+_SHOWN = 80  # letters of a path that is too long
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 # Nobody else names a file so: what it stands for, then the machine, the process and a random number in hexadecimal.
@@ -80,6 +81,23 @@ def looking_into(folder: Path) -> Iterator[None]:
     except OSError as problem:
         raise InputError(f"The folder {folder} cannot be read", value=problem,
                          hint="check its permissions") from problem
+
+
+def reachable(path: Path | str) -> None:
+    """Raises InputError for a path that the system refuses to look for, as its name is too long or has a NUL in it.
+
+    A path that is not there, or may not be read, is no concern of this function.
+    """
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as problem:
+        shown = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise InputError(f"The path {shown} cannot be used", value=reason,
+                         rule="a path that this system can look for; most systems allow 255 letters for a name",
+                         hint="check the name") from problem
 
 
 def signature(path: Path) -> list[list[Any]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
-from ..core.files import ending
+from ..core.files import ending, reachable
 from ..core.labelmap import Affine, LabelMap
 from .formats.guard import reading
 from .formats.mha import read_mha
@@ -41,6 +41,7 @@ def read_labelmap(
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
+    reachable(path)
     volume = _read(path, anatomy, unknown)
     check_grid(volume.array.shape[:3], volume.affine, path)
     values, segments = flatten(volume, path)
@@ -63,7 +64,9 @@ def read(path: Path | str, *, anatomy: str = "heart", labels: dict[str, int] | N
 def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
     """(D, H, W) bool, KJI order: the non-zero voxels of a label map or mask; and its (4, 4) affine, IJK -> RAS mm."""
     path = Path(path)
-    volume = _read_file(path)
+    reachable(path)
+    with reading(path):
+        volume = _read_file(path)
     check_grid(volume.array.shape[:3], volume.affine, path)
     mask: npt.NDArray[np.bool_] = volume.array > 0
     if mask.ndim == 4:

@@ -2,13 +2,12 @@
 
 nibabel and pynrrd are given header bytes that this module has bounded, and never a path or an open file. Voxels are
 unpacked here. A file is refused if it is shorter than its header says, if a checksum does not agree, if it unpacks to
-more than its header announces, if its header is endless, or if its voxels lie in another file.
+more than its header announces, if its header is endless, if its voxels lie in another file, or if it is another file
+under the name of a label map. The bounds are those of `core.limits`.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import math
 import struct
 import zlib
@@ -21,19 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
+from ...core.limits import (
+    MOST_AIR_BYTES,
+    MOST_AXES,
+    MOST_HEADER_BYTES,
+    MOST_LINES,
+    MOST_RATIO,
+    MOST_TAIL_BYTES,
+    MOST_VOXEL_BYTES,
+)
+from .unpacking import UnpackedFile
+from .wrong_file import refuse_wrong_file
 
-MOST_VOXEL_BYTES = 1 << 32
-"""The voxels of one file, unpacked: 4 GiB, which a map of 1,600 x 1,600 x 1,600 voxels of one byte just fills."""
-MOST_HEADER_BYTES = 1 << 24
-"""A header with all its fields and extensions: 16 MiB, enough for 20,000 segments as Slicer describes them."""
-MOST_LINES = 100_000
-"""Lines of a text header."""
-MOST_TAIL_BYTES = 1 << 20
-"""What packed data may hold after the last voxel. It is unpacked only to reach the checksum."""
-MOST_AXES = 16
-"""Axes of an image, those of length 1 and those of layers included."""
-_PIECE = 1 << 24  # bytes at a time, as gzip's reader makes a copy of what is asked for
-_RATIO = 1100  # deflate cannot make data more than 1,032 times smaller
+_PIECE = 1 << 24  # bytes at a time, as unpacking makes a copy of what is asked for
 
 
 @contextmanager
@@ -60,17 +59,21 @@ def reading(path: Path) -> Iterator[None]:
 def guarded(path: Path) -> Iterator[Guarded]:
     """Opens a file for a reader. Raises InputError for a file that cannot be trusted, inside the block too."""
     with reading(path), path.open("rb") as file:
+        refuse_wrong_file(path, file)
         yield Guarded(path, file)
 
 
 class Guarded:
-    """An open file that hands out its header and its voxels, in this order, and never more than the bounds allow."""
+    """An open file that hands out its header and its voxels, in this order, and never more than the bounds allow.
+
+    notes: what was left out of the file, a sentence each; complete once the voxels are read.
+    """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
+        self.notes: tuple[str, ...] = ()
         self._stored = path.stat().st_size
         self._file, self._stream = file, file
-        self._ratio: float = 1.0
         self._header_bytes = self._lines = 0
 
     def starts_with(self, magic: bytes) -> bool:
@@ -101,19 +104,16 @@ class Guarded:
 
     def unpack(self, packing: str, length: int | None = None) -> None:
         """From here on the bytes are packed: "raw", "gzip", "bzip2", or one "zlib" stream of `length` bytes."""
-        if packing == "gzip":
-            self._stream, self._ratio = cast(IO[bytes], gzip.GzipFile(fileobj=self._file)), _RATIO
-        elif packing == "bzip2":
-            self._stream, self._ratio = cast(IO[bytes], bz2.BZ2File(self._file)), math.inf
-        elif packing == "zlib":
-            left = self._stored - self._file.tell()
-            length = left if length is None else length
-            if not 0 <= length <= left:
-                raise EOFError(f"the file ends after {left} of {length} bytes of packed voxels")
-            self._stream, self._ratio = cast(IO[bytes], _ZlibReader(self._file, length)), _RATIO
-        elif packing != "raw":
+        if packing == "raw":
+            return
+        if packing not in ("gzip", "bzip2", "zlib"):
             raise InputError(f"{self.path} is packed in an unknown way", value=packing,
                              rule="the voxels are raw or packed with gzip or bzip2", hint="save it in Slicer again")
+        left = self._stored - self._file.tell()
+        length = left if length is None else length
+        if not 0 <= length <= left:
+            raise EOFError(f"the file ends after {left} of {length} bytes of packed voxels")
+        self._stream = cast(IO[bytes], UnpackedFile(self._file, length, packing))
 
     def voxels(self, dtype: np.dtype[Any], sizes: tuple[int, ...]) -> npt.NDArray[Any]:
         """Exactly the voxels that the header announces, with the checksum of packed ones compared.
@@ -124,11 +124,12 @@ class Guarded:
         if not 1 <= len(sizes) <= MOST_AXES or min(sizes) < 1:
             raise ValueError(f"a grid of {' x '.join(map(str, sizes[:MOST_AXES]))} voxels")
         total = math.prod(sizes) * dtype.itemsize
-        if total > self._stored * self._ratio:
-            raise EOFError(f"{self._stored} bytes cannot hold {' x '.join(map(str, sizes))} voxels")
         if total > MOST_VOXEL_BYTES:
             raise InputError(f"{self.path} is too large", value=f"{total / 2**30:.1f} GiB of voxels",
                              rule=f"at most {MOST_VOXEL_BYTES >> 30} GiB", hint="crop it around the heart")
+        most = self._stored if self._stream is self._file else max(self._stored * MOST_RATIO, MOST_AIR_BYTES)
+        if total > most:
+            raise EOFError(f"{self._stored} bytes cannot hold {' x '.join(map(str, sizes))} voxels")
         array = np.empty(sizes[::-1], dtype=dtype)
         self._fill(raw_bytes(array))
         return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
@@ -140,43 +141,20 @@ class Guarded:
             if not got:
                 raise EOFError(f"the file ends after {filled} of {len(view)} bytes of voxels")
             filled += got
-        if self._stream is not self._file:
-            self._finish()
+        if isinstance(self._stream, UnpackedFile):
+            self._finish(self._stream)
 
-    def _finish(self) -> None:
+    def _finish(self, stream: UnpackedFile) -> None:
         """Reads packed data to their end, where the checksum is compared."""
         tail = 0
-        while piece := self._stream.read(1 << 16):
+        while piece := stream.read(1 << 16):
             tail += len(piece)
             if tail > MOST_TAIL_BYTES:
                 raise ValueError("it unpacks to more than its header announces")
-
-
-class _ZlibReader:
-    """A file of one zlib stream; EOFError where it breaks off, zlib.error where it is damaged."""
-
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file, self._left = file, length
-        self._inflater = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the sound end of the stream."""
-        while not self._inflater.eof:
-            chunk = self._inflater.unconsumed_tail or self._file.read(min(self._left, 1 << 20))
-            if not chunk:
-                raise EOFError("the packed voxels break off")
-            if not self._inflater.unconsumed_tail:
-                self._left -= len(chunk)
-            data = self._inflater.decompress(chunk, size)
-            if data:
-                return data
-        return b""
-
-    def readinto(self, view: memoryview) -> int:
-        """Fills the start of `view` -> number of bytes, 0 at the end."""
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+        if stream.foreign:
+            bytes_ = "1 byte" if stream.foreign == 1 else f"{stream.foreign} bytes"
+            self.notes += (f"The file goes on for {bytes_} after the end of its packed voxels, which are complete; "
+                           "what follows was left out",)
 
 
 def refuse_detached(path: Path, ending: str) -> InputError:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, LabelMap
 from .guard import Guarded, guarded, refuse_detached
 from .slicer_segments import extras_of, metadata_of, segments_of, without_segments
-from .volume import LPS, Volume, as_labels, little_endian, not_3d, storable
+from .volume import LPS, NO_SPACING, Volume, as_labels, little_endian, not_3d, one_time_point, storable
 
 _TYPES: dict[str, type[np.generic]] = {
     "MET_CHAR": np.int8, "MET_UCHAR": np.uint8, "MET_SHORT": np.int16, "MET_USHORT": np.uint16, "MET_INT": np.int32,
@@ -40,13 +41,13 @@ def read_mha(path: Path) -> Volume:
         if _is(fields, "CompressedData"):
             length = fields.get("CompressedDataSize")
             file.unpack("zlib", int(length) if length is not None else None)
-        array = file.voxels(dtype, sizes)
-        affine = _affine(fields)
+        affine, notes = _affine(fields, len(sizes))
+        array, timed = one_time_point(file.voxels(dtype, sizes), path)
         metadata = {key: value for key, value in fields.items() if key not in _OWN}
         segments, layer_of = segments_of(metadata, 1)
-    labels = as_labels(array, path)
-    kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
-    return Volume(labels, affine, segments, layer_of, kept)
+        labels, rounded = as_labels(array, path)
+        kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
+        return Volume(labels, affine, segments, layer_of, kept, (*file.notes, *notes, *timed, *rounded))
 
 
 def _read_header(file: Guarded) -> dict[str, str]:
@@ -79,25 +80,31 @@ def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[in
     sizes = tuple(int(size) for size in fields["DimSize"].split())
     if len(sizes) != int(fields["NDims"]):
         raise ValueError("NDims and DimSize contradict each other")
-    if len(sizes) < 3 or any(size != 1 for size in sizes[3:]):
+    if not 3 <= len(sizes) <= 4:
         raise not_3d(path, sizes)
-    if len(sizes) > 3:
-        raise InputError(f"{path} has {len(sizes)} axes", rule="the image has three axes", hint="save it as a 3D image")
     swapped = _is(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return np.dtype(_TYPES[kind]).newbyteorder(">" if swapped else "<"), sizes
 
 
-def _affine(fields: dict[str, str]) -> Affine:
-    """(4, 4) voxel IJK -> RAS mm; each row of TransformMatrix is the LPS direction of one voxel axis."""
-    first = {"matrix": ("TransformMatrix", "Rotation", "Orientation"), "offset": ("Offset", "Position", "Origin")}
-    matrix = next((fields[name] for name in first["matrix"] if name in fields), "1 0 0 0 1 0 0 0 1")
-    offset = next((fields[name] for name in first["offset"] if name in fields), "0 0 0")
-    spacing = fields.get("ElementSpacing", fields.get("ElementSize", "1 1 1"))
+def _affine(fields: dict[str, str], rank: int) -> tuple[Affine, tuple[str, ...]]:
+    """(4, 4) voxel IJK -> RAS mm, and notes; each row of TransformMatrix is the LPS direction of one voxel axis."""
+    first = {"matrix": ("TransformMatrix", "Rotation", "Orientation"), "offset": ("Offset", "Position", "Origin"),
+             "spacing": ("ElementSpacing", "ElementSize")}
+    said = {key: next((fields[name] for name in names if name in fields), None) for key, names in first.items()}
+    matrix = np.eye(rank) if said["matrix"] is None else _numbers_of(said["matrix"], rank * rank).reshape(rank, rank)
+    if np.any(matrix[:3, 3:]) or np.any(matrix[3:, :3]):
+        raise ValueError("an axis in space that also moves in time")
     affine = np.eye(4)
-    directions = np.array([float(value) for value in matrix.split()]).reshape(3, 3).T
-    affine[:3, :3] = directions * np.array([float(value) for value in spacing.split()]).reshape(3)
-    affine[:3, 3] = np.array([float(value) for value in offset.split()]).reshape(3)
-    return LPS @ affine
+    affine[:3, :3] = matrix[:3, :3].T
+    if said["spacing"] is not None:
+        affine[:3, :3] *= _numbers_of(said["spacing"], rank)[:3]
+    affine[:3, 3] = 0.0 if said["offset"] is None else _numbers_of(said["offset"], rank)[:3]
+    return LPS @ affine, () if said["spacing"] is not None else (NO_SPACING,)
+
+
+def _numbers_of(text: str, count: int) -> npt.NDArray[np.float64]:
+    """(count,) float64. Raises ValueError for another count."""
+    return np.array([float(value) for value in text.split(None, count)]).reshape(count)
 
 
 def write_mha(labelmap: LabelMap, path: Path, named: bool = True) -> None:

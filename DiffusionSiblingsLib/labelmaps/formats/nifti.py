@@ -18,8 +18,8 @@ import numpy as np
 from ...core.errors import InputError
 from ...core.labelmap import Affine, LabelMap, Segment
 from .guard import Guarded, guarded, refuse_detached
-from .nifti_header import affine_of, new_header, set_affine, set_voxels
-from .volume import Volume, as_labels, little_endian, not_3d, storable
+from .nifti_header import affine_of, is_square, new_header, place_notes, set_affine, set_qform, set_voxels
+from .volume import Volume, as_labels, little_endian, not_3d, one_time_point, storable
 
 if TYPE_CHECKING:  # see nifti_header
     from nibabel.nifti1 import Nifti1Header
@@ -38,9 +38,11 @@ def read_nifti(path: Path) -> Volume:
             slope, offset = 1.0, 0.0
         affine = affine_of(header)
         segments = label_table(extensions)
-    labels = as_labels(array, path, slope, offset)
+        all_labels, rounded = as_labels(array, path, slope, offset)
+        labels, timed = one_time_point(all_labels, path)
+        notes = (*file.notes, *place_notes(header, labels.shape), *timed, *rounded)
     kept = {"nifti": header, "extensions": extensions, "dtype": dtype.newbyteorder("="), "affine": affine}
-    return Volume(labels, affine, segments, header=kept)
+    return Volume(labels, affine, segments, header=kept, notes=notes)
 
 
 def _read_header(file: Guarded) -> Nifti1Header:
@@ -65,7 +67,7 @@ def _read_header(file: Guarded) -> Nifti1Header:
 
 
 def _voxels(header: Nifti1Header, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Stored dtype and the sizes of the three axes, fastest first."""
+    """Stored dtype and the sizes of all axes, fastest first; three of them at least."""
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -82,9 +84,9 @@ def _voxels(header: Nifti1Header, path: Path) -> tuple[np.dtype[Any], tuple[int,
     if not 1 <= rank <= 7:
         raise ValueError(f"{rank} axes")
     sizes = tuple(int(size) for size in header["dim"][1 : rank + 1])
-    if rank < 3 or any(size != 1 for size in sizes[3:]):
+    if rank < 3:
         raise not_3d(path, sizes)
-    return dtype, sizes[:3]
+    return dtype, sizes
 
 
 def label_table(extensions: bytes) -> tuple[Segment, ...]:
@@ -92,9 +94,12 @@ def label_table(extensions: bytes) -> tuple[Segment, ...]:
     text = extensions[4:].decode("utf-8", errors="replace") if extensions[:1] not in (b"", b"\0") else ""
     segments: dict[int, Segment] = {}
     for attributes, name in _entries(text):
-        values = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', attributes))
-        plain = re.sub(r"^\s*<!\[CDATA\[(.*)\]\]>\s*$", r"\1", name, flags=re.DOTALL)
-        plain = plain if plain != name else html.unescape(name)
+        values = _attributes(attributes)
+        plain = name.strip()
+        if plain.startswith("<![CDATA[") and plain.endswith("]]>"):
+            plain = plain[len("<![CDATA[") : -len("]]>")]
+        else:
+            plain = html.unescape(plain)
         try:
             value = int(values["Key"])
             color = tuple(float(values[channel]) for channel in ("Red", "Green", "Blue"))
@@ -103,6 +108,12 @@ def label_table(extensions: bytes) -> tuple[Segment, ...]:
         if value > 0:
             segments[value] = Segment(value, plain.strip(), color=(color[0], color[1], color[2]))
     return tuple(segments.values())
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """name="value" pairs, in one pass."""
+    parts = text.split('"')
+    return {name.strip(" \t\r\n="): value for name, value in zip(parts[::2], parts[1::2], strict=False)}
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
@@ -124,7 +135,7 @@ def _label_extension(segments: tuple[Segment, ...]) -> bytes:
     text = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<CaretExtension><VolumeInformation Index="0"><LabelTable>\n{table}\n'
     )
-    content = (text + "</LabelTable></VolumeInformation></CaretExtension>").encode()
+    content = (text + "</LabelTable></VolumeInformation></CaretExtension>").encode(errors="replace")
     size = -(-(len(content) + 8) // 16) * 16
     return b"\1\0\0\0" + struct.pack("<ii", size, 0) + content.ljust(size - 8, b"\0")
 
@@ -142,6 +153,8 @@ def write_nifti(labelmap: LabelMap, path: Path) -> None:
     set_voxels(header, data, extensions)
     if old is None or not _same(affine_of(header), labelmap.affine):
         set_affine(header, labelmap.affine)
+    elif int(header["qform_code"]) <= 0 and not is_square(labelmap.affine):
+        set_qform(header, labelmap.affine)
     write_bytes(path, header.binaryblock + extensions, little_endian(data))
 
 

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
-from ...core.labelmap import Affine, LabelMap
+from ...core.labelmap import LabelMap
 from .guard import Guarded, guarded, refuse_detached
-from .slicer_segments import extras_of, metadata_of, segments_of, without_segments
-from .volume import LPS, Volume, as_labels, little_endian, not_3d, storable
+from .nrrd_space import Space, space_of
+from .slicer_segments import extras_of, layers_described, metadata_of, segments_of, without_segments
+from .volume import LPS, Volume, as_labels, little_endian, not_3d, one_time_point, storable
 
 _TYPES: dict[str, type[np.generic]] = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
@@ -48,13 +49,14 @@ def read_nrrd(path: Path) -> Volume:
         dtype, sizes = _voxels(fields, path)
         encoding = fields["encoding"].lower()
         file.unpack(_PACKINGS.get(encoding, encoding))
-        array = file.voxels(dtype, sizes)
-        spatial, affine = _space(fields, len(sizes))
-    array = _layers_last(array, sizes, spatial, path)
-    segments, layer_of = segments_of(metadata, 1 if array.ndim == 3 else array.shape[3])
-    labels = as_labels(array, path)
-    kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
-    return Volume(labels, affine, segments, layer_of, kept)
+        space = space_of(fields, sizes, layers_described(metadata))
+        if len(space.spatial) != 3 or len(sizes) > 4:
+            raise not_3d(path, sizes)
+        array, timed = _layers_last(file.voxels(dtype, sizes), space, path)
+        segments, layer_of = segments_of(metadata, 1 if array.ndim == 3 else array.shape[3])
+        labels, rounded = as_labels(array, path)
+        kept = {"metadata": without_segments(metadata), "extras": extras_of(metadata), "dtype": dtype.newbyteorder("=")}
+        return Volume(labels, space.affine, segments, layer_of, kept, (*file.notes, *space.notes, *timed, *rounded))
 
 
 def _read_header(file: Guarded) -> tuple[dict[str, str], dict[str, str]]:
@@ -76,10 +78,10 @@ def _read_header(file: Guarded) -> tuple[dict[str, str], dict[str, str]]:
 
 def _split(line: str) -> tuple[str, str, str]:
     """A header line -> key, ":=" or ":", value."""
-    found = re.match(r"([^:]+?)(:=|: )(.*)$", line) or re.match(r"([^:]+?)(:)(.*)$", line)
-    if not found:
+    key, colon, value = line.partition(":")
+    if not colon or not key:
         raise ValueError(f"header line {line[:60]!r}")
-    return found[1], found[2].strip(), found[3]
+    return (key, ":=", value[1:]) if value.startswith("=") else (key, ":", value)
 
 
 def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -102,58 +104,14 @@ def _voxels(fields: dict[str, str], path: Path) -> tuple[np.dtype[Any], tuple[in
     return dtype, sizes
 
 
-def _space(fields: dict[str, str], rank: int) -> tuple[list[int], Affine]:
-    """The axes that lie in space, and their (4, 4) affine, voxel IJK -> RAS mm. Without a space, the axes are LPS."""
-    affine, letters = np.eye(4), _orientation(fields.get("space", ""))
-    entries = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""))
-    if entries:
-        if len(entries) != rank:
-            raise ValueError("space directions and dimension contradict each other")
-        spatial = [axis for axis, entry in enumerate(entries) if entry != "none"]
-        columns = [_vector(entries[axis]) for axis in spatial[:3]] if len(spatial) == 3 else []
-    else:
-        spacings = [float(value) for value in fields.get("spacings", " ".join(["1"] * rank)).split()]
-        kinds = fields.get("kinds", "").lower().split()
-        values = {"list", "vector", "scalar", "point", "rgb-color", "rgba-color", "none"}
-        spatial = [axis for axis in range(rank) if axis >= len(kinds) or kinds[axis] not in values]
-        columns = [np.eye(3)[n] * spacings[axis] for n, axis in enumerate(spatial[:3])]
-    if len(spatial) == 3:
-        affine[:3, :3] = np.stack(columns, axis=1)
-        if "space origin" in fields:
-            affine[:3, 3] = _vector(fields["space origin"])
-        affine[:3] *= letters[:, None]
-    return spatial, affine
-
-
-def _vector(text: str) -> npt.NDArray[np.float64]:
-    """ "(1,0,0)" -> (3,) float64."""
-    return np.array([float(value) for value in text.strip("() ").split(",")]).reshape(3)
-
-
-def _orientation(space: str) -> npt.NDArray[np.float64]:
-    """(3,) signs that turn the world of the file into RAS; without a space it is LPS, as in ITK."""
-    name = space.lower().strip()
-    names = {"ras": "right-anterior-superior", "las": "left-anterior-superior", "lps": "left-posterior-superior"}
-    words = names.get(name, name or names["lps"]).split("-")
-    if words[:3] in (["scanner", "xyz"], ["3d", "right", "handed"], ["3d", "left", "handed"]) or len(words) != 3:
-        raise InputError("The space of the NRRD file is not supported", value=space,
-                         rule="the space names the patient's axes, such as left-posterior-superior",
-                         hint="save it in Slicer again")
-    signs = {"right": (0, 1.0), "left": (0, -1.0), "anterior": (1, 1.0), "posterior": (1, -1.0), "superior": (2, 1.0),
-             "inferior": (2, -1.0)}  # fmt: skip
-    if [signs[word][0] for word in words] != [0, 1, 2]:
-        raise ValueError(f"space {space}")
-    return np.array([signs[word][1] for word in words])
-
-
-def _layers_last(array: npt.NDArray[Any], sizes: tuple[int, ...], spatial: list[int], path: Path) -> npt.NDArray[Any]:
-    """(K, J, I), or (K, J, I, layers) with an axis of layers. Raises InputError for other axes."""
-    if len(spatial) == 3 and len(sizes) == 3:
-        return array
-    if len(spatial) == 3 and len(sizes) == 4:
-        layers = next(axis for axis in range(4) if axis not in spatial)
-        return np.moveaxis(array, 3 - layers, 3)
-    raise not_3d(path, sizes)
+def _layers_last(array: npt.NDArray[Any], space: Space, path: Path) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """(K, J, I), or (K, J, I, layers) with an axis of layers, and notes. Raises InputError for a series in time."""
+    if array.ndim == 3:
+        return array, ()
+    other = next(axis for axis in range(4) if axis not in space.spatial)
+    if space.temporal:
+        return one_time_point(np.moveaxis(array, 3 - other, 0), path)
+    return np.moveaxis(array, 3 - other, 3), ()
 
 
 def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,14 @@ import numpy.typing as npt
 
 from ...core.errors import InputError
 from ...core.labelmap import Affine, Labels, Segment
+from ...core.limits import MOST_NOTED
 from .guard import raw_bytes
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS mm <-> RAS mm
 MAX_LABEL = 2**31 - 1
+NEARLY_WHOLE = 1e-3  # so near to a whole number, a value is that number
+MOST_ROUNDED = 0.25  # so far from its whole number a value may be that lost precision
+NO_SPACING = "The file gives no spacing; voxels of 1 x 1 x 1 mm are assumed"
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
 
 
@@ -42,19 +47,22 @@ def little_endian(array: npt.NDArray[Any]) -> memoryview:
     return raw_bytes(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
 
 
-def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0) -> Labels:
-    """Stored numbers -> integer label values. Integers are not copied; floating-point numbers go slice by slice.
+def as_labels(
+    array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: float = 0.0
+) -> tuple[Labels, tuple[str, ...]]:
+    """Stored numbers -> integer label values, and notes. Integers are not copied; other numbers go slice by slice.
 
     Raises InputError for values that are NaN, infinite, not whole, negative or too large.
     """
     scaled = (slope, offset) != (1.0, 0.0)
     if array.dtype.type in _INTEGERS and not scaled:
         _check_range(float(array.min()), float(array.max()), path)
-        return array
+        return array, ()
     if array.dtype.type not in _INTEGERS and array.dtype.kind != "f":
         raise InputError(f"{path} does not hold label values", value=array.dtype,
                          rule="each voxel is one integer or floating-point number")
-    labels = np.empty(array.shape, dtype=np.int32)
+    step = abs(slope) if array.dtype.type in _INTEGERS else math.inf
+    labels, notes = np.empty(array.shape, dtype=np.int32), tuple[str, ...]()
     for k, plane in enumerate(array):
         values = plane * slope + offset if scaled else plane
         if not np.isfinite(values).all():
@@ -65,17 +73,70 @@ def as_labels(array: npt.NDArray[Any], path: Path, slope: float = 1.0, offset: f
                 hint="export the label map again, or replace these voxels with 0",
             )
         whole = np.rint(values)
-        wrong = np.abs(values - whole) > 1e-3
-        if wrong.any():
-            raise InputError(
-                f"{path} has values that are not whole numbers",
-                value=f"{float(values[wrong].flat[0]):g} in slice {k}",
-                rule="labels are whole numbers from 0 upwards",
-                hint="choose the label map, not the image; resample label maps with nearest-neighbour interpolation",
-            )
+        wrong = np.abs(values - whole) > NEARLY_WHOLE
+        if not notes and wrong.any():
+            notes = _rounded(array, path, (slope, offset), step, (float(values[wrong].flat[0]), k))
         _check_range(float(whole.min()), float(whole.max()), path)
         labels[k] = whole
-    return shrink(labels)
+    return shrink(labels), notes
+
+
+def _rounded(
+    array: npt.NDArray[Any], path: Path, scale: tuple[float, float], step: float, found: tuple[float, int]
+) -> tuple[str, ...]:
+    """The note on values that are whole numbers but for the precision that their file lost.
+
+    That is so where they are few, and each is the nearest to a whole number of its own; interpolation leaves many in
+    between. step: between two numbers that the file can hold. found: a value and its slice. Raises InputError.
+    """
+    values = _distinct(array) * scale[0] + scale[1]
+    off = np.abs(values - np.rint(values))
+    most = MOST_ROUNDED if math.isinf(step) else step / 2 * (1 + 1e-5) + NEARLY_WHOLE
+    if not len(values) or most > MOST_ROUNDED or off.max() > most or len(np.unique(np.rint(values))) < len(values):
+        raise InputError(
+            f"{path} has values that are not whole numbers",
+            value=f"{found[0]:g} in slice {found[1]}",
+            rule="labels are whole numbers from 0 upwards",
+            hint="choose the label map, not the image; resample label maps with nearest-neighbour interpolation",
+        )
+    return (f"Its values are whole numbers only to within {off.max():.2g}, as a file does that was saved with a scale "
+            "factor; they were rounded",)
+
+
+def _distinct(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The distinct numbers of an array, ascending; none where there are more than MOST_NOTED."""
+    found = np.zeros(0)
+    for plane in array:
+        found = np.union1d(found, plane.reshape(-1).astype(np.float64))
+        if len(found) > MOST_NOTED or not np.isfinite(found).all():
+            return np.zeros(0)
+    return found
+
+
+def one_time_point(array: npt.NDArray[Any], path: Path) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """The one label map of an image with points in time, and notes.
+
+    array: (..., D, H, W); axes before these count points in time or channels. A series is read where there is only one
+    map in it: one point, all points alike, or one point that is not empty. Raises InputError.
+    """
+    if array.ndim == 3:
+        return array, ()
+    series = array.reshape(-1, *array.shape[-3:])
+    if len(series) == 1:
+        return series[0], ()
+    if all(np.array_equal(series[0], other) for other in series[1:]):
+        return series[0], (f"The file holds {len(series)} points in time that are all alike; the first was read",)
+    filled = [point for point, image in enumerate(series) if image.any()]
+    if len(filled) == 1:
+        return series[filled[0]], (f"The file holds {len(series)} points in time, and labels at number "
+                                   f"{filled[0] + 1} only; that one was read",)
+    shown = ", ".join(str(point + 1) for point in filled[:10]) + (", ..." if len(filled) > 10 else "")
+    raise InputError(
+        f"{path} is not a 3D image but a series",
+        value=f"{len(series)} points in time or channels, with labels at number {shown}",
+        rule="a file holds one label map, of one heart at one time",
+        hint="save the point in time that you want as a file of its own, for example in Slicer's Sequences module",
+    )
 
 
 def _check_range(low: float, high: float, path: Path) -> None:
