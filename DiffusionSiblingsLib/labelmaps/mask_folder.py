@@ -15,8 +15,10 @@ from ..core.errors import InputError
 from ..core.files import ending, looking_into
 from ..core.labelmap import LabelMap, Labels, Segment
 from .formats.nifti import write_nifti
+from .formats.nrrd import write_nrrd
 from .formats.slicer_segments import complete
 from .formats.volume import Volume, label_counts
+from .geometry.squared import can_be_squared
 from .layers import refuse_overlap
 
 Reader = Callable[[Path], Volume]
@@ -126,8 +128,12 @@ def _nearby(folder: Path) -> str:
 
 
 def write_folder(labelmap: LabelMap, folder: Path) -> None:
-    """Writes one uint8 .nii.gz mask per segment, named after its original file, its tissue or the segment."""
+    """Writes one uint8 mask per segment, named after its original file, its tissue or the segment.
+
+    As .nii.gz, or as .nrrd where the axes of the grid are not at right angles, which ITK cannot open as NIfTI.
+    """
     folder.mkdir()
+    square = can_be_squared(labelmap.affine, labelmap.labels.shape)
     anatomy = labelmap.header.get("anatomy") or load_anatomy()
     header: dict[str, Any] = {key: labelmap.header[key] for key in ("nifti", "extensions") if key in labelmap.header}
     taken: set[str] = set()
@@ -140,4 +146,7 @@ def write_folder(labelmap: LabelMap, folder: Path) -> None:
             name += "_"
         taken.add(name.lower())
         mask = (labelmap.labels == segment.value).view(np.uint8)
-        write_nifti(LabelMap(mask, labelmap.affine, header=header), folder / f"{name}.nii.gz")
+        if square:
+            write_nifti(LabelMap(mask, labelmap.affine, header=header), folder / f"{name}.nii.gz")
+        else:
+            write_nrrd(LabelMap(mask, labelmap.affine), folder / f"{name}.nrrd", named=False)

@@ -21,7 +21,7 @@ from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.record_entries import describe_twin, run_entry
 from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
-from ..labelmaps.write import suffix_for
+from ..labelmaps.write import format_notes, suffix_for
 from ..metrics.acceptance import Acceptance
 from .rejection import SamplingBudget
 from .settings import RunSettings
@@ -83,8 +83,13 @@ class Plan:
         notes = []
         if self.twin is not None:
             distance = self.twin.measured.training_distance
-            notes = [*self.twin.twin.warnings, *training_distance_words("The twin", distance)]
+            notes = [*self.twin.twin.warnings, *self.format_notes, *training_distance_words("The twin", distance)]
         return tuple(dict.fromkeys([*notes, *(note for planned in self.requests for note in planned.guided.warnings)]))
+
+    @property
+    def format_notes(self) -> tuple[str, ...]:
+        """What to know of the siblings' file format, given the twin's grid."""
+        return format_notes(self.twin.twin.labelmap, self.settings.format) if self.twin is not None else ()
 
     @property
     def region(self) -> npt.NDArray[np.bool_] | None:
@@ -126,7 +131,8 @@ class Plan:
         """A record with the twin and all requests, and no siblings yet."""
         record = Record.new(self.facts.card.identity, compute)
         record.twin = self.twin_entry
-        record.runs = [run_entry(planned.request, planned.guided.warnings) for planned in self.requests]
+        record.runs = [run_entry(planned.request, (*self.format_notes, *planned.guided.warnings))
+                       for planned in self.requests]
         for run, planned in zip(record.runs, self.requests, strict=True) if self.settings.gate else ():
             run["gate"] = {"checks": self.settings.gate, "most": self.most(planned.request)}
         return record

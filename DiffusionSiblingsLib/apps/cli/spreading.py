@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ...editing.postprocess import canonical_labelmap
 from ...editing.request import Request
 from ...labelmaps.formats.scalars import write_scalars
 from ...labelmaps.tissues import parse_labels
-from ...labelmaps.write import write_labelmap
+from ...labelmaps.write import suffix_for, write_labelmap
 from ...metrics.measurement import MeasurementKey, tissue_key
 from ...models.registry import find_model
 from ...reports.report_files import open_report, write_pictures
@@ -61,9 +62,8 @@ def _write(folder: Path, result: Variability, first: Member, name: str, anatomy:
                   description=f"share of {result.maps} siblings that differ")
     write_scalars(result.entropy, result.affine, folder / "entropy.nii.gz", shown=(0.0, 1.0),
                   description=f"entropy of {result.maps} siblings in bits")
-    majority = canonical_labelmap(result.consensus, anatomy)
-    write_labelmap(type(majority)(majority.labels, result.affine, majority.segments), folder / "majority.nii.gz",
-                   "nii.gz")
+    majority = replace(canonical_labelmap(result.consensus, anatomy), affine=result.affine)
+    write_labelmap(majority, folder / f"majority.{suffix_for(majority, 'nii.gz')}")
     surfaces = [{"measurement": f"{tissue} surface, spread [mm]", "siblings": result.maps, "standard deviation": value}
                 for tissue, value in result.surfaces.items()]
     write_metrics_csv(folder / "spread.csv", [*result.rows, *surfaces])
