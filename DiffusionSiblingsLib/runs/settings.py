@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.errors import InputError
+from ..core.files import reachable
 from ..models.registry import DEFAULT_MODEL
 
 LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
@@ -37,6 +38,7 @@ class RunSettings:
     dtype: str | None = None
 
     def __post_init__(self) -> None:
+        reachable(self.model)  # a name or a folder
         least = 0 if self.cluster else 1
         if not least <= self.jobs <= MOST_JOBS:
             raise InputError("The number of jobs cannot be used", value=self.jobs,

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from textwrap import fill
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -116,6 +117,12 @@ def build(name: str, summary: str, options: type[Options], run: Callable[[Any], 
     """The command whose options are the fields of `options`, and which calls `run` with them."""
 
     def call(**values: Any) -> int:
+        from ...core.files import reachable  # loads numpy, which help need not wait for
+
+        for value in values.values():
+            for path in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(path, Path):
+                    reachable(path)
         return run(options(**values))
 
     call.__signature__ = _signature(options)  # type: ignore[attr-defined]  # what typer reads

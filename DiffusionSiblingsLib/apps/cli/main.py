@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit(0).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve next to a neighbour
+    _print_any_letter()
     usual = gc.get_threshold()
     try:
         gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage
@@ -45,6 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:  # whoever calls this as a function keeps his own
         gc.set_threshold(*usual)
+
+
+def _print_any_letter() -> None:
+    """From here on, a letter that a console, pipe or file has no code for is printed as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _run(words: list[str]) -> int:

@@ -18,7 +18,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 class UnpackedFile:
     """What the next `length` bytes of a file unpack to. packing: "gzip", "bzip2" or "zlib".
 
-    foreign: bytes after the last member that belong to no member; zeros do not count, as tapes and disks pad with them.
+    foreign: bytes after the last member that belong to no member; known once the end was read.
     """
 
     def __init__(self, file: IO[bytes], length: int, packing: str) -> None:
@@ -70,15 +70,17 @@ class UnpackedFile:
         """Begins the member after one that has ended well; False where there is none, and then `foreign` is known."""
         if self._left < 0:
             return False
-        rest = self._member.unused_data
-        magic = _MAGIC.get(self._packing, b"")
-        rest = rest.lstrip(b"\0") if magic else rest
-        while self._left and (len(rest) < len(magic) or (magic and not rest)):
-            rest = (rest + self._take()).lstrip(b"\0")
-        if magic and rest.startswith(magic):
+        rest, padding = self._member.unused_data, 0
+        magic = _MAGIC.get(self._packing)
+        while magic is not None:  # members may have zeros between them
+            padding, rest = padding + len(rest) - len(rest.lstrip(b"\0")), rest.lstrip(b"\0")
+            if len(rest) >= len(magic) or not self._left:
+                break
+            rest += self._take()
+        if magic is not None and rest.startswith(magic):
             self._waiting, self._member = rest, self._unpacker()
             return True
-        self.foreign, self._left = len(rest) + self._left, -1
+        self.foreign, self._left = padding + len(rest) + self._left, -1
         return False
 
     def _take(self) -> bytes:

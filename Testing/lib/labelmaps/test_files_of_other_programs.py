@@ -65,7 +65,8 @@ def test_bytes_after_the_end_of_packed_voxels_are_left_out_and_counted(encoding:
     tail = b"appended by a transfer"
     found = read(nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding, tail=tail))
     assert np.array_equal(found.labels, blocks()) and "goes on for 22 bytes" in found.notes[0]
-    assert read(nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding, tail=bytes(600))).notes == ()
+    assert "600 bytes" in read(nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding, tail=bytes(600))).notes[0]
+    assert read(nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding)).notes == ()
     sound = nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding).read_bytes()
     for place in range(1, 9):  # the checksum and the length
         (tmp_path / "b.nrrd").write_bytes(sound[:-place] + bytes([sound[-place] ^ 1]) + sound[len(sound) - place + 1 :]
@@ -77,7 +78,9 @@ def test_bytes_after_the_end_of_packed_voxels_are_left_out_and_counted(encoding:
 def test_bytes_after_the_end_of_a_gz_file_are_left_out_and_counted(tmp_path: Path) -> None:
     found = read(nifti(tmp_path / "a.nii.gz", blocks(), tail=b"x"))
     assert np.array_equal(found.labels, blocks()) and "goes on for 1 byte after" in found.notes[0]
-    assert read(nifti(tmp_path / "a.nii.gz", blocks(), tail=bytes(512))).notes == ()
+    assert "for 512 bytes" in read(nifti(tmp_path / "a.nii.gz", blocks(), tail=bytes(512))).notes[0]
+    both = nifti(tmp_path / "a.nii.gz", blocks(), tail=bytes(99) + gzip.compress(b"")).with_name("a.nii.gz")
+    assert read(both).notes == (), "an empty member after zeros"
 
 
 def test_several_members_are_one_file(tmp_path: Path) -> None:
