@@ -62,12 +62,14 @@ ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD",
 
 def _check(real: MeasuredCohort, synthetic: MeasuredCohort) -> None:
     if real.feature_keys != synthetic.feature_keys or real.anatomy.id != synthetic.anatomy.id:
-        raise InputError("Two cohorts do not measure the same things",
-                         value=f"{real.name}: {real.anatomy.id}, {synthetic.name}: {synthetic.anatomy.id}")
+        raise InputError("Cohorts with different measurements cannot be compared",
+                         value=f"{real.name}: {real.anatomy.id}, {synthetic.name}: {synthetic.anatomy.id}",
+                         rule="one anatomy and the same measurements", hint="measure both with one anatomy")
     for part in (real, synthetic):
         if len(part) <= feature_space.NEIGHBOURS:
             raise InputError(f"The cohort {part.name} is too small to be compared", value=f"{len(part)} members",
-                             rule=f"at least {feature_space.NEIGHBOURS + 1}")
+                             rule=f"at least {feature_space.NEIGHBOURS + 1} members",
+                             hint="add label maps, or make more siblings with --count")
 
 
 def _morphology(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.Generator,

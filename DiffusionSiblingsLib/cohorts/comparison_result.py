@@ -96,7 +96,8 @@ class Comparison:
         """Reads what `to_json` gave. InputError where it is something else."""
         try:
             if values["schema"] != SCHEMA:
-                raise InputError("Another program version wrote the comparison", value=values["schema"], rule=SCHEMA)
+                raise InputError("Another program version wrote the comparison", value=values["schema"],
+                                 rule=f"schema {SCHEMA}", hint="compare the cohorts again with this version")
             figures = tuple(Figure(**{**f, **{key: _number(f[key]) for key in ("value", "low", "high")}})
                             for f in values["figures"])
             return cls(Side(**values["real"]), Side(**values["synthetic"]), figures,
@@ -104,7 +105,8 @@ class Comparison:
                        {key: float(value) for key, value in values["violations"].items()}, int(values["seed"]),
                        int(values["draws"]), tuple(values["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise InputError("This is not a comparison of cohorts", value=repr(problem), rule=SCHEMA) from problem
+            raise InputError("The comparison cannot be read", value=repr(problem), rule=f"schema {SCHEMA}",
+                             hint="compare the cohorts again") from problem
 
 
 def _number(value: float | None) -> float:

@@ -138,7 +138,7 @@ def _check_splits(cases: list[PackCase]) -> None:
     home: dict[str, str] = {}
     for case in cases:
         if case.name in names:
-            raise InputError("Two cases of the data set have the same name", value=case.name)
+            raise InputError("Two cases of the data set have the same name", value=case.name, rule="each name once")
         names.add(case.name)
         if home.setdefault(case.subject, case.split) != case.split:
             raise InputError(
@@ -191,7 +191,9 @@ def read_pack(path: Path) -> Pack:
         spacing = float(json.loads(metadata["spacing"]))
         lost = [case.name for index, case in enumerate(cases) if _key(index) not in keys]
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("The list of cases of the data set is damaged", value=f"{path}: {problem}") from problem
+        raise InputError("The list of cases of the data set is damaged", value=f"{path}: {problem}",
+                         hint="make it again with 'siblings prepare'") from problem
     if lost:
-        raise InputError("The data set lacks label maps that it lists", value=", ".join(lost[:5]))
+        raise InputError("The data set lacks label maps that it lists", value=", ".join(lost[:5]),
+                         hint="make it again with 'siblings prepare'")
     return Pack(path, metadata["anatomy"], (shape[0], shape[1], shape[2]), spacing, cases, reference)

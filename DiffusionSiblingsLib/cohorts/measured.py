@@ -205,7 +205,8 @@ def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
     """Several measured cohorts as one. Raises InputError where they do not measure the same things."""
     first = cohorts[0]
     if any(c.feature_keys != first.feature_keys or c.anatomy.id != first.anatomy.id for c in cohorts):
-        raise InputError("Cohorts do not measure the same things", value=[c.name for c in cohorts])
+        raise InputError("Cohorts with different measurements cannot be joined", value=[c.name for c in cohorts],
+                         rule="one anatomy and the same measurements", hint="measure all of them with one anatomy")
     return MeasuredCohort(
         name, first.anatomy, tuple(m for c in cohorts for m in c.members), tuple(p for c in cohorts for p in c.paths),
         first.feature_keys, np.concatenate([c.features for c in cohorts]),

@@ -52,7 +52,8 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
     if not isinstance(source, (str, Path)):
         found = [member for part in source for member in find_members(part, anatomy=anatomy)]
         if not found:
-            raise InputError("The cohort has no members", rule="at least one folder or label map")
+            raise InputError("The cohort has no members", rule="at least one label map",
+                             hint="name a folder of label maps, or a run folder")
         return _with_unique_names(found)
     path, anatomy = Path(source), anatomy or load_anatomy()
     if not path.exists():
@@ -136,10 +137,10 @@ def _place(record: Record, folder: Path) -> Rows | None:
     try:
         rows = tuple(tuple(float(value) for value in row) for row in record.twin["canonical_to_ras_mm"])
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("The record does not tell where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
+        raise InputError("The record does not say where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
                          rule="canonical_to_ras_mm, four rows of four numbers") from problem
     if [len(row) for row in rows] != [4, 4, 4, 4]:
-        raise InputError("The record does not tell where its twin lies", value=folder / RECORD_NAME,
+        raise InputError("The record does not say where its twin lies", value=folder / RECORD_NAME,
                          rule="canonical_to_ras_mm, four rows of four numbers")
     return rows
 

@@ -56,5 +56,6 @@ class Store:
 def joined(stores: Sequence[Store]) -> Store:
     """One store of the maps of several."""
     if len({store.shape for store in stores}) != 1:
-        raise InputError("Cohorts of different grids cannot be joined", value=[store.shape for store in stores])
+        raise InputError("Cohorts on different grids cannot be joined", value=[store.shape for store in stores],
+                         rule="one number of voxels along each axis", hint="measure all of them with one model")
     return Store(stores[0].shape, tuple(source for store in stores for source in store.sources))

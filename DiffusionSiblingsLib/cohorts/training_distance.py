@@ -231,13 +231,13 @@ def training_distance_words(name: str, distance: TrainingDistance | None) -> lis
         return []
     words = []
     if distance.outside:
-        words.append(f"{name} is outside of what the model was trained on: "
+        words.append(f"{name} lies outside the range of the training hearts in these measurements: "
                      f"{', '.join(key.title for key in distance.outside)}")
     elif distance.nearer > FAR:
-        words.append(f"{name} is far from the hearts that the model was trained on: the most similar one differs by "
-                     f"{distance.nearest:.2f} standard deviations in each measurement, and {distance.nearer:.0f} % of "
-                     "them lie closer to each other; expect siblings to drift towards them")
+        words.append(f"{name} is unlike the training hearts: it differs from the most similar one by "
+                     f"{distance.nearest:.2f} standard deviations per measurement, while {distance.nearer:.0f} % of "
+                     "them have a nearer neighbour; expect its siblings to drift towards the training hearts")
     if distance.suspicious:
-        words.append(f"{name} is suspiciously near to a training heart ({distance.nearest:.2f} standard deviations in "
-                     "each measurement); it is possibly a near-copy")
+        words.append(f"{name} is suspiciously near to a training heart ({distance.nearest:.2f} standard deviations per "
+                     "measurement); it is possibly a near-copy")
     return words

@@ -137,9 +137,9 @@ def _unlike_any(volumes: Mapping[Tissues, float], statistics: TrainingStatistics
     if distances[nearest] <= between:
         return ()
     closest = dict(zip(volumes, seen[nearest] * scale, strict=True))
-    told = ", ".join(f"{' + '.join(tissues)} {closest[tissues]:.0f} ml for {ml:.0f}" for tissues, ml in volumes.items())
+    pairs = [f"{' + '.join(tissues)} {closest[tissues]:.0f} ml (target {ml:.0f} ml)" for tissues, ml in volumes.items()]
     return (f"No training heart of the model combines volumes like these; the nearest of {len(statistics)} hearts "
-            f"has {told}",)
+            f"has {', '.join(pairs)}",)
 
 
 def own_nearest(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

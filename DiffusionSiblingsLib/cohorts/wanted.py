@@ -91,8 +91,8 @@ class Clause:
     def met_by(self, value: float) -> bool:
         """Whether a value meets the condition. Raises InputError for a percentile that was not resolved."""
         if self.percentile:
-            raise InputError("The percentile has no value yet", value=self.words(),
-                             rule="a reference cohort turns percentiles into values")
+            raise InputError("The percentile of the target has no value yet", value=self.words(),
+                             rule="a percentile gets its value from a reference cohort")
         compare: dict[str, Callable[[float], bool]] = {
             ">": lambda v: v > self.value, ">=": lambda v: v >= self.value,
             "<": lambda v: v < self.value, "<=": lambda v: v <= self.value}

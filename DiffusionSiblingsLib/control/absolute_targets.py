@@ -86,8 +86,8 @@ def absolute(term: Term, before: Value | None) -> Value:
         return target.value
     of = f"The target of {term.label} cannot be used"
     if before is None or before == 0.0:
-        raise InputError(of, value="the domain holds nothing to be relative to",
-                         rule="times and plus refer to the measured value",
+        raise InputError(of, value="the domain holds none of its tissues",
+                         rule="times and plus are relative to what the domain holds now",
                          hint="check the domain's place and tissues, or give an absolute value")
     if target.times is not None and isinstance(before, float):
         return checked_value(term.quantity, before * target.times, of)

@@ -131,8 +131,8 @@ def between_tissues(
     places = [place_of(labels, affine, anatomy, [tissue]) for tissue in (first, second)]
     found = contact(places[0], places[1], gap_mm)
     if found is None:
-        raise InputError(f"{first} and {second} do not meet", value=f"further apart than {gap_mm:g} mm",
-                         rule="a plane between two tissues lies at their contact",
+        raise InputError(f"{first} and {second} do not touch", value=f"more than {gap_mm:g} mm apart",
+                         rule="a plane between two tissues lies where they touch",
                          hint="choose two tissues that touch, or draw the plane")
     points, steps = found
     rows = _best_plane(points, steps.mean(axis=0))
@@ -200,7 +200,7 @@ def _plane_grid(width_mm: float, spacing_mm: float) -> tuple[float, int]:
 def _unit(direction: FloatArray, what: str) -> FloatArray:
     length = float(np.linalg.norm(direction))
     if not length > 1e-9:
-        raise InputError(what, value=f"direction {direction.tolist()}", rule="a direction with a length")
+        raise InputError(what, value=f"direction {direction.tolist()}", rule="a direction whose length is not 0")
     return direction / length
 
 

@@ -78,7 +78,7 @@ def measured_curve(curve: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     keep = np.concatenate([[True], step > 1e-9])
     if not keep[1:].any():
-        raise InputError("The curve cannot be used", value="all its points are one", rule=rule)
+        raise InputError("The curve cannot be used", value="all its points coincide", rule=rule)
     return points[keep], np.concatenate([[0.0], np.cumsum(step[keep[1:]])])
 
 

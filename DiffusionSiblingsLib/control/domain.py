@@ -182,7 +182,7 @@ def _template(values: object, of: str) -> tuple[int, int, int]:
     first, second, third = (int(n) for n in listed)
     if first == 1 or (second == 1 and third > 1):
         raise InputError(f"{of}: its template", value=listed, rule=rule,
-                         hint="order the axes so that collapsed ones come last")
+                         hint="order the axes so that those with one point come last")
     if first * second * third > MAX_TOTAL:
         raise InputError(f"{of}: its template", value=listed, rule=f"at most {MAX_TOTAL} points in all")
     return first, second, third

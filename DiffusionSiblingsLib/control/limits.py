@@ -31,10 +31,11 @@ def check_value(quantity: Quantity, value: Value, domain: ControlDomain) -> None
         raise InputError(of, value=f"{_number(value):.6g} mm^2", rule=f"at most {most:.6g} mm^2 fit into the domain",
                          hint="the extent is the trace of the covariance; make the domain larger or the target smaller")
     if quantity == "position" and isinstance(value, tuple) and not domain.contains((value[0], value[1], value[2])):
-        raise InputError(of, value=_listed(value), rule="a centroid in the domain, mm of the control's frame",
+        raise InputError(of, value=_listed(value), rule="a point inside the domain, in mm in the control's frame",
                          hint="move or enlarge the domain")
     if quantity == "shape" and isinstance(value, tuple) and len(value) != domain.dimension:
-        raise InputError(of, value=_listed(value), rule=f"{domain.dimension} shares for this domain")
+        raise InputError(of, value=_listed(value),
+                         rule=f"{domain.dimension} shares, one for each dimension of the domain")
     if quantity in ("orientation", "covariance") and domain.dimension < 3:
         _check_plane(np.array(value), quantity, domain, of)
     if quantity == "betti":
@@ -66,7 +67,7 @@ def _check_betti(value: Value, domain: ControlDomain, of: str) -> None:
         name, asked, limit = found
         points = " x ".join(map(str, domain.template))
         raise InputError(of, value=f"{asked} {name}", rule=f"a template of {points} points shows at most {limit}",
-                         hint="give the domain a finer template, or another dimension")
+                         hint="give the domain more points, or ask for fewer")
 
 
 def _too_many(template: tuple[int, ...], betti: Sequence[int | None]) -> tuple[str, int, int] | None:

@@ -188,8 +188,8 @@ def outside_image(domain: ControlDomain) -> InputError:
     """The error for a domain that has nothing of the image in it."""
     centre = ", ".join(f"{value:.1f}" for value in domain.centre)
     return InputError(f"The control domain {domain.name} lies outside the image", value=f"centre ({centre}) mm",
-                      rule="it has to reach into the label map",
-                      hint="check that the domain's coordinates are RAS mm (LPS has the first two signs turned)")
+                      rule="at least a part of it lies in the label map",
+                      hint="give the coordinates in RAS mm (those in LPS have the opposite sign for the first two)")
 
 
 def _indicator(

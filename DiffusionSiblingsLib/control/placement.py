@@ -129,8 +129,8 @@ class Placement:
 
     def _registered(self) -> Affine:
         if self.to_frame is None:
-            raise InputError("The heart has not been registered to the model's frame",
-                             rule="its place in the canonical frame must be known for this")
+            raise InputError("A control cannot be moved to the canonical frame, because this heart has no place there",
+                             rule="the heart is placed with Placement.of and a reference")
         return self.to_frame
 
 

@@ -50,7 +50,8 @@ def place_of(labels: Labels, affine: npt.NDArray[Any], anatomy: Anatomy, tissues
     box = foreground_box(mask) if labels.ndim == 3 else None
     if box is None:
         names = " and ".join(f"{anatomy.tissue(tissue).name} ({tissue})" for tissue in tissues)
-        raise InputError(f"There is no {names} in the label map", rule="a control domain is placed by its tissue",
+        raise InputError(f"There is no {names} in the label map",
+                         rule="a control domain is placed where its tissues are",
                          hint="choose another tissue, or check how the label map's tissues are named")
     start = np.array([part.start for part in box[::-1]], dtype=np.float64)  # IJK
     cropped = world.copy()

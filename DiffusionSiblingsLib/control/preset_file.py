@@ -33,5 +33,7 @@ def recipes_of(anatomy_id: str) -> Mapping[str, Mapping[str, Any]]:
         if unknown := {recipe["kind"] for recipe in recipes.values()} - set(KINDS):
             raise ValueError(f"unknown kinds {sorted(unknown)}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"The presets {path} cannot be read", value=repr(error)) from error
+        raise InputError(f"The file of presets {path} cannot be read", value=repr(error),
+                         rule=f"JSON of schema {SCHEMA} for the {anatomy_id}",
+                         hint="install the project again") from error
     return recipes

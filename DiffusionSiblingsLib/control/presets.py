@@ -144,7 +144,7 @@ def _wall_on(heart: Placement, ray: ControlDomain) -> tuple[float, float, float]
     inside = sample(heart.labels, heart.affine, ray, heart.anatomy)[:, 0, 0] >= INSIDE
     if not inside.any():
         raise InputError(f"The {ray.name} cannot be measured", value=f"no {ray.tissues[0]} on its line",
-                         rule="every line crosses the wall", hint="draw the lines where the wall is")
+                         rule="each line crosses the wall", hint="move the line to the wall")
     sides = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(np.int8), [0]]))).reshape(-1, 2)
     thickest = int((sides[:, 1] - sides[:, 0]).argmax())
     before = sides[thickest - 1, 1] if thickest > 0 else 0
@@ -158,7 +158,7 @@ def _pieces(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts
     """
     groups = [group for group in recipe["groups"] if len(group) > 1 or heart.has(group[0])]
     if not groups:
-        raise InputError("The label map has none of the tissues that the preset is about",
+        raise InputError("The label map has none of the tissues that the preset measures",
                          rule="at least one of " + ", ".join("+".join(group) for group in recipe["groups"]))
     for group in groups:
         for tissue in group:

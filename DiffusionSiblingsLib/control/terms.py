@@ -47,8 +47,8 @@ class Target:
         given = {key: got for key, got in (("value", self.value), ("times", self.times), ("plus", self.plus))
                  if got is not None}
         if len(given) != 1:
-            raise InputError("A target cannot be used", value=given or "nothing is asked",
-                             rule="exactly one of value, times and plus")
+            raise InputError("A target cannot be used", value=given or "no value",
+                             rule="exactly one of value (absolute), times (a factor) and plus (a difference)")
 
     @property
     def kind(self) -> str:
@@ -94,7 +94,8 @@ class Term:
         if not isinstance(self.target, Target):
             raise InputError(f"{self.label} has no target", value=repr(self.target), rule="a Target")
         if not isinstance(self.on, bool):
-            raise InputError(f"{self.label} cannot be switched", value=repr(self.on), rule="on is true or false")
+            raise InputError(f"The field 'on' of {self.label} cannot be used", value=repr(self.on),
+                             rule="true or false")
         if self.id != "":
             object.__setattr__(self, "id", text(self.id, f"The id of {self.label} cannot be used"))
         object.__setattr__(self, "target", _checked_target(self))
@@ -227,10 +228,12 @@ def _checked_target(term: Term) -> Target:
         return Target(value=checked_value(quantity, target.value, of))
     if target.times is not None:
         if quantity not in SCALABLE:
-            raise InputError(of, value=f"times {target.times}", rule=f"times is for {' and '.join(SCALABLE)}")
+            raise InputError(of, value=f"times {target.times}", rule=f"'times' works for {' and '.join(SCALABLE)} only",
+                             hint="give the value itself")
         return Target(times=cast("float", checked_value(quantity, target.times, of)))
     if quantity not in ADDABLE:
-        raise InputError(of, value=f"plus {target.plus}", rule=f"plus is for {', '.join(ADDABLE)}")
+        raise InputError(of, value=f"plus {target.plus}", rule=f"'plus' works for {', '.join(ADDABLE)} only",
+                         hint="give the value itself")
     if quantity == "position":
         return Target(plus=vector(target.plus, of, "three numbers, mm"))
     return Target(plus=number(target.plus, of))
@@ -245,7 +248,7 @@ def _from_zero(value: object, what: str) -> float:
 
 
 def _shape(value: object, of: str) -> Value:
-    rule = "shares of the extent along the principal axes: from 0, descending, sum 1, one for each dimension"
+    rule = "shares of the extent along the principal axes, largest first: none below 0, together 1, one per dimension"
     found = tuple(number(item, of, rule) for item in sequence(value, of, rule))
     falling = all(a >= b - 1e-6 for a, b in pairwise(found))
     if not 1 <= len(found) <= 3 or min(found) < 0 or not falling or abs(sum(found) - 1) > 1e-3:
@@ -254,7 +257,7 @@ def _shape(value: object, of: str) -> Value:
 
 
 def _covariance(value: object, of: str) -> Value:
-    rule = "3 x 3, symmetric, no negative eigenvalue, trace 1 (covariance divided by its trace)"
+    rule = "a symmetric 3 x 3 matrix with trace 1 and no negative eigenvalue (a covariance divided by its trace)"
     rows = matrix_rows(value, of, rule)
     matrix = np.array(rows)
     odd = np.abs(matrix - matrix.T).max() > 1e-6 or abs(np.trace(matrix) - 1) > 1e-3
@@ -264,7 +267,7 @@ def _covariance(value: object, of: str) -> Value:
 
 
 def _betti(value: object, of: str) -> Value:
-    rule = "(components, loops, voids): whole numbers from 0, None for those not asked, at least one asked"
+    rule = "three counts (components, loops, voids), whole numbers from 0; null leaves one open, but not all three"
     found = sequence(value, of, rule)
     whole = [n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in found]
     if len(found) != 3 or not all(whole) or all(n is None for n in found):

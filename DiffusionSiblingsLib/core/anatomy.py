@@ -170,11 +170,11 @@ def _check(anatomy: Anatomy) -> None:
     named += list(anatomy.plausible_ml)
     named += [tissue for _, numbers in anatomy.numberings for tissue in numbers]
     unknown = sorted(set(named) - set(anatomy.ids))
-    what = f"The anatomy file {anatomy.id} is not sound"
+    what = f"The anatomy file {anatomy.id} contradicts itself"
     if unknown:
-        raise InputError(what, value=", ".join(unknown), rule="only tissues of its own list are named")
+        raise InputError(what, value=", ".join(unknown), rule="it names only tissues of its own list")
     if len(set(labels)) < len(labels) or len(set(anatomy.ids)) < len(labels) or not all(1 <= v <= 255 for v in labels):
-        raise InputError(what, value=labels, rule="ids are unique and label values are unique and in 1..255")
+        raise InputError(what, value=labels, rule="each id occurs once, and each label value once, from 1 to 255")
     if len(anatomy.shape) != 3 or min(anatomy.shape) < 1 or not anatomy.spacing_mm > 0:
         raise InputError(
             what, value=f"{anatomy.shape} at {anatomy.spacing_mm}", rule="three sizes and a spacing above 0"
@@ -207,7 +207,8 @@ def load_anatomy(id: str = "heart") -> Anatomy:
     try:
         return _from_data(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"The anatomy file {path} cannot be read", value=repr(error)) from error
+        raise InputError(f"The anatomy file {path} cannot be read", value=repr(error), rule=f"JSON of schema {SCHEMA}",
+                         hint="correct the file, or install the project again") from error
 
 
 def _from_data(data: dict[str, Any]) -> Anatomy:

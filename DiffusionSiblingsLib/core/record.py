@@ -57,7 +57,7 @@ class Record:
         if values["schema"] != SCHEMA:
             raise InputError("A later program version wrote the record", value=values["schema"],
                              rule=f"schema {SCHEMA}",
-                             hint="use the version that wrote it: " + str(values.get("program")))
+                             hint=f"use the version that wrote it, {values.get('program')}, or a newer one")
         return cls(model=values["model"], compute=values["compute"], created=values["created"], twin=values["twin"],
                    runs=values["runs"], complete=values["complete"])
 

@@ -134,8 +134,8 @@ def parse_region(text: str, anatomy: Anatomy) -> tuple[str, ...]:
     found = tuple(names.get(part.strip().lower(), part.strip()) for part in text.split(",") if part.strip())
     if unknown := [name for name in found if name not in anatomy.ids] or ([] if found else [text]):
         raise InputError("The region cannot be used", value=unknown[0],
-                         rule=f"tissues ({', '.join(anatomy.ids)}) with commas, or {WHOLE}",
-                         hint="LV,RV is one region of both; LV RV are two regions")
+                         rule=f"tissues ({', '.join(anatomy.ids)}) separated by commas, or {WHOLE}",
+                         hint="write LV,RV for one region of both, LV RV for two regions")
     return found
 
 
@@ -146,8 +146,8 @@ def design_rows(design: Design, record: Record) -> list[Row]:
     the base has no sibling k. "... minus twin": against the twin. record: of the run of `requests`, cells in order.
     """
     if len(record.runs) != len(design.cells):
-        raise InputError("The record is of another design", value=f"{len(record.runs)} requests",
-                         rule=f"{len(design.cells)} cells")
+        raise InputError("The record belongs to another design", value=f"{len(record.runs)} requests",
+                         rule=f"one request for each of the {len(design.cells)} cells", hint="choose another --out")
     found = {(cell, entry["k"]): entry for cell, run in zip(design.cells, record.runs, strict=True)
              for entry in run["siblings"]}
     twin = measurements_of(record.twin) if record.twin is not None else {}

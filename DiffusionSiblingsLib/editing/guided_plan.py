@@ -139,8 +139,8 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     volumes = _whole_volumes(targets)
     notes = [*_out_of_sight(targets), *(beyond_training(volumes, statistics) if statistics else ())]
     if request.steps < LEAST_GUIDED_STEPS:
-        notes.append(f"{request.steps} steps are too few to guide well: hearts come out broken; take "
-                     f"{LEAST_GUIDED_STEPS} or more")
+        notes.append(f"Guided siblings made with {request.steps} steps are often broken; use "
+                     f"{LEAST_GUIDED_STEPS} steps or more")
     return GuidedPlan(ready, targets, tuple(notes))
 
 
@@ -156,8 +156,8 @@ def _whole_volumes(targets: GuidedTargets) -> dict[Tissues, float]:
         value, tolerance, name = found.setdefault(tissues, (target.value, target.tolerance, domain.name))
         if abs(value - target.value) > (tolerance + target.tolerance + SAME_VOLUME) * value:
             raise InputError("Two targets contradict each other",
-                             value=f"{name} {value:.6g} ml and {target.domain} {target.value:.6g} ml, both the whole "
-                             f"of {' + '.join(tissues)}", rule="one volume for each tissue",
+                             value=f"{name} {value:.6g} ml and {target.domain} {target.value:.6g} ml, each for the "
+                             f"whole {' + '.join(tissues)}", rule="one volume for each tissue",
                              hint="do not hold the tissue, or switch one of the targets off")
     return {tissues: value for tissues, (value, _, _) in found.items()}
 
@@ -173,10 +173,11 @@ def _out_of_sight(targets: GuidedTargets) -> list[str]:
             centre = ", ".join(f"{value:.1f}" for value in domain.centre)
             raise InputError(f"The control domain {domain.name} lies outside the model's field of view",
                              value=f"centre ({centre}) mm", rule="the model must see at least part of it",
-                             hint="move it to the heart; coordinates are RAS mm (LPS has the first two signs turned)")
+                             hint="move it to the heart; give coordinates in RAS mm (those in LPS have the opposite "
+                                  "sign for the first two)")
         if share < LEAST_IN_VIEW:
             notes.append(f"Only {share:.0%} of the control domain {domain.name} lies in the model's field of view")
         if targets.measured[domain.name].mass == 0:
-            notes.append(f"The control domain {domain.name} holds no {' + '.join(domain.tissues)} before the edit; the "
-                         "guidance has nothing there to start from")
+            notes.append(f"The control domain {domain.name} holds no {' + '.join(domain.tissues)} before the edit, so "
+                         "that guidance has nothing to start from there")
     return notes

@@ -54,9 +54,10 @@ class PlannedRequest:
 def require_twin(requests: Sequence[Request], twin: object) -> None:
     """Raises InputError where there is no request, or one that starts from a twin and there is none."""
     if not requests:
-        raise InputError("There is nothing to do", rule="at least one request")
+        raise InputError("The run has no request", rule="at least one request")
     if twin is None and (missing := [request.edit for request in requests if request.needs_twin]):
-        raise InputError("The edit needs a twin", value=missing[0], rule="a label map to start from")
+        raise InputError("The edit needs a twin", value=missing[0], rule="only generate works without a twin",
+                         hint="name the label map of the heart to start from")
 
 
 def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds], twin: Twin | None,

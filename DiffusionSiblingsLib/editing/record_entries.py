@@ -85,7 +85,8 @@ def row_of(name: str, entry: Mapping[str, Any], request: Request | Mapping[str, 
         return sibling_row(name, sibling)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
-                         rule="features, volumes and checks of a twin or of a sibling") from error
+                         rule="each entry has features, volumes and checks",
+                         hint="make the run again, or replay its record") from error
 
 
 def rows_of(twin: Mapping[str, Any] | None, runs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, object]]:

@@ -67,11 +67,12 @@ class Request:
         _whole("resample", self.resample, 1, 20)
         if not (isinstance(self.ratio, (int, float)) and 0.0 <= self.ratio <= 1.0):
             raise InputError("The sampling ratio cannot be used", value=self.ratio, rule="a number from 0 to 1",
-                             hint="0.2 changes detail, 0.5 shape, 0.8 size and proportion; 1 ignores the twin")
+                             hint="0.2 changes details, 0.5 the shape, 0.8 size and proportions; 1 keeps nothing of "
+                                  "the twin")
         if self.box is not None:
             check_box(self.box)
         if self.edit == "inpaint" and not (self.tissues or self.box or self.region):
-            raise InputError("The inpainting has nothing to edit", rule="tissues, a box or a region mask",
+            raise InputError("The inpainting has no region", rule="the region is given by tissues, a box or a mask",
                              hint='give --edit LV, --box "x0,x1,y0,y1,z0,z1" or --region mask.nii.gz')
         if self.control is not None:
             _check_control(self.control, self)
@@ -136,7 +137,8 @@ def _check_control(control: Control, request: Request) -> None:
                          rule="at least one term that is on", hint="give a domain a target, or leave out the control")
     if request.psi == 0:
         raise InputError("The edit draws nothing new, so it cannot be guided", value=request.describe(),
-                         rule="generate, or perturb or inpaint at a ratio above 0", hint="a ratio of 0.6 leaves room")
+                         rule="only generate, and perturb or inpaint at a ratio above 0, can be guided",
+                         hint="use a ratio of about 0.6")
     if request.edit == "generate" and control.frame != "canonical":
         raise InputError("A generated heart has no twin, so a twin-based control cannot be used",
                          value=f"frame {control.frame}",

@@ -19,8 +19,8 @@ ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degre
 def target_columns(guidance: Sequence[Achieved], notes: Iterable[str] = ()) -> dict[str, object]:
     """A sibling's columns: asked and achieved of every target, "targets reached", and remarks; none if not guided."""
     found = columns(guidance)
-    if told := "; ".join(notes):
-        found[NOTES] = told
+    if joined := "; ".join(notes):
+        found[NOTES] = joined
     return found
 
 

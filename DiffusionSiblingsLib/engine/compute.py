@@ -42,7 +42,7 @@ def find_compute(device: str = "auto", dtype: str | None = None) -> Compute:
         device = next(name for name in ("cuda", "mps", "cpu") if available[name])
     if not available.get(device, False):
         names = ", ".join(name for name, there in available.items() if there)
-        raise DeviceError("The device is not available", value=device, rule=f"on this machine: {names}",
+        raise DeviceError("The device is not available", value=device, rule=f"this machine has {names}",
                           hint="use --device auto, or install the torch build for this device")
     quiet_threads()
     chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16, None: None}[dtype]

@@ -21,7 +21,8 @@ class ModelDecoders:
     def field(self) -> FieldDecoder:
         """The neural field. Raises ModelError for a model without one."""
         if self.networks.autoencoder.field is None:
-            raise ModelError("The model has no neural field", value="parsing L", rule="parsing V or auto")
+            raise ModelError("The model has no neural field, which parsing L needs", rule="parsing V or auto",
+                             hint="leave out --parsing, or choose a model with a neural field")
         return self.networks.autoencoder.field
 
     def volume(self, z: Tensor) -> Tensor:

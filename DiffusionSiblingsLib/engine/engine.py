@@ -134,7 +134,8 @@ class Engine:
         """
         field = self.networks.autoencoder.field
         if field is None:
-            raise ModelError("The model has no neural field", value=self.card.id, rule="a configuration with a field")
+            raise ModelError("The model has no neural field", value=self.card.id, rule="its configuration has a field",
+                             hint="use decode, or choose a model with a neural field")
         features = field.features(self.networks.raw(z))
         axes = [((2 * torch.arange(n, device=z.device) + 1) / n - 1) for n in self.anatomy.shape]
         slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in torch.split(axes[0], 16)]

@@ -41,7 +41,8 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
     field = networks.autoencoder.field is not None
     parsing = request.parsing if request.parsing != "auto" else "L" if field else "V"
     if parsing == "L" and not field:
-        raise ModelError("The model has no neural field", value="parsing L", rule="parsing V or auto")
+        raise ModelError("The model has no neural field, which parsing L needs", rule="parsing V or auto",
+                             hint="leave out --parsing, or choose a model with a neural field")
     frame = CanonicalFrame.of(anatomy)
     extent = [n * frame.spacing for n in reversed(frame.shape)]
     guide = Guide(targets.canonical.domains, targets.canonical_asked, {t.id: t.label for t in anatomy.tissues}, extent,

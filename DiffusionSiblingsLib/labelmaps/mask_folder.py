@@ -78,7 +78,8 @@ def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = Tr
         labels[mask] = value
         segments.append(Segment(value, stem_of(path), color=volume.segments[0].color if volume.segments else None))
     if first is None:
-        raise InputError(f"{folder} holds no masks of the {anatomy.id}")
+        raise InputError(f"{folder} holds no masks of the {anatomy.id}", rule="at least one mask of a known tissue",
+                         hint="name the masks as TotalSegmentator does")
     kept: dict[str, Any] = {key: first.header[key] for key in ("nifti", "extensions") if key in first.header}
     return Volume(labels, first.affine, tuple(segments), header={**kept, "ignored": ignored})
 

@@ -35,12 +35,12 @@ class Rule:
 
     def __str__(self) -> str:
         """The rule as a user writes it, without the numbers that equal the check's defaults."""
-        told = list(self.numbers)
+        shown = list(self.numbers)
         for _, _, _, default in reversed(RULES[self.name].numbers):
-            if default is None or told[-1] != default:
+            if default is None or shown[-1] != default:
                 break
-            told.pop()
-        return ":".join([self.name, *(f"{number:g}" for number in told)])
+            shown.pop()
+        return ":".join([self.name, *(f"{number:g}" for number in shown)])
 
 
 @dataclass(frozen=True)

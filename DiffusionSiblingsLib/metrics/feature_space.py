@@ -76,9 +76,9 @@ def standardise(real: npt.ArrayLike, generated: npt.ArrayLike,
         raise InputError("Two cohorts do not have the same features", value=f"{ours.shape[1]} and {theirs.shape[1]}",
                          rule="the same features in the same order")
     if (still := constant(ours)).any():
-        told = [names[n] if n < len(names) else f"column {n}" for n in map(int, np.flatnonzero(still))]
+        same = [names[n] if n < len(names) else f"column {n}" for n in map(int, np.flatnonzero(still))]
         raise InputError("The real cohort cannot serve as the scale, as some of its measurements do not vary",
-                         value=f"the same in all members: {', '.join(told)}", rule="every feature varies",
+                         value=f"the same in all members: {', '.join(same)}", rule="every feature varies",
                          hint="compare with a cohort in which they vary, such as the hearts of other patients")
     mean, spread = ours.mean(axis=0), ours.std(axis=0, ddof=1)
     return (ours - mean) / spread, (theirs - mean) / spread
@@ -152,7 +152,7 @@ def _radii(members: FloatArray, neighbours: int, name: str) -> FloatArray:
     """(n,) distance of every member to its k-th nearest other member."""
     if not 1 <= neighbours < len(members):
         raise InputError(f"The {name} cohort is too small for this many neighbours",
-                         value=f"{len(members)} members, k = {neighbours}", rule="k from 1 to members - 1")
+                         value=f"{len(members)} members, k = {neighbours}", rule="more members than neighbours")
     # Entry 0 of a sorted row is the member's own 0 (or that of a double, which is a neighbour): entry k is wanted.
     parts = [np.partition(_distances(members[low : low + ROWS], members), neighbours, axis=1)[:, neighbours]
              for low in range(0, len(members), ROWS)]
@@ -181,5 +181,6 @@ def _cohort(values: npt.ArrayLike, name: str) -> FloatArray:
                          rule="(members, features), at least 2 members")
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        raise InputError(f"The {name} cohort has undefined numbers", value=f"member {row}", hint="leave it out")
+        raise InputError(f"The {name} cohort has undefined numbers", value=f"member {row}",
+                         rule="all measurements are finite numbers", hint="leave this member out")
     return matrix

@@ -85,7 +85,7 @@ class Occupancy:
 
     def _checked_maps(self) -> int:
         if self.maps < 1:
-            raise InputError("The occupancy needs maps", rule="at least one counted map")
+            raise InputError("There is no occupancy yet", rule="at least one label map was counted")
         return self.maps
 
 

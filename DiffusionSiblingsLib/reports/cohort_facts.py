@@ -97,12 +97,12 @@ class CohortFacts:
 
     @property
     def rejected(self) -> list[Mapping[str, Any]]:
-        """The entries of what a gate set aside."""
+        """The entries of the rejected siblings."""
         return [entry for run in (self.record.runs if self.record else ()) for entry in run.get("rejected", ())]
 
     @property
     def gated(self) -> bool:
-        """True where a gate looked at the members."""
+        """True if the members had to pass acceptance checks."""
         return bool(self.rejected) or any("gate" in entry for entry in self.entries)
 
     @property
@@ -111,7 +111,7 @@ class CohortFacts:
         return sum(len(run["siblings"]) for run in (self.record.runs if self.record else ())) + len(self.rejected)
 
     def reasons(self) -> list[tuple[str, int]]:
-        """Why members were rejected, by the gate's check, the most frequent first."""
+        """Why members were rejected, by acceptance check, the most frequent first."""
         counted: Counter[str] = Counter()
         for entry in self.rejected:
             counted.update(entry.get("gate", {}).get("failed") or entry.get("rejected") or ["?"])
@@ -168,7 +168,7 @@ def share_of(count: int, total: int) -> tuple[float, float, float]:
     return (count / total if total else float("nan"), *wilson(count, total))
 
 
-def bias_rows(facts: CohortFacts) -> list[dict[str, Any]]:
+def distance_rows(facts: CohortFacts) -> list[dict[str, Any]]:
     """One row for each measurement: where the cohort lies among the training hearts."""
     if facts.meter is None or not facts.distances:
         return []

@@ -17,7 +17,7 @@ from ..metrics.measurement import keyed_numbers
 from .chart_style import Picture
 from .cohort_facts import CohortFacts, share_of
 from .page import DASH, Cell, write_page
-from .training_distance_parts import LISTED, bias_facts
+from .training_distance_parts import LISTED, distance_facts
 
 TEMPLATE = "cohort.html.j2"
 SMALL = 30
@@ -46,7 +46,7 @@ def write_cohort_page(path: Path, known: CohortFacts, shown: Shown, report: Mapp
     return write_page(
         path, TEMPLATE, title=f"{known.kind.capitalize()}: {known.cohort.name}", kicker="Report on a cohort",
         made=report, report=report, shown=shown, twin=known.twin is not None, answer=answer(known),
-        making=making_facts(known), targets=targets_facts(report["targets"], known), bias=bias_facts(known),
+        making=making_facts(known), targets=targets_facts(report["targets"], known), distance=distance_facts(known),
         checks=checks_facts(known), rejected=rejected_facts(known), model=model_facts(known),
         limits=list(limits(known)), listed=LISTED)
 

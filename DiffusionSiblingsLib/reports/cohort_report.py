@@ -1,4 +1,4 @@
-"""`siblings report`: one page on one cohort, as an engineer can defend it: question, making, checks, bias, limits."""
+"""`siblings report`: one page on one cohort that an engineer can defend: how it was made, its checks and limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..metrics.occupancy import Occupancy
 from ..models.registry import find_model, installed_models
 from .chart_style import Picture
 from .charts import Group, Mark, checks_chart, distributions, failures, scatter
-from .cohort_facts import CohortFacts, bias_rows, flagged, ordinary_to_unusual
+from .cohort_facts import CohortFacts, distance_rows, flagged, ordinary_to_unusual
 from .cohort_page import Shown, write_cohort_page
 from .comparison import member_rows, volume_pairs
 from .occupancy_slices import occupancy_slices
@@ -50,9 +50,10 @@ def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, questio
                   occupancy: bool = True) -> Path:
     """Writes the report of a measured cohort into a folder -> the page.
 
-    members.csv; bias.csv where the model knows its training hearts; figures and a contact sheet as PNG; report.json;
-    report.html last. card: of the model whose training hearts and limits count (`model_of`). question: what the cohort
-    is to answer; use: the context of use. occupancy: as `write_comparison`. Raises OutputError, ModelError.
+    members.csv; training_distance.csv where the model knows its training hearts; charts and a contact sheet as PNG;
+    report.json; report.html last. card: of the model whose training hearts and limits count (`model_of`). question:
+    what the cohort is to answer; use: the context of use. occupancy: as `write_comparison`. Raises OutputError,
+    ModelError.
     """
     out = open_report(Path(out))
     facts = CohortFacts.of(cohort, card)
@@ -84,7 +85,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
             f"failed {at}": dict(zip(cohort.checks, failures(cohort.checks, failed)[0], strict=True))
             for at, failed in (("half", cohort.failed_half), ("full", cohort.failed_full))}},
         "targets": target_rows(facts.entries),
-        "bias": bias_rows(facts),
+        "training_distance": distance_rows(facts),
         "flagged": [dict(row) for row in flagged(facts, LISTED)],
         "gate": {"used": facts.gated, "rejected": len(facts.rejected), "reasons": dict(facts.reasons()),
                  "acceptance": accepted, "acceptance_95": [low, high]},
@@ -99,10 +100,10 @@ def _tables(out: Path, facts: CohortFacts) -> dict[str, str]:
     rows = [{**row, **training_distance_columns(found)}
             for row, found in zip(rows, facts.distances or [None] * len(rows), strict=True)]
     write_metrics_csv(out / "members.csv", rows)
-    files = {"members.csv": "measurements, failed checks and bias of every map"}
-    if table := bias_rows(facts):
-        write_metrics_csv(out / "bias.csv", table)
-        files["bias.csv"] = "where the cohort lies among the training hearts"
+    files = {"members.csv": "measurements, failed checks and training distance of every map"}
+    if table := distance_rows(facts):
+        write_metrics_csv(out / "training_distance.csv", table)
+        files["training_distance.csv"] = "where the cohort lies among the training hearts"
     return files
 
 

@@ -1,4 +1,4 @@
-"""What the page of a cohort shows of its bias: each measurement among the training hearts, the twin, what to doubt."""
+"""The training distance of a cohort on its page: measurements among the training hearts, the twin, what to doubt."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..cohorts.training_distance import training_distance_words
-from .cohort_facts import CohortFacts, bias_rows, flagged
+from .cohort_facts import CohortFacts, distance_rows, flagged
 from .page import Cell, number
 
 LISTED = 12  # rows of a table of members, whose rest is in a file
 
 
-def bias_facts(known: CohortFacts) -> dict[str, Any]:
+def distance_facts(known: CohortFacts) -> dict[str, Any]:
     """The section's values; {} where the model comes without measurements of its training hearts."""
-    rows = bias_rows(known)
+    rows = distance_rows(known)
     if not rows:
         return {}
     with_twin = known.twin is not None

@@ -56,8 +56,8 @@ def variability_picture(variability: Variability, anatomy: Anatomy, *, place: np
         _bars(figure.add_subplot(rows[1, :]), variability, anatomy)
         figure.suptitle(f"Spread of {variability.maps} siblings" + (f": {name}" if name else ""), fontsize=11)
 
-    told = ", ".join(f"{tissue} {value:.1f}" for tissue, value in variability.surfaces.items() if np.isfinite(value))
-    alt = f"Where {variability.maps} siblings differ, on three planes. Spread of the surfaces in mm: {told}."
+    shown = ", ".join(f"{tissue} {value:.1f}" for tissue, value in variability.surfaces.items() if np.isfinite(value))
+    alt = f"Where {variability.maps} siblings differ, on three planes. Spread of the surfaces in mm: {shown}."
     caption = ("Lines: the tissue that most siblings have. Dark: another sibling may have something else there. Bars: "
                "standard deviation of each surface's position, a mean over the surface.")
     return Picture("spread", drawn(WIDTH, HEIGHT, paint, format), WIDTH, HEIGHT, alt, caption, format)

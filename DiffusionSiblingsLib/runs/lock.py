@@ -27,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / LOCK, timeout=0)
         lock.acquire()
     except Timeout:
-        raise InputError("Another run is at work in this folder", value=folder.parent, rule="one at a time",
+        raise InputError("Another run uses this folder", value=folder.parent, rule="one run at a time in a folder",
                          hint="wait for it or stop it, or choose another --out") from None
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:

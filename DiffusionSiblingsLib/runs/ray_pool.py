@@ -79,8 +79,8 @@ class RayPool:
             raise DeviceError("The Ray cluster cannot be joined",
                               value=f"{self._address}: {' '.join(str(error).split())[:300] or type(error).__name__}",
                               rule="ray, auto or the address of a running head",
-                              hint="`ray status` on the head tells whether it runs; ray:// needs its client port, as a "
-                                   "rule 10001; newer clusters want their token (RAY_AUTH_TOKEN_PATH)") from error
+                              hint="check with `ray status` that the head runs; ray:// needs the head's client port, "
+                                   "usually 10001; newer clusters need a token (RAY_AUTH_TOKEN_PATH)") from error
 
     def give(self, worker: int, task: SamplingTask) -> None:
         """Calls the worker."""

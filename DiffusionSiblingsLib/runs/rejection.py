@@ -1,8 +1,8 @@
 """Which siblings of a request are still to be drawn, and which number each gets: the same however many draw them.
 
-Without a gate sibling k is number k - first. With one the accepted siblings count in the order of k: it is always as
-many siblings on their way as are still missing, so that the same siblings are drawn whatever the order they come in,
-and none too many.
+Without acceptance checks, sibling k has number k - first. With checks, the accepted siblings are numbered in the order
+of k. As many siblings are always under way as are still missing. So the same siblings are drawn, whatever the order in
+which they come, and none too many.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class SamplingBudget:
     """The siblings of one request.
 
     first: number k of the first. count: how many are to be accepted. offset: number of the first one in the folder.
-    most: how many may be drawn, count or more; None where no gate rejects any.
+    most: how many may be drawn, count or more; None without acceptance checks.
     """
 
     def __init__(self, first: int, count: int, offset: int, most: int | None = None) -> None:

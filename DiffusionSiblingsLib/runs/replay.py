@@ -89,7 +89,7 @@ def installed(record: Record) -> ModelFacts:
         raise InputError("The installed model is not the model of the record",
                          value=f"{facts.card.id} {facts.card.version}, SHA-256 {facts.card.sha256[:12]}...",
                          rule=f"version {model['version']}, SHA-256 {model['sha256'][:12]}...",
-                         hint="install that version of the model")
+                         hint="install the version of the model that the record names")
     return facts
 
 
@@ -97,7 +97,7 @@ def check_twin(placed: PlacedTwin, described: Entry, *, named: object, hint: str
     """The twin, if it is the one that a record describes. Raises InputError. named, hint: for the message."""
     if not has_hash(placed.twin.labelmap, described["labels_sha256"]):
         raise InputError("This is not the twin of the record", value=named,
-                         rule=f"a label map with hash {described['labels_sha256'][:12]}...", hint=hint)
+                         rule=f"the label map has SHA-256 {described['labels_sha256'][:12]}...", hint=hint)
     return placed
 
 

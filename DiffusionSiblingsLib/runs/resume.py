@@ -57,8 +57,9 @@ def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Pa
         raise _another(out, ", ".join(names), had_before)
     if had > wanted:
         raise InputError("The run in this folder already has more siblings than you asked for",
-                         value=f"{had} in {out}", rule=f"at most the {wanted} asked for",
-                         hint="ask for as many, or choose another --out")
+                         value=f"{had} in {out}",
+                         rule=f"--count may grow but not shrink; you gave {wanted}",
+                         hint=f"give --count {had}, or choose another --out")
     if (was_gate := _checks(before)) != _checks(after):
         raise _another(out, "gate", was_gate or "none")
 
@@ -86,9 +87,9 @@ def _checks(run: dict[str, Any]) -> str:
 
 
 def _another(out: Path, what: str, value: object) -> InputError:
-    return InputError(f"The run in the folder has another {what}", value=f"{value} in {out}",
-                      rule="--resume continues the same run",
-                      hint="give the command that began it, or another --out")
+    return InputError(f"The run in this folder was made with another {what}", value=f"{value} in {out}",
+                      rule="--resume continues a run with the same settings",
+                      hint="repeat the command that started the run, or choose another --out")
 
 
 def restore(out: Path, record: Record) -> None:

@@ -200,7 +200,7 @@ class RunFolder:
             cut = ", ".join(f"{tissue} {ml:.1f} ml" for tissue, ml in outside.items())
             notes.append(f"Outside the field of view, copied from the twin: {cut}")
         if plan.settings.gate:
-            notes.append(f"Gate {plan.settings.gate}: {len(self.placed)} of {self.drawn} accepted")
+            notes.append(f"Acceptance checks {plan.settings.gate}: {len(self.placed)} of {self.drawn} accepted")
         if not complete:
             notes.append("The run was stopped before its end")
         if len(self.placed) > PICTURED:

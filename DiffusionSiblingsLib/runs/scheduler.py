@@ -140,10 +140,10 @@ class Scheduler:
         if not self.compute:
             self.compute, self.batch = ready.compute, ready.batch
         elif (other := ready.compute["dtype"]) != self.compute["dtype"]:
-            raise DeviceError("The workers compute with different floating types",
+            raise DeviceError("The workers compute with different number formats",
                               value=f"{self.compute['dtype']} and {other}",
-                              rule="one floating type for all, or siblings would depend on who made them",
-                              hint="name one --device for all")
+                              rule="all workers use one format, so that a sibling does not depend on its worker",
+                              hint="choose one --device for all")
         self.idle.add(worker)
         del self.false_starts[worker]
 
@@ -218,6 +218,6 @@ class Scheduler:
 def _require_few(losses: int, where: str, message: Lost) -> None:
     """Raises DeviceError where workers were lost once too often."""
     if losses >= DEATHS:
-        raise DeviceError(f"A worker process was lost {DEATHS} times {where}", value=message.why,
-                          rule="a worker process must live until its siblings are finished",
-                          hint="most often memory ran out: give fewer --jobs; what is finished can be resumed")
+        raise DeviceError(f"A worker process stopped {DEATHS} times {where}", value=message.why,
+                          rule="a worker process runs until its siblings are finished",
+                          hint="memory has probably run out: repeat the command with fewer --jobs and --resume")

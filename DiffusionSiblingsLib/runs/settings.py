@@ -44,7 +44,7 @@ class RunSettings:
             raise InputError("The number of jobs cannot be used", value=self.jobs,
                              rule=f"a whole number from {least} to {MOST_JOBS}")
         if self.limit < 1:
-            raise InputError("The gate's limit cannot be used", value=self.limit, rule="a whole number from 1 on")
+            raise InputError("The limit of draws cannot be used", value=self.limit, rule="a whole number, 1 or more")
         if self.resume and self.replace:
             raise InputError("A run cannot be resumed and replaced at once", rule="either --resume or --replace",
                              hint="choose one of the two")

@@ -168,7 +168,8 @@ class Augmenter:
             self.conditions.say(f"{task.strategy}: {met} of {len(made)} meet {task.wanted}, {task.count} wanted")
         if not made:
             raise InputError("The target cannot be set for any seed heart", value=self.left_out[0].rstrip("."),
-                             rule=str(task.wanted))
+                             rule=f"at least one seed heart can get {task.wanted}",
+                             hint="choose other seed hearts with --seeds, or another --target")
         return AugmentationResult(task, tuple(made), self._notes(made))
 
     def _generated(self, done: int) -> list[Candidate]:

@@ -40,12 +40,12 @@ def require_same_order(out: Path, task: AugmentationTask, model: Mapping[str, st
     old = read_json_object(out / REPORT)
     if old is None:
         return
-    hint = "choose another --out, or repeat the first order"
+    hint = "choose another --out, or repeat the first command"
     if other := [name for name, value in identity(task, model).items() if name in old and old[name] != value]:
         shown = [f"{name} {old[name]}" if isinstance(old[name], (str, int)) else OTHER.get(name, f"other {name}")
                  for name in other]
-        raise InputError("The folder holds the hearts of another order", value=f"{', '.join(shown)}, in {out}",
-                         rule="one order for each folder", hint=hint)
+        raise InputError("The folder holds hearts that were made with other settings",
+                         value=f"{', '.join(shown)}, in {out}", rule="one command for each folder", hint=hint)
     wanted, made = old.get("count", 0), old.get("made", 0)
     if task.count < wanted or task.most < made:
         raise InputError("The folder holds more hearts than you asked for",

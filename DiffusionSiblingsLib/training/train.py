@@ -81,7 +81,7 @@ def _checked(config: TrainingConfig, start: Networks | None, keep_autoencoder: b
     """The configuration, without the stages of a kept autoencoder. Raises InputError if `start` does not fit."""
     if start is None:
         if keep_autoencoder:
-            raise InputError("There is no autoencoder to keep", rule="it is taken from a model to start from",
+            raise InputError("There is no autoencoder to keep", rule="--keep-autoencoder needs a model to start from",
                              hint="name the model with --from")
         return config
     if (start.autoencoder.config, start.denoiser.config) != (config.autoencoder, config.denoiser):

@@ -75,5 +75,5 @@ def _report(summary: RunSummary, as_json: bool) -> None:
               "continues the run.")
     elif not summary.made:
         print("\nThe run was already complete; nothing was made.")
-    names = ", ".join(name for name in (OVERVIEW_NAME, METRICS_NAME, RECORD_NAME) if (summary.out / name).exists())
-    print(f"\nSiblings, {names} are in {summary.out}")
+    names = [name for name in (OVERVIEW_NAME, METRICS_NAME, RECORD_NAME) if (summary.out / name).exists()]
+    print(f"\nThe siblings and {', '.join(names)} are in {summary.out}")

@@ -54,10 +54,10 @@ def parse(line: bytes) -> dict[str, Any]:
         if "command_file" in command:
             command = json.loads(Path(command["command_file"]).read_text(encoding="utf-8"))
         if not isinstance(command["command"], str):
-            raise TypeError("a command is a word")
+            raise TypeError("the command is not text")
         return dict(command)
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError("The worker does not understand this", value=f"{line[:200]!r}: {error}",
+        raise InputError("The worker cannot read the command", value=f"{line[:200]!r}: {error}",
                          rule='one JSON object a line, {"id": 1, "command": "hello"}') from error
 
 
@@ -73,7 +73,7 @@ def failure(error: BaseException) -> dict[str, Any]:
                 "hint": "install the packages again from the module's panel", "log": "\n".join(lines[-LOG_LINES:])}
     return {"kind": "SiblingsError", "what": "The worker met an error of the program",
             "value": f"{type(error).__name__}: {error}", "rule": "",
-            "hint": "run it again; if it stays, report it with the log", "log": "\n".join(lines[-LOG_LINES:])}
+            "hint": "try again; if the error returns, report it with the log", "log": "\n".join(lines[-LOG_LINES:])}
 
 
 def _plain(value: Any) -> Any:

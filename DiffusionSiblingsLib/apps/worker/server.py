@@ -154,7 +154,8 @@ def _open_service() -> tuple[Any, BaseException | None]:
 
         return Service(), None
     except MemoryError:
-        return None, DeviceError("There is too little memory to start", rule="about 1 GB free", hint="close programs")
+        return None, DeviceError("There is too little memory to start", rule="about 1 GB is free",
+                                 hint="close other programs")
     except (ImportError, OSError) as error:  # OSError: a library of torch that does not load on Windows
         sys.excepthook(type(error), error, error.__traceback__)
         return None, ImportError(str(error))

@@ -76,8 +76,8 @@ class Service:
                                                                        seconds_left=left))
         watch(progress)
         if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
-            raise InputError("The command lacks something", value=command["command"],
-                             rule=f"it has {', '.join(missing)}")
+            raise InputError("The command is incomplete", value=command["command"],
+                             rule=f"it also needs {', '.join(missing)}")
         return job(command, task, progress)
 
     def explain(self, error: Exception) -> Exception:

@@ -113,7 +113,7 @@ class Schedule:
         """The start step i = N (1 - psi), npj "Perturbational editing"; not rounded to a whole step."""
         if not 0 <= psi <= 1:
             raise InputError("The sampling ratio cannot be used", value=psi, rule="a number from 0 to 1",
-                             hint="0.2 changes small features, 0.5 the shape of chambers, 1 replaces the heart")
+                             hint="0 keeps the twin as it is, 1 keeps nothing of it")
         i = self.steps * (1 - psi)
         return float(round(i)) if abs(i - round(i)) < _WHOLE * self.steps else i
 

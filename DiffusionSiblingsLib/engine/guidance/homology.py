@@ -85,10 +85,11 @@ def betti_numbers(field: np.ndarray, level: float = 0.5, engine: str = "auto") -
 def _checked(field: np.ndarray, dimensions: Sequence[int], engine: str) -> tuple[np.ndarray, tuple[int, ...]]:
     values = np.ascontiguousarray(field, dtype=np.float64)
     if values.ndim != 3 or not values.size:
-        raise InputError("A field for persistent homology has three sides", value=values.shape,
-                         rule="at least one voxel")
+        raise InputError("Persistent homology cannot be computed", value=f"shape {values.shape}",
+                         rule="three axes and at least one voxel")
     if not np.isfinite(values).all():
-        raise InputError("A field for persistent homology has undefined values", rule="finite numbers only")
+        raise InputError("Persistent homology cannot be computed", value="undefined values",
+                         rule="all values are finite numbers")
     asked = tuple(dict.fromkeys(int(dimension) for dimension in dimensions))
     if not set(asked) <= {0, 1, 2}:
         raise InputError("Unknown dimension of homology", value=dimensions, rule="0 components, 1 loops, 2 voids")

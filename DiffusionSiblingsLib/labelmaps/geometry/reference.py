@@ -91,7 +91,8 @@ class Reference:
         missing = [prefix + name for name in names if prefix + name not in tensors]
         if missing:
             raise InputError("The file does not hold a reference of the canonical frame",
-                             value="missing: " + ", ".join(missing))
+                             value="missing: " + ", ".join(missing), rule="the tensors that `siblings train` writes",
+                             hint="install the model again")
         values, centroids, weights, contrasts, maps, grid = (np.asarray(tensors[prefix + name]) for name in names)
         return cls(
             values.astype(np.int64),
@@ -139,7 +140,8 @@ def starting_reference(labels: npt.NDArray[Any], affine: npt.NDArray[Any], anato
     maps = tissue_maps(labels, np.asarray(affine, dtype=np.float64), max(values.values()), frame.spacing)
     missing = [tissue for tissue, value in values.items() if value not in maps.fractions]
     if missing:
-        raise InputError("A first reference needs every tissue", value="missing: " + ", ".join(missing))
+        raise InputError("The canonical pose cannot be found", value="missing: " + ", ".join(missing),
+                         rule="the first heart has every tissue of the anatomy", hint="put a complete heart first")
     centroids = np.array([maps.centroid(value) for value in values.values()])
     rotation = _axes(centroids, anatomy)
     low, high = _extent(maps, rotation)
@@ -220,7 +222,8 @@ def build_reference(
             seen[t] += 1
         count += 1
     if not count or not seen.all():
-        raise InputError("A reference needs cases with every tissue", value=f"{count} cases, counts {seen.tolist()}")
+        raise InputError("The canonical pose cannot be found", value=f"{count} cases, counts {seen.tolist()}",
+                         rule="every tissue occurs in at least one case", hint="add complete hearts")
     mean = (total / seen[:, None, None, None]).astype(np.float32)
     return replace(start, centroids=centroids / seen[:, None], maps=mean, cases=count)
 

@@ -83,7 +83,8 @@ def prepare(
     if the data set cannot be written.
     """
     if (jobs is not None and jobs < 1) or validation_every < 0:
-        raise InputError("An option is out of range", value=f"jobs {jobs}, validation_every {validation_every}")
+        raise InputError("The data set cannot be prepared", value=f"jobs {jobs}, validation_every {validation_every}",
+                         rule="jobs is 1 or more, and validation_every 0 or more")
     pack = pack_file(out)
     cases = find_cases(source, anatomy, exclude=exclude, listing=cases_file)
     splits = with_splits(cases, validation_every)

@@ -134,7 +134,7 @@ def test_measuring_in_domains_does_not_load_torch(twin: Path) -> None:
     ({**control(), "domains": [{**control()["domains"][0], "tissues": ["liver"]}]}, "liver"),
     ({**control(), "domains": [{**control()["domains"][0], "centre": [900, 0, 0]}]}, "outside the image"),
     ({**control(), "domains": [{**control()["domains"][0], "centre": [-59, -60, -44], "size": [9, 9, 9]}]},
-     "nothing to be relative to"),
+     "holds none of its tissues"),
     (control(terms=[{"domain": "RV", "quantity": "mass", "value": 60.0},
                     {"domain": "RV", "quantity": "mass", "value": 70.0}]), "contradict"),
     (control(terms=[{"domain": "RV", "quantity": "betti", "value": [9999, None, None]}]), "cannot be reached"),

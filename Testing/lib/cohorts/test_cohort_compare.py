@@ -157,7 +157,7 @@ def test_a_comparison_survives_json_and_makes_a_row(hearts: MeasuredCohort) -> N
     assert not found.has("MMD-EMD")
     with pytest.raises(InputError, match="does not have this figure"):
         found.figure("MMD-EMD")
-    with pytest.raises(InputError, match="not a comparison of cohorts"):
+    with pytest.raises(InputError, match="The comparison cannot be read"):
         Comparison.from_json({"schema": "siblings-comparison/1"})
     same = compare_cohorts(hearts.subset(range(6)), hearts.subset(range(6, 12)), emd=False, **QUICK)
     assert same.to_json() == found.to_json()  # its seed decides

@@ -107,7 +107,7 @@ def test_tissues_together_are_compared_with_their_sum() -> None:
 
 def test_a_combination_that_no_heart_has_is_warned_of() -> None:
     (warning,) = beyond_training({("LV",): 90.0, ("RV",): 170.0}, TOGETHER)
-    assert "LV 130 ml for 90, RV 130 ml for 170" in warning
+    assert "LV 130 ml (target 90 ml), RV 130 ml (target 170 ml)" in warning
 
 
 def test_a_tissue_that_was_not_measured_is_passed_over() -> None:

@@ -178,7 +178,7 @@ def test_a_plane_between_two_tissues_lies_at_their_contact():
     labels[20:22] = 0  # leaflets in between
     assert between_tissues(labels, affine, HEART, "LV", "LA", ["LV"]).size == pytest.approx((44.5, 29.0, 0))
     labels[20:30] = 0
-    with pytest.raises(InputError, match="do not meet"):
+    with pytest.raises(InputError, match="do not touch"):
         between_tissues(labels, affine, HEART, "LV", "LA", ["LV"])
 
 

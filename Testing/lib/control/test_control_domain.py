@@ -123,20 +123,20 @@ def test_only_rigid_motions_move_a_domain(matrix):
         ("mass", {"times": 0.0}, "above 0"),
         ("mass", {"plus": math.inf}, "finite"),
         ("mass", {"value": "big"}, "above 0"),
-        ("position", {"times": 1.2}, "times is for"),
+        ("position", {"times": 1.2}, "'times' works for"),
         ("position", {"value": 3.0}, "three numbers"),
         ("position", {"plus": (1, 2)}, "three numbers"),
-        ("shape", {"plus": (0.1, 0, -0.1)}, "plus is for"),
-        ("shape", {"value": (0.2, 0.3, 0.5)}, "descending"),
-        ("shape", {"value": (0.6, 0.3, 0.3)}, "sum 1"),
+        ("shape", {"plus": (0.1, 0, -0.1)}, "'plus' works for"),
+        ("shape", {"value": (0.2, 0.3, 0.5)}, "largest first"),
+        ("shape", {"value": (0.6, 0.3, 0.3)}, "together 1"),
         ("orientation", {"value": ((1, 0, 0), (1, 0, 0), (0, 0, 1))}, "right angles"),
         ("covariance", {"value": ((0.5, 0.1, 0), (0, 0.3, 0), (0, 0, 0.2))}, "symmetric"),
         ("covariance", {"value": ((1.5, 0, 0), (0, -0.3, 0), (0, 0, -0.2))}, "eigenvalue"),
         ("betti", {"value": (1, -1, 0)}, "from 0"),
         ("betti", {"value": (1, 0)}, "whole numbers"),
         ("betti", {"value": (1.5, 0, 0)}, "whole numbers"),
-        ("betti", {"value": (None, None, None)}, "at least one asked"),
-        ("betti", {"times": 2.0}, "times is for"),
+        ("betti", {"value": (None, None, None)}, "not all three"),
+        ("betti", {"times": 2.0}, "'times' works for"),
     ],
 )
 def test_targets_that_cannot_be_meant_are_refused(quantity, target, words):
@@ -149,7 +149,7 @@ def test_targets_that_cannot_be_meant_are_refused(quantity, target, words):
     [
         (BOX, "mass", 505.0, "whole domain has 504 ml"),
         (PLANE, "mass", 1300.0, "1200 mm"),
-        (BOX, "position", (60.0, -20.0, 30.0), "centroid in the domain"),
+        (BOX, "position", (60.0, -20.0, 30.0), "point inside the domain"),
         (BOX, "size", 5000.0, "at most 4850"),
         (BOX, "shape", (0.6, 0.4), "3 shares"),
         (PLANE, "shape", (0.5, 0.3, 0.2), "2 shares"),
@@ -172,7 +172,7 @@ def test_relative_targets_beyond_the_domain_are_refused_once_measured():
     with pytest.raises(InputError, match="whole domain"):
         grow.resolve({"RV": measurement(BOX, 170.0)})
     away = Control((BOX,), (Term("RV", "position", Target(plus=(50, 0, 0))),))
-    with pytest.raises(InputError, match="centroid in the domain"):
+    with pytest.raises(InputError, match="point inside the domain"):
         away.resolve({"RV": measurement(BOX, 170.0)})
     less = Control((BOX,), (Term("RV", "mass", Target(plus=-200.0)),))
     with pytest.raises(InputError, match="above 0"):
@@ -182,7 +182,7 @@ def test_relative_targets_beyond_the_domain_are_refused_once_measured():
 @pytest.mark.parametrize("measured", [{}, {"RV": measurement(BOX, 0.0, centroid=None, size=None)}])
 def test_relative_targets_need_something_to_be_relative_to(measured):
     for target, quantity in ((Target(times=1.2), "mass"), (Target(plus=(1, 0, 0)), "position")):
-        with pytest.raises(InputError, match="nothing to be relative to"):
+        with pytest.raises(InputError, match="holds none of its tissues"):
             Control((BOX,), (Term("RV", quantity, target),)).resolve(measured)
 
 

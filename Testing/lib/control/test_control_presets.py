@@ -104,7 +104,7 @@ def test_presets_that_cannot_be_placed_say_so(heart):
     labels, affine, _ = heart
     apart = np.where(np.isin(labels, [HEART.label_of("LV")]), 0, labels)
     apart[2:4, 2:4, 2:4] = HEART.label_of("LV")
-    with pytest.raises(InputError, match="do not meet"):
+    with pytest.raises(InputError, match="do not touch"):
         preset("mitral-valve", Placement.of_map(apart, affine, HEART))
     with pytest.raises(InputError, match="septal wall"):
         preset("myo-wall", Placement.of_map(np.where(labels == HEART.label_of("Myo"), 0, labels), affine, HEART))

@@ -105,7 +105,7 @@ def test_an_unknown_tissue_names_the_known_ones() -> None:
     ],
 )  # fmt: skip
 def test_an_anatomy_checks_itself(change: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="not sound"):
+    with pytest.raises(InputError, match="contradicts itself"):
         replace(HEART, **change)
 
 

@@ -95,7 +95,7 @@ def test_memory_does_not_grow_with_the_cohort() -> None:
 
 def test_an_empty_map_counts_and_no_map_has_no_share() -> None:
     counted = Occupancy.empty(SMALL)
-    with pytest.raises(InputError, match="needs maps"):
+    with pytest.raises(InputError, match="no occupancy yet"):
         counted.probability()
     counted.add(np.zeros(SMALL.shape, np.uint8))
     assert (counted.maps, counted.probability().max()) == (1, 0.0)

@@ -23,7 +23,7 @@ from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import key_of, tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.reports import overview_layout as sheet
-from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, bias_rows, ordinary_to_unusual, share_of
+from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, distance_rows, ordinary_to_unusual, share_of
 from DiffusionSiblingsLib.reports.cohort_page import model_facts, targets_facts
 from DiffusionSiblingsLib.reports.cohort_report import cohort_report, model_of
 from DiffusionSiblingsLib.reports.comparison import named_apart, volume_pairs, write_comparison
@@ -31,7 +31,7 @@ from DiffusionSiblingsLib.reports.comparison_page import answer
 from DiffusionSiblingsLib.reports.metric_meanings import MEANINGS, better, reading
 from DiffusionSiblingsLib.reports.metric_table import meter, metric_groups
 from DiffusionSiblingsLib.reports.page import rendered
-from DiffusionSiblingsLib.reports.training_distance_parts import LISTED, bias_facts
+from DiffusionSiblingsLib.reports.training_distance_parts import LISTED, distance_facts
 
 QUESTION = "Does a ring of 30 mm & more <fit>?"
 
@@ -227,14 +227,15 @@ def of_a_twin(tmp_path_factory) -> CohortFacts:
 
 
 def test_the_bias_of_the_twin_stands_beside_that_of_its_siblings(of_a_twin):
-    rows = {row["measurement"]: row for row in bias_rows(of_a_twin)}
+    rows = {row["measurement"]: row for row in distance_rows(of_a_twin)}
     assert (rows["LV volume [ml]"]["twin"], rows["LV volume [ml]"]["twin percentile"]) == (600.0, 100.0)
     for row in rows.values():
         found = [lies.percentiles[key_of(row["measurement"])] for lies in of_a_twin.distances]
         assert [row["percentile 5 %"], row["percentile 95 %"]] == pytest.approx(np.percentile(found, [5, 95]))
-    text = one_line(rendered("training_distance.html.j2", bias=bias_facts(of_a_twin), model=model_facts(of_a_twin),
-                             listed=LISTED))
-    assert "The twin." in text and "It is outside of what the model was trained on: LV volume [ml]" in text
+    text = one_line(rendered("training_distance.html.j2", distance=distance_facts(of_a_twin),
+                             model=model_facts(of_a_twin), listed=LISTED))
+    assert "The twin." in text
+    assert "It lies outside the range of the training hearts in these measurements: LV volume [ml]" in text
     assert "Its percentile" in text and "Drift to the mean" in text
 
 
@@ -250,7 +251,7 @@ def test_targets_are_told_as_asked_and_reached(of_a_twin):
 
 
 def test_bias_is_told_for_every_measurement_of_the_training_hearts(reported):
-    rows = rows_of(reported.parent / "bias.csv")
+    rows = rows_of(reported.parent / "training_distance.csv")
     assert "LV volume [ml]" in {row["measurement"] for row in rows}
     assert all(0 <= float(row["median percentile"]) <= 100 for row in rows)
     members = rows_of(reported.parent / "members.csv")
@@ -266,7 +267,7 @@ def test_a_folder_without_a_record_is_reported_as_what_it_is(tmp_path):
     cohort = small_cohort("found", 4, folder=tmp_path)
     facts = CohortFacts.of(cohort, find_model())
     assert (facts.kind, facts.gated, facts.repaired(), facts.edits) == ("label maps", False, None, [])
-    assert len(bias_rows(facts)) == len(facts.meter.keys)
+    assert len(distance_rows(facts)) == len(facts.meter.keys)
     other = CohortFacts.of(small_cohort("small", 4, anatomy=coarse_anatomy(24)), find_model())
     assert np.isnan(other.acceptance()[0])
 

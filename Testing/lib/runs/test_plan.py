@@ -71,5 +71,5 @@ def test_a_folder_on_a_disk_without_locks_can_be_used(tmp_path: Path, monkeypatc
 def test_a_request_without_its_twin_is_refused_by_the_plan(models: Path) -> None:
     with pytest.raises(InputError, match="needs a twin"):
         Plan.of([Request("perturb")], None, RunSettings("small"))
-    with pytest.raises(InputError, match="nothing to do"):
+    with pytest.raises(InputError, match="has no request"):
         Plan.of([], HEART, RunSettings("small"))

@@ -141,8 +141,8 @@ def order_of(folder: Path, **given: Any) -> AugmentationOrder:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"target": "RV>2"}, "another order: target RV volume > 1 ml"), ({"strategy": "local"}, "strategy perturb"),
-    ({"seed": 1}, "another order: seed 0"), ({"steps": 3}, "steps 2"), ({"hold": ("LV",)}, "held"),
+    ({"target": "RV>2"}, "other settings: target RV volume > 1 ml"), ({"strategy": "local"}, "strategy perturb"),
+    ({"seed": 1}, "other settings: seed 0"), ({"steps": 3}, "steps 2"), ({"hold": ("LV",)}, "held"),
     ({"labels": SWAPPED}, "seeds with other voxels or labels"), ({"count": 1}, "more hearts"),
     ({"most": 2}, "more hearts"),
 ])
