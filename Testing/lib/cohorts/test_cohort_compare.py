@@ -166,7 +166,7 @@ def test_a_comparison_survives_json_and_makes_a_row(hearts: MeasuredCohort) -> N
 def test_cohorts_that_cannot_be_compared_are_refused(hearts: MeasuredCohort) -> None:
     with pytest.raises(InputError, match="too small"):
         compare_cohorts(hearts, hearts.subset(range(3)))
-    with pytest.raises(InputError, match="same things"):
+    with pytest.raises(InputError, match="different measurements"):
         compare_cohorts(hearts, replace(hearts, feature_keys=hearts.feature_keys[::-1]))
 
 

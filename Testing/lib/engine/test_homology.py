@@ -99,7 +99,7 @@ def test_a_plane_and_a_line_have_their_own_holes() -> None:
 
 
 def test_what_cannot_be_used_is_refused() -> None:
-    with pytest.raises(InputError, match="three sides"):
+    with pytest.raises(InputError, match="three axes"):
         persistence(np.zeros((3, 3)))
     with pytest.raises(InputError, match="undefined values"):
         persistence(np.full((2, 2, 2), np.nan))
