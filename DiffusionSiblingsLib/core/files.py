@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -12,10 +13,10 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from .errors import InputError, OutputError
@@ -43,7 +44,7 @@ def json_values(value: Any) -> Any:
         return {str(key): json_values(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [json_values(part) for part in value]
-    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+    if isinstance(value, Real) and not isinstance(value, Integral) and not math.isfinite(value):  # numpy's, too
         return None
     return value
 

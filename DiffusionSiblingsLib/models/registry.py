@@ -73,7 +73,7 @@ def installed_models() -> list[ModelCard]:
 
 def find_model(name: str = DEFAULT_MODEL) -> ModelCard:
     """The model with this id, or in this folder. Raises ModelError naming what is installed."""
-    from ..core.files import reachable  # loads numpy, which help need not wait for
+    from ..core.files import reachable  # loads psutil, which help need not wait for
 
     reachable(name)
     for folder in [Path(name), *(root / name for root in model_folders())]:

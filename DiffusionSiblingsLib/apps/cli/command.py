@@ -61,6 +61,10 @@ class Command(TyperCommand):
         plain_without_terminal(self)
         super().format_help(ctx, formatter)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, without the braces that typer puts around arguments which must be given."""
+        return [piece.removeprefix("{").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then the options of each panel."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -117,7 +121,7 @@ def build(name: str, summary: str, options: type[Options], run: Callable[[Any], 
     """The command whose options are the fields of `options`, and which calls `run` with them."""
 
     def call(**values: Any) -> int:
-        from ...core.files import reachable  # loads numpy, which help need not wait for
+        from ...core.files import reachable  # loads psutil, which help need not wait for
 
         for value in values.values():
             for path in value if isinstance(value, (list, tuple)) else [value]:
@@ -132,7 +136,15 @@ def build(name: str, summary: str, options: type[Options], run: Callable[[Any], 
     command = typer.main.get_command(app)
     assert isinstance(command, Command)
     command.takes = dict(_takes(options, command))
+    params: list[Any] = command.params
+    for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = _no_type
     return command
+
+
+def _no_type(ctx: Any) -> None:
+    """What the help shows as the type of an argument: nothing, as typer would name Python's."""
 
 
 def _signature(options: type[Options]) -> inspect.Signature:

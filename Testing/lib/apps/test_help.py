@@ -34,6 +34,7 @@ def test_help_is_plain_text_where_there_is_no_terminal(words: list[str], capsys:
     assert text.isascii() and "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 125
     assert not UNENGLISH.search(text)
+    assert "{" not in text and "list[" not in text and "<path>" not in text, "typer's and Python's own notation"
 
 
 def test_the_help_names_every_command_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
