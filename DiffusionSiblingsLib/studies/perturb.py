@@ -24,12 +24,12 @@ def perturb(context: StudyContext) -> StudyResult:
                     context.held(context.request("perturb", plan.held, ratio=HELD_RATIO, steps=plan.guided_steps),
                                 seed.path)]
         names = ["reconstruct", *["perturb"] * len(plan.ratios), "perturb, volumes held"]
-        rows.append({"seed": seed.name, "arm": "seed itself", "ratio": "", "members": 1,
+        rows.append({"seed": seed.name, "condition": "seed itself", "ratio": "", "members": 1,
                      "TV raw half [%]": seed.violations})
         conditions = context.conditions.get(f"perturb-{seed.name}", requests, context.twin(seed.path))
         for name, request, condition in zip(names, requests, conditions, strict=True):
             ratio = request.psi
-            row: Row = {"seed": seed.name, "arm": name, "ratio": ratio, **cohort_row(context, seed, condition)}
+            row: Row = {"seed": seed.name, "condition": name, "ratio": ratio, **cohort_row(context, seed, condition)}
             if name != "perturb, volumes held":
                 row |= {paper_table(key).name.replace(", Table", " TV, Table") + " [%]":
                         paper_table(key).row(ratio=ratio).get(seed.name, "") for key in ("npj-3", "arxiv-2")}
