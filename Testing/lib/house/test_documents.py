@@ -11,9 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LIBRARY, SLICER_SIDE = ROOT / "DiffusionSiblingsLib", ROOT / "DiffusionSiblings" / "DiffusionSiblingsUI"
 CODE = re.compile(r"```py(?:thon)?\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+NAMED = re.compile(r"\b(?:Testing|DiffusionSiblingsLib|Resources|docs)/[\w/-]+\.(?:py|json|md|txt|nrrd)")
 PLACE = re.compile(r"`((?:\w+/)+\w+(?:\.\w+)?)`")  # a file or a folder, with at least one folder above it
 CLASS = re.compile(r"`((?!DiffusionSiblings)(?:[A-Z][a-z]+)+)`")
 
@@ -30,6 +32,12 @@ def test_python_in_the_pages_imports_what_is_there() -> None:
 def test_links_lead_to_files(page: Path) -> None:
     missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *DECISIONS], ids=lambda page: page.name)
+def test_files_that_a_page_names_from_the_top_are_there(page: Path) -> None:
+    named = NAMED.findall(page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_files_and_folders_that_the_architecture_names_are_there() -> None:
