@@ -81,7 +81,7 @@ class Engine:
     def __init__(self, facts: ModelFacts, networks: Networks, compute: Compute) -> None:
         self.facts, self.card, self.anatomy, self.compute = facts, facts.card, facts.anatomy, compute
         self.networks = networks.to(compute.device, compute.dtype)
-        modes = Modes(*self.networks.modes) if self.networks.modes is not None else None
+        modes = Modes.of_model(self.networks)
         sampling = self.card.sampling
         self.denoiser = precondition(self.networks.denoiser, float(sampling["sigma_data"]), modes)
         self.churn = Churn(**{name: sampling[name] for name in CHURN if name in sampling})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # Slicer shows model cards before safetensors is installed
     from ..labelmaps.geometry.reference import Reference
 
 CARD_NAME = "model.json"
+WEIGHT_SCHEMAS = ("1", "2")  # of weight files; 2: with a network along the modes, which earlier programs would not use
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # name of a model or of its files; it cannot be a path
 
 

@@ -20,14 +20,13 @@ from typing import IO, Any
 from ..core.errors import ModelError, OutputError
 from ..core.files import atomic_path
 from ..core.steps import T, exhaust
-from .card import CARD_NAME, ModelCard, parse_card, read_card
+from .card import CARD_NAME, WEIGHT_SCHEMAS, ModelCard, parse_card, read_card
 from .registry import own_model_folder, survey
 
 Steps = Generator[float, None, T]
 BLOCK = 1 << 20  # bytes hashed between two yields: about a millisecond
 LARGEST_TEXT = 10_000_000  # bytes of a card, and of the header of a weight file
 COMPANIONS = ("README.md", "about.json", "cohort.json")  # copied with a model if they exist
-SCHEMA = "1"
 _KINDS = "choose the folder of a model, its zip file, or its model.json with the weights beside it"
 
 
@@ -105,10 +104,12 @@ def check_weight_file(path: Path) -> None:
                          hint="download the model again from where it is published") from error
     metadata = header.pop("__metadata__", {})
     lacking = [key for key in ("autoencoder", "denoiser") if key not in metadata]
-    if metadata.get("schema") != SCHEMA or lacking or not any(name.startswith("reference.") for name in header):
+    framed = any(name.startswith("reference.") for name in header)
+    if metadata.get("schema") not in WEIGHT_SCHEMAS or lacking or not framed:
         raise ModelError("The weights were made for another program or version",
                          value=f"{path}, schema {metadata.get('schema', 'unknown')}",
-                         rule=f"the file has schema {SCHEMA}, both networks and the canonical frame",
+                         rule=f"the file has schema {' or '.join(WEIGHT_SCHEMAS)}, autoencoder, denoiser and the "
+                              "canonical frame",
                          hint="choose a model made for this version of DiffusionSiblings, or update the extension")
 
 

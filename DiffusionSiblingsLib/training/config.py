@@ -10,6 +10,7 @@ from ..core.anatomy import resource_folder
 from ..core.codec import from_plain, to_plain
 from ..core.errors import InputError
 from ..models.networks.denoiser import DenoiserConfig
+from ..models.networks.mode_denoiser import ModeDenoiserConfig
 from ..models.networks.vae import AutoencoderConfig
 
 
@@ -49,7 +50,8 @@ class TrainingConfig:
     """Everything that determines a training run except the data, the device and the time.
 
     decoder_stage: trains both decoders once more on the finished latents; None to leave it out. modes: number of widest
-    modes for which the denoiser has a linear estimate beside the network; 0 for none. surface_share: share of the
+    modes for which the denoiser has an estimate of its own beside the U-Net; 0 for none. mode_denoiser, mode_stage: the
+    network along the modes and its training; None to leave it out. surface_share: share of the
     field's points that are drawn where labels meet. wall_weight: weight in the loss of a voxel between two tissues that
     must not touch.
     """
@@ -60,6 +62,8 @@ class TrainingConfig:
     autoencoder_stage: StageConfig
     denoiser_stage: StageConfig
     decoder_stage: StageConfig | None = None
+    mode_denoiser: ModeDenoiserConfig | None = None
+    mode_stage: StageConfig | None = None
     autoencoder_augment: DeformationConfig = field(default_factory=DeformationConfig)
     denoiser_augment: DeformationConfig = field(default_factory=DeformationConfig)
     crop: int = 64

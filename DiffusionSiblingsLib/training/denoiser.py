@@ -36,11 +36,10 @@ class DenoiserStage:
     name = "denoiser"
 
     def __init__(self, config: TrainingConfig, cohort: Cohort, latents: Latents, validation: Tensor,
-                 hardware: Hardware) -> None:
+                 hardware: Hardware, modes: Modes | None = None) -> None:
         self.config, self.cohort, self.latents, self.hardware = config, cohort, latents, hardware
         self.validation = validation[:16].to(hardware.device)
-        self.modes = Modes.of(latents.values[:, 0], config.modes).to(hardware.device) if config.modes else None
-        self.model = DenoiserLoss(config, self.modes)
+        self.model = DenoiserLoss(config, modes)
 
     def loss(self, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One batch -> mean loss."""

@@ -30,16 +30,18 @@ def train(options: Train) -> int:
     """siblings train DATASET."""
     from ...models.networks.checkpoint import load_networks
     from ...training.config import load_training_config
+    from ...training.train import Kept
     from ...training.train import train as train_model
 
     config = load_training_config(options.config)
     if options.name:
         config = replace(config, name=options.name)
     card = find_model(options.start) if options.start else None
+    kept: dict[Kept, bool] = {"autoencoder": options.keep_autoencoder, "denoiser": options.keep_denoiser}
     train_model(options.dataset, config, options.out, device=options.device, minutes=options.minutes,
                 about=_card_texts(options.about) if options.about else None,
                 start=load_networks(card.weights_path, sha256=card.sha256) if card else None,
-                keep_autoencoder=options.keep_autoencoder)
+                keep=[name for name, keep in kept.items() if keep])
     return 0
 
 

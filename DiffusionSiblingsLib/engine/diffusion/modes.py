@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from ...models.networks.checkpoint import Networks
 
 SHARE_AT = 0.1  # sigma at which network and linear estimate have equal shares; docs/decisions/0006-wide-modes.md
 LEAST_SHARE = 0.02
@@ -16,12 +19,16 @@ class Modes:
     """Principal components of the training latents.
 
     mean: (C, d, h, w) float32, of the standardised training latents. vectors: (K, C, d, h, w) float32, orthonormal,
-    widest first. variances: (K,) float32 along them.
+    widest first. variances: (K,) float32 along them. network: F(c_in x: (B, K), c_noise: (B,)) -> (B, K) float32, what
+    the estimate along the modes adds to the best linear one; None for the linear one alone. above: sigma at which F has
+    half its say.
     """
 
     mean: Tensor
     vectors: Tensor
     variances: Tensor
+    network: Callable[[Tensor, Tensor], Tensor] | None = None
+    above: float = 1.5
 
     @classmethod
     def of(cls, latents: Tensor, count: int, most: int = 2000) -> Modes:
@@ -34,9 +41,26 @@ class Modes:
         vectors = torch.nn.functional.normalize(weights[:, kept].T @ flat)
         return cls(mean, vectors.reshape(-1, *mean.shape), values[kept])
 
+    @classmethod
+    def of_model(cls, networks: Networks) -> Modes | None:
+        """The modes of a model, with its network along them if it has one; None for a model without modes."""
+        if networks.modes is None:
+            return None
+        along = networks.mode_denoiser
+        return cls(*networks.modes) if along is None else cls(*networks.modes, along, along.config.above)
+
+    def widest(self, count: int) -> Modes:
+        """The first `count` of them, without a network."""
+        return Modes(self.mean, self.vectors[:count], self.variances[:count])
+
     def to(self, device: torch.device | str) -> Modes:
-        """The same on a device."""
-        return Modes(self.mean.to(device), self.vectors.to(device), self.variances.to(device))
+        """The same on a device; a network stays where it is."""
+        return replace(self, mean=self.mean.to(device), vectors=self.vectors.to(device),
+                       variances=self.variances.to(device))
+
+    def coordinates(self, z: Tensor) -> Tensor:
+        """z: (B, C, d, h, w) float32 -> (B, K): how far along each mode it lies from the mean."""
+        return (z - self.mean).flatten(1) @ self.vectors.flatten(1).T
 
     def marginal(self, noise: Tensor, sigma: float) -> Tensor:
         """What Gaussian latents with these modes look like at noise level sigma, in place of sigma n alone.
@@ -61,11 +85,11 @@ class Modes:
         return rows + (rows.flatten(-4) @ basis.T * gain @ basis).reshape(rows.shape)
 
     def blend(self, z0_hat: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
-        """Along the modes, moves a network's estimate towards the best linear one; elsewhere it stays as it is.
+        """Along the modes, moves the U-Net's estimate towards that of `estimate`; elsewhere it stays as it is.
 
-        z0_hat, z: (B, C, d, h, w) float32, the estimate and the noisy latents. sigma: (B,) float32. For Gaussian
-        latents of variance v along a mode the best estimate is the Wiener filter's, v / (v + sigma^2) (z - mean); it
-        gets the share sigma^2 / (sigma^2 + SHARE_AT^2), the network the rest. Returns z0_hat's shape.
+        z0_hat, z: (B, C, d, h, w) float32, the U-Net's estimate and the noisy latents. sigma: (B,) float32. The
+        estimate along the modes gets the share sigma^2 / (sigma^2 + SHARE_AT^2), the U-Net the rest. Returns z0_hat's
+        shape.
         """
         share = sigma**2 / (sigma**2 + SHARE_AT**2)  # (B,)
         if float(share.max()) < LEAST_SHARE:
@@ -73,5 +97,24 @@ class Modes:
         basis = self.vectors.flatten(1)  # (K, n)
         both = torch.cat([z0_hat, z]).sub(self.mean).flatten(1) @ basis.T  # (2 B, K), one pass over the basis
         network, noisy = both.chunk(2)
-        wiener = self.variances / (self.variances + sigma[:, None] ** 2) * noisy
-        return z0_hat + (share[:, None] * (wiener - network) @ basis).reshape(z0_hat.shape)
+        known = self.estimate(noisy, sigma)
+        return z0_hat + (share[:, None] * (known - network) @ basis).reshape(z0_hat.shape)
+
+    def estimate(self, noisy: Tensor, sigma: Tensor) -> Tensor:
+        """The clean coordinates, given noisy ones (B, K) at noise levels sigma (B,), both float32.
+
+        For Gaussian latents of variance v along a mode the best estimate is the Wiener filter's, v / (v + sigma^2) x:
+        the c_skip of EDM for data of that variance. Hearts are not Gaussian there, and their modes depend on each
+        other: a network adds c_out F(c_in x; c_noise), with c_in and c_out those of EDM for each mode and
+        c_noise = ln(sigma) / 4, and fades out below the noise level `above`.
+        """
+        variance = self.variances + sigma[:, None] ** 2  # of the noisy coordinates
+        linear = self.variances / variance * noisy
+        if self.network is None:
+            return linear
+        say = sigma**2 / (sigma**2 + self.above**2)
+        return linear + say[:, None] * self.c_out(sigma) * self.network(noisy / variance.sqrt(), sigma.log() / 4)
+
+    def c_out(self, sigma: Tensor) -> Tensor:
+        """sigma: (B,) -> (B, K): the standard deviation of what the Wiener filter cannot know of Gaussian latents."""
+        return sigma[:, None] * (self.variances / (self.variances + sigma[:, None] ** 2)).sqrt()

@@ -17,10 +17,11 @@ from ...core.codec import from_plain, to_plain
 from ...core.errors import ModelError
 from ...core.files import atomic_path
 from ...core.record import hash_file
+from ..card import WEIGHT_SCHEMAS
 from .denoiser import Denoiser, DenoiserConfig
+from .mode_denoiser import ModeDenoiser, ModeDenoiserConfig
 from .vae import Autoencoder, AutoencoderConfig
 
-SCHEMA = "1"
 MODES = ("modes/mean", "modes/vectors", "modes/variances")
 
 
@@ -30,7 +31,8 @@ class Networks:
 
     autoencoder, denoiser: in evaluation mode. latent_mean, latent_std: (C,) float32, of the raw latents.
     modes: mean (C, d, h, w), vectors (K, C, d, h, w) and variances (K,) float32 of the widest modes of the standardised
-    latents; None for a model without modes.
+    latents; None for a model without modes. mode_denoiser: the network along them, in float32 everywhere; None for the
+    best linear estimate alone.
     """
 
     autoencoder: Autoencoder
@@ -38,11 +40,14 @@ class Networks:
     latent_mean: Tensor
     latent_std: Tensor
     modes: tuple[Tensor, Tensor, Tensor] | None = None
+    mode_denoiser: ModeDenoiser | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Networks:
         """The networks on a device, in a floating-point type and in channels-last order."""
         for net in (self.autoencoder, self.denoiser):
             cast(Any, net).to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
+        if self.mode_denoiser is not None:
+            self.mode_denoiser.to(device)
         modes = self.modes
         if modes is not None:
             modes = modes[0].to(device), modes[1].to(device), modes[2].to(device)
@@ -68,19 +73,22 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
     metadata: strings for the header of the file.
     """
     tensors: dict[str, Tensor] = {key: value.contiguous() for key, value in extra.items()}
-    for prefix, net in (("autoencoder", networks.autoencoder), ("denoiser", networks.denoiser)):
+    for prefix, net in _parts(networks.autoencoder, networks.denoiser, networks.mode_denoiser).items():
         for name, value in net.state_dict().items():
             tensors[f"{prefix}/{name}"] = value.detach().cpu().half().contiguous()
     tensors["latent_mean"], tensors["latent_std"] = networks.latent_mean.cpu(), networks.latent_std.cpu()
     for name, value in zip(MODES, networks.modes or (), strict=False):
         kept = value.detach().cpu().contiguous()
         tensors[name] = kept.half() if name == MODES[1] else kept
+    plain, with_modes = WEIGHT_SCHEMAS
     header = {
-        "schema": SCHEMA,
+        "schema": plain if networks.mode_denoiser is None else with_modes,
         "autoencoder": json.dumps(to_plain(networks.autoencoder.config)),
         "denoiser": json.dumps(to_plain(networks.denoiser.config)),
         **metadata,
     }
+    if networks.mode_denoiser is not None:
+        header["mode_denoiser"] = json.dumps(to_plain(networks.mode_denoiser.config))
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=header))  # save_file would make the file private
     return hash_file(path)
@@ -109,16 +117,23 @@ def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
 
 def _build(file: Any) -> Networks:
     header = file.metadata() or {}
-    if header.get("schema") != SCHEMA:
-        raise ValueError(f"schema {header.get('schema')} instead of {SCHEMA}")
+    if header.get("schema") not in WEIGHT_SCHEMAS:
+        raise ValueError(f"schema {header.get('schema')} instead of {' or '.join(WEIGHT_SCHEMAS)}")
     with torch.device("meta"):  # the file's weights come next, so none are drawn
         autoencoder = Autoencoder(from_plain(AutoencoderConfig, json.loads(header["autoencoder"]), "autoencoder"))
         denoiser = Denoiser(from_plain(DenoiserConfig, json.loads(header["denoiser"]), "denoiser"))
+        along = None if "mode_denoiser" not in header else ModeDenoiser(
+            from_plain(ModeDenoiserConfig, json.loads(header["mode_denoiser"]), "mode_denoiser"))
     names = set(file.keys())
-    nets: list[tuple[str, nn.Module]] = [("autoencoder", autoencoder), ("denoiser", denoiser)]
-    for prefix, net in nets:
+    for prefix, net in _parts(autoencoder, denoiser, along).items():
         own = {k.removeprefix(f"{prefix}/"): file.get_tensor(k).float() for k in names if k.startswith(f"{prefix}/")}
         net.load_state_dict(own, assign=True)
         net.eval().requires_grad_(False)
     modes = tuple(file.get_tensor(name).float() for name in MODES) if names.issuperset(MODES) else None
-    return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes)
+    return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes, along)
+
+
+def _parts(autoencoder: Autoencoder, denoiser: Denoiser, along: ModeDenoiser | None) -> dict[str, nn.Module]:
+    """The networks by the names that their weights begin with."""
+    parts: dict[str, nn.Module] = {"autoencoder": autoencoder, "denoiser": denoiser}
+    return parts if along is None else {**parts, "mode_denoiser": along}

@@ -1,12 +1,15 @@
-"""The linear denoiser along the latents' widest modes: exact for Gaussian latents, absent where it should be."""
+"""The estimate along the latents' widest modes: exact for Gaussian latents, absent where it should be."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
 
 from DiffusionSiblingsLib.engine.diffusion.edm import EDMDenoiser
 from DiffusionSiblingsLib.engine.diffusion.modes import SHARE_AT, Modes
+from DiffusionSiblingsLib.models.networks.mode_denoiser import ModeDenoiser, ModeDenoiserConfig
 
 SHAPE = (2, 3, 3, 3)
 WIDTHS = torch.tensor([30.0, 12.0, 5.0])
@@ -62,3 +65,33 @@ def test_gradients_pass_through_the_blend() -> None:
     modes, z = Modes.of(gaussian_latents(), 3), gaussian_latents(2).requires_grad_()
     EDMDenoiser(lambda x, c: x, modes=modes)(z, torch.tensor([5.0, 50.0])).sum().backward()
     assert z.grad is not None and torch.isfinite(z.grad).all()
+
+
+def test_a_network_that_says_nothing_leaves_the_linear_estimate_as_it_is() -> None:
+    modes = Modes.of(gaussian_latents(), 3)
+    silent = dataclasses.replace(modes, network=ModeDenoiser(ModeDenoiserConfig(modes=3, width=8, blocks=1)).eval())
+    noisy, sigma = torch.randn(4, 3) * 20, torch.tensor([0.3, 2.0, 10.0, 80.0])
+    assert torch.equal(silent.estimate(noisy, sigma), modes.estimate(noisy, sigma))
+
+
+def test_a_network_along_the_modes_fades_out_at_low_noise() -> None:
+    modes = Modes.of(gaussian_latents(), 3)
+    loud = dataclasses.replace(modes, network=lambda x, c: torch.ones_like(x), above=2.0)
+    sigma = torch.tensor([0.02, 2.0, 2000.0])
+    noisy = torch.zeros(3, 3)
+    share = loud.estimate(noisy, sigma) / modes.c_out(sigma)
+    assert torch.allclose(share[:, 0], torch.tensor([1e-4, 0.5, 1.0]), rtol=1e-3)
+    assert torch.equal(modes.estimate(noisy, sigma), torch.zeros(3, 3))
+
+
+def test_coordinates_are_those_of_latents_made_from_them() -> None:
+    modes = Modes.of(gaussian_latents(), 3)
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(3)) * 10
+    z = modes.mean + torch.einsum("bk,kcdhw->bcdhw", x, modes.vectors)
+    assert torch.allclose(modes.coordinates(z), x, atol=1e-4)
+
+
+def test_the_fewer_modes_are_the_widest_and_have_no_network() -> None:
+    modes = dataclasses.replace(Modes.of(gaussian_latents(), 3), network=lambda x, c: x)
+    fewer = modes.widest(2)
+    assert torch.equal(fewer.variances, modes.variances[:2]) and fewer.network is None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from DiffusionSiblingsLib.core.errors import ModelError
 from DiffusionSiblingsLib.models.networks.checkpoint import Networks, load_networks, save_networks
 from DiffusionSiblingsLib.models.networks.denoiser import Denoiser, DenoiserConfig
 from DiffusionSiblingsLib.models.networks.field import FieldConfig, FieldDecoder, interpolation_matrix
 from DiffusionSiblingsLib.models.networks.layers import ChannelNorm, depth_to_space, space_to_depth
+from DiffusionSiblingsLib.models.networks.mode_denoiser import ModeDenoiser, ModeDenoiserConfig
 from DiffusionSiblingsLib.models.networks.vae import Autoencoder, AutoencoderConfig, kl_to_standard_normal
+from DiffusionSiblingsLib.models.store import check_weight_file
 
 SMALL = AutoencoderConfig(patch=4, latent_channels=3, encoder=(8, 16), decoder=(8, 16), decoder_blocks=1,
                           field=FieldConfig(channels=8, width=8))
@@ -93,6 +97,36 @@ def test_weight_file_round_trip(tmp_path: Path) -> None:
     assert loaded.denoiser.config == SMALL_DENOISER
     z = torch.randn(1, 3, 4, 4, 4)
     assert torch.allclose(loaded.autoencoder.decoder(z), networks.autoencoder.decoder(z), atol=2e-2)
+
+
+def test_a_network_along_the_modes_is_kept_in_the_weight_file_under_a_schema_of_its_own(tmp_path: Path) -> None:
+    plain = dataclasses.replace(small_networks(), modes=(torch.zeros(3, 4, 4, 4), torch.ones(2, 3, 4, 4, 4),
+                                                         torch.tensor([4.0, 1.0])))
+    along = ModeDenoiser(ModeDenoiserConfig(modes=2, width=8, blocks=1, above=3.0)).eval()
+    torch.nn.init.normal_(along.head.weight)
+    full = dataclasses.replace(plain, mode_denoiser=along)
+    for networks, schema in ((plain, "1"), (full, "2")):
+        path = tmp_path / f"{schema}.safetensors"
+        save_networks(path, networks, {"reference.x": torch.arange(3)}, {})
+        check_weight_file(path)
+        with safe_open(path, framework="pt") as file:
+            assert file.metadata()["schema"] == schema
+        loaded = load_networks(path)
+        assert (loaded.mode_denoiser is None) == (schema == "1")
+    assert loaded.mode_denoiser is not None and loaded.mode_denoiser.config == along.config
+    x, c_noise = torch.randn(5, 2), torch.linspace(-1, 1, 5)
+    assert torch.allclose(loaded.mode_denoiser(x, c_noise), along(x, c_noise), atol=2e-2)
+    moved = loaded.to(torch.device("cpu"), torch.bfloat16).mode_denoiser
+    assert moved is not None and next(moved.parameters()).dtype == torch.float32
+
+
+def test_a_weight_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_networks(path, small_networks(), {}, {"schema": "3"})
+    with pytest.raises(ModelError, match="schema 3 instead of 1 or 2"):
+        load_networks(path)
+    with pytest.raises(ModelError, match="another program or version"):
+        check_weight_file(path)
 
 
 def test_a_damaged_or_missing_or_foreign_weight_file_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from DiffusionSiblingsLib.models.card import read_card
 from DiffusionSiblingsLib.models.networks.checkpoint import load_networks
 from DiffusionSiblingsLib.models.networks.denoiser import DenoiserConfig
 from DiffusionSiblingsLib.models.networks.field import FieldConfig
+from DiffusionSiblingsLib.models.networks.mode_denoiser import ModeDenoiserConfig
 from DiffusionSiblingsLib.models.networks.vae import AutoencoderConfig
 from DiffusionSiblingsLib.training.autoencoder import AutoencoderLoss, AutoencoderStage, dice_per_class
 from DiffusionSiblingsLib.training.config import (
@@ -188,11 +189,22 @@ def test_training_starts_from_a_model_and_can_keep_its_autoencoder(tmp_path: Pat
     assert card.id == "heart-tiny"
     assert set(card.card["training"]["figures"]) == {"autoencoder", "denoiser", "decoders"}
     first = load_networks(card.weights_path, sha256=card.sha256)
-    folder = train(tmp_path, config, tmp_path / "two", device="cpu", start=first, keep_autoencoder=True)
+    folder = train(tmp_path, config, tmp_path / "two", device="cpu", start=first, keep=["autoencoder"])
     second = load_networks(read_card(folder).weights_path)
     before, after = first.autoencoder.state_dict(), second.autoencoder.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+    assert second.mode_denoiser is None
+    along = dataclasses.replace(config, modes=1, mode_denoiser=ModeDenoiserConfig(width=8, blocks=1), mode_stage=two)
+    card = read_card(train(tmp_path, along, tmp_path / "three", device="cpu", start=first,
+                           keep=["autoencoder", "denoiser"]))
+    third = load_networks(card.weights_path)
+    assert set(card.card["training"]["figures"]) == {"autoencoder", "modes", "denoiser"}
+    before, after = first.denoiser.state_dict(), third.denoiser.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert third.modes is not None and third.mode_denoiser is not None
+    with pytest.raises(InputError, match="cannot be kept alone"):
+        train(tmp_path, config, tmp_path / "four", device="cpu", start=first, keep=["denoiser"])
     with pytest.raises(InputError, match="another architecture"):
         train(tmp_path, load_training_config("compact"), tmp_path / "three", device="cpu", start=first)
     with pytest.raises(InputError, match="--from"):
-        train(tmp_path, config, tmp_path / "three", device="cpu", keep_autoencoder=True)
+        train(tmp_path, config, tmp_path / "three", device="cpu", keep=["autoencoder"])
