@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..core.defaults import MULTISTEP_STEPS, STEPS
+
 Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
+Solver = Literal["heun", "dpmpp-2m"]
 Method = Literal["replace", "guidance"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Guider = Literal["projection", "gradient"]
 Parsing = Literal["auto", "V", "L"]
+
+
+def default_steps(solver: Solver) -> int:
+    """Steps of a whole run where nothing else is asked for."""
+    return STEPS if solver == "heun" else MULTISTEP_STEPS

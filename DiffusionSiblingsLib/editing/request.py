@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..core.defaults import COUNT, RATIO, SEED, STEPS
 from ..core.errors import InputError
 from ..labelmaps.region import check_box
-from .choices import Edit, Guider, Method, Parsing
+from .choices import Edit, Guider, Method, Parsing, Solver
 
 if TYPE_CHECKING:
     from ..control.control import Control
@@ -32,6 +32,7 @@ class Request:
     grid, non-zero where the edit may act. method: inpainting by replacement or by guidance. resample: how often each
     sampling step of an inpainting is made.
     first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
+    solver: what makes the steps; both solvers give a sampling ratio the same meaning.
     overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
     control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
     guider: how each step is led there. parsing: what is decoded for it: the whole view (V), the control's points alone
@@ -43,6 +44,7 @@ class Request:
     seed: int = SEED
     first: int = 0
     steps: int = STEPS
+    solver: Solver = "heun"
     ratio: float = RATIO
     tissues: tuple[str, ...] = ()
     box: tuple[float, ...] | None = None
@@ -58,6 +60,7 @@ class Request:
     def __post_init__(self) -> None:
         _one_of("edit", self.edit, get_args(Edit))
         _one_of("method", self.method, get_args(Method))
+        _one_of("solver", self.solver, get_args(Solver))
         _one_of("guider", self.guider, get_args(Guider))
         _one_of("parsing", self.parsing, get_args(Parsing))
         _whole("count", self.count, 1, 100_000)

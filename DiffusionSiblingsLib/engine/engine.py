@@ -32,6 +32,7 @@ from ..models.registry import DEFAULT_MODEL
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition
+from .diffusion.log_schedule import LogSchedule, NoiseLevels
 from .diffusion.modes import Modes
 from .diffusion.noise import SampleNoise
 from .diffusion.sampler import Churn, Progress, Sampler
@@ -63,7 +64,7 @@ class Prepared:
 
     planned: PlannedRequest
     twin: Encoded | None
-    schedule: Schedule
+    schedule: NoiseLevels
     mask: Tensor | None
     dilations: int
     goal: GuidedTargets | None
@@ -176,7 +177,7 @@ class Engine:
         """Siblings that are sampled at once."""
         began = time.perf_counter()
         request, twin, goal = prepared.planned.request, prepared.twin, prepared.goal
-        sampler = Sampler(self.denoiser, prepared.schedule, churn=self.churn, progress=progress,
+        sampler = Sampler(self.denoiser, prepared.schedule, request.solver, self.churn, progress=progress,
                           modes=self.denoiser.modes)
         guide = None
         if goal is not None:
@@ -193,10 +194,11 @@ class Engine:
                     sibling.features, sibling.volumes))
             yield sibling
 
-    def schedule(self, request: Request) -> Schedule:
-        """The model's noise schedule with the request's number of steps."""
+    def schedule(self, request: Request) -> NoiseLevels:
+        """The noise levels that suit the request's solver, with its number of steps."""
         sampling = self.card.sampling
-        return Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
+        papers = Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
+        return papers if request.solver == "heun" else LogSchedule.like(papers)
 
     def mask(self, scope: Scope | None, twin: Encoded | None) -> tuple[Tensor | None, int]:
         """Preserved latents of an inpainting (1, 1, d, h, w) bool and the dilations used; None for other edits.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +19,12 @@ from ..editing.result import Sibling
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..models.networks.checkpoint import Networks
 from .decoders import ModelDecoders
+from .diffusion.log_schedule import LOWEST
 from .diffusion.modes import Modes
 from .diffusion.sampler import Sampler
 from .guidance.guide import Guide, GuideSettings
 
+LONG_STEPS: dict[str, Any] = {"refresh": 1, "reuse": 1, "last": LOWEST}  # of a solver that makes few of them
 FINISHES = 8  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
 PATIENCE = 2  # maps in a row that are not clearly better: more of them would not be either
@@ -43,10 +46,11 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
     if parsing == "L" and not field:
         raise ModelError("The model has no neural field, which parsing L needs", rule="parsing V or auto",
                              hint="leave out --parsing, or choose a model with a neural field")
+    pace = {} if request.solver == "heun" else LONG_STEPS
     frame = CanonicalFrame.of(anatomy)
     extent = [n * frame.spacing for n in reversed(frame.shape)]
     guide = Guide(targets.canonical.domains, targets.canonical_asked, {t.id: t.label for t in anatomy.tissues}, extent,
-                  ModelDecoders(networks), GuideSettings(request.guider, parsing),
+                  ModelDecoders(networks), GuideSettings(request.guider, parsing, **pace),
                   free=None if mask is None else ~mask, metric=None if modes is None else modes.posterior)
     if twin is not None and guide.whole:
         guide.calibrate(twin, weights_for(guide, targets.shares(targets.heart.labels, targets.heart.affine)))

@@ -93,13 +93,15 @@ def _trained(stage: Stage, settings: StageConfig, hardware: Hardware, out: Path,
 
 
 def _modes(config: TrainingConfig, latents: Latents, kept: Networks | None, hardware: Hardware) -> Modes | None:
-    """The widest modes of the latents: those of the model whose autoencoder is kept, or new ones if it has fewer."""
+    """The widest modes of the latents: those of the model whose autoencoder is kept, or new ones if it has fewer. None
+    if none are asked for, or all latents are alike.
+    """
     if not config.modes:
         return None
     known = None if kept is None else Modes.of_model(kept)
     if known is None or len(known.variances) < config.modes:
         known = Modes.of(latents.values[:, 0], config.modes)
-    return known.widest(config.modes).to(hardware.device)
+    return known.widest(config.modes).to(hardware.device) if len(known.variances) else None
 
 
 def _networks(autoencoder: Autoencoder, denoiser: Denoiser, latents: Latents, modes: Modes | None) -> Networks:
@@ -124,7 +126,7 @@ def _checked(config: TrainingConfig, start: Networks | None, keep: Collection[Ke
     if "denoiser" in keep and "autoencoder" not in keep:
         raise InputError("The denoiser cannot be kept alone", value="a new autoencoder",
                          rule="a denoiser works on the latents of the autoencoder that it was trained with",
-                         hint="add --keep-autoencoder")
+                         hint="keep both")
     if "autoencoder" in keep:
         none = dataclasses.replace(config.autoencoder_stage, steps=0)
         config = dataclasses.replace(config, autoencoder_stage=none, decoder_stage=None)

@@ -30,7 +30,7 @@ from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.editing.guided_plan import GuidedTargets
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.decoders import ModelDecoders
-from DiffusionSiblingsLib.engine.guidance.guide import REFRESH, Guide
+from DiffusionSiblingsLib.engine.guidance.guide import Guide, GuideSettings
 from DiffusionSiblingsLib.engine.guidance.homology import persistence
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser
 from DiffusionSiblingsLib.engine.guided_finish import make_guide
@@ -63,11 +63,11 @@ def evaluations(bench: Bench, plan: Plan, heart: Heart, z: torch.Tensor) -> Tabl
     rows = [("V", "local", local, HIGH), *(("L", "local", local, n) for n in (HIGH, MEDIUM, LOW)),
             ("L", "coarse", whole, LOW)]
     check = targets([local], heart, bench)  # what all are judged by, whatever they were guided with
-    first: dict[str, float] = {}  # an evaluation: residuals and Jacobian, which a sampler makes every REFRESH steps
+    first: dict[str, float] = {}  # an evaluation: residuals and Jacobian, which a sampler makes every `refresh` steps
     for parsing, place, domain, points in rows:
         control = targets([domain.with_template((points,) * 3)], heart, bench)
         guide = guide_of(bench, control, parsing, plan)
-        wall, cpu = timed(lambda n, guide=guide: guide.hook(z, z, SIGMA, n * REFRESH), plan.count)
+        wall, cpu = timed(lambda n, guide=guide: guide.hook(z, z, SIGMA, n * GuideSettings.refresh), plan.count)
         requests = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, control=control,
                             parsing=parsing) for k in range(plan.count)]  # type: ignore[arg-type]
         samples = list(bench.samples(f"speed-{parsing}-{place}-{points}", requests))

@@ -100,8 +100,9 @@ def _request(run: Mapping[str, Any]) -> Pairs:
     listed = ", ".join(numbers) if len(numbers) < 8 else _("{first} to {last}").format(first=numbers[0],
                                                                                       last=numbers[-1])
     failed = sum(bool(entry["checks"]["half"]["failed"]) for entry in entries)
-    settings = {"steps": _("steps"), "method": _("method"), "resample": _("resampling"), "guider": _("guider"),
-                "parsing": _("parsing"), "overwrite": _("overwrite segments that are not tissues of the model"),
+    settings = {"steps": _("steps"), "solver": _("solver"), "method": _("method"), "resample": _("resampling"),
+                "guider": _("guider"), "parsing": _("parsing"),
+                "overwrite": _("overwrite segments that are not tissues of the model"),
                 "repair": _("repair specks and contacts")}
     goals = [target for entry in entries for target in entry.get("guidance", [])]
     share = _("{number} of {count}")

@@ -9,6 +9,7 @@ from ...control.control import read_control
 from ...core.anatomy import load_anatomy
 from ...core.names import names_of
 from ...core.record import readable_record
+from ...editing.choices import default_steps
 from ...editing.guide_rules import guided_request
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
@@ -55,8 +56,9 @@ def reconstruct(options: Reconstruct) -> int:
 
 
 def _common(options: Generate | Perturb | Inpaint | Guide) -> dict[str, Any]:
-    return {"count": options.count, "seed": options.seed, "first": options.first, "steps": options.steps,
-            "overwrite": options.overwrite, "repair": not options.no_repair}
+    steps = default_steps(options.solver) if options.steps is None else options.steps
+    return {"count": options.count, "seed": options.seed, "first": options.first, "steps": steps,
+            "solver": options.solver, "overwrite": options.overwrite, "repair": not options.no_repair}
 
 
 def _region(options: Region) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...editing.choices import Device
+from ...core.defaults import MULTISTEP_STEPS, STEPS
+from ...editing.choices import Device, Solver
 from ...metrics.acceptance_help import gate_help
 from ...models.registry import DEFAULT_MODEL
 from . import completion
@@ -101,7 +102,12 @@ class Sampling(Options):
         SAMPLING, "--seed", "S", "Seed of the random numbers. Sibling k depends on the seed and on k alone, so that "
         "the same command makes the same siblings.")] = 0
     first: First = 0
-    steps: Steps = 50
+    steps: Annotated[int | None, option(
+        SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.",
+        show_default=f"{STEPS}; {MULTISTEP_STEPS} with --solver dpmpp-2m")] = None
+    solver: Annotated[Solver, choice(
+        SAMPLING, "--solver", "What makes the steps: 'heun' is the solver of the papers and evaluates the network "
+        "twice a step; 'dpmpp-2m' (DPM-Solver++) does so once and needs fewer steps.")] = "heun"
     no_repair: NoRepair = False
 
 

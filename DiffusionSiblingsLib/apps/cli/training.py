@@ -37,11 +37,12 @@ def train(options: Train) -> int:
     if options.name:
         config = replace(config, name=options.name)
     card = find_model(options.start) if options.start else None
-    kept: dict[Kept, bool] = {"autoencoder": options.keep_autoencoder, "denoiser": options.keep_denoiser}
+    kept: tuple[Kept, ...] = ("autoencoder", "denoiser") if options.modes_only else (
+        ("autoencoder",) if options.keep_autoencoder else ())
     train_model(options.dataset, config, options.out, device=options.device, minutes=options.minutes,
                 about=_card_texts(options.about) if options.about else None,
                 start=load_networks(card.weights_path, sha256=card.sha256) if card else None,
-                keep=[name for name, keep in kept.items() if keep])
+                keep=kept)
     return 0
 
 

@@ -59,9 +59,9 @@ class Train(Options):
         autocompletion=completion.models)] = None
     keep_autoencoder: Annotated[bool, flag(
         TRAINING, "--keep-autoencoder", "With --from: keep its autoencoder and train only the denoiser.")] = False
-    keep_denoiser: Annotated[bool, flag(
-        TRAINING, "--keep-denoiser", "With --keep-autoencoder: keep its denoiser too, and train only the small network "
-        "along the widest modes (a minute).")] = False
+    modes_only: Annotated[bool, flag(
+        TRAINING, "--modes-only", "With --from: keep its autoencoder and denoiser, and train only the small network "
+        "along the widest modes of the latents.")] = False
     name: Annotated[str, option(TRAINING, "--name", "ID", "Id of the model.", show_default="heart-CONFIG")] = ""
     about: Annotated[Path | None, option(
         OUTPUT, "--about", "JSON", "Texts for the model card: summary, intended_use, limits, data, "

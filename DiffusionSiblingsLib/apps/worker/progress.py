@@ -147,8 +147,11 @@ class RunProgress:
 
 
 def steps_of(request: Request) -> int:
-    """Solver steps of one sibling, for the plan: the schedule itself may take one more."""
-    return math.ceil(request.steps * request.psi) * request.resample
+    """Steps of Heun's of one sibling, for the plan: the schedule itself may take one more. A step of the other solver
+    has half their evaluations.
+    """
+    half = 1.0 if request.solver == "heun" else 0.5
+    return math.ceil(half * request.steps * request.psi) * request.resample
 
 
 def kind_of(request: Request) -> str:

@@ -1,25 +1,30 @@
-"""The sampler: Karras et al. 2022, Algorithm 2 (Heun with churn), or its first-order half (Euler)."""
+"""The sampler: follows the noise levels from high to low with a solver, churn (Karras et al. 2022) and callbacks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ...core.errors import InputError, ModelError
 from .edm import Denoiser, Schedule
+from .log_schedule import NoiseLevels
 from .modes import Modes
 from .noise import SampleNoise, state_dtype
+from .solvers.dpmpp_2m import DPMSolver2M
+from .solvers.euler import Euler
+from .solvers.heun import Heun
+from .solvers.method import Method
 
 Hook = Callable[[Tensor, Tensor, float, int], Tensor]  # (z0_hat, z, sigma, step) -> z0_hat; guidance plugs in here
 Replace = Callable[[Tensor, float, SampleNoise], Tensor]  # (z, sigma, noise) -> z; inpainting plugs in here
 Progress = Callable[[int, int], None]  # (steps done, steps in all); may raise Cancelled
-Solver = Literal["heun", "euler"]
+METHODS: dict[str, Callable[[], Method]] = {"heun": Heun, "euler": Euler, "dpmpp-2m": DPMSolver2M}
 
 
 class Cancelled(Exception):  # noqa: N818, the user's decision rather than an error
@@ -51,14 +56,14 @@ class Churn:
 
 @dataclass(frozen=True)
 class Sampler:
-    """All settings of a run except its latents: denoiser, schedule, solver, and callbacks.
+    """All settings of a run except its latents: denoiser, schedule, solver (a name in METHODS), and callbacks.
 
     modes: the widest modes of the latents, if known; sampling from noise then starts with their variances.
     """
 
     denoiser: Denoiser
-    schedule: Schedule = field(default_factory=Schedule)
-    solver: Solver = "heun"
+    schedule: NoiseLevels = field(default_factory=Schedule)
+    solver: str = "heun"
     churn: Churn = field(default_factory=Churn)
     hook: Hook | None = None
     progress: Progress | None = None
@@ -78,37 +83,34 @@ class Sampler:
 
 @torch.no_grad()
 def sample(denoiser: Denoiser, z: Tensor, sigmas: Iterable[float] | Tensor, noise: SampleNoise, *,
-           solver: Solver = "heun", churn: Churn | None = None, N: int | None = None, hook: Hook | None = None,
+           solver: str = "heun", churn: Churn | None = None, N: int | None = None, hook: Hook | None = None,
            replace: Replace | None = None, resample: int = 1, progress: Progress | None = None) -> Tensor:
     """Follow dz = (z - D(z; sigma)) / sigma dsigma from sigmas[0] to sigmas[-1]; Karras et al. 2022, Algorithm 2.
 
     z: (B, C, d, h, w) at noise level sigmas[0]; returned in the state's dtype at noise level sigmas[-1], unchanged
-    if there are fewer than two levels. N: steps of the whole schedule for the churn (default: of this run).
+    if there are fewer than two levels. N: steps of the whole schedule for the churn (default: of this run); solvers
+    that cannot follow churn leave it out.
     hook receives every denoised estimate and its state. replace acts after every step. resample: how often every step
     is made; before each repetition the state is noised again to the start of the step (RePaint, jump length 1). The
     step to sigma = 0 is made once. Raises ModelError if the denoiser gives infinite or undefined numbers.
     """
     levels = _checked_levels(sigmas, solver, resample)
-    z, churn = z.to(state_dtype(z.device)), churn or Churn()
+    z, churn, method = z.to(state_dtype(z.device)), churn or Churn(), METHODS[solver]()
     done, total = 0, sum(resample if to > 0 else 1 for to in levels[1:])
 
-    def estimate(z: Tensor, sigma: float, step: int) -> Tensor:
+    def estimate(step: int, z: Tensor, sigma: float) -> Tensor:
         z0_hat = denoiser(z, torch.full((), sigma, dtype=z.dtype, device=z.device))
-        return z0_hat if hook is None else hook(z0_hat, z, sigma, step).to(z.dtype)
+        return (z0_hat if hook is None else hook(z0_hat, z, sigma, step)).to(z.dtype)
 
     for step, (sigma, sigma_next) in enumerate(pairwise(levels)):
         repeats = resample if sigma_next > 0 else 1
         for repeat in range(repeats):
             if repeat:
                 z = z + math.sqrt(sigma**2 - sigma_next**2) * noise("resample")
-            sigma_hat, z_hat = sigma * (1 + churn.gamma(sigma, N or len(levels) - 1)), z
+            sigma_hat = sigma * (1 + churn.gamma(sigma, N or len(levels) - 1)) if method.churns else sigma
             if sigma_hat > sigma:
-                z_hat = z + math.sqrt(sigma_hat**2 - sigma**2) * churn.S_noise * noise("churn")
-            d = (z_hat - estimate(z_hat, sigma_hat, step)) / sigma_hat
-            z = z_hat + (sigma_next - sigma_hat) * d
-            if solver == "heun" and sigma_next > 0:
-                d_next = (z - estimate(z, sigma_next, step)) / sigma_next
-                z = z_hat + (sigma_next - sigma_hat) * (d + d_next) / 2
+                z = z + math.sqrt(sigma_hat**2 - sigma**2) * churn.S_noise * noise("churn")
+            z = method.step(partial(estimate, step), z, sigma_hat, sigma_next)
             z = z if replace is None else replace(z, sigma_next, noise)
             done += 1
             if progress is not None:
@@ -123,8 +125,8 @@ def _checked_levels(sigmas: Iterable[float] | Tensor, solver: str, resample: int
     levels = [float(sigma) for sigma in (sigmas.tolist() if isinstance(sigmas, Tensor) else sigmas)]
     if any(not to < sigma < math.inf for sigma, to in pairwise(levels)) or any(not sigma >= 0 for sigma in levels):
         raise InputError("The noise levels cannot be used", value=levels, rule="decreasing numbers, 0 or more")
-    if solver not in ("heun", "euler"):
-        raise InputError("The solver is unknown", value=solver, rule="heun or euler")
+    if solver not in METHODS:
+        raise InputError("The solver is unknown", value=solver, rule=f"one of {', '.join(METHODS)}")
     if not isinstance(resample, int) or resample < 1:
         raise InputError("The number of resamplings cannot be used", value=resample, rule="a whole number, 1 or more")
     return levels

@@ -12,7 +12,6 @@ from .topology import CriticalPoints, TopologyTerm, residuals
 
 TEMPERATURE = 2.0  # of the softmax: saturated probabilities have no slope to follow
 LASTING = 0.8  # persistence at which a kept feature needs no more help
-REUSE = 3  # solver steps for which critical points are used again
 
 
 @dataclass
@@ -21,20 +20,21 @@ class TopologyPart:
     still show the targets.
 
     Critical points are found on the whole template without a gradient; only they are decoded again with one, and they
-    are kept for REUSE steps: between two steps of a sampler the field hardly moves.
+    are kept for `reuse` solver steps: between two steps of a sampler the field hardly moves.
     """
 
     site: Site
     coarse: Site
     term: TopologyTerm
     weight: float = 1.0
+    reuse: int = 3
     _found: dict[str, tuple[int, list[CriticalPoints]]] = field(default_factory=dict)
 
     def locate(self, parser: Parser, prepared: Tensor, fine: bool, step: int) -> None:
         """Finds the critical points of every sample, unless those of a recent step still hold. step: -1 finds anew."""
         level = "fine" if fine else "coarse"
         known = self._found.get(level)
-        if known is not None and 0 <= step - known[0] < REUSE and known[0] >= 0 and len(known[1]) == len(prepared):
+        if known is not None and 0 <= step - known[0] < self.reuse and known[0] >= 0 and len(known[1]) == len(prepared):
             return
         site = self.site if fine else self.coarse
         with torch.no_grad():

@@ -24,9 +24,7 @@ from .topology import TopologyTerm
 
 Guider = Literal["projection", "gradient"]
 MOST_POINTS = 16_384  # of a template at low noise: more cost time and change nothing that calibration does not
-REFRESH = 6  # solver steps for which a Jacobian is used; residuals are new at each step
 WORTH = 5.0  # tolerances that a finished map may be off by rather than move its latents by an rms of 1
-LAST = 0.01  # noise level from which on both are new at each evaluation: what is left there stays
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -35,7 +33,9 @@ class GuideSettings:
     """guider: projection or gradient. cap: longest correction of one evaluation, rms over the latents (their own
     standard deviation is 1). coarse_above: noise level above which templates are used with half the points an axis.
     topology_below: noise level below which topology is steered; topology_fine_below: on its whole template.
-    weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for.
+    weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for. refresh,
+    reuse: solver steps for which a Jacobian and critical points of topology are used; residuals are new at each step.
+    last: noise level from which on both are new at each evaluation: what is left there stays.
     """
 
     guider: Guider = "projection"
@@ -45,6 +45,9 @@ class GuideSettings:
     topology_below: float = 10.0
     topology_fine_below: float = 1.0
     weight: float = 1.0
+    refresh: int = 6
+    reuse: int = 3
+    last: float = 0.01
 
 
 @dataclass
@@ -128,7 +131,7 @@ class Guide:
         term = TopologyTerm((components, loops, voids), level=0.5)
         coarse = place.coarse(2, self._extent)
         fits = can_show(coarse.domain.template, term.targets)  # small templates have no points to spare
-        return TopologyPart(place, coarse if fits else place, term, target.weight)
+        return TopologyPart(place, coarse if fits else place, term, target.weight, self.settings.reuse)
 
     def _site(self, domain: ControlDomain) -> Site:
         return site(domain, [self.labels[tissue] for tissue in domain.tissues], self._extent)
@@ -145,8 +148,8 @@ class Guide:
         if not aim.parts and not aim.topology:
             return torch.zeros_like(z0_hat)
         known, terms = self._linear, (aim.fine, len(aim.topology))
-        last = sigma <= LAST
-        if known is None or known.terms != terms or last or not 0 <= step - known.made < REFRESH:
+        last = sigma <= self.settings.last
+        if known is None or known.terms != terms or last or not 0 <= step - known.made < self.settings.refresh:
             rough = self.coarse if not last else aim.parts
             r, jacobian = linearise(self.parser, z0_hat, dataclasses.replace(aim, parts=rough))
             known = Linear(step, terms, jacobian, step, z0_hat, r)

@@ -13,6 +13,7 @@ import pytest
 
 from DiffusionSiblingsLib.apps.cli import app
 from DiffusionSiblingsLib.apps.cli.main import main
+from DiffusionSiblingsLib.editing.choices import default_steps
 from DiffusionSiblingsLib.editing.request import Request
 
 KNOWN = json.loads((Path(__file__).with_name("command_lines.json")).read_text(encoding="utf-8"))
@@ -126,8 +127,9 @@ def test_a_box_that_begins_with_a_minus_is_taken_in_both_forms(seen: list[Any]) 
 def test_defaults_of_the_command_line_are_those_of_a_request(seen: list[Any]) -> None:
     main(["inpaint", "heart.nii.gz"])
     (options,), request = seen, Request("inpaint", tissues=("LV",))
-    for name in ("count", "seed", "first", "steps", "method", "resample", "overwrite"):
+    for name in ("count", "seed", "first", "solver", "method", "resample", "overwrite"):
         assert getattr(options, name) == getattr(request, name)
+    assert options.steps is None and default_steps(options.solver) == request.steps
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--vers"]])

@@ -102,7 +102,7 @@ def test_a_record_is_planned_for_a_replay(name: str, facts: ModelFacts, placed: 
     assert plan.ks == tuple(tuple(entry["k"] for entry in run["siblings"]) for run in record.runs) and all(plan.ks)
     assert tuple(planned.request for planned in plan.requests) == requests
     assert [request.to_json() | {"control": None} for request in requests] == [
-        run["request"] | {"control": None} for run in record.runs]
+        {"solver": "heun"} | run["request"] | {"control": None} for run in record.runs]
 
 
 def test_the_examples_hold_what_their_names_say() -> None:

@@ -18,6 +18,7 @@ from DiffusionSiblingsLib.control.measure import measured_weights, moments_of
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.engine.diffusion.edits import generate
 from DiffusionSiblingsLib.engine.diffusion.edm import Schedule
+from DiffusionSiblingsLib.engine.diffusion.log_schedule import LogSchedule, NoiseLevels
 from DiffusionSiblingsLib.engine.diffusion.noise import SampleNoise
 from DiffusionSiblingsLib.engine.diffusion.sampler import Sampler
 from DiffusionSiblingsLib.engine.guidance.bracket import Bracket
@@ -27,6 +28,7 @@ from DiffusionSiblingsLib.engine.guidance.moments import moments
 from DiffusionSiblingsLib.engine.guidance.parsing import Parser, site
 from DiffusionSiblingsLib.engine.guidance.projection import project
 from DiffusionSiblingsLib.engine.guidance.residuals import moment_residual, moment_residuals
+from DiffusionSiblingsLib.engine.guided_finish import LONG_STEPS
 
 EYE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 TURN = math.sqrt(0.5)
@@ -202,17 +204,19 @@ def test_the_jacobian_is_that_of_automatic_differentiation() -> None:
         assert torch.allclose(rows[k], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("schedule", [Schedule(), LogSchedule.like(Schedule(steps=12))], ids=["heun", "dpmpp-2m"])
 @pytest.mark.parametrize("guider", ["projection", "gradient"])
-def test_samples_are_led_to_what_is_asked(guider: str) -> None:
+def test_samples_are_led_to_what_is_asked(guider: str, schedule: NoiseLevels) -> None:
     """Latents around a ball: the exact denoiser of N(ball, 0.3^2) is known."""
     domain, mean = box(size=(48.0, 48.0, 48.0), template=(16, 16, 16)), ball().double()
     asked = [of("mass", 5.0), of("position", (3.0, -1.0, 0.0))]
-    led = guide(domain, asked, guider=guider)
+    solver, pace = ("heun", {}) if isinstance(schedule, Schedule) else ("dpmpp-2m", LONG_STEPS)
+    led = guide(domain, asked, guider=guider, **pace)
 
     def denoise(z: Tensor, sigma: Tensor) -> Tensor:
         return mean + (z - mean) * 0.3**2 / (0.3**2 + sigma**2)
 
-    sampler = Sampler(denoise, Schedule())
+    sampler = Sampler(denoise, schedule, solver)
     steered = dataclasses.replace(sampler, hook=led.hook) if guider == "projection" else dataclasses.replace(
         sampler, denoiser=led.guided(denoise))
     noise = (SampleNoise(0, range(3), (2, 16, 16, 16)) for _ in range(2))
@@ -220,7 +224,7 @@ def test_samples_are_led_to_what_is_asked(guider: str) -> None:
     parser, aim = Parser(Blobs()), Aim(led.fine)
     before, after = missing(parser, plain, aim), missing(parser, z, aim)
     # the gradient goes downhill on the sum of all squares, and so less straight
-    assert after.abs().max() < (1e-3 if guider == "projection" else 0.25 * float(before.abs().max()))
+    assert after.abs().max() < (2e-3 if guider == "projection" else 0.25 * float(before.abs().max()))
     assert (z[0] - z[1]).std() > 0.2  # and the rest stays free
     assert led.log.guided > 0 and led.log.skipped == 0
 

@@ -180,7 +180,8 @@ def test_training_starts_from_a_model_and_can_keep_its_autoencoder(tmp_path: Pat
     """The whole of it on a tiny data set: pack, three stages, model folder, and on from there."""
     heart = ellipsoid_heart((128, 128, 128), 1.4)
     start = starting_reference(heart.labels, heart.affine, load_anatomy("heart"))
-    cases = [(PackCase(name, name, split), heart.labels) for name, split in (("a", "train"), ("b", "validation"))]
+    cases = [(PackCase(name, name, split), np.roll(heart.labels, shift, axis=2))
+             for name, split, shift in (("a", "train", 0), ("b", "validation", 0), ("c", "train", 3))]
     write_pack(tmp_path / "dataset.safetensors", cases, start)
     two = dataclasses.replace(STAGE, steps=2)
     stages = dict.fromkeys(("autoencoder_stage", "denoiser_stage", "decoder_stage"), two)
@@ -201,7 +202,7 @@ def test_training_starts_from_a_model_and_can_keep_its_autoencoder(tmp_path: Pat
     assert set(card.card["training"]["figures"]) == {"autoencoder", "modes", "denoiser"}
     before, after = first.denoiser.state_dict(), third.denoiser.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert third.modes is not None and third.mode_denoiser is not None
+    assert third.modes is not None and third.mode_denoiser is not None and third.mode_denoiser.config.modes == 1
     with pytest.raises(InputError, match="cannot be kept alone"):
         train(tmp_path, config, tmp_path / "four", device="cpu", start=first, keep=["denoiser"])
     with pytest.raises(InputError, match="another architecture"):
