@@ -61,7 +61,6 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     figures: dict[str, Any] = {
         first.name: _trained(first, config.autoencoder_stage, hardware, out, config.seed, minutes)}
     net = first.model.net.eval()
-    _wait_for_first(hardware)
     latents, held = prepare_latents(net, train_set, validation, config, hardware, out / "latents.safetensors")
     modes = _modes(config, latents, start if keep else None, hardware)
     if modes is not None and config.mode_denoiser is not None and config.mode_stage is not None:
@@ -160,9 +159,3 @@ def describe(hardware: Hardware) -> str:
     if hardware.device.type == "cuda":
         return f"{hardware.world} x {torch.cuda.get_device_name()}"
     return f"CPU, {torch.get_num_threads()} threads, {hardware.amp or torch.float32}".replace("torch.", "")
-
-
-def _wait_for_first(hardware: Hardware) -> None:
-    """The first process encodes the latents; the others read its file."""
-    if hardware.world > 1:
-        torch.distributed.barrier()

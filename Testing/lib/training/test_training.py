@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from DiffusionSiblingsLib.models.networks.checkpoint import load_networks
 from DiffusionSiblingsLib.models.networks.denoiser import DenoiserConfig
 from DiffusionSiblingsLib.models.networks.field import FieldConfig
 from DiffusionSiblingsLib.models.networks.mode_denoiser import ModeDenoiserConfig
-from DiffusionSiblingsLib.models.networks.vae import AutoencoderConfig
+from DiffusionSiblingsLib.models.networks.vae import Autoencoder, AutoencoderConfig
+from DiffusionSiblingsLib.training import latents
 from DiffusionSiblingsLib.training.autoencoder import AutoencoderLoss, AutoencoderStage, dice_per_class
 from DiffusionSiblingsLib.training.config import (
     DeformationConfig,
@@ -38,7 +40,7 @@ from DiffusionSiblingsLib.training.deformation import (
     warp_labels,
 )
 from DiffusionSiblingsLib.training.denoiser import DenoiserStage
-from DiffusionSiblingsLib.training.latents import Latents
+from DiffusionSiblingsLib.training.latents import Latents, encode_cohort, prepare_latents
 from DiffusionSiblingsLib.training.loop import Hardware, Runner
 from DiffusionSiblingsLib.training.train import train
 
@@ -92,6 +94,27 @@ def test_denoiser_stage_learns_a_constant_latent(tmp_path: Path) -> None:
     runner = Runner(stage, config.denoiser_stage, CPU, tmp_path, seed=0, limit_seconds=None)
     before = runner.evaluate()["loss_5"]
     assert runner.run()["loss_5"] < 0.1 * before  # at high noise the answer is the constant itself
+
+
+def test_latents_of_a_stopped_run_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, cohort = Autoencoder(CONFIG.autoencoder).eval(), ball_cohort()
+    monkeypatch.setattr(latents, "BLOCK", 2)
+    whole = encode_cohort(net, cohort, 2, CONFIG, CPU, tmp_path / "parts")
+    (last,) = sorted((tmp_path / "parts").iterdir())[1:]
+    last.unlink()
+    encoded: list[int] = []
+    plain = latents.encode_variants
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        encoded.append(arguments[-1])
+        return plain(*arguments)
+
+    monkeypatch.setattr(latents, "encode_variants", counted)
+    assert torch.equal(encode_cohort(net, cohort, 2, CONFIG, CPU, tmp_path / "parts"), whole)
+    assert encoded == [2]
+    found, held = prepare_latents(net, cohort, cohort, CONFIG, CPU, tmp_path / "latents.safetensors")
+    assert found.values.shape[:2] == (3, CONFIG.latent_variants) and len(held) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latents.safetensors", "parts"]
 
 
 def test_a_time_limit_ends_a_run(tmp_path: Path) -> None:
