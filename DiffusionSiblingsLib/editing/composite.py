@@ -6,7 +6,8 @@ tissues, and (unless they may be overwritten) tissues that the model does not kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..labelmaps.geometry.resample import resample_to_canonical, to_twin
+from ..labelmaps.geometry.room import cut_at_faces, ml_beyond
 from ..labelmaps.region import box_mask, read_region
 from ..labelmaps.twin import BoolArray, Twin
 from .request import Request
 
 UInt8Array = npt.NDArray[np.uint8]
+LEAST_CUT_ML = 0.1  # less than this beyond the edge of the grid is rounding
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,13 @@ def edit_region(request: Request, twin: Twin) -> BoolArray | None:
 @dataclass(frozen=True)
 class Composition:
     """A sibling on the twin's grid. known: (D, H, W) uint8 in the anatomy's labels. conflicts: tissue id of the sibling
-    -> voxels of unknown tissue that it wanted and did not get (or took, with overwrite).
+    -> voxels of unknown tissue that it wanted and did not get (or took, with overwrite). beyond_ml: label -> ml of it
+    where the twin's grid does not reach.
     """
 
     known: UInt8Array
     conflicts: dict[str, int]
+    beyond_ml: dict[int, float] = field(default_factory=dict)
 
 
 def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: Anatomy) -> Composition:
@@ -107,7 +112,20 @@ def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: 
     known = np.where(scope.reach, wanted, twin.known).astype(np.uint8, copy=False)
     meeting = wanted[twin.unknown]
     conflicts = {t.id: int(np.count_nonzero(meeting == t.label)) for t in anatomy.tissues}
-    return Composition(known, {tissue: count for tissue, count in conflicts.items() if count})
+    beyond = twin.beyond if scope.editable is None else twin.beyond & scope.editable
+    return Composition(known, {tissue: count for tissue, count in conflicts.items() if count},
+                       ml_beyond(probabilities, beyond, twin.frame.spacing))
+
+
+def cut_off(known: UInt8Array, beyond_ml: Mapping[int, float], twin: Twin, anatomy: Anatomy) -> dict[str, float]:
+    """Tissue id -> ml of a sibling that the edge of the twin's grid cuts off, where it reaches that edge and the twin
+    does not. known: (D, H, W) uint8, the finished sibling. beyond_ml: of its `Composition`.
+    """
+    if max(beyond_ml.values(), default=0.0) < LEAST_CUT_ML:
+        return {}
+    reached = cut_at_faces(known, twin.known)
+    return {tissue.id: round(beyond_ml[tissue.label], 2) for tissue in anatomy.tissues
+            if tissue.label in reached and beyond_ml.get(tissue.label, 0.0) >= LEAST_CUT_ML}
 
 
 def deliver(known: UInt8Array, twin: Twin, anatomy: Anatomy) -> LabelMap:

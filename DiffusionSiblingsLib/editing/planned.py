@@ -12,6 +12,7 @@ from ..cohorts.model_facts import ModelFacts
 from ..control.placement import Placement
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
+from ..labelmaps.geometry.room import Extension
 from ..labelmaps.twin import Twin, open_twin
 from .composite import Scope, edit_scope
 from .guided_plan import GuidedPlan, make_guided
@@ -27,10 +28,14 @@ class PlacedTwin:
     measured: MeasuredMap
 
     @classmethod
-    def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: dict[str, int] | None = None) -> PlacedTwin:
-        """Reads a label map (or takes one), places it and measures it. Raises InputError if it cannot be used."""
+    def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: dict[str, int] | None = None,
+           room: float | Extension | None = None) -> PlacedTwin:
+        """Reads a label map (or takes one), places it and measures it. Raises InputError if it cannot be used.
+
+        room: around the heart, see `open_twin`.
+        """
         path = Path(source) if isinstance(source, str) else source
-        return cls.measured_of(open_twin(path, facts.anatomy, facts.reference, labels=labels), facts)
+        return cls.measured_of(open_twin(path, facts.anatomy, facts.reference, labels=labels, room=room), facts)
 
     @classmethod
     def measured_of(cls, twin: Twin, facts: ModelFacts) -> PlacedTwin:

@@ -18,7 +18,7 @@ from ..labelmaps.twin import Twin
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.overlap import dice
 from ..metrics.topology import check_both
-from .composite import Scope, compose, count_changes, deliver
+from .composite import Scope, compose, count_changes, cut_off, deliver
 from .repair.repair import Repair, repair
 from .request import Request
 from .result import Sibling
@@ -64,7 +64,8 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decod
         canonical=resample_to_canonical(known, twin.labelmap.affine, twin.canonical.to_world, twin.frame),
         sigma=sigma, changes=count_changes(known, twin, scope), conflicts=composition.conflicts,
         decoder_changes=decoder_changes, dice_to_twin=dice(known, twin.known, {t.id: t.label for t in anatomy.tissues}),
-        dilations=dilations if scope.preserved is not None else None, timings=timings, **measured,
+        dilations=dilations if scope.preserved is not None else None, timings=timings,
+        cut_off_ml=cut_off(known, composition.beyond_ml, twin, anatomy), **measured,
     )
 
 

@@ -17,6 +17,7 @@ from ..control.achieved import Achieved
 from ..core.errors import InputError
 from ..core.labelmap import Segment
 from ..core.record import hash_file, hash_labelmap
+from ..labelmaps.geometry.room import NONE, Extension
 from ..labelmaps.twin import Twin
 from ..metrics.measurement import titled
 from ..metrics.morphology import all_measurements
@@ -25,6 +26,8 @@ from .result import RecordedSibling, Sibling, known_request
 from .target_rows import target_columns, twin_columns
 
 GATE_ROUNDED = 4
+EXTENDED = "grid_extended_by_voxels_ijk"
+MOST_EXTENDED = 1000
 
 
 def describe_twin(twin: Twin, measured: MeasuredMap) -> dict[str, Any]:
@@ -41,8 +44,21 @@ def describe_twin(twin: Twin, measured: MeasuredMap) -> dict[str, Any]:
         "canonical_to_ras_mm": twin.canonical.to_world.tolist(),
         "outside_field_of_view_ml": {key: round(value, 3) for key, value in twin.canonical.outside_ml.items()},
         "segments": segment_rows(labelmap.segments),
+        **({EXTENDED: [list(voxels) for voxels in twin.extension]} if twin.extension != NONE else {}),
         **measured.to_json(),
     }
+
+
+def extension_in(described: Mapping[str, Any]) -> Extension:
+    """By how many voxels the grid of a recorded twin is larger than the one of its file. Raises InputError."""
+    try:
+        (i, j, k) = ((int(before), int(after)) for before, after in described.get(EXTENDED, NONE))
+        if min(*i, *j, *k) < 0 or max(*i, *j, *k) > MOST_EXTENDED:
+            raise ValueError(f"from 0 to {MOST_EXTENDED} voxels")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError("The record does not tell the grid of its twin", value=f"{EXTENDED}: {error}",
+                         rule="three pairs of whole numbers") from error
+    return i, j, k
 
 
 def segment_rows(segments: Sequence[Segment]) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ from .request import Request
 if TYPE_CHECKING:
     from ..control.achieved import Achieved
 
+CUT_OFF = "cut_off_at_the_edge_of_the_grid_ml"
+
 
 @dataclass(frozen=True)
 class Sibling:
@@ -39,6 +41,7 @@ class Sibling:
     unknown tissue that it met. timings: seconds.
     guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
     a person should know of it (a term that was out of reach, a step that was skipped).
+    cut_off_ml: tissue -> ml that the edge of the twin's grid cuts off.
     training_distance: how it lies among the hearts that the model was trained on; None for a model that ships no
     statistics of them.
     """
@@ -64,6 +67,7 @@ class Sibling:
     guidance: tuple[Achieved, ...] = ()
     guidance_notes: tuple[str, ...] = ()
     training_distance: TrainingDistance | None = None
+    cut_off_ml: dict[str, float] = field(default_factory=dict)
 
     @property
     def voxels_repaired(self) -> int:
@@ -90,6 +94,8 @@ class Sibling:
                       "dice_to_twin": {tissue: float(value) for tissue, value in self.dice_to_twin.items()},
                       "preserved_voxels_the_decoder_would_have_changed": self.decoder_changes,
                       "mask_dilations": self.dilations}
+        if self.cut_off_ml:
+            entry[CUT_OFF] = self.cut_off_ml
         if self.guidance or self.guidance_notes:
             entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
                       "guidance_notes": list(self.guidance_notes)}

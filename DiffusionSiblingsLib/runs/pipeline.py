@@ -126,7 +126,7 @@ class _Run:
         folder.finish(complete=complete, picture=picture)
         summary = RunSummary(self.out, self.plan.asked, len(folder.placed), self.scheduler.made, folder.drawn, complete,
                              self.scheduler.lost, time.monotonic() - self.began, folder.rows,
-                             tuple(folder.tally.remarks), self.plan.settings.gate, folder.tally.doubtful.words(),
+                             tuple(folder.tally.remarks), self.plan.settings.gate, folder.tally.doubts(),
                              0 if complete else folder.unplaced())
         if self.hooks.report is not None:
             self.hooks.report(summary)
@@ -176,4 +176,4 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> RunSummary | None:
     rows += [row_of(name_of(entry), entry, request) for request, entry in entries[:SHOWN]]
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     return RunSummary(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows,
-                      remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubtful.words())
+                      remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubts())

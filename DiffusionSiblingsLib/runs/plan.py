@@ -26,6 +26,7 @@ from ..metrics.acceptance import Acceptance
 from .rejection import SamplingBudget
 from .settings import RunSettings
 
+Unplaced = str | Path | LabelMap
 Source = str | Path | LabelMap | PlacedTwin | None  # of a twin
 
 
@@ -63,7 +64,7 @@ class Plan:
         folder = Path(settings.model)  # a model by its folder: workers may have another working directory
         settings = replace(settings, gate=gate, model=str(folder.resolve()) if folder.is_dir() else settings.model)
         require_twin(requests, twin)
-        placed = twin if twin is None or isinstance(twin, PlacedTwin) else PlacedTwin.of(twin, facts, labels)
+        placed = PlacedTwin.of(twin, facts, labels, settings.margin) if isinstance(twin, Unplaced) else twin
         return cls(facts, settings, placed, plan_requests(requests, each, placed.twin if placed else None, facts))
 
     @property

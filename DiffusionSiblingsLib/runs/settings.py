@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..core.errors import InputError
 from ..core.files import reachable
+from ..labelmaps.geometry.room import check_margin
 from ..models.registry import DEFAULT_MODEL
 
 LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
@@ -22,6 +23,8 @@ class RunSettings:
     gate: names of acceptance checks ("components,contacts"), "" for none; a sibling that fails one is set aside and
     another is drawn, until enough are accepted or `limit` siblings are drawn for each one asked for. resume: continue
     the run in the folder if there is one. replace: remove it. title: of the overview; overview: whether to draw it.
+    margin: mm that the siblings' grid shall reach beyond the twin's heart at least; None keeps the twin's grid, and
+    extends it only within a larger one that the twin's file notes.
     """
 
     model: str = DEFAULT_MODEL
@@ -36,9 +39,11 @@ class RunSettings:
     title: str = ""
     overview: bool = True
     dtype: str | None = None
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         reachable(self.model)  # a name or a folder
+        check_margin(self.margin)
         least = 0 if self.cluster else 1
         if not least <= self.jobs <= MOST_JOBS:
             raise InputError("The number of jobs cannot be used", value=self.jobs,

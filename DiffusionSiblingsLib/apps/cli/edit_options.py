@@ -20,6 +20,7 @@ from .shared_options import (
     Json,
     Labels,
     Machine,
+    Margin,
     Replace,
     Run,
     Sampling,
@@ -55,7 +56,7 @@ class Generate(Sampling, Batch, Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perturb(Labels, Sampling, Batch, Run):
+class Perturb(Labels, Sampling, Batch, Margin, Run):
     """The sampling ratio sets how far a sibling may be from the twin: noise is added to the twin up to that share of
     the sampler's steps, and the sampler then makes a heart of the result.
     """
@@ -72,7 +73,7 @@ class Perturb(Labels, Sampling, Batch, Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inpaint(Labels, Region, Sampling, Batch, Run):
+class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
     """Name the region by tissues (--edit), a mask (--region) or a box (--box). Outside it, every voxel stays as it is
     in the twin.
     """
@@ -93,7 +94,7 @@ class Inpaint(Labels, Region, Sampling, Batch, Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guide(Labels, Region, Sampling, Batch, Run):
+class Guide(Labels, Region, Sampling, Batch, Margin, Run):
     """Targets are volumes, areas, lengths or the number of pieces, loops and voids. They come from presets (--preset),
     from a control file (--control), or from tissues that must keep their volume (--hold).
     """
@@ -129,7 +130,7 @@ class Guide(Labels, Region, Sampling, Batch, Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconstruct(Labels, Run):
+class Reconstruct(Labels, Margin, Run):
     """The twin is encoded and decoded without sampling. What the result lacks, the model cannot represent."""
 
     twin: TwinFile

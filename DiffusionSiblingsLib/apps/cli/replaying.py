@@ -11,6 +11,7 @@ from ...core.errors import InputError
 from ...core.labelmap import LabelMap
 from ...core.record import read_record
 from ...editing.planned import PlacedTwin
+from ...editing.record_entries import extension_in
 from ...editing.request import Request
 from ...runs.replay import Replay, check_twin, installed
 from ...runs.run_folder import read_sibling
@@ -59,5 +60,5 @@ def _place_twin(facts: ModelFacts, described: dict[str, Any] | None, moved: Path
         raise InputError("The twin of the record cannot be found", value=path, rule="the label map that was edited",
                          hint="give its present place with --twin")
     values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
-    return check_twin(PlacedTwin.of(path, facts, values), described, named=path,
+    return check_twin(PlacedTwin.of(path, facts, values, extension_in(described)), described, named=path,
                       hint="name the unchanged file with --twin")

@@ -52,6 +52,10 @@ NoRepair = Annotated[bool, flag(
 Overwrite = Annotated[bool, flag(
     OUTPUT, "--overwrite", "Let siblings replace voxels of tissues that the model does not know, such as vessels.")]
 Replace = Annotated[bool, flag(OUTPUT, "--replace", "Replace the run that DIR already holds.")]
+MarginMm = Annotated[float | None, option(
+    OUTPUT, "--margin", "MM", "Extend the grid of the siblings, so that it reaches MM beyond the twin's heart on every "
+    "side. A grid that is cropped to the heart cuts off siblings that grow.", show_default="the twin's grid, extended "
+    "where a Slicer file notes that it was cropped")]
 FileFormat = Annotated[Format, choice(OUTPUT, "--format", "File format of the siblings; 'same' is that of the twin.")]
 ModelName = Annotated[str, option(
     SAMPLING, "--model", "NAME", "Installed model (`siblings models` lists them), or a model's folder.",
@@ -91,6 +95,13 @@ class Run(Machine, Json):
     replace: Replace = False
     format: FileFormat = "same"
     model: ModelName = DEFAULT_MODEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin(Options):
+    """--margin."""
+
+    margin: MarginMm = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,12 +126,19 @@ def field_of_view_mask(affine: npt.NDArray[Any], shape: Shape, to_world: Matrix,
 
     affine: (4, 4) voxel IJK -> RAS mm. to_world: (4, 4) canonical mm -> RAS mm.
     """
-    matrix = index_map(frame.affine, np.asarray(affine, dtype=np.float64), inverse(to_world))
+    return inside(index_map(frame.affine, np.asarray(affine, dtype=np.float64), inverse(to_world)), shape, frame.shape)
+
+
+def inside(matrix: Matrix, shape: Shape, other: Shape) -> Mask:
+    """(D, H, W) bool: voxels of a grid whose centre lies inside another one (its outer voxels included).
+
+    matrix: (4, 4) voxel IJK of the grid of `shape` -> voxel IJK of the other, which has the shape `other`.
+    """
     mask = np.ones(shape, dtype=bool)
     _, j, i = np.ogrid[: shape[0], : shape[1], : shape[2]]
     for axis in range(3):
         plane = (matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 3]).astype(np.float32)  # (1, H, W)
-        edge = frame.shape[2 - axis] - 0.5
+        edge = other[2 - axis] - 0.5
         for index in range(shape[0]):
             row = plane[0] + np.float32(matrix[axis, 2] * index)  # (H, W)
             mask[index] &= (row >= -0.5) & (row < edge)
