@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import InputError
-from ..core.files import atomic_path
+from ..core.tensor_files import write_tensors
 from ..labelmaps.geometry.reference import Reference
 
 SCHEMA = "siblings-pack/1"
@@ -151,9 +151,7 @@ def _check_splits(cases: list[PackCase]) -> None:
 def _save(path: Path, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
     from safetensors.numpy import save
 
-    with atomic_path(path) as temporary:
-        # Not save_file: that makes a file which nobody but its owner can read.
-        temporary.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
+    write_tensors(path, save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
 
 
 def _open(path: Path) -> Any:

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ..core.children import obey_parent
 from ..core.cores import usable_cores
 from ..core.errors import InputError, OutputError, SiblingsError
 
@@ -66,7 +67,7 @@ class Workers:
         if self._pool is None:
             # "spawn": a fork of a process that runs threads (torch, SimpleITK) may hang.
             self._pool = ProcessPoolExecutor(min(self._jobs, len(items)), mp_context=get_context("spawn"),
-                                             initializer=self._start, initargs=self._given)
+                                             initializer=_begin, initargs=(self._start, self._given))
         try:
             yield from _streamed(self._pool, work, items, self._jobs * (WAITING if ordered else AHEAD), ordered)
         except BrokenProcessPool as problem:
@@ -120,6 +121,13 @@ def _streamed(pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: 
         done = {next(iter(under_way))} if ordered else wait(under_way, return_when=FIRST_COMPLETED).done
         for future in sorted(done, key=under_way.__getitem__):
             yield under_way.pop(future), future.result()
+
+
+def _begin(start: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    """What each process does first."""
+    obey_parent()
+    if start is not None:
+        start(*given)
 
 
 @contextmanager

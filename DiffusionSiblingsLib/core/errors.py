@@ -47,3 +47,20 @@ class ModelError(SiblingsError):
 
 class DeviceError(SiblingsError):
     """A device that is not there or has too little memory for the request."""
+
+
+def means_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch and the system have words of their own for it."""
+    if isinstance(error, MemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, (RuntimeError, OSError, ImportError)) and any(
+        words in said for words in ("not enough memory", "allocate memory", "out of memory", "failed to map segment"))
+
+
+def too_little_memory(value: str) -> DeviceError:
+    """The error of what does not fit into memory."""
+    return DeviceError("There is too little memory for this run", value=value,
+                       rule="label map, model and checks fit into free memory",
+                       hint="close other programs, crop the segmentation to the heart or give it larger voxels, lower "
+                            "the number of siblings made at once, or choose another device")

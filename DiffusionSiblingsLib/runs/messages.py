@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import SiblingsError, means_memory, too_little_memory
 from .plan import Plan
 
 
@@ -69,6 +71,15 @@ class Failed:
     """The worker met an error, which stops the run."""
 
     error: Exception
+
+
+def as_told(error: Exception) -> Exception:
+    """An error of a worker as another process can raise it, with the place where it came from."""
+    if isinstance(error, SiblingsError):
+        return error
+    if means_memory(error):
+        return too_little_memory(f"{type(error).__name__} in a worker process; each takes its own memory (--jobs)")
+    return RuntimeError("A worker failed:\n" + "".join(traceback.format_exception(error)))
 
 
 @dataclass(frozen=True)

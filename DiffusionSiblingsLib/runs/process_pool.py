@@ -5,19 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-import traceback
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from ..core.errors import SiblingsError
-from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask, Stepped
+from ..core.children import obey_parent
+from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask, Stepped, as_told
 
 SILENCE_S = 0.5  # after which `wait` comes back with nothing
 LEAST_STEP = 0.01  # of a task: progress is not reported more often
-GONE = 3  # exit code of a worker whose scheduler's process is gone
 
 
 @dataclass
@@ -99,18 +96,15 @@ class ProcessPool:
 
 def serve(pipe: Connection, job: RunJob, number: int) -> None:
     """A worker's life: model, tasks, end. number: of the worker, which chooses among several GPUs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    obey_parent()
     if job.threads:
         os.environ["OMP_NUM_THREADS"] = str(job.threads)  # before torch is imported
     try:
         _serve(pipe, job, number)
     except (EOFError, BrokenPipeError):  # the parent has no more work, or is gone
         pass
-    except SiblingsError as error:
-        _send(pipe, error)
-    except Exception:
-        _send(pipe, RuntimeError(f"A worker failed:\n{traceback.format_exc()}"))
+    except Exception as error:
+        _send(pipe, as_told(error))
 
 
 def _serve(pipe: Connection, job: RunJob, number: int) -> None:
@@ -142,11 +136,3 @@ def _send(pipe: Connection, error: Exception) -> None:
         pipe.send(Failed(error))
     except OSError:
         pass
-
-
-def _end_with_parent() -> None:
-    """Ends a worker whose parent was killed at once, not after its sibling: another run may already continue it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(GONE)

@@ -11,14 +11,13 @@ import os
 import secrets
 import socket
 import tempfile
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import DeviceError, InputError, SiblingsError
+from ..core.errors import DeviceError, InputError
 from ..core.files import atomic_path
-from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask
+from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask, as_told
 from .own_files import TOKEN  # tells whether a worker sees the same folder
 from .partial_results import PartialResults
 
@@ -139,7 +138,7 @@ class RayWorker:
             self._loop = SamplerLoop(job, Engine.open(settings.model, settings.device, dtype=job.dtype))
             return [self._loop.ready]
         except Exception as error:
-            return [_failed(error)]
+            return [Failed(as_told(error))]
 
     def run(self, task: SamplingTask, token: str) -> list[Message]:
         """Makes a task's siblings."""
@@ -149,7 +148,7 @@ class RayWorker:
                 return [*self._loop.run(task), Idle()]
             return [*self._sent(self._loop, task), Idle()]
         except Exception as error:
-            return [_failed(error)]
+            return [Failed(as_told(error))]
 
     def _sent(self, loop: SamplerLoop, task: SamplingTask) -> list[Message]:
         """The same where the run's folder is out of sight: made in a folder of its own, and sent as bytes."""
@@ -174,12 +173,6 @@ def _sees(out: Path, token: str) -> bool:
 def _reason(error: Exception) -> str:
     """The first line of what Ray says, its error's name where it says nothing."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _failed(error: Exception) -> Failed:
-    if isinstance(error, SiblingsError):
-        return Failed(error)
-    return Failed(RuntimeError("A worker failed:\n" + "".join(traceback.format_exception(error))))
 
 
 def _knock(address: str) -> None:

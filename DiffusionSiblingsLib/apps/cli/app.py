@@ -21,8 +21,8 @@ You give a label map, an image in which every voxel holds the value of its tissu
 was trained on many hearts draws plausible variants of it (the siblings). Each one is checked, measured and recorded, so
 that it can be made again."""
 ENDING = """`siblings COMMAND --help` explains a command. Lengths are in mm, volumes in ml, positions in RAS
-coordinates. Exit codes: 0 done; 2 the input cannot be used; 3 done, but too few siblings were accepted or one could
-not be reproduced; 130 stopped with Ctrl-C."""
+coordinates. Exit codes: 0 done; 1 an error of the program; 2 the input cannot be used; 3 done, but too few siblings
+were accepted or one could not be reproduced; 130 stopped with Ctrl-C."""
 
 
 @dataclass(frozen=True)

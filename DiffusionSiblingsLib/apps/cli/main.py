@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import typer
 
-from ...core.errors import InputError, SiblingsError
+from ...core.errors import InputError, SiblingsError, means_memory, too_little_memory
 from .app import COMMANDS, build_app
+from .unexpected import unexpected
 
 NAME = "siblings"
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 WORDING = (  # of typer, and how we say it
     ("Value error, ", ""),
     ("Input should be a valid integer, unable to parse string as an integer", "it must be a whole number"),
@@ -26,16 +27,17 @@ MOST_NEW = 100_000  # objects between two looks for garbage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command -> exit code: 0 done, 2 bad input (one message on standard error), 3 done with fewer siblings
-    than asked for or with one that could not be reproduced, 130 stopped with Ctrl-C. Help and --version raise
-    SystemExit(0).
+    """Runs one command -> exit code: 0 done, 1 an error of the program, 2 bad input (one message on standard error), 3
+    done with fewer siblings than asked for or with one that could not be reproduced, 130 stopped with Ctrl-C. Help and
+    --version raise SystemExit(0).
     """
+    words = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve next to a neighbour
     _print_any_letter()
     usual = gc.get_threshold()
     try:
         gc.set_threshold(MOST_NEW)  # a fifth of what loading torch takes went into looking for garbage
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(words)
     except SiblingsError as error:
         print(f"{NAME}: {error}", file=sys.stderr)
         return error.exit_code
@@ -44,7 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `siblings ... | head`: the reader has gone, nothing to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return FAILED
+    except SystemExit:
+        raise
+    except BaseException as error:  # also the panic of a package in Rust, which is no Exception
+        return _failed(error, words)
     finally:  # whoever calls this as a function keeps his own
         gc.set_threshold(*usual)
 
@@ -54,6 +60,16 @@ def _print_any_letter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
+
+
+def _failed(error: BaseException, words: list[str]) -> int:
+    """Says what an error that nobody foresaw came to -> exit code."""
+    if means_memory(error):
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        print(f"{NAME}: {too_little_memory(what)}", file=sys.stderr)
+        return InputError.exit_code
+    print(f"{NAME}: {unexpected(error, words)}", file=sys.stderr)
+    return FAILED
 
 
 def _run(words: list[str]) -> int:

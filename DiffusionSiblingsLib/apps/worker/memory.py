@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from ...core.errors import DeviceError
+from ...core.errors import too_little_memory
 
 GIB = 2**30
 MIB = 2**20
@@ -29,15 +29,7 @@ def needed(shape: tuple[int, ...], weights: int, batch: int = 1) -> int:
 def require(wanted: int, free: int) -> None:
     """Raises DeviceError with remedies where less is free than wanted."""
     if wanted > free:
-        raise too_little(f"{wanted / GIB:.1f} GB needed, {free / GIB:.1f} GB free")
-
-
-def too_little(value: str) -> DeviceError:
-    """The error of a run that does not fit."""
-    return DeviceError("There is too little memory for this run", value=value,
-                       rule="label map, model and checks fit into free memory",
-                       hint="close other programs, crop the segmentation to the heart or give it larger voxels, lower "
-                            "the number of siblings, or choose another device")
+        raise too_little_memory(f"{wanted / GIB:.1f} GB needed, {free / GIB:.1f} GB free")
 
 
 def free_memory() -> int:

@@ -19,11 +19,16 @@ import json
 import os
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...core.errors import InputError, SiblingsError
+from ...core.files import json_values
 
+LONGEST = 1 << 24  # bytes of a line; what is longer comes as a command file
+LONGEST_FILE = 1 << 29  # bytes of a command file, which may hold the record of a large run
+Id = int | str | None
 LOG_LINES = 30  # of a traceback that travels with a failure; the whole of it is in the log
 
 
@@ -32,33 +37,64 @@ class Cancelled(BaseException):
 
 
 class Events:
-    """Writes events to a file descriptor, each as one line and in one call, from any thread."""
+    """Writes events to a file descriptor, each as one line and in one call, from any thread.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    gone: called where nobody reads them any more.
+    """
+
+    def __init__(self, descriptor: int, gone: Callable[[], None]) -> None:
+        self._descriptor, self._gone = descriptor, gone
         self._lock = threading.Lock()
 
-    def emit(self, job: int | None, event: str, **values: Any) -> None:
-        """One event of a job."""
-        line = json.dumps({"id": job, "event": event, **values}, default=_plain) + "\n"
+    def emit(self, job: Id, event: str, **values: Any) -> None:
+        """One event of a job. Raises TypeError, ValueError or RecursionError for what JSON cannot hold."""
+        line = json.dumps(json_values({"id": job, "event": event, **values}), default=_plain) + "\n"
         rest = memoryview(line.encode("utf-8"))
-        with self._lock:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        try:
+            with self._lock:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self._gone()
+
+
+def lines_of(commands: BinaryIO) -> Iterator[bytes]:
+    """The lines of the commands, of which none takes more memory than LONGEST: of a longer one only the beginning."""
+    while line := commands.readline(LONGEST + 1):
+        yield line
+        while len(line) > LONGEST and not line.endswith(b"\n"):
+            line = commands.readline(LONGEST + 1)
 
 
 def parse(line: bytes) -> dict[str, Any]:
     """The command of one line. Raises InputError."""
+    shown = repr(line[:200])
     try:
+        if len(line) > LONGEST:
+            raise ValueError(f"the line has more than {LONGEST} bytes")
         command = json.loads(line)
-        if "command_file" in command:
-            command = json.loads(Path(command["command_file"]).read_text(encoding="utf-8"))
-        if not isinstance(command["command"], str):
-            raise TypeError("the command is not text")
-        return dict(command)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError("The worker cannot read the command", value=f"{line[:200]!r}: {error}",
+        if isinstance(command, dict) and "command_file" in command:
+            command = json.loads(_contents(command["command_file"]))
+        if not isinstance(command, dict):
+            raise TypeError("it is no object")
+        if not isinstance(command.get("command"), str):
+            raise TypeError("it has no text as its command")
+        if isinstance(command.get("id"), bool) or not isinstance(command.get("id"), Id):
+            raise TypeError("its id is neither a whole number nor a text")
+        return command
+    except (ValueError, TypeError, OSError, RecursionError, MemoryError) as error:
+        raise InputError("The worker cannot read the command", value=f"{shown}: {error or type(error).__name__}",
                          rule='one JSON object a line, {"id": 1, "command": "hello"}') from error
+
+
+def _contents(path: Any) -> bytes:
+    """The bytes of a command file. Raises OSError or ValueError for anything but a file of some size."""
+    file = Path(path)
+    if not file.is_file():  # a pipe would be waited for
+        raise ValueError("the command file is not there, or is no file")
+    if file.stat().st_size > LONGEST_FILE:
+        raise ValueError(f"the command file has more than {LONGEST_FILE} bytes")
+    return file.read_bytes()
 
 
 def failure(error: BaseException) -> dict[str, Any]:

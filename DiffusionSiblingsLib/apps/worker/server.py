@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...core.errors import DeviceError, InputError, SiblingsError
-from .protocol import Cancelled, Events, failure, parse
+from .protocol import Cancelled, Events, Id, failure, lines_of, parse
 
 TICK = 0.25  # s between reports of progress while nothing else reports
 
@@ -21,7 +21,7 @@ TICK = 0.25  # s between reports of progress while nothing else reports
 class RunningCommand:
     """One command being done: where its events go, and whether it is still wanted."""
 
-    def __init__(self, number: int | None, events: Events) -> None:
+    def __init__(self, number: Id, events: Events) -> None:
         self.number, self._events = number, events
         self.cancelled = False
         self.interruptible = True  # at most once: what tidies up after an interruption is left in peace
@@ -42,9 +42,10 @@ class Server:
     def __init__(self, commands: BinaryIO, events: Events, *, own_group: bool = False) -> None:
         self._commands, self._events, self._own_group = commands, events, own_group
         self._waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._answers: queue.Queue[tuple[Id, str, dict[str, Any]]] = queue.Queue()
         self._lock = threading.Lock()
-        self._dropped: set[int] = set()
-        self._queued: set[int] = set()
+        self._dropped: set[Id] = set()
+        self._queued: set[Id] = set()
         self._task: RunningCommand | None = None
         self._progress: Any = None
 
@@ -52,6 +53,7 @@ class Server:
         """Never returns: the end of the commands ends the process. Must run in the main thread."""
         signal.signal(signal.SIGINT, self._interrupt)
         threading.Thread(target=self._listen, daemon=True, name="commands").start()
+        threading.Thread(target=self._answer, daemon=True, name="answers").start()
         threading.Thread(target=self._keep_telling, daemon=True, name="progress").start()
         service, broken = _open_service()
         while True:
@@ -61,16 +63,27 @@ class Server:
                 self._end(task, *self._outcome(command, task, service, broken))
 
     def _listen(self) -> None:
-        for line in self._commands:
-            if line.strip():
-                self._hear(line)
-        end_process_tree(own_group=self._own_group)
+        """Hears commands until their end, which ends the process, as does anything that stops this thread.
+
+        It writes no event itself: where nobody reads them, that would wait, and the end of the commands go unheard.
+        """
+        try:
+            for line in lines_of(self._commands):
+                if line.strip():
+                    self._hear(line)
+        finally:
+            end_process_tree(own_group=self._own_group)
+
+    def _answer(self) -> None:
+        while True:
+            number, event, values = self._answers.get()
+            self._events.emit(number, event, **values)
 
     def _hear(self, line: bytes) -> None:
         try:
             command = parse(line)
         except InputError as error:
-            self._events.emit(None, "failed", **failure(error))
+            self._answers.put((None, "failed", failure(error)))
             return
         if command["command"] == "quit":
             end_process_tree(own_group=self._own_group)
@@ -81,7 +94,7 @@ class Server:
                 self._queued.add(command.get("id", -1))
             self._waiting.put(command)
 
-    def _cancel(self, number: Any) -> None:
+    def _cancel(self, number: Id) -> None:
         with self._lock:
             task = self._task
             if task is not None and task.number == number:
@@ -89,7 +102,7 @@ class Server:
                 _thread.interrupt_main()  # between two bytecodes of the main thread, not only at its next step
             elif number in self._queued:
                 self._dropped.add(number)
-                self._events.emit(number, "cancelled")
+                self._answers.put((number, "cancelled", {}))
 
     def _interrupt(self, *_: Any) -> None:
         task = self._task
@@ -118,11 +131,8 @@ class Server:
                 return "done", service.do(command, task, self._watch)
             except Cancelled:
                 return "cancelled", {}
-            except Exception as error:
-                found = service.explain(error) if service is not None else error
-                if not isinstance(found, SiblingsError):
-                    sys.excepthook(type(error), error, error.__traceback__)
-                return "failed", failure(found)
+            except BaseException as error:  # SystemExit, or the panic of a package in Rust, must not go unanswered
+                return "failed", failure(_explained(service, error))
             finally:
                 task.interruptible = False
         except Cancelled:
@@ -133,7 +143,10 @@ class Server:
             self._task = self._progress = None
         if task.cancelled:  # asked for while the last lines ran: the asker must not get results any more
             event, values = "cancelled", {}
-        task.emit(event, **values)
+        try:
+            task.emit(event, **values)
+        except (TypeError, ValueError, RecursionError, MemoryError) as error:  # JSON cannot hold what it gave
+            task.emit("failed", **failure(_explained(None, error)))
 
     def _watch(self, progress: Any) -> None:
         self._progress = progress
@@ -145,6 +158,19 @@ class Server:
             progress = self._progress
             if progress is not None:
                 progress.report()
+
+
+def _explained(service: Any, error: BaseException) -> BaseException:
+    """An error as the user should hear it; of what is no user's fault, all of it goes to the log."""
+    found = error
+    try:
+        if service is not None:
+            found = service.explain(error)
+    except BaseException as another:  # of the device, say, which was to give its memory back
+        sys.excepthook(type(another), another, another.__traceback__)
+    if not isinstance(found, SiblingsError):
+        sys.excepthook(type(error), error, error.__traceback__)
+    return found
 
 
 def _open_service() -> tuple[Any, BaseException | None]:
@@ -159,6 +185,8 @@ def _open_service() -> tuple[Any, BaseException | None]:
     except (ImportError, OSError) as error:  # OSError: a library of torch that does not load on Windows
         sys.excepthook(type(error), error, error.__traceback__)
         return None, ImportError(str(error))
+    except Exception as error:  # each command is answered with it
+        return None, error
 
 
 def end_process_tree(*, own_group: bool) -> None:
@@ -177,10 +205,14 @@ def main() -> int:
     The standard input itself is replaced, too: on Windows a library that asks for its type while a thread reads from
     it waits until the next command comes.
     """
-    events = Events(os.dup(1))
-    os.dup2(2, 1)
-    commands = os.fdopen(os.dup(0), "rb")
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    Server(commands, events, own_group="--own-group" in sys.argv[1:]).serve()
+    own_group = "--own-group" in sys.argv[1:]
+    try:
+        descriptor, commands = os.dup(1), os.fdopen(os.dup(0), "rb")
+        os.dup2(2, 1)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+    except OSError:  # started without a stream: there is nobody to serve
+        return 2
+    events = Events(descriptor, lambda: end_process_tree(own_group=own_group))
+    Server(commands, events, own_group=own_group).serve()
     return 0

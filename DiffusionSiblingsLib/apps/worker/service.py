@@ -20,7 +20,7 @@ from ...cohorts.model_facts import ModelFacts
 from ...control.control import Control
 from ...control.measure import measure
 from ...core.anatomy import load_anatomy
-from ...core.errors import InputError
+from ...core.errors import InputError, means_memory, too_little_memory
 from ...core.labelmap import LabelMap
 from ...core.record import RECORD_NAME, Record, hash_labelmap
 from ...core.version import __version__
@@ -43,14 +43,12 @@ from ...runs.scheduler import Hooks
 from ...runs.settings import RunSettings
 from . import cohort_service as cohort_jobs
 from . import memory
+from .commands import check_command
 from .payloads import files_of, moved, read_twin, size_of, stored
 from .progress import Costs, JobProgress, RunProgress, effort, kind_of, steps_of
 from .run_events import OnPlaced, RunEvents, settings_of
 
 Watch = Callable[[JobProgress], None]
-NEEDED = {"run": ("requests", "out"), "replay": ("record",), "measure": ("maps",), "cohort": ("folder",),
-          "member": ("file", "out"), "compare": ("real", "synthetic", "out", "maps"),
-          "report": ("source", "out", "maps")}
 
 
 class Service:
@@ -68,26 +66,21 @@ class Service:
         jobs = {"hello": self.hello, "run": self.run, "replay": self.replay, "measure": self.measure,
                 "estimate": self.estimate, "cohort": cohort_jobs.open_cohort, "member": cohort_jobs.read_member,
                 "compare": cohort_jobs.compare, "report": cohort_jobs.report}
-        job = jobs.get(command["command"])
-        if job is None:
-            raise InputError("The worker does not know this command", value=command["command"],
-                             rule=f"one of {', '.join(jobs)}, cancel, quit")
+        check_command(command)
+        job = jobs[command["command"]]
         progress = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
                                                                        seconds_left=left))
         watch(progress)
-        if missing := [name for name in NEEDED.get(command["command"], ()) if name not in command]:
-            raise InputError("The command is incomplete", value=command["command"],
-                             rule=f"it also needs {', '.join(missing)}")
         return job(command, task, progress)
 
-    def explain(self, error: Exception) -> Exception:
+    def explain(self, error: BaseException) -> BaseException:
         """An error as the user should hear it; after one of memory, what can be given up is given up."""
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or _means_memory(error):
+        if means_memory(error):
             self._twin = self._engine = None
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            return memory.too_little(f"{type(error).__name__} while the run was under way")
+            return too_little_memory(f"{type(error).__name__} while the run was under way")
         return error
 
     def hello(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
@@ -275,9 +268,3 @@ class _Room:
 
 def _judged(task: Any, row: dict[str, object]) -> None:
     task.emit("replayed", row=row)
-
-
-def _means_memory(error: Exception) -> bool:
-    """torch's CPU allocator raises a plain RuntimeError."""
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("not enough memory", "can't allocate memory", "out of memory"))

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ...core.codec import from_plain, to_plain
 from ...core.errors import ModelError
-from ...core.files import atomic_path
 from ...core.record import hash_file
+from ...core.tensor_files import write_tensors
 from ..card import WEIGHT_SCHEMAS
 from .denoiser import Denoiser, DenoiserConfig
 from .mode_denoiser import ModeDenoiser, ModeDenoiserConfig
@@ -89,8 +89,7 @@ def save_networks(path: Path, networks: Networks, extra: dict[str, Tensor],
     }
     if networks.mode_denoiser is not None:
         header["mode_denoiser"] = json.dumps(to_plain(networks.mode_denoiser.config))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=header))  # save_file would make the file private
+    write_tensors(path, save(tensors, metadata=header))
     return hash_file(path)
 
 

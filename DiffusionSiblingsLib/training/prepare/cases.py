@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from ...cohorts.dataset_file import encode
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError, SiblingsError
-from ...core.files import atomic_path, write_json
+from ...core.files import atomic_path, digest_of, write_json
 from ...editing.repair.repair import repair
 from ...labelmaps.geometry.canonical import canonicalise, doubts
 from ...labelmaps.geometry.reference import Reference
@@ -22,6 +23,7 @@ from ...labelmaps.tissues import known_labels
 from .quality import reasons_against, volumes_ml
 from .sources import CaseSource
 
+LONGEST_NAME = 160  # bytes of a case's name that is used as it is for its file
 MARGIN = 2  # voxels kept around the anatomy when a map is cut out
 
 
@@ -46,14 +48,21 @@ class Verdict:
         return not self.reasons
 
 
+def _kept(folder: Path, name: str, suffix: str) -> Path:
+    """Where a step keeps a case; a name from many folders can be longer than a file's name may be."""
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME // 4]}-{digest_of(name)[:16]}"
+    return folder / f"{name}{suffix}"
+
+
 def stored(folder: Path, name: str, key: str) -> Verdict | None:
     """The verdict of an earlier run; None if it is missing or damaged, or if inputs or settings have changed."""
     try:
-        data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        data = json.loads(_kept(folder, name, ".json").read_text(encoding="utf-8"))
         verdict = Verdict(**{**data, "reasons": tuple(data["reasons"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    if verdict.key != key or (verdict.accepted and not (folder / f"{name}.npz").is_file()):
+    if verdict.key != key or (verdict.accepted and not _kept(folder, name, ".npz").is_file()):
         return None
     return verdict
 
@@ -61,16 +70,16 @@ def stored(folder: Path, name: str, key: str) -> Verdict | None:
 def _store(folder: Path, verdict: Verdict, arrays: dict[str, npt.NDArray[Any]]) -> Verdict:
     """Writes the arrays before the verdict, so that every case with a verdict is complete."""
     if arrays:
-        with atomic_path(folder / f"{verdict.name}.npz") as temporary, temporary.open("wb") as file:
+        with atomic_path(_kept(folder, verdict.name, ".npz")) as temporary, temporary.open("wb") as file:
             # numpy's annotations take any keyword for its flag allow_pickle.
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    write_json(folder / f"{verdict.name}.json", asdict(verdict))
+    write_json(_kept(folder, verdict.name, ".json"), asdict(verdict))
     return verdict
 
 
 def load_arrays(folder: Path, name: str) -> dict[str, npt.NDArray[Any]]:
     """The cached arrays of a case. Raises InputError if they cannot be read."""
-    path = folder / f"{name}.npz"
+    path = _kept(folder, name, ".npz")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}

@@ -42,10 +42,15 @@ def write_contact_sheets(
             top, left = index // COLUMNS * (TILE + CAPTION), index % COLUMNS * (2 * TILE + 4)
             canvas[top : top + TILE, left : left + 2 * TILE] = tile(labels, anatomy)
             names.append((left, top + TILE + CAPTION - 3, name))
-        target = path if page == 0 else path.with_name(f"{path.stem}_{page + 1}{path.suffix}")
+        target = sheet_of(path, page + 1)
         _draw(canvas, names, target)
         pages.append(target)
     return pages
+
+
+def sheet_of(path: Path, page: int) -> Path:
+    """The file of a page, from 1 on."""
+    return path if page == 1 else path.with_name(f"{path.stem}_{page}{path.suffix}")
 
 
 def tile(labels: npt.NDArray[np.uint8], anatomy: Anatomy) -> Pixels:

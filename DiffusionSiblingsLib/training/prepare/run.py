@@ -5,35 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
+from ...cohorts.pool import in_order
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ...core.files import atomic_path, digest_of, write_json
+from ...core.files import atomic_path, digest_of, sweep, write_json
 from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
 from ...labelmaps.geometry.reference import Reference
+from ...runs.lock import locked
 from .cases import Verdict, align_case, load_arrays, read_case, stored
 from .contact_sheet import write_contact_sheets
 from .mean import cohort_reference
+from .prepared_files import MARK, remove_sheets, remove_step, require_own
 from .sources import CaseSource, find_cases, with_splits
 
 VERSION = 2  # increased when the same input would give another data set
 SHOWN = 8
 
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def prepare(
     the cohort's own mean. cases_file: subjects, splits and weights, by default `cases.json` in the source.
 
     An interrupted run is resumed; a complete one returns at once. Raises InputError if no case can be used, OutputError
-    if the data set cannot be written.
+    if the data set cannot be written, or would be written over files that no preparation has made.
     """
     if (jobs is not None and jobs < 1) or validation_every < 0:
         raise InputError("The data set cannot be prepared", value=f"jobs {jobs}, validation_every {validation_every}",
@@ -92,7 +91,14 @@ def prepare(
     keys = {case.name: preparation.key(case) for case in cases}
     posed = None if reference is None else pose(reference)
     whole = digest_of([VERSION, keys, splits, [asdict(c) for c in cases], posed])
-    return preparation.done(whole) or preparation.run(cases, keys, splits, reference, whole)
+    if (done := preparation.done(whole)) is not None:
+        return done
+    require_own(pack, preparation.work)
+    with locked(preparation.work):
+        sweep(pack.parent)
+        for folder in (preparation.work, *preparation.steps):
+            sweep(folder)
+        return preparation.run(cases, keys, splits, reference, whole)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,11 @@ class Preparation:
     def work(self) -> Path:
         """The folder of intermediate results."""
         return self.pack.with_name(f"{self.pack.stem}.work")
+
+    @property
+    def steps(self) -> tuple[Path, Path]:
+        """The folders of what the two steps have made of each case."""
+        return self.work / "read", self.work / "canonical"
 
     def key(self, case: CaseSource) -> str:
         """Digest of everything that the result of reading a case depends on."""
@@ -135,7 +146,7 @@ class Preparation:
         whole: str,
     ) -> PreparationSummary:
         """Runs all steps and uses cached results."""
-        read, canonical = self.work / "read", self.work / "canonical"
+        read, canonical = self.steps
         with suppress(OSError):  # where it cannot go, the first write below says why
             (self.work / "done.json").unlink()
         verdicts = self._step(
@@ -177,12 +188,12 @@ class Preparation:
         title: str,
     ) -> dict[str, Verdict]:
         """Name -> verdict of one step, in the order of `keys`. Only cases without a stored verdict are processed."""
-        with atomic_path(folder / "started") as mark:  # makes the folder, and finds out early if it cannot be written
+        with atomic_path(folder / MARK) as mark:  # makes the folder, and finds out early if it cannot be written
             mark.touch()
         known = {name: verdict for name, key in keys.items() if (verdict := stored(folder, name, key)) is not None}
         missing = items(set(keys) - set(known))
         with ProgressBar(title.capitalize(), total=len(missing), unit="cases", kept=False) as bar:
-            for done, verdict in enumerate(_each(work, missing, self.jobs), 1):
+            for done, (_, verdict) in enumerate(in_order(work, missing, self.jobs), 1):
                 known[verdict.name] = verdict
                 bar.show(done, len(missing), verdict.name)
         return {name: known[name] for name in keys}
@@ -209,21 +220,19 @@ class Preparation:
         write_pack(self.pack, entries, reference, anatomy=anatomy.id, shape=anatomy.shape, spacing=anatomy.spacing_mm)
 
     def _sheets(self) -> list[Path]:
-        """Contact sheets of the data set; removes those of an earlier, longer run."""
-        target = self.pack.with_suffix(".png")
-        for old in target.parent.glob(f"{target.stem}_[0-9]*.png"):
-            with suppress(OSError):
-                old.unlink()
-        pack = read_pack(self.pack)
+        """Contact sheets of the data set; those of an earlier, longer run go."""
+        target, pack = self.pack.with_suffix(".png"), read_pack(self.pack)
         maps = ((case.name, pack.labels(index)) for index, case in enumerate(pack.cases))
-        return write_contact_sheets(target, maps, len(pack), self.anatomy)
+        sheets = write_contact_sheets(target, maps, len(pack), self.anatomy)
+        remove_sheets(target, len(sheets))
+        return sheets
 
     def _finish(self, summary: PreparationSummary, whole: str) -> None:
         """Stores the summary for the next call, and deletes the intermediate files of the cases."""
         paths = {"pack": str(summary.pack), "table": str(summary.table), "sheets": list(map(str, summary.sheets))}
         write_json(self.work / "done.json", {**asdict(summary), **paths, "whole": whole})
-        for name in ("read", "canonical"):
-            shutil.rmtree(self.work / name, ignore_errors=True)
+        for folder in self.steps:
+            remove_step(folder)
 
 
 def _read(
@@ -236,20 +245,6 @@ def _align(
     verdict: Verdict, anatomy: Anatomy, reference: Reference, source: Path, folder: Path, keys: dict[str, str]
 ) -> Verdict:
     return align_case(verdict, anatomy, reference, source, folder, keys[verdict.name])
-
-
-def _each(work: Callable[[Item], Outcome], items: Sequence[Item], jobs: int) -> Iterator[Outcome]:
-    """Results in the order of the items; in new processes if there are several jobs and enough items."""
-    if jobs == 1 or len(items) < 4:
-        yield from map(work, items)
-        return
-    # "spawn": a fork of a process that runs threads (torch, SimpleITK) may hang.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * jobs))))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def pose(reference: Reference) -> str:

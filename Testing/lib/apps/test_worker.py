@@ -157,7 +157,7 @@ def test_hello_names_versions_and_devices(workshop: Service) -> None:
 
 
 @pytest.mark.parametrize(("command", "message"), [
-    ({"command": "dance"}, "does not know"), ({"command": "run", "requests": []}, "is incomplete"),
+    ({"command": "dance"}, "does not know"), ({"command": "run", "requests": []}, "out is missing"),
     ({"command": "run", "requests": [], "out": "x"}, "has no request"),
     ({"command": "run", "requests": [{"edit": "perturb"}], "out": "x", "model": "small"}, "needs a twin"),
     ({"command": "run", "requests": [{"edit": "perturb", "ratio": 3}], "out": "x"}, "ratio"),

@@ -146,9 +146,55 @@ def test_an_interrupted_run_goes_on_and_ends_alike(
     assert contents(target) == whole
 
 
-def test_processes_give_the_same_data_set(source: Path, tmp_path: Path) -> None:
-    one = contents(prepare(source, tmp_path / "one.safetensors", HEART, jobs=1).pack)
-    assert contents(prepare(source, tmp_path / "two.safetensors", HEART, jobs=2).pack) == one
+def test_the_same_cases_give_the_same_bytes_in_however_many_processes(source: Path, tmp_path: Path) -> None:
+    made = [prepare(source, tmp_path / name / "d.safetensors", HEART, jobs=jobs)
+            for name, jobs in (("a", 1), ("b", 2), ("c", 1))]
+    for files in zip(*([one.pack, one.table, *one.sheets] for one in made), strict=True):
+        assert len({path.read_bytes() for path in files}) == 1, files
+
+
+@pytest.mark.parametrize("name", ["d.safetensors", "d.csv", "d.png"])
+def test_files_that_no_preparation_wrote_are_not_written_over(source: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"no preparation has written.*--out"):
+        prepare(source, tmp_path / "d.safetensors", HEART, jobs=1)
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_only_sheets_and_intermediate_files_of_its_own_are_removed(source: Path, tmp_path: Path) -> None:
+    mine = [tmp_path / "d_2024.png", tmp_path / "d_x.png", tmp_path / "d.work" / "read" / "my.txt",
+            tmp_path / "other" / "a.json"]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mine")
+    (tmp_path / "d_2.png").write_bytes(b"of an earlier data set")
+    (tmp_path / "d_3.png").write_bytes(b"of an earlier data set")
+    (tmp_path / "d.work" / "canonical").symlink_to(tmp_path / "other", target_is_directory=True)
+    prepare(source, tmp_path / "d.safetensors", HEART, jobs=1)
+    assert all(path.read_bytes() == b"mine" for path in mine)
+    assert not (tmp_path / "d_2.png").exists() and not (tmp_path / "d_3.png").exists()
+
+
+def test_a_case_whose_name_is_too_long_for_a_file_is_taken(source: Path, tmp_path: Path) -> None:
+    save(source / ("a" * 120) / ("b" * 120) / "heart.nii.gz", heart())
+    assert prepare(source, tmp_path / "d", HEART, jobs=1).accepted == 7
+
+
+def test_two_preparations_of_one_data_set_do_not_work_at_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, refused = run.read_case, []
+
+    def reading(*values: object) -> object:
+        if not refused:
+            with pytest.raises(InputError, match="at work"):
+                prepare(source, tmp_path / "d.safetensors", HEART, jobs=1)
+            refused.append(values)
+        return read(*values)
+
+    monkeypatch.setattr(run, "read_case", reading)
+    assert prepare(source, tmp_path / "d.safetensors", HEART, jobs=1).accepted == 6
+    assert refused
 
 
 def test_totalsegmentator_s_layout_and_a_list_of_cases(source: Path, tmp_path: Path) -> None:
