@@ -180,8 +180,8 @@ def test_without_memory_the_run_is_refused_before_it_starts(workshop: Service, t
     with pytest.raises(DeviceError, match=r"0\.0 GB free") as caught:
         run(workshop, twin, ONE)
     assert "crop" in caught.value.hint
-    large, _ = do(workshop, "estimate", shape=(400, 512, 512))
-    small, _ = do(workshop, "estimate", shape=(100, 100, 100))
+    large, _ = do(workshop, "estimate", shape=[400, 512, 512])
+    small, _ = do(workshop, "estimate", shape=[100, 100, 100])
     assert large["needed"] > 2e9 > small["needed"]
     assert not large["enough"]
     monkeypatch.undo()
