@@ -67,14 +67,14 @@ def _region(options: Region) -> dict[str, Any]:
             "region": str(options.region.resolve()) if options.region else None}
 
 
-def _run(options: Edited, requests: list[Request], wishes: PresetsAndHolds | None = None,
+def _run(options: Edited, requests: list[Request], shorthand: PresetsAndHolds | None = None,
          control: Path | None = None) -> int:
     from .running import run_requests
 
     labels = None if isinstance(options, Generate) else options.labels
     return run_requests(requests, None if isinstance(options, Generate) else options.twin, options.out,
                         labels=parse_labels(labels) if labels else None, model=options.model, device=options.device,
-                        format=options.format, replace=options.replace, as_json=options.json, wishes=wishes,
+                        format=options.format, replace=options.replace, as_json=options.json, shorthand=shorthand,
                         margin=None if isinstance(options, Generate) else options.margin,
                         inputs=[("the control file", control)] if control else [],
                         **({} if isinstance(options, Reconstruct) else options.batch_settings()))

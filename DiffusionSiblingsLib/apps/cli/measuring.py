@@ -139,17 +139,17 @@ def _domains_of(options: Measure) -> Measuring:
     card = find_model(options.model)
     anatomy, reference = load_anatomy(card.anatomy), card.reference()
     labels = parse_labels(options.labels) if options.labels else None
-    wishes = PresetsAndHolds(names_of(options.preset))
+    shorthand = PresetsAndHolds(names_of(options.preset))
     chosen = read_control(options.control, anatomy) if options.control else None
 
     def measured(member: Member | None) -> Found:
         labelmap = None if member is None else read_member(member, anatomy, labels, whole=True)
         twin = open_twin(labelmap, anatomy, reference) if labelmap is not None else None
-        ground = Placement.of(twin, anatomy, reference)
-        control = control_of(chosen, ground, wishes)
+        heart = Placement.of(twin, anatomy, reference)
+        control = control_of(chosen, heart, shorthand)
         if control is None:
             raise InputError("There is nothing to measure", rule="give --control FILE or --preset NAME")
-        found = ground.measured(control)
+        found = heart.measured(control)
         if options.write:
             write_control(options.write, own_values(control, found))
         rows = domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))

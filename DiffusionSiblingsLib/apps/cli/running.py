@@ -25,11 +25,11 @@ SHORT = 3  # exit code where fewer siblings were accepted than were asked for
 
 
 def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,
-                 wishes: PresetsAndHolds | None = None, labels: dict[str, int] | None = None,
+                 shorthand: PresetsAndHolds | None = None, labels: dict[str, int] | None = None,
                  inputs: Sequence[tuple[str, Path]] = (), **settings: Any) -> int:
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written.
 
-    wishes: presets and tissues to hold, added to the control of every request. inputs: as `runs.pipeline.run` takes
+    shorthand: presets and tissues to hold, added to the control of every request. inputs: as `runs.pipeline.run` takes
     them. settings: of `RunSettings`.
     """
     total = sum(request.count for request in requests)
@@ -39,7 +39,7 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_js
             _report(summary, as_json)
 
         summary = run(requests, twin, out, RunSettings(**settings), Hooks(bar.show, note, report), labels=labels,
-                      shorthand=wishes or PresetsAndHolds(), inputs=inputs)
+                      shorthand=shorthand or PresetsAndHolds(), inputs=inputs)
     return SHORT if summary.short else 0
 
 
