@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from .files import atomic_path
 Row = Mapping[str, object]
 MAX_TEXT = 32
 GAP = "  "
+# What spreadsheets run, also in letters of full width; with apostrophes before it, so that all text reads back.
+_FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]\s*\S")
 
 
 def write_metrics_csv(path: Path, rows: Sequence[Row]) -> Path:
@@ -22,12 +25,13 @@ def write_metrics_csv(path: Path, rows: Sequence[Row]) -> Path:
 
     rows: column name (with unit, "LV volume [ml]") -> value. Columns in the order in which they first occur, so equal
     requests give equal headers; a row without a column leaves it empty, as do None and NaN. True and False are written
-    in words, sequences joined by "; ". Atomic: an interrupted write leaves the old file. Raises OutputError.
+    in words, sequences joined by "; ". Text that a spreadsheet would run as a formula follows an apostrophe, which
+    `text_of_cell` takes away. Atomic: an interrupted write leaves the old file. Raises OutputError.
     """
     columns = columns_of(rows)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([_one_line(column) for column in columns])
+        writer.writerow([csv_text(column) for column in columns])
         writer.writerows([csv_text(row.get(column)) for column in columns] for row in rows)
     return path
 
@@ -68,7 +72,18 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 
 def csv_text(value: object) -> str:
-    """One value as the CSV file has it: seven significant digits, no locale."""
+    """One value as the CSV file has it: seven significant digits, no locale, and no formula."""
+    text = plain_text(value)
+    return f"'{text}" if _FORMULA.match(text) and not _reads_as_number(text) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """The text of a cell that `csv_text` wrote."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def plain_text(value: object) -> str:
+    """One value as text for people and files."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, (bool, np.bool_)):
@@ -78,8 +93,16 @@ def csv_text(value: object) -> str:
     if _is_number(value):
         return f"{float(value):.7g}"  # type: ignore[arg-type]
     if isinstance(value, (list, tuple, set, frozenset)):
-        return "; ".join(csv_text(item) for item in value)
+        return "; ".join(plain_text(item) for item in value)
     return _one_line(str(value))
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _one_line(text: str) -> str:
@@ -122,7 +145,7 @@ def _cell(value: object, decimals: int) -> str:
     if _is_number(value) and not _is_whole(value):
         number = float(value)  # type: ignore[arg-type]
         return f"{number:.{decimals}f}" if math.isfinite(number) else "-"
-    text = " ".join(csv_text(value).split())
+    text = " ".join(plain_text(value).split())
     if len(text) <= MAX_TEXT:
         return text
     half = (MAX_TEXT - 2) // 2

@@ -23,10 +23,10 @@ NAMES = (METRICS_NAME, OVERVIEW_NAME, DESIGN_NAME, EFFECTS_NAME, DESIGN_PLAN_NAM
 PARTS, LOCK, TOKEN = ".parts", "lock", "token"
 MASKS = ".masks"
 
-_MAPS = "|".join(re.escape(format) for format in FORMATS if format != "folder") + "|masks"
-SIBLING = re.compile(rf"sibling_\d{{4,}}\.({_MAPS}|npy|json)")  # npy and json: handed from one process to another
+MAP_ENDINGS = "|".join(re.escape(format) for format in FORMATS if format != "folder") + "|masks"
+SIBLING = re.compile(rf"sibling_\d{{4,}}\.({MAP_ENDINGS}|npy|json)")  # npy and json: handed from one process to another
 PART = re.compile(r"(\d+)-(\d+)\.json")
-_PART_MAP = re.compile(rf"\d+-\d+\.({_MAPS})")
+_PART_MAP = re.compile(rf"\d+-\d+\.({MAP_ENDINGS})")
 _MASK = re.compile(r"[\w.-]+\.nii\.gz")
 
 
@@ -77,13 +77,18 @@ def require_removable(out: Path) -> None:
 def remove_run(out: Path) -> None:
     """Removes the files of a run, the record last: until then the run is known as one. Raises OSError."""
     for path in files_of_a_run(out):
-        if _is_folder(path):
-            for mask in path.iterdir():
-                if _MASK.fullmatch(mask.name):
-                    mask.unlink()
-            path.rmdir()
-        else:
-            path.unlink()
+        remove_map(path)
+
+
+def remove_map(path: Path) -> None:
+    """Removes a label map: a file, or the masks in a folder and then the folder. Raises OSError if others are in it."""
+    if _is_folder(path):
+        for mask in path.iterdir():
+            if _MASK.fullmatch(mask.name):
+                mask.unlink()
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def clear_parts(parts: Path) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from ..core.files import output_error
-from ..core.tables import Row, columns_of, csv_text, write_metrics_csv
+from ..core.tables import Row, columns_of, csv_text, text_of_cell, write_metrics_csv
 
 
 class StreamedTable:
@@ -63,7 +63,7 @@ class StreamedTable:
         self._columns = columns
         self._file = self._part.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(columns)
+        self._writer.writerow([csv_text(column) for column in columns])
 
     def _write(self, rows: Sequence[Row]) -> None:
         assert self._file is not None
@@ -75,7 +75,8 @@ class StreamedTable:
         assert self._file is not None
         self._file.close()
         with self._part.open(encoding="utf-8", newline="") as file:
-            written = list(csv.DictReader(file))
+            _, *lines = csv.reader(file)
+        written = [dict(zip(self._columns, map(text_of_cell, line), strict=True)) for line in lines]
         write_metrics_csv(self._part, [{name: row.get(name, "") for name in columns} for row in written])
         self._columns = columns
         self._file = self._part.open("a", encoding="utf-8", newline="")

@@ -23,7 +23,7 @@ from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import MeasurementKey
 from ..models.registry import find_model
 from .augmentation import AugmentationResult, AugmentationTask, Augmenter, Strategy
-from .augmentation_folder import MADE, numbering_notes, require_same_order, write_augmentation
+from .augmentation_folder import MADE, numbering_notes, require_apart, require_same_order, write_augmentation
 from .conditions import Conditions
 from .seed_hearts import SeedHeart, choose_seed_hearts, seed_hearts_of
 from .sibling_maker import SiblingMaker
@@ -62,6 +62,8 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
 
     The same order resumes where it was stopped. say: called with each progress message. Raises InputError.
     """
+    if order.seeds is not None:
+        require_apart(order.out, order.seeds)
     card = find_model(order.model)
     anatomy, reference = load_anatomy(card.anatomy), card.reference()
     statistics = read_training_statistics(card.folder)

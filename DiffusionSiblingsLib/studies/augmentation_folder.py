@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import atomic_path, ending, json_values, read_json_object, write_json
+from ..core.files import atomic_path, ending, json_values, output_error, read_json_object, sweep, write_json
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
 from ..editing.request import Request
 from ..labelmaps.numbering import as_option
 from ..metrics.measurement import titled
+from ..runs.own_files import MAP_ENDINGS, remove_map
 from .augmentation import AugmentationResult, AugmentationTask, Candidate
 from .conditions import plain_name
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
+_HEART = re.compile(rf"heart_\d{{4,}}(_[A-Za-z0-9.+-]+)?_k\d+\.({MAP_ENDINGS})")  # as `name_of` names them
 OTHER = {"model": "another model", "control": "another control", "seeds_sha256": "seeds with other voxels or labels"}
 
 
@@ -53,17 +56,31 @@ def require_same_order(out: Path, task: AugmentationTask, model: Mapping[str, st
                          rule="--count and --most may grow but not shrink", hint=hint)
 
 
+def require_apart(out: Path, seeds: Path) -> None:
+    """Raises InputError where the seed hearts lie in the folder whose hearts are replaced."""
+    accepted = (out / ACCEPTED).resolve()
+    if accepted in (seeds.resolve(), *seeds.resolve().parents):
+        raise InputError("The seed hearts lie among the hearts that the command replaces", value=seeds,
+                         rule=f"hearts in {ACCEPTED} are removed when others take their place",
+                         hint="choose another --out, or copy the seed hearts to another folder first")
+
+
 def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str, str], command: str) -> None:
-    """Copies the accepted hearts to out/accepted, which loses others, and writes table and report. Raises OutputError.
+    """Copies the accepted hearts to out/accepted, which loses earlier ones, and writes table and report. Raises
+    OutputError.
 
     command: as it was typed.
     """
     accepted = out / ACCEPTED
     accepted.mkdir(parents=True, exist_ok=True)
     kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
-    for old in accepted.glob("heart_*"):
-        if old.name not in kept.values():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    try:
+        sweep(accepted)
+        for old in accepted.iterdir():
+            if old.name not in kept.values() and _HEART.fullmatch(old.name):
+                remove_map(old)
+    except OSError as error:
+        raise output_error(accepted, error) from error
     for candidate in found.accepted:
         _copy(candidate.member.path, accepted / kept[id(candidate)])
     rows = [_row(out, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]

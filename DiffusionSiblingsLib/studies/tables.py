@@ -15,7 +15,7 @@ import numpy as np
 from ..cohorts.comparison_result import Comparison
 from ..core.files import atomic_path
 from ..core.record import now
-from ..core.tables import columns_of, csv_text, write_metrics_csv
+from ..core.tables import columns_of, plain_text, write_metrics_csv
 from ..core.version import __version__
 from ..reports.chart_style import Picture
 from .context import StudyContext
@@ -108,7 +108,7 @@ def markdown(rows: Sequence[Row]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if not math.isfinite(value) else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return csv_text(value).replace("|", "\\|")
+    return plain_text(value).replace("|", "\\|")
 
 
 def _with_intervals(row: Row) -> Row:

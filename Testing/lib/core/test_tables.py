@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from DiffusionSiblingsLib.core.errors import OutputError
-from DiffusionSiblingsLib.core.tables import columns_of, csv_text, short_table, write_metrics_csv
+from DiffusionSiblingsLib.core.tables import (
+    columns_of,
+    csv_text,
+    plain_text,
+    short_table,
+    text_of_cell,
+    write_metrics_csv,
+)
 
 CHAMBERS = [
     f"{c} {kind}" for c in ("LV", "RV", "LA", "RA") for kind in ("volume [ml]", "major axis [mm]", "minor axis [mm]")
@@ -110,3 +117,24 @@ def test_short_table_aligns_numbers_right_and_text_left():
 def test_short_table_cuts_long_text_and_survives_nothing():
     assert short_table([]) == ""
     assert "x" * 15 + ".." + "x" * 15 in short_table([{"path": "x" * 300}])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "=cmd|' /C calc'!A0", "+a", "-b", "@SUM(A1)", " =1", "\t=1", "'=1", "''+x",
+                                  "\uff1d1"])
+def test_no_text_begins_as_a_formula_and_all_of_it_reads_back(tmp_path, text):
+    path = write_metrics_csv(tmp_path / "a.csv", [{text: text, "listed": [text, "b"]}])
+    with path.open(encoding="utf-8", newline="") as file:
+        head, cells = csv.reader(file)
+    assert all(cell.startswith("'") for cell in (head[0], *cells))
+    assert [text_of_cell(cell) for cell in (head[0], *cells)] == [text, text, f"{text}; b"]
+    assert "'=" not in short_table([{"a": "=1+1"}])  # nothing runs on a terminal
+
+
+@given(st.text() | st.from_regex(r"'*\s*[=+@-].*"))
+def test_any_text_reads_back_from_its_cell(text):
+    assert text_of_cell(csv_text(text)) == plain_text(text)
+
+
+@pytest.mark.parametrize("number", [-1.5, -3, np.float32(-2.5), np.int64(-7), "-0.5", "+1e-3"])
+def test_numbers_stay_numbers(number):
+    assert float(csv_text(number)) == float(number)

@@ -169,11 +169,25 @@ def test_more_hearts_can_be_wanted_later_and_what_is_accepted_is_what_was_made(f
     augment_cohort(order, lambda said: None)
     accepted = order.out / ACCEPTED
     next(accepted.iterdir()).write_bytes(b"another heart")
-    (accepted / "heart_0009.masks").mkdir()
+    (accepted / "heart_0009_k3.masks").mkdir()
+    (accepted / "heart_0009_k3.masks" / "LV.nii.gz").write_bytes(b"a mask")
+    mine = [accepted / name for name in ("heart_of_mine.nii.gz", "heart_0001_k1.txt", "notes.txt")]
+    for path in mine:
+        path.write_bytes(b"mine")
     found = augment_cohort(replace(order, count=4), lambda said: None)
-    copies = sorted(accepted.iterdir())
+    assert all(path.read_bytes() == b"mine" for path in mine)
+    copies = sorted(set(accepted.iterdir()) - set(mine))
     assert [path.read_bytes() for path in copies] == [c.member.path.read_bytes() for c in found.accepted]
     assert len(copies) == 4 and found.short == 0
+
+
+def test_seed_hearts_among_the_hearts_that_are_replaced_are_refused(fake_batches: list[Path], tmp_path: Path) -> None:
+    order = order_of(tmp_path)
+    augment_cohort(order, lambda said: None)
+    before = sorted((order.out / ACCEPTED).iterdir())
+    with pytest.raises(InputError, match="seed hearts lie among"):
+        augment_cohort(replace(order, seeds=order.out / ACCEPTED), lambda said: None)
+    assert sorted((order.out / ACCEPTED).iterdir()) == before
 
 
 @pytest.mark.parametrize(("seed", "file", "name"), [
