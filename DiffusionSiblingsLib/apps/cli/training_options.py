@@ -42,8 +42,8 @@ class Prepare(Labels):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Options):
-    """Trains the autoencoder, then the denoiser, and then the decoders once more, and writes the model with its card.
-    The same command continues a training that was stopped.
+    """Trains the autoencoder, the small network along its modes, the denoiser, and then the decoders once more, and
+    writes the model with its card. The same command continues a training that was stopped.
     """
 
     dataset: Annotated[Path, typer.Argument(

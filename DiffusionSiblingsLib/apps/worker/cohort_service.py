@@ -44,52 +44,52 @@ EMD_MEMBERS = 120  # of either cohort that it is taken of, which takes minutes; 
 Row = dict[str, Any]
 
 
-def open_cohort(command: Row, task: Any, course: JobProgress) -> Row:
-    """Rows of metrics.csv of all members of a cohort's `folder`, told by events "members" in their order.
+def open_cohort(command: Row, task: Any, progress: JobProgress) -> Row:
+    """Rows of metrics.csv of all members of a cohort's `folder`, sent by events "members" in their order.
 
     Members with an entry in a record are not measured again. The others are measured as for a comparison, which then
     finds them in `cache`, a folder that keeps what was measured; one that cannot be compared, as it does not fit the
-    canonical frame, is measured by itself to be looked at. Those that cannot be read are told in `failed`.
+    canonical frame, is measured by itself to be looked at. Those that cannot be read are listed in `failed`.
     """
     from ...cohorts.members import find_members
 
     card = find_model(command.get("model", DEFAULT_MODEL))
     anatomy = load_anatomy(card.anatomy)
-    members, told = find_members(command["folder"], anatomy=anatomy), _Batches(task)
+    members, batches = find_members(command["folder"], anatomy=anatomy), _Batches(task)
     meter, failed = TrainingDistanceMeter.of(read_training_statistics(card.folder), anatomy), []
     fresh = [member for member in members if member.entry is None]
-    measured = _measured_rows(fresh, command, card, meter, task, course)
+    measured = _measured_rows(fresh, command, card, meter, task, progress)
     alone = {member.name for member in fresh} - set(measured)
-    course.plan("member", len(alone))
+    progress.plan("member", len(alone))
     for member in members:
         task.check()
         if member.name in alone:
-            course.start("member", f"Measuring {member.name}", 1)
+            progress.start("member", f"Measuring {member.name}", 1)
         try:
             row = measured.get(member.name) or member_row(member, anatomy, meter)
-            told.add({**row, "file": str(member.path.resolve())})
+            batches.add({**row, "file": str(member.path.resolve())})
         except SiblingsError as error:
             failed.append(f"{member.name}: {error}")
-    told.flush()
-    course.finish()
-    if not told.count:
+    batches.flush()
+    progress.finish()
+    if not batches.count:
         raise InputError("No member of the cohort can be read", value=failed[0] if failed else command["folder"],
                          rule="label maps of a heart", hint="check the folder")
-    return {"count": told.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
+    return {"count": batches.count, "failed": failed, "folder": str(Path(command["folder"]).resolve())}
 
 
 def _measured_rows(members: list[Member], command: Row, card: ModelCard, meter: TrainingDistanceMeter | None, task: Any,
-                   course: JobProgress) -> dict[str, Row]:
+                   progress: JobProgress) -> dict[str, Row]:
     """Name -> row of those members that can be measured as for a comparison."""
     if not members:
         return {}
-    course.plan("cohort", len(members))
+    progress.plan("cohort", len(members))
     try:
-        cohort = _measured({"name": Path(command["folder"]).name}, members, command, card, task, course)
+        cohort = _measured({"name": Path(command["folder"]).name}, members, command, card, task, progress)
     except InputError:  # none of them can
         return {}
     finally:
-        course.finish()
+        progress.finish()
     return {name: _row_of(cohort, index, meter) for index, name in enumerate(cohort.members)}
 
 
@@ -113,7 +113,7 @@ def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | 
     return row_of(member.name, member.entry, member.request or {}, meter)
 
 
-def read_member(command: Row, task: Any, course: JobProgress) -> Row:
+def read_member(command: Row, task: Any, progress: JobProgress) -> Row:
     """One label map `file` as an exchange under the stem `out`, with the anatomy's names, colours and codes."""
     from ...cohorts.members import find_member, read_member
 
@@ -122,12 +122,12 @@ def read_member(command: Row, task: Any, course: JobProgress) -> Row:
     return {"stem": str(write_exchange(labelmap, command["out"]))}
 
 
-def compare(command: Row, task: Any, course: JobProgress) -> Row:
+def compare(command: Row, task: Any, progress: JobProgress) -> Row:
     """Two cohorts compared: figures, the report in the folder `out`, occupancy differences in the folder `maps`.
 
-    real, synthetic: as `handed.cohort_source` takes them. question: that the report answers. cache: a folder that keeps
-    what was measured. `affine` of the answer places the differences: over the twin where the synthetic cohort has one,
-    else in the canonical frame.
+    real, synthetic: as `payloads.cohort_source` takes them. question: that the report answers. cache: a folder that
+    keeps what was measured. `affine` of the answer places the differences: over the twin where the synthetic
+    cohort has one, else in the canonical frame.
     """
     from ...cohorts.compare_cohorts import compare_cohorts
     from ...cohorts.members import find_members
@@ -140,25 +140,25 @@ def compare(command: Row, task: Any, course: JobProgress) -> Row:
     members = {side: find_members(sources[side], anatomy=anatomy) for side in SIDES}
     count = sum(len(found) for found in members.values())
     for kind, units in (("cohort", count), ("pairs", _pairs(count, command)), ("occupancy", count), ("report", 1)):
-        course.plan(kind, units)
-    real, synthetic = (_measured(command[side], members[side], command, card, task, course) for side in SIDES)
-    course.start("pairs", "Comparing the cohorts", _pairs(count, command))
+        progress.plan(kind, units)
+    real, synthetic = (_measured(command[side], members[side], command, card, task, progress) for side in SIDES)
+    progress.start("pairs", "Comparing the cohorts", _pairs(count, command))
     found = compare_cohorts(real, synthetic, emd=bool(command.get("emd")), emd_members=EMD_MEMBERS,
-                            progress=_advancing(task, course, _pairs(count, command)))
-    course.start("occupancy", "Where the cohorts differ", count)
-    counted = (Occupancy.of(_watched(real, 0, task, course), anatomy),
-               Occupancy.of(_watched(synthetic, len(real), task, course), anatomy))
+                            progress=_advancing(task, progress, _pairs(count, command)))
+    progress.start("occupancy", "Where the cohorts differ", count)
+    counted = (Occupancy.of(_watched(real, 0, task, progress), anatomy),
+               Occupancy.of(_watched(synthetic, len(real), task, progress), anatomy))
     tissues = _differences(counted, maps)
-    course.start("report", "Writing the report", 1)
+    progress.start("report", "Writing the report", 1)
     write_comparison(Path(command["out"]), found, real, synthetic, question=command.get("question", ""),
                      counted=counted)
-    course.finish()
+    progress.finish()
     return {"comparison": found.to_json(), "report": str(Path(command["out"]) / PAGE), "tissues": tissues,
             "affine": _place(members["synthetic"], anatomy).tolist(), "seconds": round(time.monotonic() - began, 3)}
 
 
-def report(command: Row, task: Any, course: JobProgress) -> Row:
-    """The report of one cohort, `source` as `handed.cohort_source` takes it, in the folder `out`.
+def report(command: Row, task: Any, progress: JobProgress) -> Row:
+    """The report of one cohort, `source` as `payloads.cohort_source` takes it, in the folder `out`.
 
     question: what the cohort is to answer. use: the context of use. Both may be left away.
     """
@@ -168,32 +168,32 @@ def report(command: Row, task: Any, course: JobProgress) -> Row:
     card = find_model(command.get("model", DEFAULT_MODEL))
     anatomy = load_anatomy(card.anatomy)
     members = find_members(cohort_source(command["source"], anatomy, Path(command["maps"]) / "cohort"), anatomy=anatomy)
-    course.plan("cohort", len(members))
-    course.plan("report", 1)
-    cohort = _measured(command["source"], members, command, card, task, course)
-    course.start("report", "Writing the report", 1)
+    progress.plan("cohort", len(members))
+    progress.plan("report", 1)
+    cohort = _measured(command["source"], members, command, card, task, progress)
+    progress.start("report", "Writing the report", 1)
     cohort_report(Path(command["out"]), cohort, card, question=command.get("question", ""), use=command.get("use", ""))
-    course.finish()
+    progress.finish()
     return {"report": str(Path(command["out"]) / PAGE)}
 
 
 def _measured(source: Row, members: list[Member], command: Row, card: ModelCard, task: Any,
-              course: JobProgress) -> MeasuredCohort:
+              progress: JobProgress) -> MeasuredCohort:
     """A cohort, measured in processes of its own."""
     from ...cohorts.measured import measure_cohort
 
     name, count = str(source.get("name") or "cohort"), float(len(members))
-    course.start("cohort", f"Measuring {name}", count)
+    progress.start("cohort", f"Measuring {name}", count)
     cache = Path(command["cache"]) if command.get("cache") else None
     return measure_cohort(members, load_anatomy(card.anatomy), card.reference(), cache=cache, name=name,
-                          progress=_advancing(task, course, count))
+                          progress=_advancing(task, progress, count))
 
 
-def _advancing(task: Any, course: JobProgress, units: float) -> Callable[[int, int, str], None]:
-    """Takes the progress of a part of the library as that of what the course has started; ends it when cancelled."""
+def _advancing(task: Any, progress: JobProgress, units: float) -> Callable[[int, int, str], None]:
+    """Takes the progress of a part of the library as that of what has started there; ends it when cancelled."""
     def advance(done: int, total: int, what: str) -> None:
         task.check()
-        course.advance(units * done / max(total, 1))
+        progress.advance(units * done / max(total, 1))
 
     return advance
 
@@ -204,12 +204,12 @@ def _pairs(count: int, command: Row) -> float:
     return (count**2 + (EMD_PAIRS - 1.0) * with_emd**2) / 2
 
 
-def _watched(cohort: MeasuredCohort, before: int, task: Any, course: JobProgress) -> Iterator[npt.NDArray[np.uint8]]:
+def _watched(cohort: MeasuredCohort, before: int, task: Any, progress: JobProgress) -> Iterator[npt.NDArray[np.uint8]]:
     """The maps of a cohort, one by one, which can be watched and cancelled. before: maps done by then."""
     for index, labels in enumerate(cohort.store, start=before + 1):
         task.check()
         yield labels
-        course.advance(index)
+        progress.advance(index)
 
 
 def _differences(counted: tuple[Occupancy, Occupancy], folder: Path) -> dict[str, str]:
