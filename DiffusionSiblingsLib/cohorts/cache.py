@@ -13,6 +13,7 @@ import numpy as np
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.files import atomic_path, digest_of, signature
+from ..core.labelmap import LabelValues
 from ..core.version import __version__
 from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import keyed_numbers, titled
@@ -32,7 +33,7 @@ class Cache:
     settings: str
 
     @classmethod
-    def of(cls, folder: Path, anatomy: Anatomy, reference: Reference, labels: dict[str, int] | None = None) -> Cache:
+    def of(cls, folder: Path, anatomy: Anatomy, reference: Reference, labels: LabelValues | None = None) -> Cache:
         """The cache in a folder for measurements with these settings."""
         parts = [np.ascontiguousarray(value).tobytes() for value in reference.tensors().values()]
         pose = hashlib.sha256(b"".join(parts)).hexdigest()

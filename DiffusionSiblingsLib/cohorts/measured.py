@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..labelmaps.geometry.canonical import canonicalise
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
@@ -129,7 +129,7 @@ class MeasuredCohort:
 
 
 def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jobs: int = 0, cache: Path | None = None,
-                   labels: dict[str, int] | None = None, progress: Progress | None = None,
+                   labels: LabelValues | None = None, progress: Progress | None = None,
                    name: str | None = None) -> MeasuredCohort:
     """Measures every map of a cohort, in several processes, one map in memory at a time in each.
 
@@ -163,7 +163,7 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
                    skipped={members[index].name: skipped[index] for index in sorted(skipped)})
 
 
-def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, labels: dict[str, int] | None = None,
+def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, labels: LabelValues | None = None,
                    twin_frame: npt.NDArray[np.float64] | None = None) -> MeasuredMember:
     """Measures one map. twin_frame: (4, 4) canonical mm -> RAS mm; by default that of the member's record.
 
@@ -227,7 +227,7 @@ class MeasuringSettings:
 
     anatomy: Anatomy
     reference: Reference
-    labels: dict[str, int] | None
+    labels: LabelValues | None
     cache: Cache | None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy, load_anatomy
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
 from ..metrics.measurement import MeasurementKey, keyed_numbers, titled
@@ -97,7 +97,7 @@ def check_columns(checks: Checks, raw: Checks) -> dict[str, object]:
 
 
 def measure(source: Path | str | LabelMap, *, anatomy: str = "heart",
-            labels: dict[str, int] | None = None) -> MeasuredMap:
+            labels: LabelValues | None = None) -> MeasuredMap:
     """Features (ml, mm), volumes (ml by tissue) and topological checks of a label map or of a file, for scripts.
 
     anatomy: its id. labels: tissue id -> value in the file, where its names and codes do not tell; of files only.

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
 from ..core.files import ending, looking_into
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..core.record import RECORD_NAME, Record, has_record, read_record
 from ..labelmaps.mask_folder import mask_files, stem_of
 from ..labelmaps.read import FORMATS, read_labelmap
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
+UNNAMED = (".nii", ".nii.gz")  # formats that need not keep names
 CODED = (".seg.nrrd", ".nrrd", ".mha")  # formats that keep terminology codes of segments
 Rows = tuple[tuple[float, ...], ...]
 Values = tuple[tuple[int, str], ...]  # label value, tissue id
@@ -91,7 +92,7 @@ def named_by_record(folder: Path, anatomy: Anatomy) -> dict[str, Member]:
     return {member.path.name: member for member in members}
 
 
-def read_member(member: Member, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
+def read_member(member: Member, anatomy: Anatomy, labels: LabelValues | None = None, *, unknown: bool = True,
                 whole: bool | None = None) -> LabelMap:
     """The label map of a member, its values read as its record has them. Raises InputError.
 
@@ -165,6 +166,8 @@ def _numbers(record: Record, path: Path, anatomy: Anatomy) -> _Numbers:
     values = tuple((int(s["value"]), str(s["tissue"])) for s in segments if s["tissue"])
     if any(names):
         said = anatomy.identify_all([(name, {}) for name in names])
+        if said == tissues and kind in UNNAMED:  # the names may have stood in a table beside the twin
+            return _Numbers(values)
         return _Numbers() if said == tissues or _coded(path, anatomy, values) else _Numbers(values, True)
     own = {(tissue.label, tissue.id) for tissue in anatomy.tissues}
     return _Numbers(values, set(values) != own or len(segments) > len(own))

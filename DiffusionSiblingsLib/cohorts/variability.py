@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy
 from ..core.boxes import foreground_box
 from ..core.errors import InputError
-from ..core.labelmap import Affine, LabelMap
+from ..core.labelmap import Affine, LabelMap, LabelValues
 from ..labelmaps.tissues import known_labels
 from ..metrics.measurement import MeasurementKey
 from ..metrics.morphology import all_measurements, features, tissue_volumes
@@ -135,7 +135,7 @@ def replicates(members: Iterable[Member]) -> list[list[Member]]:
     return list(groups.values())
 
 
-def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: dict[str, int] | None = None,
+def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: LabelValues | None = None,
                    twin: Mapping[MeasurementKey, float] | None = None,
                    statistics: TrainingStatistics | None = None) -> Variability:
     """The variability of replicates, which are read one after the other.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .numberings import Numbering, TissueLayout
 
 SCHEMA = 1
 TERMINOLOGY_TAG = "TerminologyEntry"
@@ -68,7 +69,9 @@ class Anatomy:
 
     shape: (D, H, W) of the canonical grid, KJI order; spacing_mm: its isotropic spacing. axis_from, axis_to: tissues
     whose centroids give the canonical +z direction. follows: tissue -> tissues that are freed when it is edited.
-    numberings: (name, tissue -> label value) of well-known label maps of others, only to give better hints.
+    numberings: of well-known programs and data sets. layout: how the tissues lie to one another, by which a map without
+    names is judged; None where nothing is known. whole_names, whole_codes: of a segment that is the whole organ in
+    one piece; whole_hint: what to do then.
     plausible_ml: tissue -> lowest and highest volume in ml of a map that a training set takes in.
     """
 
@@ -84,8 +87,12 @@ class Anatomy:
     required_contacts: tuple[tuple[str, str], ...] = ()
     forbidden_contacts: tuple[ForbiddenContact, ...] = ()
     follows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    numberings: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    numberings: tuple[Numbering, ...] = ()
     plausible_ml: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    layout: TissueLayout | None = None
+    whole_names: tuple[str, ...] = ()
+    whole_codes: tuple[str, ...] = ()
+    whole_hint: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -117,6 +124,12 @@ class Anatomy:
                 return found
         return names.get(name_key(segment_name))
 
+    def is_whole(self, segment_name: str, tags: Mapping[str, str] | None = None) -> bool:
+        """Whether a segment is the whole organ in one piece, by its code or its name."""
+        codes = {_code_key(value) for key, value in (tags or {}).items() if key.endswith(TERMINOLOGY_TAG)}
+        return bool(codes & {_code_key(code) for code in self.whole_codes}) or words_of(segment_name) in {
+            words_of(name) for name in self.whole_names}
+
     def identify_all(self, segments: Sequence[tuple[str, Mapping[str, str]]]) -> list[str | None]:
         """The tissue of every segment (name, tags) of one label map, by code, then by name.
 
@@ -130,11 +143,16 @@ class Anatomy:
         return [None if tissue in agreed and tissue != by_name else tissue for tissue, by_name in pairs]
 
 
-def name_key(name: str) -> tuple[str, ...]:
-    """The words of a name that matter, lower case, sorted: "heart_ventricle_left.nii.gz" -> ("left", "ventricle")."""
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name, lower case, sorted, without a file ending: "Heart_whole.nii.gz" -> ("heart", "whole")."""
     stem = re.sub(r"\.(seg\.nrrd|nii\.gz|nii|nrrd|mha)$", "", name.strip(), flags=re.IGNORECASE)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", stem)
-    return tuple(sorted(set(re.findall(r"[^\W_]+", spaced.lower())) - _FILLERS))
+    return tuple(sorted(set(re.findall(r"[^\W_]+", spaced.lower()))))
+
+
+def name_key(name: str) -> tuple[str, ...]:
+    """The words of a name that matter, lower case, sorted: "heart_ventricle_left.nii.gz" -> ("left", "ventricle")."""
+    return tuple(word for word in words_of(name) if word not in _FILLERS)
 
 
 def _code_key(entry: str) -> str:
@@ -168,7 +186,7 @@ def _check(anatomy: Anatomy) -> None:
     named += [contact.separator for contact in anatomy.forbidden_contacts if contact.separator is not None]
     named += [tissue for key, values in anatomy.follows.items() for tissue in (key, *values)]
     named += list(anatomy.plausible_ml)
-    named += [tissue for _, numbers in anatomy.numberings for tissue in numbers]
+    named += [tissue for numbering in anatomy.numberings for tissue in numbering.labels]
     unknown = sorted(set(named) - set(anatomy.ids))
     what = f"The anatomy file {anatomy.id} contradicts itself"
     if unknown:
@@ -205,7 +223,10 @@ def load_anatomy(id: str = "heart") -> Anatomy:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise InputError("The anatomy is unknown", value=id, rule=f"one of: {known}")
     try:
-        return _from_data(json.loads(path.read_text(encoding="utf-8")))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        path = folder.parent / "Numberings" / path.name  # a later error is about this file
+        more = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return _from_data({**data, **{key: more[key] for key in ("numberings", "layout") if key in more}})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The anatomy file {path} cannot be read", value=repr(error), rule=f"JSON of schema {SCHEMA}",
                          hint="correct the file, or install the project again") from error
@@ -229,8 +250,12 @@ def _from_data(data: dict[str, Any]) -> Anatomy:
         required_contacts=tuple((first, second) for first, second in data.get("required_contacts", ())),
         forbidden_contacts=tuple(_contact(entry) for entry in data.get("forbidden_contacts", ())),
         follows={key: tuple(values) for key, values in data.get("follows", {}).items()},
-        numberings=tuple((entry["name"], dict(entry["labels"])) for entry in data.get("numberings", ())),
+        numberings=tuple(Numbering.from_data(entry) for entry in data.get("numberings", ())),
         plausible_ml={key: (float(low), float(high)) for key, (low, high) in data.get("plausible_ml", {}).items()},
+        layout=TissueLayout.from_data(data["layout"]) if "layout" in data else None,
+        whole_names=tuple(data.get("whole", {}).get("names", ())),
+        whole_codes=tuple(data.get("whole", {}).get("codes", ())),
+        whole_hint=data.get("whole", {}).get("hint", ""),
     )
 
 

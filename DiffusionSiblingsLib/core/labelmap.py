@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 Affine = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer[Any]]
+LabelValues = Mapping[str, int | str | tuple[int | str, ...]]
+"""Tissue -> its value in a file, the name of its segment, or several of these, as a user says."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ..cohorts.measured_map import MeasuredMap
 from ..cohorts.model_facts import ModelFacts
 from ..control.placement import Placement
 from ..core.errors import InputError
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..labelmaps.geometry.room import Extension
 from ..labelmaps.twin import Twin, open_twin
 from .composite import Scope, edit_scope
@@ -28,7 +28,7 @@ class PlacedTwin:
     measured: MeasuredMap
 
     @classmethod
-    def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: dict[str, int] | None = None,
+    def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: LabelValues | None = None,
            room: float | Extension | None = None) -> PlacedTwin:
         """Reads a label map (or takes one), places it and measures it. Raises InputError if it cannot be used.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..cohorts.model_facts import ModelFacts
 from ..cohorts.training_distance import TrainingDistanceMeter
 from ..core.errors import ModelError
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..editing.composite import Scope
 from ..editing.guided_plan import GuidedTargets
 from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
@@ -104,7 +104,7 @@ class Engine:
         """The model's canonical reference."""
         return self.facts.reference
 
-    def twin(self, source: str | Path | LabelMap, labels: dict[str, int] | None = None) -> Encoded:
+    def twin(self, source: str | Path | LabelMap, labels: LabelValues | None = None) -> Encoded:
         """Reads a label map, places it in the canonical frame, measures and encodes it. Raises InputError."""
         return self.encoded(PlacedTwin.of(source, self.facts, labels))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
 from ..core.files import ending, reachable
-from ..core.labelmap import Affine, LabelMap
+from ..core.labelmap import Affine, LabelMap, LabelValues
 from .formats.guard import reading
 from .formats.mha import read_mha
 from .formats.nifti import read_nifti
@@ -19,6 +20,7 @@ from .formats.nrrd import read_nrrd
 from .formats.volume import Volume, check_grid
 from .layers import flatten
 from .mask_folder import read_folder
+from .names_beside import named_beside
 from .tissues import check_tissues, find_tissues
 
 FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
@@ -26,18 +28,18 @@ FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
 
 
 def read_labelmap(
-    path: Path | str, anatomy: Anatomy, labels: dict[str, int] | None = None, *, unknown: bool = True,
+    path: Path | str, anatomy: Anatomy, labels: LabelValues | None = None, *, unknown: bool = True,
     whole: bool = True, recorded: Mapping[int, str] | None = None,
 ) -> LabelMap:
     """The label map in a file or in a folder of masks, with its tissues identified.
 
-    Tissues are identified by terminology code, then by name. labels: tissue id -> value, which overrides both. If a
-    file has no names and its values are the anatomy's own, it is read in the anatomy's numbering, and
-    header["assumed_numbering"] is True. Labels of unknown tissues remain as segments with tissue None. unknown=False
-    leaves other masks of a folder unread. whole=False accepts a map that lacks tissues or has too little of one: a
-    sibling without an aorta is a finding about its cohort, not an error in the file. `notes` of the map tell what had
-    to be assumed. recorded: value -> tissue id from
-    the record of a run, which overrides names but not `labels`, and may list values without a voxel.
+    Tissues are identified by terminology code, then by name; names may stand in a table beside the file. labels: tissue
+    -> values or names in the file, which override both. A file without any names is read in the numbering that clearly
+    fits its shapes, if one does; header["assumed_numbering"] names it, and is "" otherwise. Labels of unknown tissues
+    remain as segments with tissue None. unknown=False leaves other masks of a folder unread. whole=False accepts a map
+    that lacks tissues or has too little of one: a sibling without an aorta is a finding about its cohort, not an error
+    in the file. recorded: value -> tissue id from the record of a run, which overrides names but not `labels`, and may
+    list values without a voxel. `notes` of the map tell what had to be assumed.
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
@@ -45,18 +47,21 @@ def read_labelmap(
     volume = _read(path, anatomy, unknown)
     check_grid(volume.array.shape[:3], volume.affine, path)
     values, segments = flatten(volume, path)
-    segments, assumed = find_tissues(segments, values, anatomy, labels, path, whole=whole, recorded=recorded)
-    header = {**volume.header, "anatomy": anatomy, "assumed_numbering": assumed}
+    header = {**volume.header, "anatomy": anatomy}
     labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header, volume.notes)
+    labelmap = labelmap if recorded else named_beside(labelmap, path, anatomy)
+    found = find_tissues(labelmap, anatomy, labels, path, whole=whole, recorded=recorded)
+    header["assumed_numbering"] = found.assumed
+    labelmap = replace(labelmap, segments=found.segments, notes=(*labelmap.notes, *found.notes))
     if whole:
         check_tissues(labelmap, anatomy, path)
     return labelmap
 
 
-def read(path: Path | str, *, anatomy: str = "heart", labels: dict[str, int] | None = None) -> LabelMap:
+def read(path: Path | str, *, anatomy: str = "heart", labels: LabelValues | None = None) -> LabelMap:
     """The label map of a file or of a folder of masks, for scripts: `read_labelmap` with an anatomy's id.
 
-    labels: tissue id -> value in the file, where its names and codes do not tell. Raises InputError.
+    labels: tissue -> value or name in the file, where its names and codes do not tell. Raises InputError.
     """
     return read_labelmap(path, load_anatomy(anatomy), labels)
 

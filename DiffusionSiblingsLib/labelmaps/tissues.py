@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
-from ..core.errors import InputError
-from ..core.labelmap import LabelMap, Labels, Segment
+from ..core.labelmap import LabelMap, LabelValues, Segment
 from .formats.volume import label_counts, look_up
-from .numbering import as_option, check_numbering
+from .label_options import as_option, chosen_tissues
+from .numbering import LEAST, OWN, best_fit, is_doubtful, known_fits, own_numbering
+from .tissue_words import ask_for_labels, assumed, lacks, left_over, listed, too_little, worse_than
+from .value_shapes import value_shapes
 
 FEWEST_VOXELS = 10
 """A smaller tissue is a stray click or a remnant of resampling, and its shape cannot be measured."""
-_SHOWN = 12
-
-
-def parse_labels(text: str) -> dict[str, int]:
-    """ "LV=3,RV=4" -> {"LV": 3, "RV": 4}. Raises InputError for anything else."""
-    found: dict[str, int] = {}
-    for part in text.split(","):
-        name, separator, value = (piece.strip() for piece in part.partition("="))
-        if not separator or not name or not (value.isascii() and value.isdigit()) or name in found:
-            raise InputError(
-                "The label values cannot be parsed",
-                value=part.strip() or text,
-                rule="label values are tissue=value pairs, separated by commas; each tissue appears once",
-                hint='write them as --labels "LV=3,RV=4"',
-            )
-        found[name] = int(value)
-    return found
 
 
 def known_labels(labelmap: LabelMap, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
@@ -49,100 +34,107 @@ def unknown_mask(labelmap: LabelMap) -> npt.NDArray[np.bool_]:
     return look_up(labelmap.labels, dict.fromkeys(others, 1)).view(np.bool_)
 
 
-def find_tissues(
-    segments: tuple[Segment, ...], values: Labels, anatomy: Anatomy, labels: Mapping[str, int] | None, path: Path,
-    *, whole: bool = True, recorded: Mapping[int, str] | None = None,
-) -> tuple[tuple[Segment, ...], bool]:
-    """The segments with their tissues, and whether the anatomy's own numbering was assumed.
-
-    labels: tissue -> value, from the user. recorded: value -> tissue id, from the record of a run. whole=False assumes
-    the numbering even if the map has only some of the anatomy's values.
+@dataclass(frozen=True)
+class Found:
+    """The segments with their tissues. assumed: the numbering that was taken because the file names no tissue, or "".
+    notes: what a user should know of it.
     """
-    chosen = _explicit(labels, segments, anatomy, path) if labels else recorded
-    if chosen:
-        taken = set(chosen.values())
-        found = [None if tissue in taken else tissue for tissue in _identified(segments, anatomy)]
-        pairs = zip(segments, found, strict=True)
-        return tuple(replace(s, tissue=chosen.get(s.value, tissue)) for s, tissue in pairs), False
+
+    segments: tuple[Segment, ...]
+    assumed: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def find_tissues(labelmap: LabelMap, anatomy: Anatomy, labels: LabelValues | None, path: Path, *, whole: bool = True,
+                 recorded: Mapping[int, str] | None = None) -> Found:
+    """The tissues of a map: by what the user or a record says, else by codes and names, else by a known numbering.
+
+    labels: tissue -> values or names, from the user. recorded: value -> tissue id, from the record of a run.
+    whole=False takes the anatomy's own numbering also where too few tissues are left to judge it. Raises InputError.
+    """
+    segments = labelmap.segments
+    if labels:
+        listing = listed(labelmap, label_counts(labelmap.labels))
+        return _as_said(labelmap, anatomy, chosen_tissues(labels, segments, anatomy, path, listing))
+    if recorded:
+        return Found(_with(segments, recorded, anatomy))
     if any(segment.name or segment.tags for segment in segments):
-        pairs = zip(segments, _identified(segments, anatomy), strict=True)
-        return tuple(replace(s, tissue=tissue) for s, tissue in pairs), False
-    own = {tissue.label: tissue.id for tissue in anatomy.tissues}
-    present = {segment.value for segment in segments}
-    if present != set(own) and (whole or not present or not present < set(own)):
-        raise _ask_for_labels(present, anatomy, path)
-    check_numbering(values, anatomy, path)
-    return tuple(replace(segment, tissue=own[segment.value]) for segment in segments), True
+        return Found(_with(segments, {}, anatomy))
+    return _by_numbering(labelmap, anatomy, path, whole)
 
 
-def _explicit(labels: Mapping[str, int], segments: Sequence[Segment], anatomy: Anatomy, path: Path) -> dict[int, str]:
-    """Value -> tissue id, from the user. Raises InputError for missing or repeated tissues and values."""
-    present = sorted(segment.value for segment in segments)
-    chosen: dict[int, str] = {}
-    for name, value in labels.items():
-        tissue = name if name in anatomy.ids else anatomy.identify(name)
-        if tissue is None:
-            raise InputError(
-                "The label values name an unknown tissue",
-                value=name,
-                rule=f"the tissues of the {anatomy.id} are {', '.join(anatomy.ids)}",
-            )
-        if value not in present:
-            raise InputError(
-                f"{path} has no voxel with the value given for {tissue}",
-                value=value,
-                rule=f"the values in this file are {_listed(present)}",
-                hint="correct --labels",
-            )
-        if value in chosen or tissue in chosen.values():
-            raise InputError(
-                "The label values contradict each other", value=f"{name}={value}", rule="each tissue has its own value"
-            )
-        chosen[value] = tissue
-    return chosen
+def _with(segments: tuple[Segment, ...], chosen: Mapping[int, str], anatomy: Anatomy) -> tuple[Segment, ...]:
+    """The segments with tissues from `chosen` (value -> tissue), and by codes and names those that it does not have."""
+    taken = set(chosen.values())
+    found = anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
+    return tuple(replace(s, tissue=chosen.get(s.value, None if tissue in taken else tissue))
+                 for s, tissue in zip(segments, found, strict=True))
 
 
-def _identified(segments: tuple[Segment, ...], anatomy: Anatomy) -> list[str | None]:
-    """The tissue of every segment, found by its code or else by its name."""
-    return anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
+def _as_said(labelmap: LabelMap, anatomy: Anatomy, chosen: Mapping[int, str]) -> Found:
+    """The tissues as the user says, with notes on what that leaves over and on a choice that hardly fits."""
+    found = Found(_with(labelmap.segments, chosen, anatomy))
+    counts = label_counts(labelmap.labels)
+    if not counts:
+        return found
+    shapes = value_shapes(labelmap.labels, labelmap.affine, counts)
+    said = replace(labelmap, segments=found.segments)
+    notes = left_over(said, counts, shapes)
+    labels = {tissue: values for tissue, values in said.tissues.items() if all(v in counts for v in values)}
+    if (best := is_doubtful(shapes, anatomy, labels)) is not None:
+        notes = (*notes, worse_than(as_option(best.labels), labels))
+    return Found(found.segments, notes=notes)
 
 
-def _ask_for_labels(present: set[int], anatomy: Anatomy, path: Path) -> InputError:
-    """The InputError for values without names; it lists the numberings of well-known programs that fit."""
-    fits = [f"{name}: {as_option(numbers)}" for name, numbers in anatomy.numberings if set(numbers.values()) <= present]
-    example = ",".join(f"{tissue.id}={tissue.label}" for tissue in anatomy.tissues)
-    hint = f"name the tissues with --labels, such as {'; '.join(fits)}" if fits else f'--labels "{example}"'
-    return InputError(
-        f"{path} does not say which label is which tissue",
-        value=f"label values {_listed(sorted(present))}" if present else "no labels at all, every voxel is 0",
-        rule=f"the file names its labels, or has exactly the values {example}",
-        hint=hint if fits or not present else f"name the tissues, for example {hint}, with the values in this file",
-    )
+def _by_numbering(labelmap: LabelMap, anatomy: Anatomy, path: Path, whole: bool) -> Found:
+    """The tissues of values without names, by a numbering that clearly fits. Raises InputError where none does."""
+    counts = label_counts(labelmap.labels)
+    own = own_numbering(anatomy)
+    few = bool(counts) and set(counts) < set(own.tissue_of) and len(counts) < LEAST
+    if (few and not whole) or (anatomy.layout is None and set(counts) == set(own.tissue_of)):
+        return Found(_numbered(labelmap.segments, own.tissue_of), OWN, (assumed(OWN, own.labels),))
+    if not counts:
+        raise ask_for_labels(labelmap, counts, anatomy, None, path)
+    shapes = value_shapes(labelmap.labels, labelmap.affine, counts)
+    fits = known_fits(shapes, anatomy)
+    if not fits or not fits[0].clear:
+        raise ask_for_labels(labelmap, counts, anatomy, best_fit(shapes, anatomy), path)
+    segments = _numbered(labelmap.segments, fits[0].tissue_of)
+    other = next((n.other for n in anatomy.numberings if n.name == fits[0].name), {})
+    notes = left_over(replace(labelmap, segments=segments), counts, shapes, other)
+    return Found(segments, fits[0].name, (assumed(fits[0].name, fits[0].labels), *notes))
 
 
-def _listed(values: Sequence[int]) -> str:
-    shown = ", ".join(map(str, values[:_SHOWN]))
-    return shown if len(values) <= _SHOWN else f"{shown}, ... ({len(values)} in all)"
+def _numbered(segments: tuple[Segment, ...], tissue_of: Mapping[int, str]) -> tuple[Segment, ...]:
+    return tuple(replace(segment, tissue=tissue_of.get(segment.value)) for segment in segments)
 
 
 def check_tissues(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> None:
     """Raises InputError if a tissue of the anatomy is missing, is empty or has only a few voxels."""
     counts, found = label_counts(labelmap.labels), labelmap.tissues
-    missing = [tissue for tissue in anatomy.tissues if tissue.id not in found]
-    names = [segment.name or str(segment.value) for segment in labelmap.segments]
+    missing = [tissue.id for tissue in anatomy.tissues if tissue.id not in found]
     if missing:
-        raise InputError(
-            f"{path} lacks {', '.join(f'{tissue.id} ({tissue.name})' for tissue in missing)}",
-            value=f"it has {', '.join(names[:_SHOWN]) or 'nothing'}{', ...' if len(names) > _SHOWN else ''}",
-            rule=f"the {anatomy.id} needs {', '.join(anatomy.ids)}",
-            hint=f'if the tissue has another name or value, give it: --labels "{missing[0].id}=7"',
-        )
+        raise lacks(labelmap, counts, missing, anatomy, _suggested(labelmap, anatomy, counts), path)
     for tissue in anatomy.tissues:
         size = sum(counts.get(value, 0) for value in found[tissue.id])
         if size < FEWEST_VOXELS:
-            raise InputError(
-                f"{path} has too little of {tissue.id} ({tissue.name})" if size else f"{tissue.id} is empty in {path}",
-                value=f"{size} voxel{'' if size == 1 else 's'}",
-                rule=f"every tissue has at least {FEWEST_VOXELS} voxels",
-                hint="complete the segmentation, or give the right label with --labels",
-            )
+            raise too_little(tissue, size, FEWEST_VOXELS, path)
+
+
+def check_measurable(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> tuple[str, ...]:
+    """Notes on tissues that are missing or empty in a map that is only measured. Raises InputError where no chamber is
+    there.
+    """
+    counts, found = label_counts(labelmap.labels), labelmap.tissues
+    size = {tissue: sum(counts.get(value, 0) for value in found.get(tissue, ())) for tissue in anatomy.ids}
+    if not any(size[chamber] for chamber in anatomy.chambers or anatomy.ids):
+        check_tissues(labelmap, anatomy, path)
+    return tuple(f"{tissue.id} ({tissue.name}) {'is empty' if tissue.id in found else 'is missing'}; its measurements "
+                 "stay empty, and its checks fail" for tissue in anatomy.tissues if not size[tissue.id])
+
+
+def _suggested(labelmap: LabelMap, anatomy: Anatomy, counts: dict[int, int]) -> dict[str, tuple[int, ...]]:
+    """The likeliest values of all tissues, beside those that are known."""
+    known = {t: values for t, values in labelmap.tissues.items() if any(value in counts for value in values)}
+    best = best_fit(value_shapes(labelmap.labels, labelmap.affine, counts), anatomy, known) if counts else None
+    return dict(best.labels) if best is not None and best.plausible else {}

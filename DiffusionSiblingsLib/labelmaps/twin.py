@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from .geometry.canonical import Canonical, canonicalise, doubts
 from .geometry.frame import CanonicalFrame, field_of_view_mask, index_map, inside
 from .geometry.reference import Reference
@@ -50,7 +50,7 @@ class Twin:
 
 
 def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *,
-              labels: dict[str, int] | None = None, room: float | Extension | None = NONE) -> Twin:
+              labels: LabelValues | None = None, room: float | Extension | None = NONE) -> Twin:
     """Places a label map, or the one in a file, in the canonical frame. Raises InputError if it cannot be used.
 
     room: by how many voxels its grid is extended; or how many mm it shall reach beyond the heart; or None, to extend it
@@ -67,7 +67,4 @@ def open_twin(source: Path | LabelMap, anatomy: Anatomy, reference: Reference, *
     in_view = field_of_view_mask(labelmap.affine, known.shape, canonical.to_world, frame)
     doubt = doubts(known, labelmap.affine, anatomy, reference, canonical.agreement)
     warnings = [*labelmap.notes, *([f"The twin {doubt}; check its labels and its header"] if doubt else [])]
-    if labelmap.header.get("assumed_numbering"):
-        numbers = ", ".join(f"{t.id}={t.label}" for t in anatomy.tissues)
-        warnings.append(f"The file names no tissues; assuming {numbers} (use --labels to give other values)")
     return Twin(labelmap, known, unknown_mask(labelmap), in_view, canonical, frame, tuple(warnings), extension)

@@ -87,8 +87,8 @@ def twin_heart(twin: Mapping[str, Any], anatomy: Anatomy) -> OneHeart | None:
     """The twin of a run where its siblings lie, None where its file is gone or is another one than was edited."""
     path = Path(str(twin.get("file") or ""))
     try:
-        values = {segment["tissue"]: int(segment["value"]) for segment in twin["segments"] if segment["tissue"]}
-        labelmap = read_labelmap(path, anatomy, values)
+        values = {int(segment["value"]): str(segment["tissue"]) for segment in twin["segments"] if segment["tissue"]}
+        labelmap = read_labelmap(path, anatomy, recorded=values)
         if not has_hash(labelmap, twin["labels_sha256"]):
             return None
         placed = np.array(twin["canonical_to_ras_mm"], dtype=np.float64)

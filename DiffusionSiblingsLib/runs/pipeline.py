@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.cores import threads_for
+from ..core.labelmap import LabelValues
 from ..core.record import Record
 from ..editing.presets_and_holds import PresetsAndHolds
 from ..editing.record_entries import row_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # torch is not loaded before it is needed
 
 
 def run(requests: Sequence[Request], twin: Source = None, out: str | Path = "siblings",
-        settings: RunSettings | None = None, hooks: Hooks | None = None, *, labels: dict[str, int] | None = None,
+        settings: RunSettings | None = None, hooks: Hooks | None = None, *, labels: LabelValues | None = None,
         shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
         inputs: Sequence[tuple[str, Path]] = ()) -> RunSummary:
     """Makes all siblings of all requests into the folder `out`: label maps, record.json, metrics.csv, overview.png.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..cohorts.model_facts import ModelFacts
 from ..cohorts.training_distance import training_distance_words
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..core.record import Record
 from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
 from ..editing.postprocess import canonical_labelmap
@@ -47,7 +47,7 @@ class Plan:
 
     @classmethod
     def of(cls, requests: Sequence[Request], twin: Source = None, settings: RunSettings | None = None, *,
-           labels: dict[str, int] | None = None, shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
+           labels: LabelValues | None = None, shorthand: PresetsAndHolds | Sequence[PresetsAndHolds] = (),
            facts: ModelFacts | None = None) -> Plan:
         """Plans a run. Raises InputError or ModelError for what cannot be done; needs no networks.
 

@@ -18,6 +18,7 @@ from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
+from ..core.labelmap import LabelValues
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import MeasurementKey
@@ -49,7 +50,7 @@ class AugmentationOrder:
     hold: tuple[str, ...] = ()
     steps: int = 50
     seed: int = 0
-    labels: dict[str, int] | None = None
+    labels: LabelValues | None = None
     existing_runs: tuple[Path, ...] = ()
     jobs: int = 0
     model: str = DEFAULT_MODEL

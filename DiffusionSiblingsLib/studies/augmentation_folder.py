@@ -14,7 +14,7 @@ from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
 from ..editing.request import Request
-from ..labelmaps.numbering import as_option
+from ..labelmaps.label_options import as_option, values_of
 from ..metrics.measurement import titled
 from ..runs.own_files import MAP_ENDINGS, remove_map
 from .augmentation import AugmentationResult, AugmentationTask, Candidate
@@ -102,7 +102,7 @@ def numbering_notes(found: AugmentationResult) -> tuple[str, ...]:
     renumbered = [c.member.values for c in found.accepted if c.member.renumbered and c.member.values is not None]
     return tuple(f"{renumbered.count(values)} hearts in {ACCEPTED} use the label numbers of their seed hearts, which "
                  "their files do not state: "
-                 f"read them with {as_option({tissue: value for value, tissue in values})}."
+                 f"read them with {as_option(values_of(values))}."
                  for values in dict.fromkeys(renumbered))
 
 

@@ -22,6 +22,7 @@ from ..cohorts.training_statistics import TrainingStatistics, read_training_stat
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
+from ..core.labelmap import LabelValues
 from ..editing.choices import Edit
 from ..editing.guided_plan import make_guided
 from ..editing.presets_and_holds import PresetsAndHolds
@@ -108,7 +109,7 @@ class StudyContext:
         return make_guided(request, placement, PresetsAndHolds(hold=("all",)), self.statistics).request
 
     def measured(self, source: Condition | Sequence[Member] | Sequence[Path] | Path, name: str,
-                 labels: dict[str, int] | None = None) -> MeasuredCohort:
+                 labels: LabelValues | None = None) -> MeasuredCohort:
         """A cohort's measurements, from the cache where it has them.
 
         labels: tissue id -> value in the files, for files whose names and whose condition's record do not state it.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
+from ..core.labelmap import LabelValues
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
 SEED = 0  # of every condition, so that sibling k of two conditions starts from the same noise
@@ -72,7 +73,7 @@ class StudySettings:
     real: Path | None = None
     names: Path | None = None
     split: str = "test"
-    labels: dict[str, int] | None = None
+    labels: LabelValues | None = None
     seeds: Path | None = None
     target: str | None = None
     existing_runs: tuple[Path, ...] = ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..cohorts.members import Member, read_member
 from ..core.anatomy import Anatomy
-from ..core.labelmap import LabelMap
+from ..core.labelmap import LabelMap, LabelValues
 from ..runs.resume import twin_entry
 
 
@@ -22,7 +22,7 @@ class TwinSource:
 
     member: Member
     anatomy: Anatomy
-    labels: dict[str, int] | None = None
+    labels: LabelValues | None = None
 
     def read(self) -> LabelMap:
         """The label map with every tissue. Raises InputError for a map that cannot be edited."""

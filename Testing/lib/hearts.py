@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from labelmap_cases import PARTS
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
@@ -18,16 +19,6 @@ from DiffusionSiblingsLib.models.networks.vae import Autoencoder, AutoencoderCon
 from DiffusionSiblingsLib.training.train import SAMPLING
 
 ANATOMY = load_anatomy("heart")
-# Centre and semi-axes in mm (x, y, z), one drawn over the other: LV to LA along +z, the right heart at +x, and no plane
-# of symmetry, so that a mirror image shows.
-PARTS = {
-    "Myo": ((-12, 0, -15), (29, 29, 42)),
-    "LV": ((-12, 0, -10), (20, 20, 34)),
-    "RV": ((28, 0, -10), (18, 24, 32)),
-    "LA": ((-14, -16, 42), (24, 20, 19)),
-    "RA": ((34, 14, 40), (19, 20, 20)),
-    "Ao": ((-2, 18, 45), (10, 10, 40)),
-}
 
 
 def ellipsoid_heart(shape: tuple[int, int, int] = (64, 48, 56), spacing: float = 2.8,

@@ -11,16 +11,33 @@ from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 
 HEART = load_anatomy("heart")
+OWN = {tissue.id: tissue.label for tissue in HEART.tissues}
+# Centre and semi-axes in mm (x, y, z), one drawn over the other: LV to LA along +z, the right heart at +x, and no plane
+# of symmetry, so that a mirror image shows.
+PARTS = {
+    "Myo": ((-12, 0, -15), (29, 29, 42)),
+    "LV": ((-12, 0, -10), (20, 20, 34)),
+    "RV": ((28, 0, -10), (18, 24, 32)),
+    "LA": ((-14, -16, 42), (24, 20, 19)),
+    "RA": ((34, 14, 40), (19, 20, 20)),
+    "Ao": ((-2, 18, 45), (10, 10, 40)),
+}
 FILES = ("nii", "nii.gz", "nrrd", "seg.nrrd", "mha")
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1, max_size=12)
 
 
 def blocks(shape: tuple[int, int, int] = (8, 10, 12)) -> np.ndarray:
-    """(D, H, W) uint8: six slabs along the last axis, RA RV Myo LV LA Ao, with background around."""
-    labels = np.zeros(shape, np.uint8)
-    for place, label in enumerate((6, 4, 2, 3, 5, 1)):
-        labels[2:-2, 2:-2, 2 * place : 2 * place + 2] = label
-    return labels
+    """(D, H, W) uint8: a heart of 179 voxels, enough of one for its unnamed values to be known."""
+    turn = np.array([[0.303, -0.377, 0.875], [-0.898, 0.194, 0.394], [-0.319, -0.906, -0.280]])
+    k, j, i = np.indices((8, 10, 12))
+    place = (np.stack([i, j, k], axis=-1) - [5.5, 4.5, 3.5]) * 11.8 @ turn
+    labels = np.zeros((8, 10, 12), np.uint8)
+    for name, (centre, axes) in PARTS.items():
+        inside = (((place - centre - [0, 0, 14]) / axes) ** 2).sum(axis=-1) <= 1
+        labels[inside & (labels == 0) if name in ("RV", "RA", "Ao") else inside] = HEART.label_of(name)
+    wide = np.zeros(np.maximum(shape, labels.shape), np.uint8)
+    wide[:8, :10, :12] = labels
+    return wide[: shape[0], : shape[1], : shape[2]]
 
 
 def heart(labels: np.ndarray | None = None, affine: np.ndarray | None = None, named: bool = True) -> LabelMap:

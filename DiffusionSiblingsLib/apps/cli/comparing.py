@@ -10,7 +10,7 @@ from ...cohorts.measured import MeasuredCohort, measure_cohort
 from ...core.anatomy import load_anatomy
 from ...core.progress import ProgressBar
 from ...core.record import has_record
-from ...labelmaps.tissues import parse_labels
+from ...labelmaps.label_options import parse_labels
 from ...models.card import ModelCard
 from ...models.registry import DEFAULT_MODEL, find_model
 from .comparing_options import Compare, Page, Report

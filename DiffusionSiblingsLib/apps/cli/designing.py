@@ -18,7 +18,7 @@ from ...editing.design import Design, Row, design_rows, effects, parse_region
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds, names_of
 from ...editing.request import Request
-from ...labelmaps.tissues import parse_labels
+from ...labelmaps.label_options import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key
 from ...runs.own_files import DESIGN_NAME, DESIGN_PLAN_NAME, EFFECTS_NAME
 from .measuring_options import PairedDesign

@@ -13,8 +13,8 @@ from ...editing.choices import default_steps
 from ...editing.guide_rules import guided_request
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
+from ...labelmaps.label_options import parse_labels
 from ...labelmaps.region import parse_box
-from ...labelmaps.tissues import parse_labels
 from ...models.registry import find_model
 from .edit_options import Demo, Generate, Guide, Inpaint, Perturb, Reconstruct, Region
 

@@ -17,7 +17,8 @@ from ...core.errors import InputError
 from ...core.progress import ProgressBar
 from ...editing.presets_and_holds import PresetsAndHolds, control_of, names_of, own_values
 from ...editing.target_rows import domain_rows
-from ...labelmaps.tissues import known_labels, parse_labels
+from ...labelmaps.label_options import parse_labels
+from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
 from ...models.registry import find_model
 from ...runs.streamed_csv import StreamedTable

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...control.achieved import REACHED
+from ...core.labelmap import LabelValues
 from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME
 from ...editing.presets_and_holds import PresetsAndHolds
@@ -25,7 +26,7 @@ SHORT = 3  # exit code where fewer siblings were accepted than were asked for
 
 
 def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,
-                 shorthand: PresetsAndHolds | None = None, labels: dict[str, int] | None = None,
+                 shorthand: PresetsAndHolds | None = None, labels: LabelValues | None = None,
                  inputs: Sequence[tuple[str, Path]] = (), **settings: Any) -> int:
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written.
 

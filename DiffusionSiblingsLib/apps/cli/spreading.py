@@ -19,7 +19,7 @@ from ...core.tables import write_metrics_csv
 from ...editing.postprocess import canonical_labelmap
 from ...editing.request import Request
 from ...labelmaps.formats.scalars import write_scalars
-from ...labelmaps.tissues import parse_labels
+from ...labelmaps.label_options import parse_labels
 from ...labelmaps.write import suffix_for, write_labelmap
 from ...metrics.measurement import MeasurementKey, tissue_key
 from ...models.registry import find_model

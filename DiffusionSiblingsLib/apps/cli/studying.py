@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ...control.control import read_control
 from ...core.anatomy import load_anatomy
+from ...core.labelmap import LabelValues
 from ...editing.presets_and_holds import names_of
-from ...labelmaps.tissues import parse_labels
+from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
 from .study_options import Augment, Common, RunStudy
 from .terminal import print_table
@@ -70,5 +71,5 @@ def command_line() -> str:
     return shlex.join(words)
 
 
-def _labels(options: Common) -> dict[str, int] | None:
+def _labels(options: Common) -> LabelValues | None:
     return parse_labels(options.labels) if options.labels else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
-from ...labelmaps.tissues import parse_labels
+from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
 from .training_options import Prepare, Train
 

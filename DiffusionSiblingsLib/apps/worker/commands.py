@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ...core.codec import from_plain
 from ...core.errors import InputError
+from ...core.labelmap import LabelValues
 from ...models.registry import DEFAULT_MODEL
 from ...runs.settings import LIMIT
 
@@ -29,7 +30,7 @@ class Run:
     requests: list[Values]
     out: str
     twin: str | None = None
-    labels: dict[str, int] | None = None
+    labels: LabelValues | None = None
     model: str = DEFAULT_MODEL
     device: str = "auto"
     format: str = "same"
@@ -47,7 +48,7 @@ class Replay:
 
     record: Values
     twin: str | None = None
-    labels: dict[str, int] | None = None
+    labels: LabelValues | None = None
     region: str | None = None
     siblings: str | None = None
     device: str = "auto"

@@ -15,6 +15,7 @@ from ...cohorts.dataset_file import encode
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError, SiblingsError
 from ...core.files import atomic_path, digest_of, write_json
+from ...core.labelmap import LabelValues
 from ...editing.repair.repair import repair
 from ...labelmaps.geometry.canonical import canonicalise, doubts
 from ...labelmaps.geometry.reference import Reference
@@ -88,7 +89,7 @@ def load_arrays(folder: Path, name: str) -> dict[str, npt.NDArray[Any]]:
         raise InputError("A cached case is damaged", value=f"{path}: {problem}", hint=hint) from problem
 
 
-def read_case(case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None, folder: Path, key: str) -> Verdict:
+def read_case(case: CaseSource, anatomy: Anatomy, labels: LabelValues | None, folder: Path, key: str) -> Verdict:
     """Step one: reads and checks a case, and stores its cropped "labels" and "affine" if it is accepted."""
     try:
         labelmap = read_labelmap(case.path, anatomy, labels, unknown=False)

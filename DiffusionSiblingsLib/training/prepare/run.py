@@ -19,6 +19,7 @@ from ...cohorts.pool import in_order
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.files import atomic_path, digest_of, sweep, write_json
+from ...core.labelmap import LabelValues
 from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
 from ...labelmaps.geometry.reference import Reference
@@ -64,7 +65,7 @@ def prepare(
     anatomy: Anatomy,
     *,
     jobs: int | None = None,
-    labels: dict[str, int] | None = None,
+    labels: LabelValues | None = None,
     exclude: Sequence[str] = (),
     validation_every: int = 20,
     reference: Reference | None = None,
@@ -107,7 +108,7 @@ class Preparation:
 
     pack: Path
     anatomy: Anatomy
-    labels: dict[str, int] | None
+    labels: LabelValues | None
     jobs: int
 
     @property
@@ -236,7 +237,7 @@ class Preparation:
 
 
 def _read(
-    case: CaseSource, anatomy: Anatomy, labels: dict[str, int] | None, folder: Path, keys: dict[str, str]
+    case: CaseSource, anatomy: Anatomy, labels: LabelValues | None, folder: Path, keys: dict[str, str]
 ) -> Verdict:
     return read_case(case, anatomy, labels, folder, keys[case.name])
 

@@ -10,6 +10,7 @@ import pytest
 
 from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, ForbiddenContact, load_anatomy, name_key, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.numberings import Numbering
 
 HEART = load_anatomy("heart")
 GENERAL = "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
@@ -101,7 +102,7 @@ def test_an_unknown_tissue_names_the_known_ones() -> None:
     [
         {"axis_from": "PA"}, {"follows": {"LV": ("PA",)}}, {"shape": (0, 1, 1)}, {"spacing_mm": 0.0},
         {"tissues": (*HEART.tissues, HEART.tissues[0])}, {"tissues": (replace(HEART.tissues[0], label=0),)},
-        {"numberings": (("x", {"PA": 7}),)},
+        {"numberings": (Numbering("x", {"PA": (7,)}),)},
     ],
 )  # fmt: skip
 def test_an_anatomy_checks_itself(change: dict[str, object]) -> None:

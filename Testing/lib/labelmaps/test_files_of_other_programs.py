@@ -69,8 +69,9 @@ def test_bytes_after_the_end_of_packed_voxels_are_left_out_and_counted(encoding:
     assert read(nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding)).notes == ()
     sound = nrrd(tmp_path / "a.nrrd", blocks(), *LPS, encoding=encoding).read_bytes()
     for place in range(1, 9):  # the checksum and the length
-        (tmp_path / "b.nrrd").write_bytes(sound[:-place] + bytes([sound[-place] ^ 1]) + sound[len(sound) - place + 1 :]
-                                          + tail)
+        damaged = bytearray(sound)
+        damaged[-place] ^= 0x80
+        (tmp_path / "b.nrrd").write_bytes(bytes(damaged) + tail)
         with pytest.raises(InputError, match="truncated or corrupt"):
             read(tmp_path / "b.nrrd")
 
