@@ -32,11 +32,10 @@ class Request:
     grid, non-zero where the edit may act. method: inpainting by replacement or by guidance. resample: how often each
     sampling step of an inpainting is made.
     first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
-    solver: what makes the steps; both solvers give a sampling ratio the same meaning.
     overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
     control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
     guider: how each step is led there. parsing: what is decoded for it: the whole view (V), the control's points alone
-    (L), or whichever is the quicker (auto).
+    (L), or whichever is the quicker (auto). solver: what makes the steps; a ratio means the same noise with either.
     """
 
     edit: Edit
@@ -44,7 +43,6 @@ class Request:
     seed: int = SEED
     first: int = 0
     steps: int = STEPS
-    solver: Solver = "heun"
     ratio: float = RATIO
     tissues: tuple[str, ...] = ()
     box: tuple[float, ...] | None = None
@@ -56,6 +54,7 @@ class Request:
     control: Control | None = None
     guider: Guider = "projection"
     parsing: Parsing = "auto"
+    solver: Solver = "heun"
 
     def __post_init__(self) -> None:
         _one_of("edit", self.edit, get_args(Edit))
