@@ -46,7 +46,8 @@ class MeasuredMap:
 
     def to_json(self) -> dict[str, Any]:
         """The measurements in a record's entry, in full: metrics.csv is written from them."""
-        return {**measurements_to_json(self.features, self.volumes), "checks": checks_to_json(self.checks),
+        return {**measurements_to_json(self.features, self.volumes),
+                "checks": {resolution: report.to_json() for resolution, report in self.checks.items()},
                 **({"bias": self.training_distance.to_json()} if self.training_distance is not None else {})}
 
     @classmethod
@@ -55,9 +56,9 @@ class MeasuredMap:
         return cls(*measurements_from_json(entry), checks_from_json(entry["checks"]),
                    TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
 
-    def row(self, name: str) -> dict[str, object]:
-        """The map's row in metrics.csv."""
-        return {"map": name, "edit": "", "ratio": "", "seed": "", "k": "",
+    def row(self, name: str, edit: str = "") -> dict[str, object]:
+        """The map's row in metrics.csv. edit: "twin" for the twin of a run."""
+        return {"map": name, "edit": edit, "ratio": "", "seed": "", "k": "",
                 **titled(all_measurements(self.features, self.volumes)), **check_columns(self.checks, self.checks),
                 **training_distance_columns(self.training_distance)}
 
@@ -78,13 +79,8 @@ def measurements_of(entry: Mapping[str, Any]) -> dict[MeasurementKey, float]:
     return all_measurements(*measurements_from_json(entry))
 
 
-def checks_to_json(checks: Checks) -> dict[str, Any]:
-    """Checks as a record's entry holds them."""
-    return {resolution: report.to_json() for resolution, report in checks.items()}
-
-
 def checks_from_json(values: Mapping[str, Any]) -> Checks:
-    """The inverse of `checks_to_json`."""
+    """The checks that a record's entry holds."""
     return {resolution: TopologyReport.from_json(report) for resolution, report in values.items()}
 
 

@@ -18,13 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..metrics.measurement import MeasurementKey, key_of, keyed_numbers, titled
-from ..metrics.morphology import all_measurements, features, tissue_volumes
+from ..metrics.morphology import all_measurements
 from ..metrics.percentile import percentile_of
 from .training_statistics import DECIMALS, TrainingStatistics, own_nearest
 
 if TYPE_CHECKING:
     from ..core.anatomy import Anatomy
-    from ..labelmaps.twin import Twin
 
 FloatArray = npt.NDArray[np.float64]
 Features = Mapping[MeasurementKey, float]
@@ -124,7 +123,9 @@ class TrainingDistanceMeter:
         """
         found = self._values(features, volumes)
         beyond = (found < self.rows.min(axis=0) - ROUNDED) | (found > self.rows.max(axis=0) + ROUNDED)
-        nearest, nearer = self._nearest(self._scaled(found))
+        distances = np.sqrt(np.square(self._scaled(self.rows) - self._scaled(found)).mean(axis=1))
+        nearest = float(distances.min())
+        nearer = PERCENT * float(np.mean(self.own_nearest < nearest))
         percentiles = {key: float(percentile_of(found[n], self.rows[:, n])) for n, key in enumerate(self.keys)}
         drift, overall = ({}, None) if self.twin is None else self._drift(found, self.twin)
         return TrainingDistance(percentiles, tuple(self.keys[n] for n in np.flatnonzero(beyond)), nearest, nearer,
@@ -151,11 +152,6 @@ class TrainingDistanceMeter:
         """Values (..., keys) in standard deviations from the cohort's mean."""
         spread = np.maximum(self.rows.std(axis=0), 1e-9)
         return np.asarray((values - self.rows.mean(axis=0)) / spread, dtype=np.float64)
-
-    def _nearest(self, point: FloatArray) -> tuple[float, float]:
-        distances = np.sqrt(np.square(self._scaled(self.rows) - point).mean(axis=1))
-        nearest = float(distances.min())
-        return nearest, PERCENT * float(np.mean(self.own_nearest < nearest))
 
     def _drift(self, sibling: FloatArray, twin: FloatArray) -> tuple[dict[MeasurementKey, float], float | None]:
         """Share of the way from the twin to the mean, for each measurement and for all together.
@@ -191,16 +187,6 @@ def training_distance_titles(keys: Iterable[MeasurementKey]) -> tuple[str, ...]:
 def percentile_title(key: MeasurementKey) -> str:
     """The title of the column with a measurement's percentile: "percentile of LV volume"."""
     return f"percentile of {key.label}"
-
-
-def twin_words(twin: Twin | None, statistics: TrainingStatistics | None, anatomy: Anatomy) -> list[str]:
-    """Warnings about a twin before siblings are made from it: it is unlike the training hearts, or may be one."""
-    meter = TrainingDistanceMeter.of(statistics, anatomy)
-    if meter is None or twin is None:
-        return []
-    known, affine = twin.known, twin.labelmap.affine
-    distance = meter.distance_of(features(known, affine, anatomy), tissue_volumes(known, affine, anatomy))
-    return training_distance_words("The twin", distance)
 
 
 @dataclass

@@ -103,17 +103,6 @@ def error_of(quantity: Quantity, asked: Value, achieved: Value) -> float:
     return float(np.abs(got - want).max())
 
 
-def columns(achieved: Sequence[Achieved]) -> dict[str, Any]:
-    """Columns for a table of siblings: asked and achieved of every target, and how many were reached."""
-    found: dict[str, Any] = {}
-    for item in achieved:
-        found[item.asked_title] = cell_text(item.asked)
-        found[item.achieved_title] = cell_text(item.achieved)
-    if achieved:
-        found[REACHED] = f"{sum(item.reached for item in achieved)} of {len(achieved)}"
-    return found
-
-
 def cell_text(value: Value | None) -> Any:
     """A table cell: a number as it is, several as text ("12.1 -4 30.25", "1 - 0" where one is not asked)."""
     if isinstance(value, tuple):

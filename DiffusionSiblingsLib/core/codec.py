@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import types
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -34,8 +33,8 @@ def from_plain(kind: type[T], value: Any, where: str = "") -> T:
     """
     if not isinstance(value, dict):
         raise _wrong(kind.__name__, value, where)
-    hints = _hints(cast(Any, kind))
-    if unknown := sorted(set(value) - set(hints)):
+    hints, names = get_type_hints(kind), [field.name for field in fields(cast(Any, kind))]
+    if unknown := sorted(set(value) - set(names)):
         raise ValueError(f"{_at(where)}{kind.__name__} has no field {', '.join(unknown)}")
     made = {}
     for field in fields(cast(Any, kind)):
@@ -45,11 +44,6 @@ def from_plain(kind: type[T], value: Any, where: str = "") -> T:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{place} is missing")
     return kind(**made)
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return {field.name: get_type_hints(kind)[field.name] for field in fields(cast(Any, kind))}
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 DEFAULT_MODEL = "heart-compact"
 COUNT, SEED, STEPS = 1, 0, 50
 MULTISTEP_STEPS = 12  # of the solver dpmpp-2m, in place of STEPS
+GATE_LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
 RATIO = 0.5  # of a perturbation
 INPAINT_RATIO = 1.0  # the chosen part is drawn anew
 GUIDED_RATIO = 0.6  # of a guided perturbation: room for the targets, and still a sibling

@@ -11,17 +11,18 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from .errors import InputError, OutputError
 
 _SHOWN = 80  # letters of a path that is too long
+Item = TypeVar("Item")
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 # Nobody else names a file so: what it stands for, then the machine, the process and a random number in hexadecimal.
@@ -38,8 +39,31 @@ def ending(path: Path | str) -> str:
     return Path(name).suffix
 
 
+class Streamed(list[Item]):
+    """A list whose items are read anew each time it is walked, so that they never lie in memory as a whole.
+
+    It can be walked and written, but not indexed. read: begins a walk. It is a `list` so that the json module takes it
+    for one.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Item]]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._read()
+
+    def __bool__(self) -> bool:
+        return next(self._read(), None) is not None
+
+
 def json_values(value: Any) -> Any:
-    """Plain values as JSON has them: keys are text, sequences are lists, a number that is not finite is None."""
+    """Plain values as JSON has them: keys are text, sequences are lists, a number that is not finite is None.
+
+    Streamed lists stay streamed.
+    """
+    if isinstance(value, Streamed):
+        return Streamed(lambda: map(json_values, iter(value)))
     if isinstance(value, dict):
         return {str(key): json_values(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -50,13 +74,14 @@ def json_values(value: Any) -> Any:
 
 
 def write_json(path: Path, values: Any) -> Path:
-    """Writes plain values as UTF-8 JSON, whole or not at all -> the path. Raises OutputError.
+    """Writes plain values as UTF-8 JSON, whole or not at all, streamed lists item by item -> the path.
 
-    Numbers that are not finite become null.
+    Numbers that are not finite become null. Raises OutputError.
     """
-    text = json.dumps(json_values(values), indent=1, allow_nan=False)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    encoder = json.JSONEncoder(indent=1, allow_nan=False)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(encoder.iterencode(json_values(values)))
+        file.write("\n")
     return path
 
 

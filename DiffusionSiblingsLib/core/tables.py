@@ -55,15 +55,31 @@ def short_table(rows: Sequence[Row], width: int = 100) -> str:
 
     The first column names the row and is repeated in each block. Numbers of one column share their decimals.
     """
-    return "\n\n".join(_block_text(block) for block in table_blocks(rows, width))
+    written = []
+    for block in table_blocks(rows, width):
+        height = max(len(column.head) for column in block)  # headers are aligned at the bottom, a rule below them
+        stacks = [[""] * (height - len(column.head)) + [*column.head, "-" * column.width, *column.cells]
+                  for column in block]
+        lines = (GAP.join(text.rjust(column.width) if column.numeric else text.ljust(column.width)
+                          for column, text in zip(block, line, strict=True)).rstrip()
+                 for line in zip(*stacks, strict=True))
+        written.append("\n".join(lines))
+    return "\n\n".join(written)
 
 
 def table_blocks(rows: Sequence[Row], width: int) -> list[list[Column]]:
-    """The columns of `short_table`, block by block; none without columns."""
-    names = columns_of(rows)
-    if not names:
-        return []
-    return _blocks([_column(name, [row.get(name) for row in rows]) for name in names], width)
+    """The columns of `short_table`, block by block; none without columns. The first column leads every block."""
+    columns = [_column(name, [row.get(name) for row in rows]) for name in columns_of(rows)]
+    blocks, used = [columns[:1]] if columns else [], 0
+    for column in columns[1:]:
+        used = used or columns[0].width
+        needed = len(GAP) + column.width
+        if used + needed > width and len(blocks[-1]) > 1:
+            blocks.append(columns[:1])
+            used = columns[0].width
+        blocks[-1].append(column)
+        used += needed
+    return blocks
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
@@ -120,7 +136,7 @@ def _is_number(value: object) -> bool:
 
 def _column(name: str, values: Sequence[object]) -> Column:
     """One column; its numbers have the decimals that suit the largest."""
-    fractions = [float(v) for v in values if _is_number(v) and v is not None and not _is_whole(v)]  # type: ignore[arg-type]
+    fractions = [float(v) for v in values if _is_number(v) and v is not None and not hasattr(v, "__index__")]  # type: ignore[arg-type]
     largest = max((abs(v) for v in fractions if math.isfinite(v)), default=0.0)
     return Column(tuple(name.split() or [""]), tuple(_cell(value, decimals_of(largest)) for value in values),
                   all(map(_is_number, values)))
@@ -131,18 +147,13 @@ def decimals_of(largest: float) -> int:
     return 0 if largest >= 1000 else 1 if largest >= 20 else 2 if largest >= 1 else 3
 
 
-def _is_whole(value: object) -> bool:
-    """True for integer types, numpy's too."""
-    return hasattr(value, "__index__")
-
-
 def _cell(value: object, decimals: int) -> str:
     """One cell of the terminal table; long text loses its middle."""
     if value is None:
         return "-"
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if _is_number(value) and not _is_whole(value):
+    if _is_number(value) and not hasattr(value, "__index__"):  # which whole numbers have, numpy's too
         number = float(value)  # type: ignore[arg-type]
         return f"{number:.{decimals}f}" if math.isfinite(number) else "-"
     text = " ".join(plain_text(value).split())
@@ -150,28 +161,3 @@ def _cell(value: object, decimals: int) -> str:
         return text
     half = (MAX_TEXT - 2) // 2
     return f"{text[:half]}..{text[-half:]}"
-
-
-def _blocks(columns: list[Column], width: int) -> list[list[Column]]:
-    """Columns split so that each block fits the width; the first column leads every block."""
-    first, blocks = columns[0], [[columns[0]]]
-    used = first.width
-    for column in columns[1:]:
-        needed = len(GAP) + column.width
-        if used + needed > width and len(blocks[-1]) > 1:
-            blocks.append([first])
-            used = first.width
-        blocks[-1].append(column)
-        used += needed
-    return blocks
-
-
-def _block_text(block: list[Column]) -> str:
-    """One block: header lines aligned at the bottom, a rule, one line for each row."""
-    height = max(len(column.head) for column in block)
-    stacks = [[""] * (height - len(column.head)) + [*column.head, "-" * column.width, *column.cells]
-              for column in block]
-    return "\n".join(
-        GAP.join(text.rjust(column.width) if column.numeric else text.ljust(column.width)
-                 for column, text in zip(block, line, strict=True)).rstrip()
-        for line in zip(*stacks, strict=True))

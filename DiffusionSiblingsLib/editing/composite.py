@@ -142,10 +142,3 @@ def deliver(known: UInt8Array, twin: Twin, anatomy: Anatomy) -> LabelMap:
         table[tissue.label] = values[0] if values else 0
     labels[changed] = table[known[changed]]
     return labelmap.with_labels(labels)
-
-
-def count_changes(sibling: UInt8Array, twin: Twin, scope: Scope) -> dict[str, int]:
-    """Voxels that differ from the twin inside and outside the reach of the edit (outside must be 0)."""
-    changed = sibling != twin.known
-    inside = int(np.count_nonzero(changed & scope.reach))
-    return {"inside": inside, "outside": int(np.count_nonzero(changed)) - inside}

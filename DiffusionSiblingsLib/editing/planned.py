@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from ..cohorts.measured_map import MeasuredMap
@@ -28,18 +27,15 @@ class PlacedTwin:
     measured: MeasuredMap
 
     @classmethod
-    def of(cls, source: str | Path | LabelMap, facts: ModelFacts, labels: LabelValues | None = None,
+    def of(cls, source: str | Path | LabelMap | Twin, facts: ModelFacts, labels: LabelValues | None = None,
            room: float | Extension | None = None) -> PlacedTwin:
-        """Reads a label map (or takes one), places it and measures it. Raises InputError if it cannot be used.
+        """Reads a label map (or takes one), places it (or takes a twin) and measures it.
 
-        room: around the heart, see `open_twin`.
+        room: around the heart, see `open_twin`. Raises InputError if it cannot be used.
         """
-        path = Path(source) if isinstance(source, str) else source
-        return cls.measured_of(open_twin(path, facts.anatomy, facts.reference, labels=labels, room=room), facts)
-
-    @classmethod
-    def measured_of(cls, twin: Twin, facts: ModelFacts) -> PlacedTwin:
-        """A twin that is placed already, measured."""
+        twin = Path(source) if isinstance(source, str) else source
+        if not isinstance(twin, Twin):
+            twin = open_twin(twin, facts.anatomy, facts.reference, labels=labels, room=room)
         return cls(twin, MeasuredMap.of(twin.labelmap, twin.known, facts.anatomy, facts.meter))
 
 
@@ -69,41 +65,24 @@ def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHol
                   facts: ModelFacts) -> tuple[PlannedRequest, ...]:
     """Resolves the targets of all requests and finds where they may act. Raises InputError for what cannot be done.
 
-    shorthand: presets and tissues to hold, one for each request.
+    shorthand: presets and tissues to hold, one for each request. Controls are placed on the twin, or on the model's
+    mean heart, once for all requests. Requests that differ in anything but their region and `overwrite` share one
+    scope, as it has the twin's size.
     """
-    planner = _Planner(facts, twin)
-    guided = [planner.guided(request, named) for request, named in zip(requests, shorthand, strict=True)]
-    return tuple(PlannedRequest(ready.request, planner.scope(ready.request), ready) for ready in guided)
-
-
-class _Planner:
-    """What requests on one twin share: scopes of equal regions, and the hearts on which controls are placed."""
-
-    def __init__(self, facts: ModelFacts, twin: Twin | None) -> None:
-        self.facts, self.twin = facts, twin
-        self._scopes: dict[object, Scope] = {}
-
-    @cached_property
-    def on_twin(self) -> Placement:
-        return Placement.of(self.twin, self.facts.anatomy, self.facts.reference)
-
-    @cached_property
-    def on_mean(self) -> Placement:
-        return Placement.of(None, self.facts.anatomy, self.facts.reference)
-
-    def placement(self, request: Request) -> Placement:
-        return self.on_twin if request.needs_twin else self.on_mean
-
-    def guided(self, request: Request, named: PresetsAndHolds) -> GuidedPlan:
+    guided, hearts = [], dict[bool, Placement]()
+    for request, named in zip(requests, shorthand, strict=True):
         if request.control is None and not named:
-            return GuidedPlan(request)
-        return make_guided(request, self.placement(request), named, self.facts.training)
-
-    def scope(self, request: Request) -> Scope | None:
-        """Requests that differ in anything but their region and `overwrite` share one, as it has the twin's size."""
-        if self.twin is None or not request.needs_twin:
-            return None
-        key = (request.edit == "inpaint", request.overwrite, request.tissues, request.box, request.region)
-        if key not in self._scopes:
-            self._scopes[key] = edit_scope(request, self.twin, self.facts.anatomy)
-        return self._scopes[key]
+            guided.append(GuidedPlan(request))
+            continue
+        if request.needs_twin not in hearts:
+            heart = twin if request.needs_twin else None
+            hearts[request.needs_twin] = Placement.of(heart, facts.anatomy, facts.reference)
+        guided.append(make_guided(request, hearts[request.needs_twin], named, facts.training))
+    planned, scopes = [], dict[object, Scope]()
+    for plan in guided:
+        request, scope = plan.request, None
+        if twin is not None and request.needs_twin:
+            key = (request.edit == "inpaint", request.overwrite, request.tissues, request.box, request.region)
+            scope = scopes[key] = scopes.get(key) or edit_scope(request, twin, facts.anatomy)
+        planned.append(PlannedRequest(request, scope, plan))
+    return tuple(planned)

@@ -18,7 +18,7 @@ from ..labelmaps.twin import Twin
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.overlap import dice
 from ..metrics.topology import check_both
-from .composite import Scope, compose, count_changes, cut_off, deliver
+from .composite import Scope, compose, cut_off, deliver
 from .repair.repair import Repair, repair
 from .request import Request
 from .result import Sibling
@@ -55,6 +55,9 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decod
     measured, timings = _measure(request, raw, twin.labelmap, anatomy, timings, editable=scope.reach,
                                  allowed=scope.allowed, reference=twin.known)
     known = measured.pop("known")
+    changed = known != twin.known
+    inside = int(np.count_nonzero(changed & scope.reach))
+    changes = {"inside": inside, "outside": int(np.count_nonzero(changed)) - inside}  # outside the reach it must be 0
     decoder_changes = None
     if scope.preserved is not None:
         kept = scope.preserved & (twin.canonical.labels > 0)
@@ -62,7 +65,7 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decod
     return Sibling(
         request=request, k=k, labelmap=deliver(known, twin, anatomy), known=known,
         canonical=resample_to_canonical(known, twin.labelmap.affine, twin.canonical.to_world, twin.frame),
-        sigma=sigma, changes=count_changes(known, twin, scope), conflicts=composition.conflicts,
+        sigma=sigma, changes=changes, conflicts=composition.conflicts,
         decoder_changes=decoder_changes, dice_to_twin=dice(known, twin.known, {t.id: t.label for t in anatomy.tissues}),
         dilations=dilations if scope.preserved is not None else None, timings=timings,
         cut_off_ml=cut_off(known, composition.beyond_ml, twin, anatomy), **measured,

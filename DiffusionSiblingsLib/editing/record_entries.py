@@ -93,7 +93,7 @@ def row_of(name: str, entry: Mapping[str, Any], request: Request | Mapping[str, 
     """
     try:
         if request is None:
-            return twin_row(MeasuredMap.from_json(entry), name)
+            return MeasuredMap.from_json(entry).row(name, "twin")
         sibling = RecordedSibling.from_json(request, entry)
         if sibling.training_distance is None and meter is not None:
             distance = meter.distance_of(sibling.features, sibling.volumes)
@@ -126,11 +126,6 @@ def rows_of(twin: Mapping[str, Any] | None, runs: Iterable[Mapping[str, Any]]) -
 def guidance_of(entry: Mapping[str, Any]) -> tuple[Achieved, ...]:
     """What became of the targets of a sibling, from its entry in the record; () if it was not guided."""
     return tuple(Achieved.from_json(values) for values in entry.get("guidance", ()))
-
-
-def twin_row(measured: MeasuredMap, name: str = "twin") -> dict[str, object]:
-    """The twin's row in metrics.csv."""
-    return {**measured.row(name), "edit": "twin"}
 
 
 def sibling_row(name: str, sibling: Sibling | RecordedSibling) -> dict[str, object]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MAX_SEED = 2**63 - 1
 GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone
 NAMED_TERMS = 3  # that `describe` names
+CHOICES = {"edit": get_args(Edit), "method": get_args(Method), "solver": get_args(Solver),
+           "guider": get_args(Guider), "parsing": get_args(Parsing)}
+WHOLE_NUMBERS = {"count": (1, 100_000), "seed": (0, MAX_SEED), "first": (0, 2**32 - 1), "steps": (2, 1000),
+                 "resample": (1, 20)}
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,13 @@ class Request:
     solver: Solver = "heun"
 
     def __post_init__(self) -> None:
-        _one_of("edit", self.edit, get_args(Edit))
-        _one_of("method", self.method, get_args(Method))
-        _one_of("solver", self.solver, get_args(Solver))
-        _one_of("guider", self.guider, get_args(Guider))
-        _one_of("parsing", self.parsing, get_args(Parsing))
-        _whole("count", self.count, 1, 100_000)
-        _whole("seed", self.seed, 0, MAX_SEED)
-        _whole("first", self.first, 0, 2**32 - 1)
-        _whole("steps", self.steps, 2, 1000)
-        _whole("resample", self.resample, 1, 20)
+        for name, allowed in CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise InputError(f"The {name} cannot be used", value=value, rule=f"one of {', '.join(allowed)}")
+        for name, (low, high) in WHOLE_NUMBERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InputError(f"The {name} cannot be used", value=value, rule=f"a whole number from {low} to {high}")
         if not (isinstance(self.ratio, (int, float)) and 0.0 <= self.ratio <= 1.0):
             raise InputError("The sampling ratio cannot be used", value=self.ratio, rule="a number from 0 to 1",
                              hint="0.2 changes details, 0.5 the shape, 0.8 size and proportions; 1 keeps nothing of "
@@ -163,13 +164,3 @@ def _term_words(term: Term) -> str:
     if isinstance(value, (int, float)):
         return f"{term.domain} {term.quantity} {value:{sign}g}"
     return f"{term.domain} {term.quantity}"  # the record holds a matrix in full
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InputError(f"The {name} cannot be used", value=value, rule=f"one of {', '.join(allowed)}")
-
-
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"The {name} cannot be used", value=value, rule=f"a whole number from {low} to {high}")

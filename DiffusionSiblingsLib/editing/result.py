@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cohorts.measured_map import (
-    Checks,
-    checks_from_json,
-    checks_to_json,
-    measurements_from_json,
-    measurements_to_json,
-)
+from ..cohorts.measured_map import Checks, checks_from_json, measurements_from_json, measurements_to_json
 from ..cohorts.training_distance import TrainingDistance
 from ..core.labelmap import LabelMap
 from ..metrics.measurement import MeasurementKey, titled
@@ -84,10 +78,11 @@ class Sibling:
         """
         entry: dict[str, Any] = {
             "k": self.k, "sigma": self.sigma, **measurements_to_json(self.features, self.volumes),
-            "raw_features": _rounded(titled(self.raw_features)),
-            "checks": checks_to_json(self.checks), "raw_checks": checks_to_json(self.raw_checks),
+            "raw_features": {title: round(float(value), 6) for title, value in titled(self.raw_features).items()},
+            "checks": {resolution: report.to_json() for resolution, report in self.checks.items()},
+            "raw_checks": {resolution: report.to_json() for resolution, report in self.raw_checks.items()},
             "repair": self.repair.to_json() if self.repair is not None else None,
-            "timings_s": _rounded(self.timings),
+            "timings_s": {part: round(float(seconds), 6) for part, seconds in self.timings.items()},
         }
         if self.changes is not None:
             entry |= {"voxels_changed": self.changes, "conflicts": self.conflicts,
@@ -147,7 +142,3 @@ class RecordedSibling:
 def known_request(values: Mapping[str, Any]) -> Request:
     """The request of a record, without the settings that this version does not know. Raises InputError."""
     return Request.from_json({name: value for name, value in values.items() if name in Request.__dataclass_fields__})
-
-
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {key: round(float(value), 6) for key, value in values.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ..control.achieved import Achieved, cell_text, columns
+from ..control.achieved import REACHED, Achieved, cell_text
 from ..control.control import Control
 from ..control.measure import Measurement
 from ..control.terms import Value, unplain
@@ -18,7 +18,11 @@ ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degre
 
 def target_columns(guidance: Sequence[Achieved], notes: Iterable[str] = ()) -> dict[str, object]:
     """A sibling's columns: asked and achieved of every target, "targets reached", and remarks; none if not guided."""
-    found = columns(guidance)
+    found: dict[str, object] = {}
+    for item in guidance:
+        found |= {item.asked_title: cell_text(item.asked), item.achieved_title: cell_text(item.achieved)}
+    if guidance:
+        found[REACHED] = f"{sum(item.reached for item in guidance)} of {len(guidance)}"
     if joined := "; ".join(notes):
         found[NOTES] = joined
     return found
@@ -32,12 +36,6 @@ def twin_columns(guidance: Sequence[Achieved]) -> dict[str, object]:
     return found
 
 
-def missed_words(guidance: Sequence[Achieved]) -> list[str]:
-    """One line for each target that was not reached: "RV mass 171.2 ml, asked 178.9 ml (4.3 % off)"."""
-    return [f"{item.label} {_with_unit(item.achieved, item.unit)}, asked {_with_unit(item.asked, item.unit)}"
-            f"{_error_words(item)}" for item in guidance if not item.reached]
-
-
 def cavity_words(repair: Mapping[str, Any] | None) -> list[str]:
     """One line for each cavity that a repair (as the record has it) left in a tissue, unless it is the twin's own. None
     fails a check, and a mesh has a surface there.
@@ -48,8 +46,13 @@ def cavity_words(repair: Mapping[str, Any] | None) -> list[str]:
 
 def looked_at(guidance: Sequence[Achieved], notes: Iterable[str],
               repair: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """What a person should look at: every target that was missed, the remarks, and cavities. repair: of the record."""
-    return (*missed_words(guidance), *notes, *cavity_words(repair))
+    """What a person should look at: every target that was missed, the remarks, and cavities. repair: of the record.
+
+    One line for each target: "RV mass 171.2 ml, asked 178.9 ml (4.3 % off)".
+    """
+    missed = (f"{item.label} {_with_unit(item.achieved, item.unit)}, asked {_with_unit(item.asked, item.unit)}"
+              f"{_error_words(item)}" for item in guidance if not item.reached)
+    return (*missed, *notes, *cavity_words(repair))
 
 
 def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

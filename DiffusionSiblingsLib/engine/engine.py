@@ -108,18 +108,16 @@ class Engine:
         """Reads a label map, places it in the canonical frame, measures and encodes it. Raises InputError."""
         return self.encoded(PlacedTwin.of(source, self.facts, labels))
 
+    @torch.inference_mode()
     def encoded(self, placed: PlacedTwin) -> Encoded:
         """A placed twin with its latents; those of the last twin are kept."""
         if self._encoded is None or self._encoded.placed is not placed:
-            self._encoded = None
-            self._encoded = Encoded(placed, self.encode(placed.twin.canonical.labels))
+            self._encoded, networks = None, self.networks
+            labels = torch.from_numpy(placed.twin.canonical.labels)[None].to(self.compute.device)
+            mean, _ = networks.autoencoder.encode(labels)
+            z = (mean - networks.latent_mean[:, None, None, None]) / networks.latent_std[:, None, None, None]
+            self._encoded = Encoded(placed, z)
         return self._encoded
-
-    @torch.inference_mode()
-    def encode(self, labels: npt.NDArray[np.uint8]) -> Tensor:
-        """labels: (128, 128, 128) uint8 canonical -> standardised latents (1, C, d, h, w) float32."""
-        mean, _ = self.networks.autoencoder.encode(torch.from_numpy(labels)[None].to(self.compute.device))
-        return self.networks.standardised(mean)
 
     @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
@@ -168,8 +166,11 @@ class Engine:
         last = self._prepared
         if last is None or last.planned is not planned or last.twin is not twin:
             mask, dilations = self.mask(planned.scope, twin)
+            meter = self.facts.meter
+            if meter is not None and twin is not None:  # it compares siblings with their twin, too
+                meter = meter.against(twin.placed.measured.features, twin.placed.measured.volumes)
             last = Prepared(planned, twin, self.schedule(planned.request), mask, dilations, planned.guided.targets,
-                            self.meter_of(twin))
+                            meter)
             self._prepared = last
         return last
 
@@ -223,13 +224,6 @@ class Engine:
             return inpaint(sampler, twin.z, mask, noise, method=request.method, psi=request.psi,
                            resample=request.resample)
         return perturb(sampler, twin.z, request.psi, noise)
-
-    def meter_of(self, twin: Encoded | None) -> TrainingDistanceMeter | None:
-        """What measures siblings against the training hearts, and their twin if they have one."""
-        meter = self.facts.meter
-        if meter is None or twin is None:
-            return meter
-        return meter.against(twin.placed.measured.features, twin.placed.measured.volumes)
 
     def finish(self, prepared: Prepared, k: int, z: Tensor, *, seconds: float) -> Sibling:
         """Decodes latents, puts them on the twin's grid, checks, repairs and measures."""

@@ -44,7 +44,8 @@ def read_labelmap(
     """
     path = Path(path)
     reachable(path)
-    volume = _read(path, anatomy, unknown)
+    with reading(path):
+        volume = read_folder(path, anatomy, _checked, unknown) if path.is_dir() else _read_file(path)
     check_grid(volume.array.shape[:3], volume.affine, path)
     values, segments = flatten(volume, path)
     header = {**volume.header, "anatomy": anatomy}
@@ -85,13 +86,6 @@ def format_of(path: Path) -> str:
         return "folder"
     suffix = ending(path).lstrip(".")
     return suffix if suffix in FORMATS else ""
-
-
-def _read(path: Path, anatomy: Anatomy, unknown: bool) -> Volume:
-    with reading(path):
-        if path.is_dir():
-            return read_folder(path, anatomy, _checked, unknown)
-        return _read_file(path)
 
 
 def _checked(path: Path) -> Volume:

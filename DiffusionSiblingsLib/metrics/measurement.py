@@ -1,7 +1,7 @@
 """Names of measurements as typed keys, and the one place where a key becomes a column title and back.
 
 Inside the product a measurement is known by its key. Titles ("LV volume [ml]") exist in files and on screens alone:
-`MeasurementKey.title` writes them, and `keyed` reads those that stand in JSON files.
+`MeasurementKey.title` writes them, and `keyed_numbers` reads those that stand in JSON files.
 """
 
 from __future__ import annotations
@@ -77,14 +77,12 @@ def titled(values: Mapping[MeasurementKey, Value]) -> dict[str, Value]:
     return {key.title: value for key, value in values.items()}
 
 
-def keyed(values: Mapping[str, Value]) -> dict[MeasurementKey, Value]:
-    """Values of a JSON file by their keys: the inverse of `titled`. Raises InputError for an unknown title."""
-    return {key_of(title): value for title, value in values.items()}
-
-
 def keyed_numbers(values: Mapping[str, float | None]) -> dict[MeasurementKey, float]:
-    """The same for numbers; null, which stands for a number that is not finite, becomes nan."""
-    return {key: math.nan if value is None else float(value) for key, value in keyed(values).items()}
+    """Numbers of a JSON file by their keys: the inverse of `titled`. Raises InputError for an unknown title.
+
+    null, which stands for a number that is not finite, becomes nan.
+    """
+    return {key_of(title): math.nan if value is None else float(value) for title, value in values.items()}
 
 
 def unit_of(title: str) -> str:

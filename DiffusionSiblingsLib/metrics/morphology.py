@@ -28,15 +28,6 @@ class VoxelMoments:
     centroid: FloatArray
     covariance: FloatArray
 
-    @property
-    def axis_lengths_mm(self) -> FloatArray:
-        """(3,) float64, mm, longest first: full axes of the solid ellipsoid with these second moments.
-
-        A solid ellipsoid with semi-axis a has variance a^2 / 5 along it, hence 2 sqrt(5 lambda).
-        """
-        eigenvalues = np.linalg.eigvalsh(self.covariance)[::-1]
-        return np.asarray(2.0 * np.sqrt(5.0 * np.clip(eigenvalues, 0.0, None)), dtype=np.float64)
-
 
 def moments(labels: LabelArray, affine: Affine, values: Sequence[int]) -> dict[int, VoxelMoments]:
     """Moments of the voxel set of each label in `values`; one pass over the map for all of them.
@@ -64,14 +55,16 @@ def moments(labels: LabelArray, affine: Affine, values: Sequence[int]) -> dict[i
 def features(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict[MeasurementKey, float]:
     """Volume, major and minor axis of every chamber, in the anatomy's order: 12 numbers for the heart.
 
-    The minor axis is the smallest of three. labels: (D, H, W) integer, KJI order, the anatomy's label values.
-    affine: (4, 4), voxel IJK -> RAS mm. A chamber that is absent gives 0 for all three.
+    The axes are the full ones of the solid ellipsoid with the chamber's second moments, the minor axis the smallest of
+    three: a solid ellipsoid with semi-axis a has variance a^2 / 5 along it, hence 2 sqrt(5 lambda).
+    labels: (D, H, W) integer, KJI order, the anatomy's label values. affine: (4, 4), voxel IJK -> RAS mm. A chamber
+    that is absent gives 0 for all three.
     """
     of_value = moments(labels, affine, [anatomy.label_of(chamber) for chamber in anatomy.chambers])
     result: dict[MeasurementKey, float] = {}
     for chamber in anatomy.chambers:
         body = of_value[anatomy.label_of(chamber)]
-        lengths = body.axis_lengths_mm
+        lengths = 2.0 * np.sqrt(5.0 * np.clip(np.linalg.eigvalsh(body.covariance)[::-1], 0.0, None))  # longest first
         result[tissue_key(chamber, VOLUME)] = body.volume_ml
         result[tissue_key(chamber, MAJOR_AXIS)] = float(lengths[0])
         result[tissue_key(chamber, MINOR_AXIS)] = float(lengths[2])
@@ -86,10 +79,7 @@ def tissue_volumes(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> dict
     matrix, _ = _split_affine(affine)
     voxel_ml = abs(float(np.linalg.det(matrix))) / 1000.0
     runs = find_runs(labels)
-    return {
-        tissue.id: float(runs.length[runs.value == tissue.label].sum()) * voxel_ml
-        for tissue in anatomy.tissues
-    }
+    return {tissue.id: float(runs.length[runs.value == tissue.label].sum()) * voxel_ml for tissue in anatomy.tissues}
 
 
 def all_measurements(measured: Mapping[MeasurementKey, float],
@@ -106,18 +96,17 @@ def _split_affine(affine: Affine) -> tuple[FloatArray, FloatArray]:
     """(3, 3) linear part and (3,) origin; InputError where the grid has no volume."""
     checked = np.asarray(affine, dtype=np.float64)
     if checked.shape != (4, 4) or not np.isfinite(checked).all() or np.linalg.det(checked[:3, :3]) == 0.0:
-        raise InputError(
-            "The grid of the label map has no volume",
-            value=np.array2string(checked, precision=4).replace("\n", " "),
-            rule="a finite, invertible (4, 4) matrix from voxel IJK to RAS mm",
-            hint="check spacing and direction in the file's header",
-        )
+        raise InputError("The grid of the label map has no volume",
+                         value=np.array2string(checked, precision=4).replace("\n", " "),
+                         rule="a finite, invertible (4, 4) matrix from voxel IJK to RAS mm",
+                         hint="check spacing and direction in the file's header")
     return checked[:3, :3], checked[:3, 3]
 
 
 def _index_moments(runs: Runs) -> tuple[int, FloatArray, FloatArray]:
     """Voxel count, mean (3,) and covariance (3, 3) of voxel centres in IJK; closed forms over each run."""
-    k, j, i = (part.astype(np.float64) for part in runs.positions())
+    row, first = np.divmod(runs.start, runs.shape[2])
+    k, j, i = (part.astype(np.float64) for part in (*np.divmod(row, runs.shape[1]), first))  # of each first voxel
     n = runs.length.astype(np.float64)
     count = int(runs.length.sum())
     if count == 0:

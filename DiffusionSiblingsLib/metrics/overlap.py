@@ -17,16 +17,11 @@ def dice(a: LabelArray, b: LabelArray, labels: Mapping[str, int]) -> dict[str, f
     A tissue that is absent from both maps agrees: 1.0. InputError where the shapes differ.
     """
     if a.shape != b.shape:
-        raise InputError(
-            "Two label maps do not lie on the same grid",
-            value=f"{a.shape} and {b.shape} voxels",
-            rule="the same shape",
-            hint="resample one of them to the other's grid",
-        )
-    return {tissue: _dice_of(a == value, b == value) for tissue, value in labels.items()}
-
-
-def _dice_of(a: np.typing.NDArray[np.bool_], b: np.typing.NDArray[np.bool_]) -> float:
-    """Dice of two masks of the same shape."""
-    total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
-    return 1.0 if total == 0 else 2.0 * int(np.count_nonzero(a & b)) / total
+        raise InputError("Two label maps do not lie on the same grid", value=f"{a.shape} and {b.shape} voxels",
+                         rule="the same shape", hint="resample one of them to the other's grid")
+    found = {}
+    for tissue, value in labels.items():
+        one, other = a == value, b == value
+        total = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
+        found[tissue] = 1.0 if total == 0 else 2.0 * int(np.count_nonzero(one & other)) / total
+    return found

@@ -25,13 +25,6 @@ class Runs(NamedTuple):
     value: LabelArray
     shape: tuple[int, int, int]
 
-    def positions(self) -> tuple[IntArray, IntArray, IntArray]:
-        """(k, j, i) of each run's first voxel, each (N,) int64."""
-        _, height, width = self.shape
-        row, i = np.divmod(self.start, width)
-        k, j = np.divmod(row, height)
-        return k, j, i
-
     def where(self, keep: npt.NDArray[np.bool_]) -> Runs:
         """The runs chosen by `keep`, (N,) bool."""
         return Runs(self.start[keep], self.length[keep], self.value[keep], self.shape)

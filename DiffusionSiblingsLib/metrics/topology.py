@@ -110,15 +110,13 @@ def contact_checks(known: npt.NDArray[np.uint8], anatomy: Anatomy,
 
     known: (D, H, W) uint8, KJI order, the anatomy's label values (`as_known`). connectivity: 6, 18 or 26.
     """
-    touching = find_contacts(known, connectivity)
-
-    def touch(first: str, second: str) -> bool:
-        low, high = sorted((anatomy.label_of(first), anatomy.label_of(second)))
-        return (low, high) in touching
-
-    found = [ContactCheck(a, b, True, touch(a, b)) for a, b in anatomy.required_contacts]
-    pairs = (forbidden.pair for forbidden in anatomy.forbidden_contacts)
-    return [*found, *(ContactCheck(a, b, False, not touch(a, b)) for a, b in pairs)]
+    touching, found = find_contacts(known, connectivity), []
+    forbidden = [contact.pair for contact in anatomy.forbidden_contacts]
+    for wanted, pairs in ((True, anatomy.required_contacts), (False, forbidden)):
+        for first, second in pairs:
+            low, high = sorted((anatomy.label_of(first), anatomy.label_of(second)))
+            found.append(ContactCheck(first, second, wanted, ((low, high) in touching) == wanted))
+    return found
 
 
 def check_both(labels: LabelArray, anatomy: Anatomy) -> dict[str, TopologyReport]:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ..core.errors import InputError
 from ..core.files import atomic_path
-from ..core.palette import Colors, color_table
-from .overview_layout import Heading, Lines, Sheet, Tile
+from ..core.palette import color_table
+from .overview_layout import Sheet, Tile
 from .slices import FINE, Image, Slice, cut, painted, smooth_mask
 from .surfaces import reduced, render
 from .tissue_fields import solid_of
@@ -57,7 +57,9 @@ def overview(
     """
     first = twin if isinstance(twin, Panel) or twin is None else Panel("Twin", twin)
     panels = [_checked(panel) for panel in ([first] if first else []) + list(siblings)]
-    _same_shape(panels, region)
+    shapes = {panel.labels.shape for panel in panels} | ({region.shape} if region is not None else set())
+    if len(shapes) > 1:
+        raise InputError("The maps of a picture lie in different grids", value=shapes, rule="one shape for all maps")
     if len(panels) > MOST:
         notes = [*notes, f"Shown: the first {MOST} of {len(panels)} maps."]
     panels = panels[:MOST]
@@ -81,13 +83,6 @@ def _checked(panel: Panel) -> Panel:
     return Panel(panel.name, labels.astype(np.uint8, copy=False), panel.note)
 
 
-def _same_shape(panels: Sequence[Panel], region: npt.NDArray[np.bool_] | None) -> None:
-    """InputError where maps or the region differ in shape."""
-    shapes = {panel.labels.shape for panel in panels} | ({region.shape} if region is not None else set())
-    if len(shapes) > 1:
-        raise InputError("The maps of a picture lie in different grids", value=shapes, rule="one shape for all maps")
-
-
 def _fill(
     sheet: Sheet, panels: Sequence[Panel], has_twin: bool, anatomy: Anatomy, region: npt.NDArray[np.bool_] | None
 ) -> None:
@@ -96,12 +91,14 @@ def _fill(
     views = _views(maps, anatomy)
     scale = sheet.plan([(view.pixels(1.0)) for view in views], len(panels), anatomy.spacing_mm)
     colors = color_table(anatomy)
-    regions = [None if region is None else smooth_mask(region, view.grid(scale), scale) for view in views[:2]]
+    borders = [None if region is None else smooth_mask(region, view.grid(scale), scale) - np.float32(0.5)
+               for view in views[:2]]
     twin: list[Slice] = []
     outlines: list[tuple[Image, ...]] = []
     with ThreadPoolExecutor(MOST_THREADS) as pool:  # most of the time goes into scipy, which lets other threads work
         surfaces = [
-            pool.submit(_surface, labels, maps[0] if has_twin and column > 0 else None, views[2], scale, colors)
+            pool.submit(lambda labels, twin: render(solid_of(labels, twin), views[2], scale, colors),
+                        labels, maps[0] if has_twin and column > 0 else None)
             for column, labels in enumerate(maps)
         ]
         import matplotlib.figure  # noqa: F401 (takes a while, which the surfaces need as well)
@@ -112,15 +109,10 @@ def _fill(
             if not compared:
                 twin, outlines = slices, [one.outlines() for one in slices]
             tiles = [
-                _slice_tile(one, colors, twin[row] if compared else None, outlines[row], regions[row])
+                Tile(reduced(painted(one, colors, twin[row] if compared else None), FINE), outlines[row], borders[row])
                 for row, one in enumerate(slices)
             ]
-            sheet.add(Heading(panel.name, panel.note), [*tiles, Tile(surfaces[column].result())])
-
-
-def _surface(labels: Labels, twin: Labels | None, view: View, scale: float, colors: Colors) -> npt.NDArray[np.uint8]:
-    """The map's surface, with what differs from the twin striped."""
-    return render(solid_of(labels, twin), view, scale, colors)
+            sheet.columns.append((panel.name, panel.note, [*tiles, Tile(surfaces[column].result())]))
 
 
 def _views(maps: Sequence[Labels], anatomy: Anatomy) -> list[View]:
@@ -130,11 +122,3 @@ def _views(maps: Sequence[Labels], anatomy: Anatomy) -> list[View]:
     across = short_axis(model, anatomy, chambers)
     around = best_view(model, chambers)
     return [fitted(chambers, maps, slab=1.0), fitted(across, maps, slab=1.0), fitted(around, maps, slab=None)]
-
-
-def _slice_tile(
-    one: Slice, colors: Colors, changed_from: Slice | None, outlines: tuple[Image, ...], region: Image | None
-) -> Tile:
-    """One slice with outlines and the region's border as lines over it."""
-    image = reduced(painted(one, colors, changed_from), FINE)
-    return Tile(image, Lines(outlines, None if region is None else region - np.float32(0.5)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,6 @@ from .slices import Image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.gridspec import GridSpec
     from matplotlib.text import Text
 
     from ..core.anatomy import Anatomy
@@ -36,41 +35,34 @@ DASHES = (0, (4.0, 2.4))
 
 
 @dataclass(frozen=True)
-class Heading:
-    """What stands over a column."""
-
-    name: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines over a tile, as images of its size whose zero line is drawn: thin outlines, and one dashed border."""
-
-    outlines: tuple[Image, ...] = ()
-    region: Image | None = None
-
-
-@dataclass(frozen=True)
 class Tile:
-    """One picture of the sheet: (rows, columns, 3) uint8 RGB, and lines over it."""
+    """One picture of the sheet: (rows, columns, 3) uint8 RGB, and lines over it.
+
+    outlines, border: images of the tile's size whose zero line is drawn, thin outlines and one dashed border.
+    """
 
     image: Pixels
-    lines: Lines = field(default_factory=Lines)
+    outlines: tuple[Image, ...] = ()
+    border: Image | None = None
 
 
 @dataclass
 class Sheet:
-    """Collects columns, then draws them. marks: whether the legend explains outline and stripes; region: the dashes."""
+    """Collects columns, then draws them. marks: whether the legend explains outline and stripes; region: the dashes.
+
+    columns: what stands over each, its name and a note, and its tiles; all columns have tiles of the same sizes.
+    across: columns side by side; content: their width in pixels.
+    """
 
     title: str
     notes: tuple[str, ...]
     anatomy: Anatomy
     marks: bool
     region: bool
-    columns: list[tuple[Heading, list[Tile]]] = field(default_factory=list)
+    columns: list[tuple[str, str, list[Tile]]] = field(default_factory=list)
     across: int = 1
     tile_width: int = TILE
+    content: int = TILE
     width: int = LEAST_WIDTH
     mm_per_pixel: float = 1.0
 
@@ -83,14 +75,11 @@ class Sheet:
         self.across = -(-count // bands)
         room = WIDTH - 2 * MARGIN - LEFT - GAP * (self.across - 1)
         self.tile_width = min(TILE, room // self.across)
-        self.width = max(LEAST_WIDTH, 2 * MARGIN + LEFT + self._content) if self.across < 4 else WIDTH
+        self.content = self.across * (self.tile_width + GAP) - GAP
+        self.width = max(LEAST_WIDTH, 2 * MARGIN + LEFT + self.content) if self.across < 4 else WIDTH
         scale = self.tile_width / max(width for _, width in sizes)
         self.mm_per_pixel = spacing_mm / scale
         return scale
-
-    def add(self, heading: Heading, tiles: list[Tile]) -> None:
-        """Adds a column of tiles; all columns have tiles of the same sizes."""
-        self.columns.append((heading, tiles))
 
     def save(self, path: Path) -> None:
         """Draws everything and writes a PNG: the user's matplotlib settings have no say, and no date is in it."""
@@ -105,27 +94,18 @@ class Sheet:
             drawn = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
             Png.fromarray(drawn[..., :3]).save(path, format="PNG")
 
-    @property
-    def _content(self) -> int:
-        """Width of all columns."""
-        return self.across * (self.tile_width + GAP) - GAP
-
-    @property
-    def _rows(self) -> list[int]:
-        """Heights of the grid's rows: for each band of columns its headings, and each tile with the gap below."""
-        heights = [tile.image.shape[0] for tile in self.columns[0][1]] if self.columns else []
-        band = [HEAD, *chain.from_iterable((height, GAP) for height in heights)]
-        band[-1:] = [GAP + BAND_GAP] if heights else [HEAD]
-        return band * -(-len(self.columns) // self.across)
-
     def _drawn(self) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         notes = [line for note in self.notes for line in textwrap.wrap(note, max(40, int(self.width / 7.2)))]
         top = MARGIN // 2 + (TITLE if self.title else 0)
-        bottom = top + sum(self._rows)
-        legend = [entries for entries in (list(_tissue_entries(self.anatomy)), list(self._mark_entries())) if entries]
+        heights = [tile.image.shape[0] for tile in self.columns[0][2]] if self.columns else []
+        band = [HEAD, *chain.from_iterable((height, GAP) for height in heights)]  # headings; each tile, the gap below
+        band[-1:] = [GAP + BAND_GAP] if heights else [HEAD]
+        rows = band * -(-len(self.columns) // self.across)
+        bottom = top + sum(rows)
+        legend = [entries for entries in self._legend() if entries]
         tall = bottom + LINE * (len(legend) + len(notes)) + MARGIN
         figure = Figure(figsize=((self.width + 1e-6) / DPI, (tall + 1e-6) / DPI), dpi=DPI)  # 76.99 would be cut to 76
         FigureCanvasAgg(figure)
@@ -133,31 +113,33 @@ class Sheet:
         if self.title:
             pen.text(MARGIN, MARGIN + 6, self.title, 21, weight="bold")
         if self.columns:
-            self._draw_columns(pen, self._grid(figure, top, tall))
+            self._draw_columns(pen, rows, top)
         for place, entries in enumerate(legend):
-            pen.legend(MARGIN, bottom + LINE * (place + 0.5), entries)
+            handles, words = zip(*entries, strict=True)
+            figure.legend(handles, words, loc="center left", ncols=len(words), frameon=False, borderaxespad=0,
+                          borderpad=0, handlelength=1.6, handletextpad=0.5, columnspacing=1.6, labelcolor=INK,
+                          fontsize=14 * 72 / DPI,
+                          bbox_to_anchor=(MARGIN / self.width, 1 - (bottom + LINE * (place + 0.5)) / tall))
         for place, line in enumerate(notes, len(legend)):
             pen.text(MARGIN, bottom + LINE * (place + 0.5) + 6, line, 13, color=MUTED)
         return figure
 
-    def _grid(self, figure: Figure, top: int, tall: int) -> GridSpec:
-        """The grid of headings, tiles and the gaps between them; few columns stand in the middle."""
-        left = max(MARGIN + LEFT, (self.width - self._content) // 2) if self.across < 3 else MARGIN + LEFT
+    def _draw_columns(self, pen: Pen, rows: list[int], top: int) -> None:
+        """Headings and tiles in a grid with gaps between them; few columns stand in the middle."""
+        left = max(MARGIN + LEFT, (self.width - self.content) // 2) if self.across < 3 else MARGIN + LEFT
         widths = [self.tile_width, GAP] * self.across
-        rows = self._rows
-        return figure.add_gridspec(len(rows), len(widths) - 1, width_ratios=widths[:-1], height_ratios=rows, wspace=0,
-                                   hspace=0, left=left / self.width, right=(left + self._content) / self.width,
-                                   top=1 - top / tall, bottom=1 - (top + sum(rows)) / tall)
-
-    def _draw_columns(self, pen: Pen, grid: GridSpec) -> None:
+        grid = pen.figure.add_gridspec(
+            len(rows), len(widths) - 1, width_ratios=widths[:-1], height_ratios=rows, wspace=0, hspace=0,
+            left=left / self.width, right=(left + self.content) / self.width, top=1 - top / pen.tall,
+            bottom=1 - (top + sum(rows)) / pen.tall)
         names = [f"Through {', '.join(self.anatomy.chambers)}", "Across the long axis", "Surface"]
-        for column, (heading, tiles) in enumerate(self.columns):
+        for column, (name, note, tiles) in enumerate(self.columns):
             band, place = divmod(column, self.across)
             first = band * (1 + 2 * len(tiles))
             box = grid[first, 2 * place].get_position(pen.figure)
             middle, head = (box.x0 + box.x1) / 2 * self.width, (1 - box.y1) * pen.tall
-            pen.text(middle, head + 16, heading.name, 17, self.tile_width, ha="center", weight="bold")
-            pen.text(middle, head + 37, heading.note, 13.5, self.tile_width, ha="center", color=MUTED)
+            pen.text(middle, head + 16, name, 17, self.tile_width, ha="center", weight="bold")
+            pen.text(middle, head + 37, note, 13.5, self.tile_width, ha="center", color=MUTED)
             for row, tile in enumerate(tiles):
                 axes = pen.figure.add_subplot(grid[first + 1 + 2 * row, 2 * place])
                 draw_tile(axes, tile)
@@ -176,28 +158,25 @@ class Sheet:
                   solid_capstyle="butt")
         axes.text(left, y - 12, f"{length} mm", fontsize=13 * 72 / DPI, color=INK, va="center")
 
-    def _mark_entries(self) -> Iterator[tuple[Any, str]]:
-        """A handle and the meaning of each mark that the sheet has."""
+    def _legend(self) -> tuple[list[tuple[Any, str]], list[tuple[Any, str]]]:
+        """A handle and the meaning of each tissue, and of each mark that the sheet has."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
+        colors = tissue_colors(self.anatomy)
+        tissues = [(Patch(facecolor=colors[tissue.label], edgecolor=INK, linewidth=0.5),
+                    tissue.id if tissue.id == tissue.name else f"{tissue.name} ({tissue.id})")
+                   for tissue in self.anatomy.tissues]
+        marks: list[tuple[Any, str]] = []
         if self.marks:
-            yield Line2D([], [], color=INK, linewidth=1.2), "the twin's outlines"
             moved = MOVED_VOXELS * self.anatomy.spacing_mm
-            yield (Patch(facecolor="0.72", edgecolor=CHANGED, hatch="/////", linewidth=0),
-                   f"differs from the twin (on surfaces: moved by about {moved:.0f} mm or more)")
+            marks += [(Line2D([], [], color=INK, linewidth=1.2), "the twin's outlines"),
+                      (Patch(facecolor="0.72", edgecolor=CHANGED, hatch="/////", linewidth=0),
+                       f"differs from the twin (on surfaces: moved by about {moved:.0f} mm or more)")]
         if self.region:
-            yield (Line2D([], [], color=REGION, linewidth=1.5, linestyle=DASHES),
-                   "border of the region where the edit could act")
-
-
-def _tissue_entries(anatomy: Anatomy) -> Iterator[tuple[Any, str]]:
-    from matplotlib.patches import Patch
-
-    colors = tissue_colors(anatomy)
-    for tissue in anatomy.tissues:
-        words = tissue.id if tissue.id == tissue.name else f"{tissue.name} ({tissue.id})"
-        yield Patch(facecolor=colors[tissue.label], edgecolor=INK, linewidth=0.5), words
+            marks.append((Line2D([], [], color=REGION, linewidth=1.5, linestyle=DASHES),
+                          "border of the region where the edit could act"))
+        return tissues, marks
 
 
 def draw_tile(axes: Axes, tile: Tile) -> None:
@@ -205,17 +184,17 @@ def draw_tile(axes: Axes, tile: Tile) -> None:
     axes.set_axis_off()
     axes.imshow(tile.image, interpolation="none")
     axes.set_autoscale_on(False)
-    for outline in tile.lines.outlines:
+    for outline in tile.outlines:
         if outline.min() < 0 < outline.max():
             axes.contour(outline, levels=[0.0], colors=[INK], linewidths=0.8)
-    border = tile.lines.region
+    border = tile.border
     if border is not None and border.min() < 0 < border.max():
         axes.contour(border, levels=[0.0], colors=[REGION], linewidths=1.3, linestyles=[DASHES])
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Text and legends on a figure, placed in pixels from its upper left corner."""
+    """Text on a figure, placed in pixels from its upper left corner."""
 
     figure: Figure
     width: int
@@ -229,11 +208,3 @@ class Pen:
             text = text[:-1]
             drawn.set_text(text.rstrip() + "…")
         return drawn
-
-    def legend(self, x: float, y: float, entries: Sequence[tuple[Any, str]]) -> None:
-        """Writes one line of handles and their meanings from (x, y) to the right."""
-        handles, words = zip(*entries, strict=True)
-        self.figure.legend(handles, words, loc="center left", ncols=len(words), frameon=False, borderaxespad=0,
-                           borderpad=0, handlelength=1.6, handletextpad=0.5, columnspacing=1.6,
-                           fontsize=14 * 72 / DPI, bbox_to_anchor=(x / self.width, 1 - y / self.tall),
-                           labelcolor=INK)

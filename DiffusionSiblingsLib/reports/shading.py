@@ -28,7 +28,9 @@ def shade(solid: Solid, view: View, points: Vector, depth: Field, colors: Colors
     image = np.ones((depth.size, 3), dtype=np.float32)
     if rays.size:
         hits = points.reshape(3, -1)[:, rays] + view.toward[::-1, None] * depth.reshape(-1)[rays]
-        normal = normals(solid, hits)
+        smooth = ndimage.gaussian_filter(solid.solid, 0.7, truncate=3.0)
+        slope = -np.stack([sample(ndimage.correlate1d(smooth, [-0.5, 0.0, 0.5], axis=axis), hits) for axis in range(3)])
+        normal = np.asarray(slope / np.maximum(np.linalg.norm(slope, axis=0), 1e-6))  # (3, n) unit, outward, KJI
         base = paint(solid, hits, normal, colors, stripes(depth.shape).reshape(-1)[rays])
         local = np.stack([normal.T @ axis[::-1] for axis in (view.right, view.up, view.toward)])  # (3, n)
         image[rays] = lit(base, local, crevices(depth, scale).reshape(-1)[rays])
@@ -44,13 +46,6 @@ def paint(solid: Solid, hits: Vector, normal: Vector, colors: Colors, striped: n
         around = [sample(solid.changed, hits + normal * offset) for offset in (-1.0, 0.0, 1.0)]
         base[striped & (np.max(around, axis=0) > MOVED)] = CHANGED
     return np.asarray(base, dtype=np.float32)
-
-
-def normals(solid: Solid, points: Vector) -> Vector:
-    """(3, n) unit outward normals in KJI order, from the slope of the solid smoothed a little more."""
-    smooth = ndimage.gaussian_filter(solid.solid, 0.7, truncate=3.0)
-    slope = -np.stack([sample(ndimage.correlate1d(smooth, [-0.5, 0.0, 0.5], axis=axis), points) for axis in range(3)])
-    return np.asarray(slope / np.maximum(np.linalg.norm(slope, axis=0), 1e-6))
 
 
 def crevices(depth: Field, scale: float) -> Field:

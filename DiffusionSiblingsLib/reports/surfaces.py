@@ -17,6 +17,7 @@ from .views import Vector, View
 Image = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 CELL = 1.25  # voxels: pixels of the coarse pass
+STEP = 0.5  # voxels: of a ray near the surface
 REACH = 1.2  # voxels from a voxel's centre to the end of what it can fill
 
 
@@ -55,10 +56,15 @@ def first_hit(solid: Solid, view: View, points: Vector) -> Field:
         value = sample(solid.solid, flat[:, active] + toward[:, None] * height)
         hit = value > LEVEL
         found[active[hit]] = height[hit]
-        height = height - np.where(value < 0.02, 1.5, 0.5)
+        height = height - np.where(value < 0.02, 1.5, STEP)
         going = ~hit & (height > stop[active])
         active, height = active[going], height[going]
-    return refined(solid.solid, flat, toward, found).reshape(points.shape[1:]).astype(np.float32)
+    rays = np.flatnonzero(~np.isnan(found))
+    low = found[rays]  # just inside; the crossing lies up to a step before it, where the field is taken as linear
+    inside = sample(solid.solid, flat[:, rays] + toward[:, None] * low)
+    outside = sample(solid.solid, flat[:, rays] + toward[:, None] * (low + STEP))
+    found[rays] = low + STEP * np.clip((inside - LEVEL) / np.maximum(inside - outside, 1e-6), 0.0, 1.0)
+    return found.reshape(points.shape[1:]).astype(np.float32)
 
 
 def bounds(solid: Solid, view: View, points: Vector) -> tuple[Vector, Vector]:
@@ -77,14 +83,3 @@ def bounds(solid: Solid, view: View, points: Vector) -> tuple[Vector, Vector]:
     top, bottom = ndimage.maximum_filter(top, 3), ndimage.minimum_filter(bottom, 3)
     pick = tuple(pixels - low[:, None, None])
     return top[pick] + REACH, bottom[pick] - REACH
-
-
-def refined(field: Field, flat: Vector, toward: Vector, height: Vector, step: float = 0.5) -> Vector:
-    """The crossing between the first point inside and a step before it, taking the field as linear there."""
-    rays = np.flatnonzero(~np.isnan(height))
-    low = height[rays]
-    inside = sample(field, flat[:, rays] + toward[:, None] * low)
-    outside = sample(field, flat[:, rays] + toward[:, None] * (low + step))
-    exact = height.copy()
-    exact[rays] = low + step * np.clip((inside - LEVEL) / np.maximum(inside - outside, 1e-6), 0.0, 1.0)
-    return exact

@@ -96,7 +96,14 @@ class _Run:
                 clear_folder(self.out, replace=self.plan.settings.replace)
             folder = self._open(compute)
             self.scheduler.begin(folder, resumed=self.old is not None)  # stopped in here, all parts stay as they are
-            return self._sample(folder)
+            try:
+                self.scheduler.run(self.pool)
+            except BaseException as error:  # the closing record is written of a run that is stopped, too
+                self.pool.close(at_once=True)
+                self._close(folder, complete=False, picture=isinstance(error, (Exception, KeyboardInterrupt)))
+                raise
+            self.pool.close(at_once=False)
+            return self._close(folder, complete=True)
 
     def _open(self, compute: dict[str, object]) -> RunFolder:
         """The run's folder, with the parts of the run that was there."""
@@ -110,20 +117,10 @@ class _Run:
             resuming.inherit(record, self.old)
         return RunFolder(self.out, self.plan, record)
 
-    def _sample(self, folder: RunFolder) -> RunSummary:
-        """All that is left to make, and the closing record, also of a run that is stopped."""
-        try:
-            self.scheduler.run(self.pool)
-        except BaseException as error:
-            self.pool.close(at_once=True)
-            self._close(folder, complete=False, picture=isinstance(error, (Exception, KeyboardInterrupt)))
-            raise
-        self.pool.close(at_once=False)
-        return self._close(folder, complete=True)
-
     def _close(self, folder: RunFolder, *, complete: bool, picture: bool = True) -> RunSummary:
         """picture: False where the user waits for the end of a run that is not wanted any more."""
-        self.scheduler.gather()
+        if not complete:
+            self.scheduler.gather()
         folder.finish(complete=complete, picture=picture)
         summary = RunSummary(self.out, self.plan.asked, len(folder.placed), self.scheduler.made, folder.drawn, complete,
                              self.scheduler.lost, time.monotonic() - self.began, folder.rows,

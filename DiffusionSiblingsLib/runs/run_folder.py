@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
 from ..core.errors import OutputError
-from ..core.files import output_error
+from ..core.files import Streamed, output_error, write_json
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
@@ -29,7 +29,6 @@ from ..reports.overview import Panel, overview
 from .own_files import METRICS_NAME, OVERVIEW_NAME, files_of_a_run, remove_litter, remove_run
 from .partial_results import PartialResult, PartialResults
 from .plan import Plan
-from .streamed import Streamed, write_json
 from .views import Entry, Row, Tally
 
 PICTURED = 15  # siblings in the overview at most; the twin is the sixteenth map
@@ -184,12 +183,21 @@ class RunFolder:
             yield {**part.entry, "file": None, "rejected": list(part.rejected or ())}
 
     def _draw(self, complete: bool) -> None:
-        """The overview of the first siblings."""
-        plan, notes = self.plan, self._footnotes(complete)
-        if panels := [self._panel(self.placed[number]) for number in sorted(self.placed)[:PICTURED]]:
+        """The overview of the first siblings. Columns are narrow: the terms of a control stand in the footnotes."""
+        plan, panels = self.plan, []
+        for number in sorted(self.placed)[:PICTURED]:
+            at = self.placed[number]
+            request = plan.requests[at.run].request
+            guided = ", guided" if request.control is not None else ""
+            canonical = self._canonical.get(number)
+            if canonical is None:
+                canonical = canonical_of(self.labelmap(at), plan, at.run)
+            words = f"{replace(request, control=None).describe()}{guided}, k {at.k}"
+            panels.append(Panel(at.name.replace("_", " "), canonical, words))
+        if panels:
             twin = plan.twin.twin.canonical.labels if plan.twin is not None else None
             overview(self.out / OVERVIEW_NAME, twin, panels, plan.facts.anatomy, region=plan.region, title=plan.title,
-                     notes=notes)
+                     notes=self._footnotes(complete))
 
     def _footnotes(self, complete: bool) -> tuple[str, ...]:
         plan, card = self.plan, self.plan.facts.card
@@ -206,16 +214,6 @@ class RunFolder:
         if len(self.placed) > PICTURED:
             notes.append(f"The first {PICTURED} of {len(self.placed)} siblings")
         return tuple(notes)
-
-    def _panel(self, at: Placed) -> Panel:
-        """A sibling's column in the overview; it is narrow: the terms of a control stand in the footnotes."""
-        request = self.plan.requests[at.run].request
-        guided = ", guided" if request.control is not None else ""
-        canonical = self._canonical.get(at.number)
-        if canonical is None:
-            canonical = canonical_of(self.labelmap(at), self.plan, at.run)
-        words = f"{replace(request, control=None).describe()}{guided}, k {at.k}"
-        return Panel(at.name.replace("_", " "), canonical, words)
 
 
 def read_sibling(path: Path, template: LabelMap, anatomy: Anatomy) -> LabelMap:

@@ -37,11 +37,13 @@ class SamplerLoop:
 
         step: is called with the share of the task that is sampled.
         """
-        planned = self.plan.requests[task.run]
-        for before, ks in _stretches(task.ks):
+        planned, before = self.plan.requests[task.run], 0
+        for _, group in groupby(enumerate(task.ks), key=lambda pair: pair[1] - pair[0]):
+            ks = [k for _, k in group]  # neighbouring numbers: siblings that one call of the engine can make
             report = _share_of(task, before, len(ks), step) if step is not None else None
-            for sibling in self.engine.run(planned, self.twin, ks=ks, progress=report):
+            for sibling in self.engine.run(planned, self.twin, ks=range(ks[0], ks[-1] + 1), progress=report):
                 yield self._store(task.run, sibling, parts or self.parts)
+            before += len(ks)
 
     def _store(self, run: int, sibling: Sibling, parts: PartialResults) -> Finished:
         verdict = None
@@ -57,12 +59,3 @@ class SamplerLoop:
 def _share_of(task: SamplingTask, before: int, count: int, step: Step) -> Callable[[int, int], None]:
     """Progress of the engine on a stretch of a task as the share of the whole task."""
     return lambda done, steps: step((before + count * done / steps) / len(task.ks))
-
-
-def _stretches(ks: tuple[int, ...]) -> Iterator[tuple[int, range]]:
-    """(how many come before, neighbouring numbers): siblings that one call of the engine can make."""
-    done = 0
-    for _, group in groupby(enumerate(ks), key=lambda pair: pair[1] - pair[0]):
-        stretch = [k for _, k in group]
-        yield done, range(stretch[0], stretch[-1] + 1)
-        done += len(stretch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.errors import DeviceError
-from .messages import Failed, Finished, Idle, Lost, Message, Ready, SamplingTask, Stepped
+from .messages import Failed, Finished, Idle, Lost, Ready, SamplingTask, Stepped
 from .resume import verdicts_of
 from .run_folder import Placed, RunFolder
 
@@ -59,7 +59,7 @@ class Scheduler:
     def ready(self, pool: WorkerPool) -> dict[str, object]:
         """Waits for the first worker -> what it computes with. Raises what it met, or DeviceError if none lives."""
         while not self.compute:
-            self._hear_all(pool)
+            self._hear(pool)
         return self.compute
 
     def begin(self, folder: RunFolder, *, resumed: bool) -> None:
@@ -85,8 +85,14 @@ class Scheduler:
         """Makes all that is left. Raises what a worker met, or DeviceError where workers are lost again and again."""
         while not all(budget.done for budget in self.budgets):
             for worker in sorted(self.idle):
-                self._give(pool, worker)
-            self._hear_all(pool)
+                waiting = ((run, budget.take(self.batch)) for run, budget in enumerate(self.budgets))
+                if task := next((SamplingTask(run, ks) for run, ks in waiting if ks), None):
+                    self.idle.discard(worker)
+                    self.tasks[worker] = task
+                    if self.hooks.sampling is not None:
+                        self.hooks.sampling(task, 0.0)
+                    pool.give(worker, task)
+            self._hear(pool)
 
     def gather(self) -> None:
         """Takes what workers wrote and could not say any more."""
@@ -105,35 +111,23 @@ class Scheduler:
         """A sibling that is in memory."""
         self.seen = {(run, k): sibling}
 
-    def _give(self, pool: WorkerPool, worker: int) -> None:
-        for run, budget in enumerate(self.budgets):
-            if ks := budget.take(self.batch):
-                self.idle.discard(worker)
-                self.tasks[worker] = SamplingTask(run, ks)
-                if self.hooks.sampling is not None:
-                    self.hooks.sampling(self.tasks[worker], 0.0)
-                pool.give(worker, self.tasks[worker])
-                return
-
-    def _hear_all(self, pool: WorkerPool) -> None:
+    def _hear(self, pool: WorkerPool) -> None:
+        """Takes what the workers have to say."""
         for worker, message in pool.wait():
-            self._hear(pool, worker, message)
-
-    def _hear(self, pool: WorkerPool, worker: int, message: Message) -> None:
-        if isinstance(message, Ready):
-            self._welcome(worker, message)
-        elif isinstance(message, Stepped):
-            self._step(worker, message.share)
-        elif isinstance(message, Finished):
-            self._take(worker, message)
-        elif isinstance(message, Idle):
-            self.tasks.pop(worker, None)
-            self.shares.pop(worker, None)
-            self.idle.add(worker)
-        elif isinstance(message, Failed):
-            raise message.error
-        else:
-            self._lose(pool, worker, message)
+            if isinstance(message, Ready):
+                self._welcome(worker, message)
+            elif isinstance(message, Stepped):
+                self._step(worker, message.share)
+            elif isinstance(message, Finished):
+                self._take(worker, message)
+            elif isinstance(message, Idle):
+                self.tasks.pop(worker, None)
+                self.shares.pop(worker, None)
+                self.idle.add(worker)
+            elif isinstance(message, Failed):
+                raise message.error
+            else:
+                self._lose(pool, worker, message)
 
     def _welcome(self, worker: int, ready: Ready) -> None:
         """A worker has its model."""

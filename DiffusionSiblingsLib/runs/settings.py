@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.defaults import DEFAULT_MODEL, GATE_LIMIT
 from ..core.errors import InputError
 from ..core.files import reachable
 from ..labelmaps.geometry.room import check_margin
-from ..models.registry import DEFAULT_MODEL
 
-LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
 MOST_JOBS = 1000
 
 
@@ -33,7 +32,7 @@ class RunSettings:
     jobs: int = 1
     cluster: str = ""
     gate: str = ""
-    limit: int = LIMIT
+    limit: int = GATE_LIMIT
     resume: bool = False
     replace: bool = False
     title: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..cohorts.training_distance import Doubtful
 from ..editing.planned import PlacedTwin
-from ..editing.record_entries import guidance_of, twin_row
+from ..editing.record_entries import guidance_of
 from ..editing.result import CUT_OFF
 from ..editing.target_rows import looked_at, twin_columns
 
@@ -19,11 +19,6 @@ Entry = Mapping[str, Any]
 def name_of(entry: Entry) -> str:
     """A sibling's name in tables."""
     return str(entry["file"]).split(".")[0]
-
-
-def remarks_of(entry: Entry) -> tuple[str, ...]:
-    """What a person should look at in a sibling: missed targets, notes of the guidance, cavities."""
-    return looked_at(guidance_of(entry), entry.get("guidance_notes", ()), entry.get("repair"))
 
 
 @dataclass
@@ -42,8 +37,10 @@ class Tally:
 
     def add(self, name: str, entry: Entry) -> None:
         """Takes a sibling in. name: in tables."""
-        self.twin_columns |= twin_columns(guidance_of(entry))
-        self.remarks += [f"{name}: {words}" for words in remarks_of(entry)]
+        guidance = guidance_of(entry)
+        self.twin_columns |= twin_columns(guidance)
+        looked = looked_at(guidance, entry.get("guidance_notes", ()), entry.get("repair"))
+        self.remarks += [f"{name}: {words}" for words in looked]
         self.doubtful.add(entry)
         cut = entry.get(CUT_OFF) or {}
         self.siblings_cut += bool(cut)
@@ -61,4 +58,4 @@ class Tally:
 
     def twin_row(self, twin: PlacedTwin) -> Row:
         """The twin's row of metrics.csv."""
-        return {**twin_row(twin.measured), **self.twin_columns}
+        return {**twin.measured.row("twin", "twin"), **self.twin_columns}

@@ -65,7 +65,8 @@ def ours(arguments: argparse.Namespace) -> dict[str, Any]:
     list(engine.run(request, twin))
     calls = evaluations()
     made = [next(engine.run(request, twin)).timings for _ in range(REPEATS)]
-    encode = [seconds(lambda: engine.encode(twin.twin.canonical.labels)) for _ in range(REPEATS)]
+    labels = torch.from_numpy(twin.twin.canonical.labels)[None]
+    encode = [seconds(lambda: engine.networks.autoencoder.encode(labels)) for _ in range(REPEATS)]
     return {"encode": median(encode), "step": median(t["sample"] for t in made) / calls,
             "decode": median(t["decode"] for t in made), "evaluations": calls,
             "dtype": str(engine.compute.dtype).removeprefix("torch.")}

@@ -10,8 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ...core.version import __version__
-from .command import Command, build, in_help_panel, in_paragraphs, plain_without_terminal, write_groups
-from .tokens import Takes, TokenError, spelled_out
+from .command import Command, Spoken, build, in_help_panel, in_paragraphs, write_groups
 
 MAKE, LOOK, COHORTS, TRAIN = "Make siblings", "Measure and check", "Cohorts and studies", "Train models"
 ABOUT = """Make digital siblings of digital twins: variants of a segmented heart that differ from it at a chosen scale,
@@ -68,32 +67,15 @@ COMMANDS = {
 }
 
 
-class Siblings(TyperGroup):
+class Siblings(Spoken, TyperGroup):
     """The group of all commands: known by their summaries, and built one at a time."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the options before the command's name."""
-        takes: dict[str, Takes] = {name: "nothing" for param in self.params for name in param.opts}
-        try:
-            args = spelled_out(args, takes, mixed=False)
-        except TokenError as error:
-            if not ctx.resilient_parsing:
-                ctx.fail(str(error))
-        return super().parse_args(ctx, args)
+    mixed = False  # its options stand before the command's name
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was named, with its options."""
         name, known, rest = super().resolve_command(ctx, args)
         return name, None if known is None or name is None else load(name), rest
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """--help, without a type."""
-        return in_help_panel(super().get_help_option(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Panels on a terminal; in a pipe or file plain text."""
-        plain_without_terminal(self)
-        super().format_help(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands under their titles, with whole summaries."""
@@ -111,6 +93,7 @@ def build_app() -> Siblings:
     app.callback()(_version)
     group = typer.main.get_command(app)
     assert isinstance(group, Siblings)
+    group.takes = {name: "nothing" for param in group.params for name in param.opts}
     for param in group.params:
         in_help_panel(param)
     for name, entry in COMMANDS.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from textwrap import fill
 from typing import Any, ClassVar, get_args, get_type_hints
@@ -38,28 +38,38 @@ class Options:
         return ()
 
 
-class Command(TyperCommand):
-    """A command that takes several values behind one option, and whose help is plain text without a terminal."""
+class Spoken:
+    """What a command and the group of all commands share: how they read what was typed, and how they show their help.
+
+    takes: option -> how many values it takes. mixed: options may stand behind other words.
+    """
 
     takes: dict[str, Takes]
+    mixed = True
+    rich_markup_mode: Any
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads what was typed."""
         try:
-            args = spelled_out(args, self.takes)
+            args = spelled_out(args, self.takes, mixed=self.mixed)
         except TokenError as error:
             if not ctx.resilient_parsing:  # while a shell completes a half-written line, nothing is wrong yet
                 ctx.fail(str(error))
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]  # of typer's class beside this one
 
     def get_help_option(self, ctx: Any) -> Any:
         """--help, in a panel of its own at the end."""
-        return in_help_panel(super().get_help_option(ctx))
+        return in_help_panel(super().get_help_option(ctx))  # type: ignore[misc]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Panels on a terminal; in a pipe or file plain text, which can be searched."""
-        plain_without_terminal(self)
-        super().format_help(ctx, formatter)
+        if not sys.stdout.isatty():
+            self.rich_markup_mode = None
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+class Command(Spoken, TyperCommand):
+    """A command that takes several values behind one option, and whose help is plain text without a terminal."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line, without the braces that typer puts around arguments which must be given."""
@@ -104,12 +114,6 @@ def listed(title: str, entries: Mapping[str, str]) -> tuple[str, ...]:
     return (title, *lines)
 
 
-def plain_without_terminal(command: Any) -> None:
-    """Makes the help of a command or group plain text where standard output is no terminal."""
-    if not sys.stdout.isatty():
-        command.rich_markup_mode = None
-
-
 def write_groups(formatter: Any, groups: dict[str, list[tuple[str, str]]]) -> None:
     """Definition lists under titles, in plain text."""
     for title, records in groups.items():
@@ -130,16 +134,22 @@ def build(name: str, summary: str, options: type[Options], run: Callable[[Any], 
         return run(options(**values))
 
     call.__signature__ = _signature(options)  # type: ignore[attr-defined]  # what typer reads
+    title = "Examples:" if len(options.examples) > 1 else "Example:"
+    examples, notes = [title, *(f"  {line}" for line in options.examples)] if options.examples else [], options.notes()
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     app.command(name, cls=Command, help=f"{summary}\n\n{in_paragraphs(options.__doc__ or '')}",
-                epilog=_epilog(options))(call)
+                epilog="\n".join([*examples, *[""] * bool(examples and notes), *notes]))(call)
     command = typer.main.get_command(app)
     assert isinstance(command, Command)
-    command.takes = dict(_takes(options, command))
+    hints = get_type_hints(options, include_extras=True)
     params: list[Any] = command.params
+    command.takes = {}
     for param in params:
         if param.param_type_name == "argument":
             param.display_type_rich = _no_type
+        elif param.name is not None:
+            marks = [mark for mark in get_args(hints[param.name]) if mark in (SEVERAL, ANY)]
+            command.takes |= dict.fromkeys(param.opts, marks[0] if marks else "nothing" if param.is_flag else "one")
     return command
 
 
@@ -148,42 +158,19 @@ def _no_type(ctx: Any) -> None:
 
 
 def _signature(options: type[Options]) -> inspect.Signature:
-    """The fields as keyword parameters, in the order of the help: by panel, a class's own fields before its bases'."""
+    """The fields as keyword parameters, in the order of the help: arguments first, then panel by panel; --out leads its
+    panel, --json ends it; else a class's own fields come before those of its bases.
+    """
     hints = get_type_hints(options, include_extras=True)
     order = [name for kind in options.__mro__ for name in inspect.get_annotations(kind)]
-    parameters = [inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=_default(entry),
-                                    annotation=hints[entry.name])
-                  for entry in sorted(fields(options), key=lambda entry: order.index(entry.name))]
-    return inspect.Signature(sorted(parameters, key=lambda parameter: _place(parameter.name, parameter.annotation)))
-
-
-def _default(entry: Field[Any]) -> Any:
-    if entry.default is not MISSING:
-        return entry.default
-    return inspect.Parameter.empty if entry.default_factory is MISSING else entry.default_factory()
-
-
-def _place(name: str, annotation: Any) -> tuple[int, int]:
-    """Where an option stands in the help: arguments first, then panel by panel; --out leads its panel, --json ends it.
-    """
-    (info,) = (part for part in get_args(annotation) if isinstance(part, (OptionInfo, ArgumentInfo)))
-    panel = -1 if isinstance(info, ArgumentInfo) else PANELS.index(str(info.rich_help_panel))
-    return panel, {"out": -1, "json": 1}.get(name, 0)
-
-
-def _epilog(options: type[Options]) -> str:
-    title = "Examples:" if len(options.examples) > 1 else "Example:"
-    examples = [title, *(f"  {line}" for line in options.examples)] if options.examples else []
-    notes = options.notes()
-    return "\n".join([*examples, *[""] * bool(examples and notes), *notes])
-
-
-def _takes(options: type[Options], command: Command) -> Iterator[tuple[str, Takes]]:
-    """Option name -> how many values it takes."""
-    hints = get_type_hints(options, include_extras=True)
-    params: list[Any] = command.params
-    for param in params:
-        if param.param_type_name == "option" and param.name is not None:
-            marks = [mark for mark in get_args(hints[param.name]) if mark in (SEVERAL, ANY)]
-            takes: Takes = marks[0] if marks else "nothing" if param.is_flag else "one"
-            yield from ((name, takes) for name in param.opts)
+    placed: list[tuple[tuple[int, int, int], inspect.Parameter]] = []
+    for entry in fields(options):
+        (info,) = (part for part in get_args(hints[entry.name]) if isinstance(part, (OptionInfo, ArgumentInfo)))
+        panel = -1 if isinstance(info, ArgumentInfo) else PANELS.index(str(info.rich_help_panel))
+        default = inspect.Parameter.empty if entry.default is MISSING else entry.default
+        if entry.default_factory is not MISSING:
+            default = entry.default_factory()
+        placed.append(((panel, {"out": -1, "json": 1}.get(entry.name, 0), order.index(entry.name)),
+                       inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=default,
+                                         annotation=hints[entry.name])))
+    return inspect.Signature([parameter for _, parameter in sorted(placed, key=lambda pair: pair[0])])

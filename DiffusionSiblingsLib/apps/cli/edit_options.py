@@ -14,6 +14,7 @@ from ...editing.choices import Guider, Method, Parsing
 from . import completion
 from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, Options, listed
 from .shared_options import (
+    LISTED,
     TISSUES,
     Batch,
     HoldTissues,
@@ -25,7 +26,6 @@ from .shared_options import (
     Run,
     Sampling,
     TwinFile,
-    choice,
     option,
 )
 
@@ -79,7 +79,8 @@ class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
     """
 
     twin: TwinFile
-    method: Annotated[Method, choice(EDIT, "--method", "How the rest of the heart is held during sampling.")] = (
+    method: Annotated[Method, option(
+        EDIT, "--method", LISTED, "How the rest of the heart is held during sampling.")] = (
         "replace")
     ratio: Annotated[float, option(
         EDIT, "--ratio", "R", "Sampling ratio from 0 to 1: 1 draws the region anew, less stays nearer to the twin.")
@@ -113,12 +114,12 @@ class Guide(Labels, Region, Sampling, Batch, Margin, Run):
     ratio: Annotated[float | None, option(
         EDIT, "--ratio", "R", "Sampling ratio from 0 to 1; see `siblings perturb --help`.",
         show_default=f"{GUIDED_RATIO:g}; {INPAINT_RATIO:g} with --edit, --box or --region")] = None
-    parsing: Annotated[Parsing, choice(
-        GUIDANCE, "--parsing", "What is decoded to measure the targets: the whole heart (V), the control's points "
-        "alone (L), or whichever is quicker (auto).")] = "auto"
-    guider: Annotated[Guider, choice(
-        GUIDANCE, "--guider", "How each step is led to the targets: 'projection' is exact and needs no weights, "
-        "'gradient' is the method of the papers.")] = "projection"
+    parsing: Annotated[Parsing, option(
+        GUIDANCE, "--parsing", LISTED, "What is decoded to measure the targets: the whole heart (V), the control's "
+        "points alone (L), or whichever is quicker (auto).")] = "auto"
+    guider: Annotated[Guider, option(
+        GUIDANCE, "--guider", LISTED, "How each step is led to the targets: 'projection' is exact and needs no "
+        "weights, 'gradient' is the method of the papers.")] = "projection"
 
     examples = ("siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
                 "siblings guide heart.nii.gz --control control.json --count 4 --out out/own")

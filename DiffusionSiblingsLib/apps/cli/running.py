@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,15 @@ def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_js
     """
     total = sum(request.count for request in requests)
     with ProgressBar("Making siblings", total=total, unit="siblings") as bar:
-        def report(summary: RunSummary) -> None:
-            bar.close()
-            _report(summary, as_json)
-
-        summary = run(requests, twin, out, RunSettings(**settings), Hooks(bar.show, note, report), labels=labels,
+        hooks = Hooks(bar.show, note, partial(_report, bar, as_json))
+        summary = run(requests, twin, out, RunSettings(**settings), hooks, labels=labels,
                       shorthand=shorthand or PresetsAndHolds(), inputs=inputs)
     return SHORT if summary.short else 0
 
 
-def _report(summary: RunSummary, as_json: bool) -> None:
+def _report(bar: ProgressBar, as_json: bool, summary: RunSummary) -> None:
     """The closing words: a table (or the record as JSON), what was missed, and where the files are."""
+    bar.close()
     if as_json:
         print((summary.out / RECORD_NAME).read_text(encoding="utf-8"), end="")
         return

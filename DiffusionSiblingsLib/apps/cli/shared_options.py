@@ -8,16 +8,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...core.defaults import MULTISTEP_STEPS, STEPS
+from ...core.defaults import COUNT, DEFAULT_MODEL, GATE_LIMIT, MULTISTEP_STEPS, SEED, STEPS
 from ...editing.choices import Device, Solver
 from ...metrics.acceptance_help import gate_help
-from ...models.registry import DEFAULT_MODEL
 from . import completion
 from .command import COHORT, EDIT, MACHINE, OUTPUT, SAMPLING, TWIN, Options, listed
 
 Format = Literal["same", "nii.gz", "nrrd", "seg.nrrd", "mha"]
 TISSUES = "TISSUES"
-LIMIT = 10  # times --count that siblings are drawn with --gate
+LISTED = None  # in place of a metavar: the help lists the values of the option's type
 
 
 def flag(panel: str, name: str, words: str) -> Any:
@@ -25,14 +24,9 @@ def flag(panel: str, name: str, words: str) -> Any:
     return typer.Option(name, help=words, rich_help_panel=panel, metavar="", show_default=False)
 
 
-def option(panel: str, name: str, metavar: str, words: str, **settings: Any) -> Any:
-    """An option with a value. metavar: how the value is written in the help."""
+def option(panel: str, name: str, metavar: str | None, words: str, **settings: Any) -> Any:
+    """An option with a value. metavar: how the value is written in the help; LISTED for the values of its type."""
     return typer.Option(name, help=words, rich_help_panel=panel, metavar=metavar, **{"show_default": True, **settings})
-
-
-def choice(panel: str, name: str, words: str) -> Any:
-    """An option whose values its type lists."""
-    return typer.Option(name, help=words, rich_help_panel=panel, show_default=True)
 
 
 TwinFile = Annotated[Path, typer.Argument(
@@ -56,7 +50,8 @@ MarginMm = Annotated[float | None, option(
     OUTPUT, "--margin", "MM", "Extend the grid of the siblings, so that it reaches MM beyond the twin's heart on every "
     "side. A grid that is cropped to the heart cuts off siblings that grow.", show_default="the twin's grid, extended "
     "where a Slicer file notes that it was cropped")]
-FileFormat = Annotated[Format, choice(OUTPUT, "--format", "File format of the siblings; 'same' is that of the twin.")]
+FileFormat = Annotated[Format, option(
+    OUTPUT, "--format", LISTED, "File format of the siblings; 'same' is that of the twin.")]
 ModelName = Annotated[str, option(
     SAMPLING, "--model", "NAME", "Installed model (`siblings models` lists them), or a model's folder.",
     autocompletion=completion.models)]
@@ -75,7 +70,8 @@ class Labels(Options):
 class Machine(Options):
     """--device."""
 
-    device: Annotated[Device, choice(MACHINE, "--device", "Processor to work on; 'auto' takes the fastest one.")] = (
+    device: Annotated[Device, option(
+        MACHINE, "--device", LISTED, "Processor to work on; 'auto' takes the fastest one.")] = (
         "auto")
 
 
@@ -108,17 +104,17 @@ class Margin(Options):
 class Sampling(Options):
     """How siblings are drawn."""
 
-    count: Annotated[int, option(SAMPLING, "--count", "N", "Number of siblings; with several ratios, of each.")] = 1
+    count: Annotated[int, option(SAMPLING, "--count", "N", "Number of siblings; with several ratios, of each.")] = COUNT
     seed: Annotated[int, option(
         SAMPLING, "--seed", "S", "Seed of the random numbers. Sibling k depends on the seed and on k alone, so that "
-        "the same command makes the same siblings.")] = 0
+        "the same command makes the same siblings.")] = SEED
     first: First = 0
     steps: Annotated[int | None, option(
         SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.",
         show_default=f"{STEPS}; {MULTISTEP_STEPS} with --solver dpmpp-2m")] = None
-    solver: Annotated[Solver, choice(
-        SAMPLING, "--solver", "What makes the steps: 'heun' is the solver of the papers and evaluates the network "
-        "twice a step; 'dpmpp-2m' (DPM-Solver++) does so once and needs fewer steps.")] = "heun"
+    solver: Annotated[Solver, option(
+        SAMPLING, "--solver", LISTED, "What makes the steps: 'heun' is the solver of the papers and evaluates the "
+        "network twice a step; 'dpmpp-2m' (DPM-Solver++) does so once and needs fewer steps.")] = "heun"
     no_repair: NoRepair = False
 
 
@@ -141,7 +137,7 @@ class Batch(Options):
         show_default=False, autocompletion=completion.checks)] = ""
     gate_limit: Annotated[int, option(
         COHORT, "--gate-limit", "N", "With --gate: draw at most N times --count siblings. If too few of them pass, the "
-        "command ends with exit code 3.")] = LIMIT
+        "command ends with exit code 3.")] = GATE_LIMIT
 
     @classmethod
     def notes(cls) -> tuple[str, ...]:
@@ -149,7 +145,7 @@ class Batch(Options):
         return listed("Acceptance checks for --gate:", gate_help())
 
     def batch_settings(self) -> dict[str, Any]:
-        """What they say, as `runs.pipeline.make` takes it."""
+        """What they say, as `RunSettings` takes it."""
         jobs = self.jobs if self.jobs is not None else 0 if self.cluster else 1
         return {"jobs": jobs, "cluster": self.cluster, "resume": self.resume, "gate": self.gate,
                 "limit": self.gate_limit}

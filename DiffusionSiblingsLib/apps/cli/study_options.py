@@ -13,7 +13,7 @@ from ...models.registry import DEFAULT_MODEL
 from . import completion
 from .command import COHORT, EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TRAINING
 from .edit_options import PresetNames
-from .shared_options import JobCount, Labels, Machine, ModelName, Steps, choice, flag, option
+from .shared_options import LISTED, JobCount, Labels, Machine, ModelName, Steps, flag, option
 
 
 class Study(str, Enum):
@@ -96,9 +96,10 @@ class Augment(Common):
 
     target: Annotated[str, option(
         GUIDANCE, "--target", "TEXT", "What the hearts must have, for example RV>115; see below.")]
-    strategy: Annotated[Strategy, choice(
-        EDIT, "--strategy", "How hearts are made. 'guided': siblings of the seed hearts, led to values beyond the "
-        "threshold; 'perturb' and 'local': as in the papers, filtered; 'generate': new hearts, filtered.")] = "guided"
+    strategy: Annotated[Strategy, option(
+        EDIT, "--strategy", LISTED, "How hearts are made. 'guided': siblings of the seed hearts, led to values beyond "
+        "the threshold; 'perturb' and 'local': as in the papers, filtered; 'generate': new hearts, "
+        "filtered.")] = "guided"
     seeds: Annotated[Path | None, option(
         COHORT, "--seeds", "DIR", "Seed hearts to edit: a folder of label maps, or a run. Those that meet the target "
         "are used, or all of them if none does; each heart is used once.")] = None

@@ -51,16 +51,11 @@ def _values(rest: Sequence[str], takes: Takes, options: Mapping[str, Takes]) -> 
     """The values that an option takes of the tokens behind it."""
     values: list[str] = []
     for token in rest[:1] if takes == "one" else rest:
-        if _is_option(token, options):
-            break
+        known = _whole_name(token.partition("=")[0], options) in options
+        if known or token in HELP or (token.startswith("--") and " " not in token):
+            break  # negative numbers are values, and so are sentences that begin with two dashes
         values.append(token)
     return values
-
-
-def _is_option(token: str, options: Mapping[str, Takes]) -> bool:
-    """Negative numbers are values, and so are sentences that begin with two dashes."""
-    known = _whole_name(token.partition("=")[0], options) in options
-    return known or token in HELP or (token.startswith("--") and " " not in token)
 
 
 def _whole_name(written: str, options: Mapping[str, Takes]) -> str:

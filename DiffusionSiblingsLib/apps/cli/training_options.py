@@ -10,7 +10,7 @@ import typer
 
 from . import completion
 from .command import ANY, COHORT, MACHINE, OUTPUT, TRAINING, Options
-from .shared_options import AnatomyName, JobCount, Labels, choice, flag, option
+from .shared_options import LISTED, AnatomyName, JobCount, Labels, flag, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ class Train(Options):
     about: Annotated[Path | None, option(
         OUTPUT, "--about", "JSON", "Texts for the model card: summary, intended_use, limits, data, "
         "architecture.")] = None
-    device: Annotated[Literal["auto", "cpu", "cuda"], choice(
-        MACHINE, "--device", "Processor to train on; 'auto' takes the fastest one.")] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], option(
+        MACHINE, "--device", LISTED, "Processor to train on; 'auto' takes the fastest one.")] = "auto"
 
     examples = ("siblings train build/data --out build/model",
                 "siblings train build/data --from heart-compact --minutes 60 --out build/model")

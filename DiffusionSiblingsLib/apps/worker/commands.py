@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from ...core.codec import from_plain
+from ...core.defaults import GATE_LIMIT
 from ...core.errors import InputError
 from ...core.labelmap import LabelValues
 from ...models.registry import DEFAULT_MODEL
-from ...runs.settings import LIMIT
 
 Values = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Run:
     device: str = "auto"
     format: str = "same"
     gate: str = ""
-    limit: int = LIMIT
+    limit: int = GATE_LIMIT
     jobs: int = 1
     resume: bool = False
     replace: bool = False

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...cohorts.training_distance import training_distance_words
-from ...editing.record_entries import twin_row
+from ...core.defaults import GATE_LIMIT
 from ...editing.result import Sibling
 from ...labelmaps.ipc_labelmap import write_exchange
 from ...models.registry import DEFAULT_MODEL
 from ...runs.plan import Plan
 from ...runs.run_folder import Placed, RunFolder
-from ...runs.settings import LIMIT, RunSettings
+from ...runs.settings import RunSettings
 
 OnPlaced = Callable[[RunFolder, Placed, Sibling | None], None]
 
@@ -24,7 +24,7 @@ def settings_of(command: dict[str, Any]) -> RunSettings:
     resume = bool(command.get("resume", False))
     return RunSettings(command.get("model", DEFAULT_MODEL), command.get("device", "auto"),
                        command.get("format", "same"), int(command.get("jobs", 1)), gate=command.get("gate", ""),
-                       limit=int(command.get("limit", LIMIT)), resume=resume,
+                       limit=int(command.get("limit", GATE_LIMIT)), resume=resume,
                        replace=bool(command.get("replace", "resume" not in command)),
                        overview=bool(command.get("overview", True)))
 
@@ -45,7 +45,7 @@ class RunEvents:
     def planned(self) -> None:
         """Tells of the twin, and what guided requests ask for."""
         if (twin := self._plan.twin) is not None:
-            self._rows[-1] = twin_row(twin.measured)
+            self._rows[-1] = twin.measured.row("twin", "twin")
             self._task.emit("twin", row=self._rows[-1], entry=self._plan.twin_entry, warnings=[
                 *twin.twin.warnings, *training_distance_words("The twin", twin.measured.training_distance)])
         for number, planned in enumerate(self._plan.requests):

@@ -232,7 +232,7 @@ class Service:
             progress.start("place", "Placing the twin in the model's frame", effort(source.labels.shape))
             twin = open_twin(source, facts.anatomy, facts.reference)
             progress.start("measure", "Measuring the twin", effort(source.labels.shape))
-            self._twin = (key, PlacedTwin.measured_of(twin, facts))
+            self._twin = (key, PlacedTwin.of(twin, facts))
             progress.finish()
         progress.drop("place")
         progress.drop("measure")

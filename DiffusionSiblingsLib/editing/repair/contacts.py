@@ -9,32 +9,26 @@ from .workspace import WALL, BoolArray, IntArray, Left, Workspace
 
 def separate(space: Workspace) -> None:
     """Open all forbidden contacts of the anatomy; contacts that cannot be opened are reported as left."""
+    labels = space.labels.reshape(-1)
     for forbidden in space.anatomy.forbidden_contacts:
         first, second = forbidden.pair
+        values, name = (space.anatomy.label_of(first), space.anatomy.label_of(second)), f"{first}-{second}"
         separator = 0 if forbidden.separator is None else space.anatomy.label_of(forbidden.separator)
-        _separate_pair(space, (first, second), separator if space.allowed[separator] else 0)
-
-
-def _separate_pair(space: Workspace, pair: tuple[str, str], separator: int) -> None:
-    """Turn voxels of the two tissues into separator until none is too close to the other tissue."""
-    values = (space.anatomy.label_of(pair[0]), space.anatomy.label_of(pair[1]))
-    labels = space.labels.reshape(-1)
-    name = "-".join(pair)
-    while True:
-        near = _too_close(space, values, 1)
-        taken = _takeable(space, np.unique(np.concatenate(near)), values)  # both sides of a contact: a wall of two
-        if not taken.size:
-            near = _too_close(space, values, WALL)
-            taken = _one_side(space, near, values)
-        if not taken.size:
-            break
-        labels[taken] = separator
-        space.separated[name] += int(taken.size)
-    if near[0].size:
-        reason = "outside the editable voxels, or a tissue would be empty"
-        where = np.unique(np.concatenate(near))
-        twin = None if space.twin is None else bool((space.twin.reshape(-1)[where] == labels[where]).all())
-        space.left.append(Left("contact", name, int(where.size), reason, twin))
+        while True:  # until no voxel of one tissue is too close to the other
+            near = _too_close(space, values, 1)
+            taken = _takeable(space, np.unique(np.concatenate(near)), values)  # both sides of a contact: a wall of two
+            if not taken.size:
+                near = _too_close(space, values, WALL)
+                taken = _one_side(space, near, values)
+            if not taken.size:
+                break
+            labels[taken] = separator if space.allowed[separator] else 0
+            space.separated[name] += int(taken.size)
+        if near[0].size:
+            reason = "outside the editable voxels, or a tissue would be empty"
+            where = np.unique(np.concatenate(near))
+            twin = None if space.twin is None else bool((space.twin.reshape(-1)[where] == labels[where]).all())
+            space.left.append(Left("contact", name, int(where.size), reason, twin))
 
 
 def _too_close(space: Workspace, values: tuple[int, int], distance: int) -> tuple[IntArray, IntArray]:
@@ -42,11 +36,10 @@ def _too_close(space: Workspace, values: tuple[int, int], distance: int) -> tupl
     labels = space.labels.reshape(-1)
     ours = np.flatnonzero(labels == values[0])
     firsts, seconds = [], []
-    for step in space.steps(space.settings.contact_connectivity):
-        for times in range(1, distance + 1):
-            hit = ours[labels[ours + times * step] == values[1]]
-            firsts.append(hit)
-            seconds.append(hit + times * step)
+    for step in space.steps(space.settings.contact_connectivity, distance):
+        hit = ours[labels[ours + step] == values[1]]
+        firsts.append(hit)
+        seconds.append(hit + step)
     return np.concatenate(firsts), np.concatenate(seconds)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...metrics.run_lengths import find_runs
 from ...metrics.topology import connected_pieces
-from .workspace import WALL, BoolArray, ByteArray, IntArray, Left, Workspace
+from .workspace import INNER, WALL, BoolArray, ByteArray, IntArray, Left, Workspace
 
 NumberArray = npt.NDArray[np.integer[Any]]
 
@@ -71,8 +71,8 @@ def give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
     waiting[specks] = True
     voxels = np.flatnonzero(waiting[numbers])
     touch = space.steps(6)
-    reach = _wall_reach(space)
-    forbidden = np.argwhere(space.forbidden_table()).tolist()
+    reach = space.steps(space.settings.contact_connectivity, WALL)
+    forbidden = np.argwhere(space.forbidden).tolist()
     while voxels.size:
         owner = numbers[voxels]
         ready = waiting.copy()
@@ -93,11 +93,6 @@ def give_away(space: Workspace, pieces: Pieces, specks: IntArray) -> None:
         labels[mine] = np.argmax(votes, axis=1)[rows]  # no votes: background
         waiting[chosen] = False
         voxels = voxels[~ready[owner]]
-
-
-def _wall_reach(space: Workspace) -> list[int]:
-    """Flat index distances at which two tissues that must not touch are too close."""
-    return [times * step for step in space.steps(space.settings.contact_connectivity) for times in range(1, WALL + 1)]
 
 
 def _histogram(space: Workspace, numbers: NumberArray, voxels: IntArray, rows: IntArray, steps: list[int]) -> IntArray:
@@ -135,9 +130,9 @@ def fill_cavities(space: Workspace) -> None:
     single = (around.sum(axis=1) == 1) & around[:, list(name_of)].any(axis=1)
     owner, small = np.argmax(around, axis=1), pieces.size[chosen] <= limit
     _report_cavities(space, pieces, chosen[single & ~small], [name_of[int(value)] for value in owner[single & ~small]])
-    near = _histogram(space, numbers, voxels, rows, _wall_reach(space)) > 0
+    near = _histogram(space, numbers, voxels, rows, space.steps(space.settings.contact_connectivity, WALL)) > 0
     single &= small & pieces.movable[chosen]
-    single &= ~(near & space.forbidden_table()[owner]).any(axis=1)  # would touch what it must not
+    single &= ~(near & space.forbidden[owner]).any(axis=1)  # would touch what it must not
     single &= space.allowed[owner]
     fill = single[rows]
     labels[voxels[fill]] = owner[rows[fill]]
@@ -148,7 +143,7 @@ def fill_cavities(space: Workspace) -> None:
 def _enclosed(space: Workspace, pieces: Pieces) -> BoolArray:
     """(N + 1,) bool: pieces of background that do not reach the edge of the foreground's box."""
     enclosed: BoolArray = np.asarray(pieces.value == 1)
-    number = space.inner(pieces.number)
+    number = pieces.number[INNER]
     for axis in range(3):
         for face in (0, -1):
             enclosed[np.unique(np.take(number, face, axis=axis))] = False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
@@ -15,7 +14,7 @@ from ...metrics.run_lengths import LabelArray
 from .contacts import separate
 from .crumbs import find_crumbs, give_crumbs, report_crumbs
 from .pieces import fill_cavities, give_specks
-from .workspace import BoolArray, Left, Settings, Workspace, open_workspace
+from .workspace import INNER, BoolArray, Left, Settings, Workspace, open_workspace
 
 __all__ = ["Left", "Repair", "Settings", "repair"]
 MAX_ROUNDS = 25
@@ -43,15 +42,8 @@ class Repair:
 
     def to_json(self) -> dict[str, Any]:
         """The counts, without the voxels, as plain JSON types."""
-        return {
-            "changed_voxels": self.changed_voxels,
-            "specks": dict(self.specks),
-            "speck_voxels": self.speck_voxels,
-            "cavities": dict(self.cavities),
-            "filled_voxels": self.filled_voxels,
-            "separated": dict(self.separated),
-            "left": [item.to_json() for item in self.left],
-        }
+        counts = ("changed_voxels", "specks", "speck_voxels", "cavities", "filled_voxels", "separated")
+        return {**{name: getattr(self, name) for name in counts}, "left": [asdict(item) for item in self.left]}
 
 
 def repair(
@@ -83,7 +75,11 @@ def repair(
     voxel_volume_ml: ml, of this grid; None = the anatomy's field of view.
     """
     settings = settings or Settings()
-    _require_same_shape(labels, editable=editable, reference=reference)
+    for name, other in (("editable", editable), ("reference", reference)):
+        if other is not None and other.shape != labels.shape:
+            raise InputError(f"The {name} array lies on another grid than the label map",
+                             value=f"{other.shape} and {labels.shape} voxels", rule="the same shape",
+                             hint="resample it to the label map's grid")
     voxel_ml = voxel_volume_ml or anatomy.spacing_mm**3 / 1000.0
     space = open_workspace(labels, anatomy, editable, allowed, reference, settings, voxel_ml)
     if space is None:
@@ -117,24 +113,12 @@ def _without_crumbs(space: Workspace) -> Workspace:
     return space
 
 
-def _require_same_shape(labels: LabelArray, **others: npt.NDArray[Any] | None) -> None:
-    """InputError where an optional array lies on another grid than the labels."""
-    for name, other in others.items():
-        if other is not None and other.shape != labels.shape:
-            raise InputError(
-                f"The {name} array lies on another grid than the label map",
-                value=f"{other.shape} and {labels.shape} voxels",
-                rule="the same shape",
-                hint="resample it to the label map's grid",
-            )
-
-
 def _report(space: Workspace, labels: LabelArray) -> Repair:
     """Put the workspace back into a copy of the input and collect the counts."""
     result = labels.copy()
     target = result[space.box]
-    inner = space.inner(space.labels)
-    changed = inner != space.inner(space.original)
+    inner = space.labels[INNER]
+    changed = inner != space.original[INNER]
     target[changed] = inner[changed]
     return Repair(
         result,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ IntArray = npt.NDArray[np.int64]
 
 WALL = 2  # voxels between two tissues: enough for the check on every voxel and on every other voxel
 PAD = WALL  # the reach of the widest neighbour look-up
+INNER = (slice(PAD, -PAD),) * 3  # of a padded array: the part without its padding
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,14 @@ class Left:
     reason: str
     inherited: bool | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "kind": self.kind,
-            "what": self.what,
-            "voxels": self.voxels,
-            "reason": self.reason,
-            "inherited": self.inherited,
-        }
-
 
 @dataclass
 class Workspace:
     """The foreground of a label map while it is repaired, padded by PAD voxels of `other` on every side.
 
     labels, original: (d, h, w) uint8, KJI order. editable: (d, h, w) bool. twin: like labels, None where none
-    was given. allowed: (other + 1,) bool, labels that voxels may be given.
+    was given. allowed: (other + 1,) bool, labels that voxels may be given. forbidden: (other + 1, other + 1) bool,
+    symmetric: label pairs that must not touch.
     other: the value outside the map and of what the anatomy does not know: never changed, never voted for.
     box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml.
     """
@@ -87,6 +78,7 @@ class Workspace:
     original: ByteArray
     editable: BoolArray
     allowed: BoolArray
+    forbidden: BoolArray
     twin: ByteArray | None
     other: int
     box: Box
@@ -116,23 +108,14 @@ class Workspace:
             separated=self.separated.copy(),
         )
 
-    def inner(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The view of a padded array without its padding."""
-        return array[PAD:-PAD, PAD:-PAD, PAD:-PAD]
+    def steps(self, connectivity: int, reach: int = 1) -> list[int]:
+        """Flat index distance of every neighbour (all 6, 18 or 26), valid for voxels inside the padding.
 
-    def steps(self, connectivity: int) -> list[int]:
-        """Flat index distance of every neighbour (all 6, 18 or 26), valid for voxels inside the padding."""
+        reach: steps in the direction of each neighbour; with WALL, where two tissues that must not touch are too close.
+        """
         _, height, width = self.labels.shape
         half = [(k * height + j) * width + i for k, j, i in neighbour_offsets(connectivity)]
-        return half + [-step for step in half]
-
-    def forbidden_table(self) -> BoolArray:
-        """(other + 1, other + 1) bool, symmetric: label pairs that must not touch."""
-        table = np.zeros((self.other + 1, self.other + 1), dtype=np.bool_)
-        for forbidden in self.anatomy.forbidden_contacts:
-            first, second = (self.anatomy.label_of(tissue) for tissue in forbidden.pair)
-            table[first, second] = table[second, first] = True
-        return table
+        return [times * step for step in (*half, *(-step for step in half)) for times in range(1, reach + 1)]
 
 
 def open_workspace(
@@ -161,10 +144,14 @@ def open_workspace(
     twin = None if reference is None else _padded(reference[box], values, other)
     free = work != other
     if editable is not None:
-        free[PAD:-PAD, PAD:-PAD, PAD:-PAD] &= editable[box]
+        free[INNER] &= editable[box]
     given = np.zeros(other + 1, dtype=np.bool_)
     given[[0, *(values if allowed is None else allowed)]] = True
-    return Workspace(work, work.copy(), free, given, twin, other, box, anatomy, settings, voxel_ml)
+    table = np.zeros((other + 1, other + 1), dtype=np.bool_)
+    for forbidden in anatomy.forbidden_contacts:
+        first, second = (anatomy.label_of(tissue) for tissue in forbidden.pair)
+        table[first, second] = table[second, first] = True
+    return Workspace(work, work.copy(), free, given, table, twin, other, box, anatomy, settings, voxel_ml)
 
 
 def _padded(labels: LabelArray, values: list[int], other: int) -> ByteArray:

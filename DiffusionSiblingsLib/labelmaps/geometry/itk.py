@@ -20,28 +20,15 @@ def _simpleitk() -> Any:
     return import_module("SimpleITK")
 
 
-def linear(image: Array, matrix: Matrix, target: Slices) -> npt.NDArray[np.float32]:
-    """Trilinear values of `image` at the voxels of a box of another grid; 0 outside the image.
+def resampled(values: Array, matrix: Matrix, target: Slices, *, nearest: bool = False) -> Array:
+    """Trilinear (or nearest) values of an image at the voxels of a box of another grid; 0 outside the image.
 
-    image: (d, h, w), KJI order. matrix: (4, 4) IJK of the target grid -> IJK of `image`. target: KJI slices.
-    Returns an array of the box's shape.
+    values: (d, h, w) numbers, or uint8 for nearest, KJI order. matrix: (4, 4) IJK of the target grid -> IJK of
+    `values`. target: KJI slices. Returns an array of the box's shape. Both grids are handed over in index units, so
+    that any affine works, left-handed and sheared ones too.
     """
-    return _resampled(np.ascontiguousarray(image, dtype=np.float32), matrix, target, nearest=False)
-
-
-def nearest_cell(cells: npt.NDArray[np.uint8], matrix: Matrix, target: Slices) -> npt.NDArray[np.uint8]:
-    """The value of the cell that each voxel of a box of another grid lies in; 0 outside the cells.
-
-    cells: (d, h, w) uint8, cell n lies between corners n and n + 1. matrix: (4, 4) IJK of the target -> IJK of corners.
-    """
-    shifted = matrix.copy()
-    shifted[:3, 3] -= 0.5
-    return _resampled(cells, shifted, target, nearest=True)
-
-
-def _resampled(values: Array, matrix: Matrix, target: Slices, *, nearest: bool) -> Array:
-    """Both grids are handed over in index units, so that any affine works, left-handed and sheared ones too."""
     sitk = _simpleitk()
+    image = np.ascontiguousarray(values, dtype=np.uint8 if nearest else np.float32)
     grid = sitk.ResampleImageFilter()
     grid.SetNumberOfThreads(1)
     grid.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
@@ -52,7 +39,7 @@ def _resampled(values: Array, matrix: Matrix, target: Slices, *, nearest: bool) 
     transform.SetMatrix(matrix[:3, :3].ravel().tolist())
     transform.SetTranslation(matrix[:3, 3].tolist())
     grid.SetTransform(transform)
-    result: Array = sitk.GetArrayFromImage(grid.Execute(sitk.GetImageFromArray(values)))
+    result: Array = sitk.GetArrayFromImage(grid.Execute(sitk.GetImageFromArray(image)))
     return result
 
 

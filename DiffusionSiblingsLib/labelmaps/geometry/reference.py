@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...core.errors import InputError
 from .frame import CanonicalFrame, Matrix, box_under, index_map, inverse
-from .itk import linear
+from .itk import resampled
 from .tissue_fractions import TissueMaps, tissue_maps
 
 if TYPE_CHECKING:
@@ -66,12 +66,8 @@ class Reference:
     def on(self, frame: CanonicalFrame, coarse: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One of `maps`, or a sum of them, on another canonical grid: trilinear, 0 outside."""
         depth, height, width = frame.shape
-        return linear(coarse, index_map(self.frame.affine, frame.affine, np.eye(4)),
-                      (slice(0, depth), slice(0, height), slice(0, width)))
-
-    def contrast_of(self) -> dict[int, float]:
-        """Label value -> contrast."""
-        return {int(value): float(c) for value, c in zip(self.values, self.contrasts, strict=True)}
+        return resampled(coarse, index_map(self.frame.affine, frame.affine, np.eye(4)),
+                         (slice(0, depth), slice(0, height), slice(0, width)))
 
     def tensors(self, prefix: str = "reference.") -> dict[str, npt.NDArray[Any]]:
         """Plain arrays for a safetensors file; `from_tensors` is the inverse."""
@@ -236,5 +232,5 @@ def coarse_image(
     result = np.zeros(frame.shape, dtype=np.float32)
     box = box_under(inverse(matrix), -np.ones(3), np.array(image.shape[::-1], dtype=np.float64), frame.shape)
     if box is not None:
-        result[box] = linear(image, matrix, box)
+        result[box] = resampled(image, matrix, box)
     return result

@@ -81,7 +81,8 @@ def align(maps: TissueMaps, anatomy: Anatomy, reference: Reference) -> Alignment
     """Lays a label map over the reference. A reference without maps is met by its centroids alone."""
     start = pose_from_centroids(maps, anatomy, reference)
     fixed = reference.image
-    contrasts = {v: c for v, c in reference.contrast_of().items() if c and v in maps.fractions}
+    pairs = zip(reference.values.tolist(), reference.contrasts.tolist(), strict=True)
+    contrasts = {value: contrast for value, contrast in pairs if contrast and value in maps.fractions}
     if not fixed.any() or not contrasts:
         return Alignment(start, float("nan"))
     depth, height, width = (n + 2 * MARGIN for n in reference.frame.shape)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...core.boxes import foreground_box
 from .frame import CanonicalFrame, Mask, Matrix, Shape, box_under, field_of_view_mask, index_map, inverse
-from .itk import Array, Slices, linear, nearest_cell
+from .itk import Array, Slices, resampled
 from .tissue_fractions import TissueMaps, softened, tissue_maps
 
 SLAB_VOXELS = 8_000_000  # voxels of a twin handled at once
@@ -47,20 +47,13 @@ def maps_to_canonical(maps: TissueMaps, to_world: Matrix, frame: CanonicalFrame)
         box = box_under(inverse(matrix), -np.ones(3), size, frame.shape)
         if box is None:
             continue
-        values = linear(part, matrix, box)
+        values = resampled(part, matrix, box)
         total[box] += values
-        _keep_best(result, best, box, values, value)
+        better = values > best[box]
+        result[box][better] = value
+        np.maximum(best[box], values, out=best[box])
     result[1 - total >= best] = 0
     return result
-
-
-def _keep_best(
-    result: npt.NDArray[np.uint8], best: npt.NDArray[np.float32], box: Slices, values: Array, label: int
-) -> None:
-    """Writes `label` into `result` wherever its values beat the best so far."""
-    better = values > best[box]
-    result[box][better] = label
-    np.maximum(best[box], values, out=best[box])
 
 
 def to_twin(
@@ -90,10 +83,12 @@ def to_twin(
     corners = np.ascontiguousarray(np.moveaxis(padded, 0, -1), dtype=np.float32)  # (D + 2, H + 2, W + 2, C)
     to_cells = index_map(frame.affine, world, inverse(to_world))
     to_cells[:3, 3] += 1.0  # the padding
+    to_nearest = to_cells.copy()
+    to_nearest[:3, 3] -= 0.5  # cell n lies between corners n and n + 1
     rows = max(1, SLAB_VOXELS // ((bounds[1].stop - bounds[1].start) * (bounds[2].stop - bounds[2].start)))
     for start in range(bounds[0].start, bounds[0].stop, rows):
         slab = (slice(start, min(start + rows, bounds[0].stop)), bounds[1], bounds[2])
-        labels = nearest_cell(cells, to_cells, slab)
+        labels = resampled(cells, to_nearest, slab, nearest=True)
         labels[~evaluated[slab]] = 0
         _settle(labels, corners, to_cells, slab)
         result[slab] = labels

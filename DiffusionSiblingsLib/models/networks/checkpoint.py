@@ -54,10 +54,6 @@ class Networks:
         return dataclasses.replace(self, latent_mean=self.latent_mean.to(device), latent_std=self.latent_std.to(device),
                                    modes=modes)
 
-    def standardised(self, raw: Tensor) -> Tensor:
-        """raw: (B, C, d, h, w), the encoder's latents -> the same with zero mean and unit variance per channel."""
-        return (raw - self.latent_mean[:, None, None, None]) / self.latent_std[:, None, None, None]
-
     def raw(self, z: Tensor) -> Tensor:
         """z: (B, C, d, h, w), standardised -> latents in the autoencoder's own scale, type and memory order."""
         raw = z.float() * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]

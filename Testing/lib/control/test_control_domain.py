@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from DiffusionSiblingsLib.control.absolute_targets import in_frame
-from DiffusionSiblingsLib.control.achieved import Achieved, achieved_of, columns, error_of
+from DiffusionSiblingsLib.control.achieved import Achieved, achieved_of, error_of
 from DiffusionSiblingsLib.control.control import Control, read_control, write_control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.measure import Measurement
 from DiffusionSiblingsLib.control.terms import Target, Term, default_tolerance
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.target_rows import target_columns
 
 HEART = load_anatomy("heart")
 EYE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -332,12 +333,12 @@ def test_the_report_says_what_was_reached():
     found = achieved_of(asked, {"RV": measurement(BOX, 119.5)})
     assert [item.reached for item in found] == [True, True, False, False]
     assert found[0].error == pytest.approx(0.5 / 120) and found[2].achieved is None and found[2].error is None
-    table = columns(found)
+    table = target_columns(found)
     assert table["RV mass asked [ml]"] == pytest.approx(120) and table["RV mass achieved [ml]"] == 119.5
     assert (table["RV betti asked"], table["RV betti achieved"]) == ("1 - 0", "1 0 0")
     assert table["RV position asked [mm]"] == "11 -20 30" and table["targets reached"] == "2 of 4"
     assert json.loads(json.dumps([item.to_json() for item in found]))[0]["before"] == 100.0
-    assert columns(()) == {}
+    assert target_columns(()) == {}
 
 
 def test_default_tolerances():

@@ -23,7 +23,7 @@ from DiffusionSiblingsLib.editing.record_entries import run_entry, sibling_entry
 from DiffusionSiblingsLib.editing.repair.repair import Repair
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import RecordedSibling, Sibling
-from DiffusionSiblingsLib.editing.target_rows import missed_words, target_columns, twin_columns
+from DiffusionSiblingsLib.editing.target_rows import looked_at, target_columns, twin_columns
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
@@ -62,8 +62,8 @@ def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
     assert (row["targets reached"], row["guidance notes"]) == ("1 of 3", "a step was skipped")
     assert twin_columns((reached, missed)) == {"RV mass asked [ml]": "", "RV mass achieved [ml]": 100.0,
                                                "LV position asked [mm]": "", "LV position achieved [mm]": "0 0 0"}
-    assert missed_words((reached, missed, absent)) == [
-        "LV position 0.5 0 0 mm, asked 2 0 0 mm (1.5 mm off)", "LA+RA betti not there, asked 2 - 0"]
+    assert looked_at((reached, missed, absent), ()) == (
+        "LV position 0.5 0 0 mm, asked 2 0 0 mm (1.5 mm off)", "LA+RA betti not there, asked 2 - 0")
     assert target_columns(()) == {}
     for item in (reached, missed, absent):
         assert Achieved.from_json(json.loads(json.dumps(item.to_json()))) == item

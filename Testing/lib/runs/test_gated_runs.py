@@ -13,6 +13,7 @@ from quick_runs import StoppedError, after, lasting, quicken, record, run, stamp
 
 from DiffusionSiblingsLib.apps.cli import running
 from DiffusionSiblingsLib.apps.cli.main import main
+from DiffusionSiblingsLib.core.progress import ProgressBar
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.metrics.acceptance import Verdict
 from DiffusionSiblingsLib.runs import pipeline, run_folder, sampler_loop
@@ -129,7 +130,7 @@ def test_a_stopped_gated_run_keeps_what_waits_for_its_number(models: Path, tmp_p
     assert (held["gate"]["accepted"], held["gate"]["drawn"]) == (kept, kept + aside)
     assert (told[0].accepted, told[0].drawn) == (kept, kept + aside)
     assert (kept, told[0].unplaced) == (0, at) and not stamps(out)
-    running._report(told[0], False)
+    running._report(ProgressBar("", shown=False), False, told[0])
     assert f"{at} more are finished but wait" in capsys.readouterr().out
     assert run(out, asked, gate="contacts", resume=True).made == whole.made - at - aside
     assert lasting(record(out)) == lasting(record(tmp_path / "whole"))

@@ -15,6 +15,7 @@ from quick_runs import ANATOMY, ASKED, HEART, QuickEngine, StoppedError, after, 
 from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.core.errors import DeviceError, InputError, OutputError, SiblingsError
+from DiffusionSiblingsLib.core.files import Streamed, write_json
 from DiffusionSiblingsLib.core.record import read_record
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
@@ -23,7 +24,6 @@ from DiffusionSiblingsLib.runs import pipeline, sampler_loop, views
 from DiffusionSiblingsLib.runs import resume as resuming
 from DiffusionSiblingsLib.runs.lock import locked
 from DiffusionSiblingsLib.runs.messages import Idle, Lost, Ready, RunJob, SamplingTask
-from DiffusionSiblingsLib.runs.streamed import Streamed, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -169,9 +169,10 @@ def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
 
 def test_cavities_that_repair_left_are_told_of_a_resumed_run_too() -> None:
     left = {"kind": "cavity", "what": "Myo", "voxels": 277, "reason": "0.76 ml", "inherited": False}
-    assert views.remarks_of({"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}}) == (
-        "background is enclosed in Myo (0.76 ml)",)
-    assert views.remarks_of({"repair": None}) == ()
+    tally = views.Tally()
+    tally.add("one", {"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}})
+    tally.add("other", {"repair": None})
+    assert tally.remarks == ["one: background is enclosed in Myo (0.76 ml)"]
 
 
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Pat
         run(tmp_path / "run", progress=after(1, tmp_path / "run"))
     before = record(tmp_path / "run")
     for way in ({"resume": True}, {"replace": True}):
-        with locked(tmp_path / "run" / ".parts"), pytest.raises(InputError, match="at work"):
+        with locked(tmp_path / "run" / ".parts"), pytest.raises(InputError, match="uses this folder"):
             run(tmp_path / "run", **way)
         assert record(tmp_path / "run") == before and stamps(tmp_path / "run")
 
@@ -214,7 +215,7 @@ def test_a_run_that_replaces_another_holds_its_lock(whole: Path) -> None:
 
     def second(done: float, asked: int, words: str) -> None:
         if not refused:
-            with pytest.raises(InputError, match="at work"):
+            with pytest.raises(InputError, match="uses this folder"):
                 run(whole, replace=True)
             refused.append(words)
 
