@@ -66,7 +66,7 @@ class SiblingsLogic:
                 labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """Siblings that differ from the twin everywhere -> segmentation nodes. Several ratios: `count` of each."""
         ratios = [ratio] if isinstance(ratio, (int, float)) else list(ratio)
-        requests = tuple(Request("perturb", count, seed, first, steps, value, overwrite=overwrite, repair=repair)
+        requests = tuple(Request("perturb", count, seed, first, steps, ratio=value, overwrite=overwrite, repair=repair)
                          for value in ratios)
         return self._nodes(requests, segmentationNode, labels, model=model, device=device)
 
@@ -88,8 +88,8 @@ class SiblingsLogic:
         bounds = tuple(float(value) for value in box) if box is not None else None
         painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
         stand_in = REGION_TO_COME if roi is not None or painted is not None else None
-        request = Request("inpaint", count, seed, first, steps, ratio, chosen, bounds, stand_in, method, resample,
-                          overwrite, repair)
+        request = Request("inpaint", count, seed, first, steps, ratio=ratio, tissues=chosen, box=bounds,
+                          region=stand_in, method=method, resample=resample, overwrite=overwrite, repair=repair)
         return self._nodes((request,), segmentationNode, labels, roi=roi, segment=painted, model=model, device=device)
 
     def guide(self, segmentationNode: Any = None, control: Any = None, preset: Sequence[str] | str = (),
