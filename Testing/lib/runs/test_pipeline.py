@@ -281,7 +281,7 @@ def test_workers_that_die_again_and_again_end_the_run(models: Path, tmp_path: Pa
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Doomed()
     monkeypatch.setattr(pipeline, "open_pool", lambda *_: crew)
-    with pytest.raises(DeviceError, match=r"lost 3 times at sibling 0.*SIGKILL.*fewer --jobs"):
+    with pytest.raises(DeviceError, match=r"stopped 3 times at sibling 0.*SIGKILL.*fewer --jobs"):
         run(tmp_path / "run", jobs=2)
     assert crew.started <= 3 * 2
     assert not record(tmp_path / "run")["complete"]
@@ -331,7 +331,7 @@ def test_only_losses_in_a_row_before_a_worker_is_ready_end_the_run(models: Path,
         made = run(tmp_path, [Request("generate")])
         assert (made.complete, made.lost) == (True, lost)
         return
-    with pytest.raises(DeviceError, match="lost 3 times in a row before it was ready"):
+    with pytest.raises(DeviceError, match="stopped 3 times in a row before it was ready"):
         run(tmp_path, [Request("generate")])
 
 
