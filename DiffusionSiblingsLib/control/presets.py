@@ -17,7 +17,7 @@ from .domain import ControlDomain
 from .measure import INSIDE, sample
 from .placement import Placement
 from .places import centroid, place_of
-from .preset_file import preset_help as preset_help
+from .preset_file import preset_help
 from .preset_file import recipes_of as _recipes
 from .terms import Target, Term
 

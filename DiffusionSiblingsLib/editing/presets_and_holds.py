@@ -12,9 +12,9 @@ from ..control.placement import Placement
 from ..control.presets import MOST_AMOUNT, PRESETS, hold, preset
 from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
-from ..core.defaults import AMOUNT as AMOUNT
+from ..core.defaults import AMOUNT
 from ..core.errors import InputError
-from ..core.names import names_of as names_of
+from ..core.names import names_of
 
 MOST = 0.5  # a box with this share of a tissue decides its volume
 ALL = "all"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..cohorts.model_facts import ModelFacts
 from ..cohorts.training_distance import TrainingDistanceMeter
+from ..core.defaults import DEFAULT_MODEL
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap, LabelValues
 from ..editing.composite import Scope
@@ -28,7 +29,6 @@ from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.twin import Twin
 from ..models.networks.checkpoint import Networks, load_networks
-from ..models.registry import DEFAULT_MODEL
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
 from .diffusion.edm import Schedule, precondition

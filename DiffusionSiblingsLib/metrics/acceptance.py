@@ -17,7 +17,6 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Affine
 from .acceptance_help import EXAMPLE, HELP, SHARE_PERCENT
-from .acceptance_help import gate_help as gate_help
 from .betti import betti_numbers
 from .run_lengths import LabelArray
 from .topology import TISSUE_CONNECTIVITY, as_known, connected_pieces, contact_checks

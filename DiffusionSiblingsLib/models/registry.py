@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.anatomy import resource_folder
-from ..core.defaults import DEFAULT_MODEL as DEFAULT_MODEL
+from ..core.defaults import DEFAULT_MODEL
 from ..core.errors import ModelError
 from .card import CARD_NAME, ModelCard, read_card
 

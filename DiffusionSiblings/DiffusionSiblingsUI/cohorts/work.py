@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
-from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI.cohorts import cohorts
 from DiffusionSiblingsUI.cohorts.cohorts import Cohort, FolderCohort, SceneCohort
 from DiffusionSiblingsUI.cohorts.results import Results, keep_results

@@ -12,8 +12,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
-from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI.effects.commit import EDIT_TAG, changing, commit, refreshing
 from DiffusionSiblingsUI.effects.goal import Goal, guided
 from DiffusionSiblingsUI.effects.masking import composing, rules_of

@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.builders import between_tissues
 from DiffusionSiblingsLib.control.placement import Placement
-from DiffusionSiblingsLib.control.presets import preset, preset_help
+from DiffusionSiblingsLib.control.preset_file import preset_help
+from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError

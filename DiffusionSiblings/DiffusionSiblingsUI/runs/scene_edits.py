@@ -9,10 +9,10 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import write_exchange
-from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 from DiffusionSiblingsUI.runs.edits import Task, edit_steps, hand_over, job_steps, prepared
 from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, runs

@@ -8,11 +8,12 @@ from pathlib import Path
 from ...cohorts.compare_cohorts import compare_cohorts
 from ...cohorts.measured import MeasuredCohort, measure_cohort
 from ...core.anatomy import load_anatomy
+from ...core.defaults import DEFAULT_MODEL
 from ...core.progress import ProgressBar
 from ...core.record import has_record
 from ...labelmaps.label_options import parse_labels
 from ...models.card import ModelCard
-from ...models.registry import DEFAULT_MODEL, find_model
+from ...models.registry import find_model
 from .comparing_options import Compare, Page, Report
 from .terminal import note, print_table
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...models.registry import DEFAULT_MODEL
+from ...core.defaults import DEFAULT_MODEL
 from . import completion
 from .command import COHORT, OUTPUT, REPORT, SAMPLING, TWIN, Options
 from .shared_options import JobCount, LabelsText, flag, option

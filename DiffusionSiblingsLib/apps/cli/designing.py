@@ -11,12 +11,13 @@ from ...cohorts.model_facts import ModelFacts
 from ...control.placement import Placement
 from ...core.anatomy import Anatomy
 from ...core.files import write_json
+from ...core.names import names_of
 from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME, read_record
 from ...core.tables import write_metrics_csv
 from ...editing.design import Design, Row, design_rows, effects, parse_region
 from ...editing.planned import PlacedTwin
-from ...editing.presets_and_holds import PresetsAndHolds, names_of
+from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...labelmaps.label_options import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key

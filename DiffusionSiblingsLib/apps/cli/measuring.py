@@ -14,8 +14,9 @@ from ...control.control import read_control, write_control
 from ...control.placement import Placement
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
+from ...core.names import names_of
 from ...core.progress import ProgressBar
-from ...editing.presets_and_holds import PresetsAndHolds, control_of, names_of, own_values
+from ...editing.presets_and_holds import PresetsAndHolds, control_of, own_values
 from ...editing.target_rows import domain_rows
 from ...labelmaps.label_options import parse_labels
 from ...labelmaps.tissues import known_labels

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...models.registry import DEFAULT_MODEL
+from ...core.defaults import DEFAULT_MODEL
 from . import completion
 from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TWIN
 from .shared_options import (

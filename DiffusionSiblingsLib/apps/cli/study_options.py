@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ...models.registry import DEFAULT_MODEL
+from ...core.defaults import DEFAULT_MODEL
 from . import completion
 from .command import COHORT, EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TRAINING
 from .edit_options import PresetNames

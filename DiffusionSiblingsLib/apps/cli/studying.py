@@ -10,7 +10,7 @@ from pathlib import Path
 from ...control.control import read_control
 from ...core.anatomy import load_anatomy
 from ...core.labelmap import LabelValues
-from ...editing.presets_and_holds import names_of
+from ...core.names import names_of
 from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
 from .study_options import Augment, Common, RunStudy

@@ -17,6 +17,7 @@ from ...cohorts.measured_map import MeasuredMap
 from ...cohorts.training_distance import TrainingDistanceMeter
 from ...cohorts.training_statistics import read_training_statistics
 from ...core.anatomy import Anatomy, load_anatomy
+from ...core.defaults import DEFAULT_MODEL
 from ...core.errors import InputError, SiblingsError
 from ...editing.record_entries import row_of
 from ...labelmaps.geometry.frame import CanonicalFrame
@@ -24,7 +25,7 @@ from ...labelmaps.ipc_labelmap import write_exchange
 from ...labelmaps.read import read_labelmap
 from ...labelmaps.tissues import known_labels
 from ...metrics.topology import TopologyReport
-from ...models.registry import DEFAULT_MODEL, find_model
+from ...models.registry import find_model
 from .payloads import cohort_source, described
 from .progress import JobProgress
 

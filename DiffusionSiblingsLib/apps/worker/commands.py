@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from ...core.codec import from_plain
-from ...core.defaults import GATE_LIMIT
+from ...core.defaults import DEFAULT_MODEL, GATE_LIMIT
 from ...core.errors import InputError
 from ...core.labelmap import LabelValues
-from ...models.registry import DEFAULT_MODEL
 
 Values = dict[str, Any]
 

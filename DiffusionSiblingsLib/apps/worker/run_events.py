@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...cohorts.training_distance import training_distance_words
-from ...core.defaults import GATE_LIMIT
+from ...core.defaults import DEFAULT_MODEL, GATE_LIMIT
 from ...editing.result import Sibling
 from ...labelmaps.ipc_labelmap import write_exchange
-from ...models.registry import DEFAULT_MODEL
 from ...runs.plan import Plan
 from ...runs.run_folder import Placed, RunFolder
 from ...runs.settings import RunSettings

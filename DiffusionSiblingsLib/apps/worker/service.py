@@ -20,6 +20,7 @@ from ...cohorts.model_facts import ModelFacts
 from ...control.control import Control
 from ...control.measure import measure
 from ...core.anatomy import load_anatomy
+from ...core.defaults import DEFAULT_MODEL
 from ...core.errors import InputError, means_memory, too_little_memory
 from ...core.labelmap import LabelMap
 from ...core.record import RECORD_NAME, Record, hash_labelmap
@@ -33,7 +34,7 @@ from ...engine.engine import Engine
 from ...labelmaps.ipc_labelmap import read_exchange
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
-from ...models.registry import DEFAULT_MODEL, find_model
+from ...models.registry import find_model
 from ...runs.own_files import require_apart
 from ...runs.pipeline import run_plan
 from ...runs.plan import Plan

@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
-from DiffusionSiblingsLib.metrics.acceptance import gate_help
+from DiffusionSiblingsLib.metrics.acceptance_help import gate_help
 
 COMMANDS = ("generate", "perturb", "inpaint", "guide", "reconstruct", "measure", "replay", "models", "prepare", "train",
             "demo")

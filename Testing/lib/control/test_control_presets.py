@@ -12,7 +12,8 @@ from DiffusionSiblingsLib.control.builders import around_tissue
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.measure import measure, measured_weights, sample
 from DiffusionSiblingsLib.control.placement import Placement
-from DiffusionSiblingsLib.control.presets import PRESETS, _recipes, hold, preset, preset_help
+from DiffusionSiblingsLib.control.preset_file import preset_help
+from DiffusionSiblingsLib.control.presets import PRESETS, _recipes, hold, preset
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap

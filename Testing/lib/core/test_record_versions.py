@@ -22,6 +22,7 @@ from DiffusionSiblingsLib.cohorts.model_facts import ModelFacts
 from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.files import json_values
 from DiffusionSiblingsLib.core.record import Record, read_record
@@ -33,7 +34,6 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.editing.result import Sibling
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, key_of, measurement_keys
-from DiffusionSiblingsLib.models.registry import DEFAULT_MODEL
 from DiffusionSiblingsLib.runs.replay import Replay, check_twin
 
 RECORDS = Path(__file__).parent / "records"

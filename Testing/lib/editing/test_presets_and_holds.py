@@ -16,9 +16,10 @@ from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.guided_plan import make_guided
 from DiffusionSiblingsLib.editing.planned import plan_requests
-from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds, control_of, names_of, own_values
+from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds, control_of, own_values
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.geometry.reference import build_reference, starting_reference

@@ -10,7 +10,8 @@ from hearts import ellipsoid_heart
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.metrics.acceptance import RULES, Acceptance, gate_help
+from DiffusionSiblingsLib.metrics.acceptance import RULES, Acceptance
+from DiffusionSiblingsLib.metrics.acceptance_help import gate_help
 
 HEART = load_anatomy("heart")
 LABEL = {tissue.id: tissue.label for tissue in HEART.tissues}
