@@ -24,6 +24,8 @@ from ..labelmaps.twin import BoolArray, Twin
 from .request import Request
 
 UInt8Array = npt.NDArray[np.uint8]
+FAR_MM = 12.0  # from the heart to a region in which nothing of it will be drawn; two cells of the latent grid
+WITHHELD_SHARE = 0.05  # of the heart, from which on it is told that unknown tissue kept siblings from their room
 LEAST_CUT_ML = 0.1  # less than this beyond the edge of the grid is rounding
 
 
@@ -33,26 +35,31 @@ class Scope:
 
     reach: (D, H, W) bool on the twin's grid, voxels that may change. allowed: the anatomy's labels that may stand there
     (0 = background included). preserved: (128, 128, 128) bool in the canonical frame, what the sampler must keep;
-    editable: (128, 128, 128) bool, what the edit is about. Both None for edits of the whole heart.
+    editable: (128, 128, 128) bool, what the edit is about. Both None for edits of the whole heart. withheld: (D, H, W)
+    bool, voxels of unknown tissue that the edit would reach if it might overwrite them. warnings: about the edit.
     """
 
     reach: BoolArray
     allowed: tuple[int, ...]
     preserved: BoolArray | None = None
     editable: BoolArray | None = None
+    withheld: BoolArray | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def edit_scope(request: Request, twin: Twin, anatomy: Anatomy) -> Scope:
     """The scope of a request on a twin. Raises InputError where nothing could change."""
     open_voxels = twin.in_view if request.overwrite else twin.in_view & ~twin.unknown
+    withheld = None if request.overwrite or not twin.unknown.any() else twin.in_view & twin.unknown
     every_label = (0, *(tissue.label for tissue in anatomy.tissues))
     if request.edit != "inpaint":
-        return Scope(open_voxels, every_label)
+        return Scope(open_voxels, every_label, withheld=withheld)
     region = edit_region(request, twin)
     allowed, canonical = every_label, twin.canonical.labels
     reach = open_voxels if region is None else open_voxels & region
     editable = np.ones(canonical.shape, dtype=bool)
     if region is not None:
+        withheld = withheld & region if withheld is not None else None
         painted = region.astype(np.uint8)
         editable = resample_to_canonical(painted, twin.labelmap.affine, twin.canonical.to_world, twin.frame) > 0
     if request.tissues:
@@ -65,7 +72,33 @@ def edit_scope(request: Request, twin: Twin, anatomy: Anatomy) -> Scope:
         raise InputError("The edit can reach no voxel of the twin", value=request.describe(),
                          rule="the region overlaps the heart and the model's field of view",
                          hint="check the box (RAS mm) or the mask against the twin")
-    return Scope(reach, allowed, preserved, about)
+    return Scope(reach, allowed, preserved, about, withheld, _idle_words(request, reach, twin))
+
+
+def _idle_words(request: Request, reach: BoolArray, twin: Twin) -> tuple[str, ...]:
+    """Warnings about an inpainting that will most likely change nothing. reach: (D, H, W) bool, what may change."""
+    words = []
+    if request.ratio == 0:
+        words.append("An inpainting with ratio 0 draws nothing anew: its siblings differ from the twin only where the "
+                     "autoencoder rounds. Give a ratio above 0, such as 1, which draws the region anew")
+    gap = _gap_mm(reach, twin)
+    if gap > FAR_MM:
+        words.append(f"The region of the inpainting lies in the background, {gap:.0f} mm from the heart: its siblings "
+                     "will most likely equal the twin. Check the box (RAS mm) or the mask against the twin")
+    return tuple(words)
+
+
+def _gap_mm(reach: BoolArray, twin: Twin) -> float:
+    """Distance in mm between what may change and the heart, along axes; 0 where they overlap or their boxes do."""
+    if (reach & (twin.known > 0)).any():
+        return 0.0
+    spacing = twin.labelmap.spacing[::-1]
+    gaps = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        there, heart = (np.flatnonzero(mask.any(axis=others)) for mask in (reach, twin.known > 0))
+        gaps.append(max(there[0] - heart[-1], heart[0] - there[-1], 0) * spacing[axis])
+    return float(np.linalg.norm(gaps))
 
 
 def free_labels(tissues: tuple[str, ...], anatomy: Anatomy) -> tuple[int, ...]:
@@ -93,12 +126,14 @@ def edit_region(request: Request, twin: Twin) -> BoolArray | None:
 class Composition:
     """A sibling on the twin's grid. known: (D, H, W) uint8 in the anatomy's labels. conflicts: tissue id of the sibling
     -> voxels of unknown tissue that it wanted and did not get (or took, with overwrite). beyond_ml: label -> ml of it
-    where the twin's grid does not reach.
+    where the twin's grid does not reach. withheld_ml: name of an unknown segment -> ml of it that the sibling wanted
+    and may not overwrite.
     """
 
     known: UInt8Array
     conflicts: dict[str, int]
     beyond_ml: dict[int, float] = field(default_factory=dict)
+    withheld_ml: dict[str, float] = field(default_factory=dict)
 
 
 def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: Anatomy) -> Composition:
@@ -114,7 +149,27 @@ def compose(probabilities: npt.NDArray[Any], twin: Twin, scope: Scope, anatomy: 
     conflicts = {t.id: int(np.count_nonzero(meeting == t.label)) for t in anatomy.tissues}
     beyond = twin.beyond if scope.editable is None else twin.beyond & scope.editable
     return Composition(known, {tissue: count for tissue, count in conflicts.items() if count},
-                       ml_beyond(probabilities, beyond, twin.frame.spacing))
+                       ml_beyond(probabilities, beyond, twin.frame.spacing), _withheld_ml(wanted, twin, scope))
+
+
+def _withheld_ml(wanted: UInt8Array, twin: Twin, scope: Scope) -> dict[str, float]:
+    """Name of an unknown segment -> ml of it that a sibling wanted. wanted: (D, H, W) uint8."""
+    if scope.withheld is None:
+        return {}
+    values, counts = np.unique(twin.labelmap.labels[scope.withheld & (wanted > 0)], return_counts=True)
+    names = {segment.value: segment.name for segment in twin.labelmap.segments}
+    found: dict[str, float] = {}
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        name = names.get(value) or f"label {value}"
+        found[name] = found.get(name, 0.0) + count * twin.labelmap.voxel_volume_ml
+    return found
+
+
+def told_withheld(withheld_ml: Mapping[str, float], volumes: Mapping[str, float]) -> dict[str, float]:
+    """The same rounded, where it is more than WITHHELD_SHARE of the sibling's heart. volumes: tissue id -> ml."""
+    if sum(withheld_ml.values()) <= WITHHELD_SHARE * sum(volumes.values()):
+        return {}
+    return {name: round(ml, 2) for name, ml in withheld_ml.items()}
 
 
 def cut_off(known: UInt8Array, beyond_ml: Mapping[int, float], twin: Twin, anatomy: Anatomy) -> dict[str, float]:

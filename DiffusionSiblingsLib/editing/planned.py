@@ -51,6 +51,11 @@ class PlannedRequest:
     scope: Scope | None
     guided: GuidedPlan
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of this request before its siblings are made."""
+        return (*self.guided.warnings, *(self.scope.warnings if self.scope is not None else ()))
+
 
 def require_twin(requests: Sequence[Request], twin: object) -> None:
     """Raises InputError where there is no request, or one that starts from a twin and there is none."""

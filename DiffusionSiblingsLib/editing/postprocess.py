@@ -18,7 +18,7 @@ from ..labelmaps.twin import Twin
 from ..metrics.morphology import features, tissue_volumes
 from ..metrics.overlap import dice
 from ..metrics.topology import check_both
-from .composite import Scope, compose, cut_off, deliver
+from .composite import Scope, compose, cut_off, deliver, told_withheld
 from .repair.repair import Repair, repair
 from .request import Request
 from .result import Sibling
@@ -68,7 +68,8 @@ def finish_edit(request: Request, k: int, probabilities: npt.NDArray[Any], decod
         sigma=sigma, changes=changes, conflicts=composition.conflicts,
         decoder_changes=decoder_changes, dice_to_twin=dice(known, twin.known, {t.id: t.label for t in anatomy.tissues}),
         dilations=dilations if scope.preserved is not None else None, timings=timings,
-        cut_off_ml=cut_off(known, composition.beyond_ml, twin, anatomy), **measured,
+        cut_off_ml=cut_off(known, composition.beyond_ml, twin, anatomy),
+        withheld_ml=told_withheld(composition.withheld_ml, measured["volumes"]), **measured,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..control.achieved import Achieved
 
 CUT_OFF = "cut_off_at_the_edge_of_the_grid_ml"
+WITHHELD = "withheld_by_unknown_tissue_ml"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Sibling:
     unknown tissue that it met. timings: seconds.
     guidance: of a guided request, what was asked for and what was reached, measured on `labelmap`; guidance_notes: what
     a person should know of it (a term that was out of reach, a step that was skipped).
-    cut_off_ml: tissue -> ml that the edge of the twin's grid cuts off.
+    cut_off_ml: tissue -> ml that the edge of the twin's grid cuts off. withheld_ml: unknown segment -> ml of it that
+    the sibling wanted and did not get, where that is much.
     training_distance: how it lies among the hearts that the model was trained on; None for a model that ships no
     statistics of them.
     """
@@ -62,6 +64,7 @@ class Sibling:
     guidance_notes: tuple[str, ...] = ()
     training_distance: TrainingDistance | None = None
     cut_off_ml: dict[str, float] = field(default_factory=dict)
+    withheld_ml: dict[str, float] = field(default_factory=dict)
 
     @property
     def voxels_repaired(self) -> int:
@@ -91,6 +94,8 @@ class Sibling:
                       "mask_dilations": self.dilations}
         if self.cut_off_ml:
             entry[CUT_OFF] = self.cut_off_ml
+        if self.withheld_ml:
+            entry[WITHHELD] = self.withheld_ml
         if self.guidance or self.guidance_notes:
             entry |= {"guidance": [achieved.to_json() for achieved in self.guidance],
                       "guidance_notes": list(self.guidance_notes)}

@@ -85,7 +85,7 @@ class Plan:
         if self.twin is not None:
             distance = self.twin.measured.training_distance
             notes = [*self.twin.twin.warnings, *self.format_notes, *training_distance_words("The twin", distance)]
-        return tuple(dict.fromkeys([*notes, *(note for planned in self.requests for note in planned.guided.warnings)]))
+        return tuple(dict.fromkeys([*notes, *(note for planned in self.requests for note in planned.warnings)]))
 
     @property
     def format_notes(self) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ class Plan:
         """A record with the twin and all requests, and no siblings yet."""
         record = Record.new(self.facts.card.identity, compute)
         record.twin = self.twin_entry
-        record.runs = [run_entry(planned.request, (*self.format_notes, *planned.guided.warnings))
+        record.runs = [run_entry(planned.request, (*self.format_notes, *planned.warnings))
                        for planned in self.requests]
         for run, planned in zip(record.runs, self.requests, strict=True) if self.settings.gate else ():
             run["gate"] = {"checks": self.settings.gate, "most": self.most(planned.request)}

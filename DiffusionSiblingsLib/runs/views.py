@@ -9,7 +9,7 @@ from typing import Any
 from ..cohorts.training_distance import Doubtful
 from ..editing.planned import PlacedTwin
 from ..editing.record_entries import guidance_of
-from ..editing.result import CUT_OFF
+from ..editing.result import CUT_OFF, WITHHELD
 from ..editing.target_rows import looked_at, twin_columns
 
 Row = dict[str, object]
@@ -26,14 +26,18 @@ class Tally:
     """What is said of all siblings of a run together; it grows by one sibling after the other.
 
     twin_columns: of the twin's row, what it had of each target. remarks: what a person should look at, a line each.
-    cut: tissue -> ml that each sibling lost of it at the edge of the grid; siblings_cut: how many lost any.
+    cut: tissue -> ml that each sibling lost of it at the edge of the grid; siblings_cut: how many lost any. withheld:
+    unknown segment -> ml of it that each sibling wanted and did not get. unchanged: siblings that equal their twin.
     """
 
     twin_columns: Row = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     doubtful: Doubtful = field(default_factory=Doubtful)
     cut: dict[str, list[float]] = field(default_factory=dict)
+    withheld: dict[str, list[float]] = field(default_factory=dict)
     siblings_cut: int = 0
+    siblings_withheld: int = 0
+    unchanged: int = 0
 
     def add(self, name: str, entry: Entry) -> None:
         """Takes a sibling in. name: in tables."""
@@ -42,20 +46,37 @@ class Tally:
         looked = looked_at(guidance, entry.get("guidance_notes", ()), entry.get("repair"))
         self.remarks += [f"{name}: {words}" for words in looked]
         self.doubtful.add(entry)
-        cut = entry.get(CUT_OFF) or {}
-        self.siblings_cut += bool(cut)
-        for tissue, ml in cut.items():
-            self.cut.setdefault(tissue, []).append(ml)
+        self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
+        self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
+        self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
 
     def doubts(self) -> tuple[str, ...]:
         """What makes siblings doubtful, with their number, a line each."""
-        if not self.siblings_cut:
-            return self.doubtful.words()
-        tissues = ", ".join(f"{tissue} (up to {max(ml):.1f} ml)" for tissue, ml in self.cut.items())
-        return (*self.doubtful.words(), f"{self.siblings_cut} of {self.doubtful.siblings} siblings reach the edge of "
-                f"the grid and are cut off there: {tissues}. Give them room with --margin 20, or save the twin on a "
-                "larger grid")
+        words, siblings = list(self.doubtful.words()), self.doubtful.siblings
+        if self.unchanged:
+            words.append(f"{self.unchanged} of {siblings} siblings equal their twin: the edit changed no voxel. Give a "
+                         "larger region or a higher --ratio")
+        if self.siblings_cut:
+            words.append(f"{self.siblings_cut} of {siblings} siblings reach the edge of the grid and are cut off "
+                         f"there: {_most(self.cut)}. Give them room with --margin 20, or save the twin on a larger "
+                         "grid")
+        if self.siblings_withheld:
+            words.append(f"{self.siblings_withheld} of {siblings} siblings wanted room that segments outside the model "
+                         f"keep: {_most(self.withheld)}. --overwrite lets siblings have that room")
+        return tuple(words)
 
     def twin_row(self, twin: PlacedTwin) -> Row:
         """The twin's row of metrics.csv."""
         return {**twin.measured.row("twin", "twin"), **self.twin_columns}
+
+
+
+def _collect(ml: Mapping[str, float] | None, into: dict[str, list[float]]) -> bool:
+    """Takes a sibling's volumes in -> whether it has any."""
+    for name, volume in (ml or {}).items():
+        into.setdefault(name, []).append(volume)
+    return bool(ml)
+
+
+def _most(ml: Mapping[str, list[float]]) -> str:
+    return ", ".join(f"{name} (up to {max(volumes):.1f} ml)" for name, volumes in ml.items())

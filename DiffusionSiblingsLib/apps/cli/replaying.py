@@ -28,6 +28,10 @@ def replay(options: measuring_options.Replay) -> int:
 def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
     """Replays every sibling of a record -> 0 if all are identical or within tolerance, 3 if one is different."""
     record = read_record(path)
+    if not any(run["siblings"] for run in record.runs):
+        raise InputError("The record has no sibling that could be made again", value=path,
+                         rule="at least one sibling is finished",
+                         hint="continue the run with the command that began it and --resume")
     facts = installed(record)
     placed = _place_twin(facts, record.twin, twin)
     requests = tuple(Request.from_json(_located(run["request"], path.parent)) for run in record.runs)

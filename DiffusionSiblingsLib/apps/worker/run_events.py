@@ -46,10 +46,16 @@ class RunEvents:
         if (twin := self._plan.twin) is not None:
             self._rows[-1] = twin.measured.row("twin", "twin")
             self._task.emit("twin", row=self._rows[-1], entry=self._plan.twin_entry, warnings=[
-                *twin.twin.warnings, *training_distance_words("The twin", twin.measured.training_distance)])
+                *twin.twin.warnings, *training_distance_words("The twin", twin.measured.training_distance),
+                *self._idle_words()])
         for number, planned in enumerate(self._plan.requests):
             if planned.request.control is not None:
                 self._task.emit("guided", request=number, **planned.guided.to_json())
+
+    def _idle_words(self) -> list[str]:
+        """Warnings about edits that will most likely change nothing."""
+        scopes = [planned.scope for planned in self._plan.requests if planned.scope is not None]
+        return [words for scope in scopes for words in scope.warnings]
 
     def placed(self, folder: RunFolder, at: Placed, sibling: Sibling | None) -> None:
         """Hands a sibling over and tells of it."""

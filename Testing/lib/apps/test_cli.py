@@ -86,6 +86,14 @@ def test_a_sibling_keeps_names_colours_and_unknown_segments(folder: Path) -> Non
     assert np.array_equal(sibling.labels == 9, twin.labels == 9)
 
 
+def test_a_replay_of_no_siblings_is_no_success(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((folder / "run" / "record.json").read_text())
+    for runs in ([], [{**record["runs"][0], "siblings": []}]):
+        (folder / "empty.json").write_text(json.dumps({**record, "runs": runs}))
+        assert main(["replay", str(folder / "empty.json"), "--device", "cpu"]) == 2
+        assert "no sibling" in capsys.readouterr().err
+
+
 def test_replay_says_identical_and_notices_a_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.environ["SIBLINGS_MODELS"] = str(folder / "models")
     try:
