@@ -70,7 +70,6 @@ class Tally:
         return {**twin.measured.row("twin", "twin"), **self.twin_columns}
 
 
-
 def _collect(ml: Mapping[str, float] | None, into: dict[str, list[float]]) -> bool:
     """Takes a sibling's volumes in -> whether it has any."""
     for name, volume in (ml or {}).items():
