@@ -61,6 +61,8 @@ COMMANDS = {
     "augment": Entry(COHORTS, "Add hearts that meet a written target to a cohort.",
                      "study_options:Augment", "studying:augment"),
     "study": Entry(COHORTS, "Repeat the papers' studies with this model.", "study_options:RunStudy", "studying:study"),
+    "draw": Entry(TRAIN, "Draw label maps from published measurements, with the exact truth about each.",
+                  "drawing_options:Draw", "drawing:draw"),
     "prepare": Entry(TRAIN, "Turn a folder of label maps into a training data set.",
                      "training_options:Prepare", "training:prepare"),
     "train": Entry(TRAIN, "Train a model on a prepared data set.", "training_options:Train", "training:train"),

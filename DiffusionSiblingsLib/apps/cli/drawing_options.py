@@ -1,0 +1,31 @@
+"""The options of draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .command import COHORT, OUTPUT, Options
+from .shared_options import choice, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw(Options):
+    """Draws label maps from published measurements of an anatomy, without a model: the thoracic aorta with the branches
+    of its arch. A file beside each map holds the truth about it: diameters, centre lines, angles, Betti numbers.
+    """
+
+    anatomy: Annotated[Literal["aorta"], typer.Argument(
+        metavar="ANATOMY", show_default=False, help="What to draw: aorta.")]
+    count: Annotated[int, option(COHORT, "--count", "N", "Number of maps.")] = 10
+    seed: Annotated[int, option(
+        COHORT, "--seed", "S", "Seed of the first map; the next map has the next seed, on which alone it depends.")] = 0
+    out: Annotated[Path, option(
+        OUTPUT, "--out", "DIR", "Folder of the maps. Maps that it holds are not made again.")] = Path("drawn")
+    format: Annotated[Literal["nii.gz", "nrrd", "seg.nrrd", "mha"], choice(
+        OUTPUT, "--format", "File format of the maps.")] = "nii.gz"
+
+    examples = ("siblings draw aorta --count 100 --out out/aortas",)
