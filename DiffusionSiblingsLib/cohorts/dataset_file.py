@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import InputError
+from ..core.json_files import MALFORMED, parse_json
+from ..core.limits import MOST_AIR_BYTES
 from ..core.tensor_files import write_tensors
 from ..labelmaps.geometry.reference import Reference
 
@@ -83,13 +86,17 @@ def encode(labels: LabelArray) -> npt.NDArray[np.uint8]:
 def decode(data: npt.NDArray[np.uint8], shape: tuple[int, int, int]) -> LabelArray:
     """The inverse of `encode`: (D, H, W) uint8. Raises InputError where the bytes do not fill `shape` exactly."""
     try:
-        raw = lzma.decompress(data.tobytes())
+        most = 4 + 5 * math.prod(shape)  # as many runs as voxels
+        packed = lzma.LZMADecompressor(memlimit=MOST_AIR_BYTES)
+        raw = packed.decompress(data.tobytes(), most + 1)
+        if not packed.eof:
+            raise ValueError("the bytes break off, or hold more than the grid")
         count = int(np.frombuffer(raw, dtype="<u4", count=1)[0])
         values = np.frombuffer(raw, dtype=np.uint8, count=count, offset=4)
         lengths = np.frombuffer(raw, dtype="<u4", count=count, offset=4 + count)
-        if int(lengths.sum(dtype=np.int64)) != int(np.prod(shape)):
+        if int(lengths.sum(dtype=np.int64)) != math.prod(shape):
             raise ValueError("run lengths do not add up")
-    except (lzma.LZMAError, ValueError, IndexError) as problem:
+    except (lzma.LZMAError, EOFError, *MALFORMED) as problem:
         hint = "prepare the data set again"
         raise InputError("A case of the data set is damaged", value=problem, hint=hint) from problem
     return np.repeat(values, lengths).reshape(shape)
@@ -184,14 +191,19 @@ def read_pack(path: Path) -> Pack:
         keys = set(file.keys())
         reference = Reference.from_tensors({k: file.get_tensor(k) for k in keys if k.startswith("reference.")})
     try:
-        shape = json.loads(metadata["shape"])
-        cases = tuple(PackCase(**entry) for entry in json.loads(metadata["cases"]))
-        spacing = float(json.loads(metadata["spacing"]))
+        depth, height, width = (int(size) for size in parse_json(metadata["shape"]))
+        if min(depth, height, width) < 1 or depth * height * width > MOST_AIR_BYTES:
+            raise ValueError(f"a grid of {depth} x {height} x {width} voxels")
+        cases = tuple(PackCase(**entry) for entry in parse_json(metadata["cases"]))
+        spacing = float(parse_json(metadata["spacing"]))
+        if not 0 < spacing < float("inf"):
+            raise ValueError(f"a spacing of {spacing} mm")
+        anatomy = metadata["anatomy"]
         lost = [case.name for index, case in enumerate(cases) if _key(index) not in keys]
-    except (KeyError, TypeError, ValueError) as problem:
+    except MALFORMED as problem:
         raise InputError("The list of cases of the data set is damaged", value=f"{path}: {problem}",
                          hint="make it again with 'siblings prepare'") from problem
     if lost:
         raise InputError("The data set lacks label maps that it lists", value=", ".join(lost[:5]),
                          hint="make it again with 'siblings prepare'")
-    return Pack(path, metadata["anatomy"], (shape[0], shape[1], shape[2]), spacing, cases, reference)
+    return Pack(path, anatomy, (depth, height, width), spacing, cases, reference)

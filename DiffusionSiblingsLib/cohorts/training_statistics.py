@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from ..core.errors import ModelError, SiblingsError
 from ..core.files import atomic_path
+from ..core.json_files import MALFORMED, read_json
+from ..core.limits import MOST_RECORD_BYTES
 from ..metrics.measurement import MeasurementKey, key_of, tissue_key
 from ..metrics.morphology import all_measurements, features, tissue_volumes
 
@@ -88,7 +90,7 @@ def read_training_statistics(folder: Path) -> TrainingStatistics | None:
     if not path.is_file():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, MOST_RECORD_BYTES)
         if values["schema"] != SCHEMA:
             raise ValueError(f"schema {values['schema']}, this version reads {SCHEMA}")
         keys = tuple(key_of(str(title)) for title in values["columns"])
@@ -96,7 +98,7 @@ def read_training_statistics(folder: Path) -> TrainingStatistics | None:
         if len(rows) != len(values["rows"]) or not len(rows) or not np.isfinite(rows).all():
             raise ValueError("rows of finite numbers, one for each column")
         return TrainingStatistics(str(values["anatomy"]), keys, rows)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SiblingsError) as error:
+    except (OSError, SiblingsError, *MALFORMED) as error:
         raise ModelError("The measurements of the training hearts cannot be read", value=f"{path}: {error!r}",
                          rule="the JSON that `siblings train` writes",
                          hint="add the model again, or delete the file to go without its warnings") from error

@@ -23,9 +23,13 @@ def number(value: object, what: str, rule: str = "a finite number") -> float:
     """`value` as a float; InputError for anything but a finite number (bools are refused)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(what, value=repr(value), rule=rule)
-    if not math.isfinite(value):
-        raise InputError(what, value=float(value), rule=rule)
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise InputError(what, value=found, rule=rule)
+    return found
 
 
 def vector(values: object, what: str, rule: str = "three finite numbers") -> Vector:

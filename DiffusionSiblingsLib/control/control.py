@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, Literal
 
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
-from ..core.files import write_json
+from ..core.files import reachable, write_json
+from ..core.json_files import read_json
 from .absolute_targets import Asked, resolved
 from .checks import fields, rigid, sequence
 from .domain import ControlDomain
@@ -144,8 +144,9 @@ class Control:
 
 def read_control(path: Path | str, anatomy: Anatomy | None = None) -> Control:
     """Reads a control from a JSON file; with an anatomy its tissues are checked too. Raises InputError."""
+    reachable(path)
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(Path(path))
     except (OSError, ValueError) as error:
         raise InputError("The control file cannot be read", value=f"{path}: {error}",
                          rule=f"a JSON file of schema {SCHEMA}") from error

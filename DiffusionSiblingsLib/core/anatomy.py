@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .json_files import MALFORMED, read_json
 from .numberings import Numbering, TissueLayout
 
 SCHEMA = 1
@@ -223,11 +223,11 @@ def load_anatomy(id: str = "heart") -> Anatomy:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise InputError("The anatomy is unknown", value=id, rule=f"one of: {known}")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         path = folder.parent / "Numberings" / path.name  # a later error is about this file
-        more = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        more = read_json(path) if path.is_file() else {}
         return _from_data({**data, **{key: more[key] for key in ("numberings", "layout") if key in more}})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise InputError(f"The anatomy file {path} cannot be read", value=repr(error), rule=f"JSON of schema {SCHEMA}",
                          hint="correct the file, or install the project again") from error
 

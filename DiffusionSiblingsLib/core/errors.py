@@ -30,7 +30,7 @@ class SiblingsError(Exception):
             parts.append(f"Rule: {self.rule.rstrip('.')}")
         if self.hint:
             parts.append(f"What to do: {self.hint.rstrip('.')}")
-        return ". ".join(parts) + "."
+        return " ".join((". ".join(parts) + ".").splitlines())
 
 
 class InputError(SiblingsError):

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import psutil
 
 from .errors import InputError, OutputError
+from .json_files import read_json
+from .limits import MOST_RECORD_BYTES
 
 _SHOWN = 80  # letters of a path that is too long
 Item = TypeVar("Item")
@@ -88,7 +90,7 @@ def write_json(path: Path, values: Any) -> Path:
 def read_json_object(path: Path) -> dict[str, Any] | None:
     """A JSON object of a file; None where the file is missing or holds anything else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, MOST_RECORD_BYTES)
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None

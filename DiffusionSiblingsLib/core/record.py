@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,10 @@ import numpy as np
 
 from .errors import InputError, SiblingsError
 from .files import looking_into, write_json
+from .json_files import MALFORMED, read_json
 from .labelmap import LabelMap
+from .limits import MOST_RECORD_BYTES
+from .record_shape import check_record
 from .version import __version__
 
 SCHEMA = 1
@@ -53,11 +55,12 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
-        """What `to_json` wrote. KeyError or TypeError where it did not; InputError for another version's."""
+        """What `to_json` wrote. One of MALFORMED where it did not; InputError for another version's."""
         if values["schema"] != SCHEMA:
             raise InputError("A later program version wrote the record", value=values["schema"],
                              rule=f"schema {SCHEMA}",
                              hint=f"use the version that wrote it, {values.get('program')}, or a newer one")
+        check_record(values)
         return cls(model=values["model"], compute=values["compute"], created=values["created"], twin=values["twin"],
                    runs=values["runs"], complete=values["complete"])
 
@@ -69,8 +72,8 @@ class Record:
 def read_record(path: Path) -> Record:
     """Reads a record of this version or an earlier one. Raises InputError for anything else."""
     try:
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        return Record.from_json(read_json(path, MOST_RECORD_BYTES))
+    except (OSError, *MALFORMED) as error:
         raise InputError("The record cannot be read", value=f"{path}: {error}",
                          rule="a record.json written by this program", hint="name the record.json of a run") from error
 

@@ -15,6 +15,7 @@ from ..cohorts.measured_map import MeasuredMap, check_columns
 from ..cohorts.training_distance import TrainingDistanceMeter, training_distance_columns
 from ..control.achieved import Achieved
 from ..core.errors import InputError
+from ..core.json_files import MALFORMED
 from ..core.labelmap import Segment
 from ..core.record import hash_file, hash_labelmap
 from ..labelmaps.geometry.room import NONE, Extension
@@ -99,7 +100,7 @@ def row_of(name: str, entry: Mapping[str, Any], request: Request | Mapping[str, 
             distance = meter.distance_of(sibling.features, sibling.volumes)
             sibling = replace(sibling, training_distance=distance)
         return sibling_row(name, sibling)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
                          rule="each entry has features, volumes and checks",
                          hint="make the run again, or replay its record") from error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
 
 from ..core.defaults import COUNT, RATIO, SEED, STEPS
 from ..core.errors import InputError
@@ -61,6 +64,7 @@ class Request:
     solver: Solver = "heun"
 
     def __post_init__(self) -> None:
+        _plain_values(self)
         for name, allowed in CHOICES.items():
             if (value := getattr(self, name)) not in allowed:
                 raise InputError(f"The {name} cannot be used", value=value, rule=f"one of {', '.join(allowed)}")
@@ -116,6 +120,9 @@ class Request:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
         """The request that `to_json` wrote; unknown names are refused."""
+        if not isinstance(values, Mapping) or "edit" not in values:
+            raise InputError("The request cannot be read", value=str(values)[:60],
+                             rule="an object with an edit and its settings")
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise InputError("The request has unknown settings", value=", ".join(unknown),
@@ -164,3 +171,21 @@ def _term_words(term: Term) -> str:
     if isinstance(value, (int, float)):
         return f"{term.domain} {term.quantity} {value:{sign}g}"
     return f"{term.domain} {term.quantity}"  # the record holds a matrix in full
+
+
+def _plain_values(request: Request) -> None:
+    """Refuses settings of the wrong types, as a damaged record has them."""
+    tissues, box = request.tissues, request.box
+    wrong = {
+        "tissues": not (isinstance(tissues, tuple) and all(isinstance(tissue, str) for tissue in tissues)),
+        "box": not (box is None or (isinstance(box, tuple) and all(_is_number(value) for value in box))),
+        "region": not (request.region is None or isinstance(request.region, str)),
+        "overwrite": not isinstance(request.overwrite, bool), "repair": not isinstance(request.repair, bool),
+    }
+    for name in (name for name, refused in wrong.items() if refused):
+        raise InputError(f"The {name} of the request cannot be used", value=str(getattr(request, name))[:60],
+                         rule="tissues are names, a box is six numbers, a region is a path, the others are yes or no")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

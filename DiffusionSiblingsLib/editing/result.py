@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..cohorts.measured_map import Checks, checks_from_json, measurements_from_json, measurements_to_json
 from ..cohorts.training_distance import TrainingDistance
+from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..metrics.measurement import MeasurementKey, titled
 from .repair.repair import Repair
@@ -146,4 +147,6 @@ class RecordedSibling:
 
 def known_request(values: Mapping[str, Any]) -> Request:
     """The request of a record, without the settings that this version does not know. Raises InputError."""
+    if not isinstance(values, Mapping):
+        raise InputError("The request cannot be read", value=str(values)[:60], rule="an object with its settings")
     return Request.from_json({name: value for name, value in values.items() if name in Request.__dataclass_fields__})

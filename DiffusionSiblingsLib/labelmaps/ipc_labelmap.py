@@ -14,6 +14,7 @@ import numpy as np
 from ..core.codec import from_plain, to_plain
 from ..core.errors import InputError
 from ..core.files import atomic_path
+from ..core.json_files import MALFORMED, read_json
 from ..core.labelmap import LabelMap, Segment
 
 SCHEMA = 1
@@ -37,7 +38,7 @@ def read_exchange(stem: Path | str) -> LabelMap:
     """The label map that `write_exchange` wrote. Raises InputError if it is missing, damaged or of another version."""
     stem = Path(stem)
     try:
-        described = json.loads(_beside(stem, ".json").read_text(encoding="utf-8"))
+        described = read_json(_beside(stem, ".json"))
         if described["schema"] != SCHEMA:
             raise ValueError(f"it has schema {described['schema']}, and this version reads schema {SCHEMA}")
         labels = np.load(_beside(stem, ".npy"), allow_pickle=False)
@@ -49,7 +50,7 @@ def read_exchange(stem: Path | str) -> LabelMap:
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise ValueError("the affine is not a (4, 4) matrix of finite numbers")
         return LabelMap(labels, affine, tuple(from_plain(Segment, entry) for entry in described["segments"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (OSError, EOFError, *MALFORMED) as error:
         raise InputError("A label map handed over by another process cannot be read", value=f"{stem}: {error}",
                          rule="this version wrote both STEM.npy and STEM.json",
                          hint="try again; if this error returns, check the space in the temporary folder") from error

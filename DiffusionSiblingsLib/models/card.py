@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ModelError
+from ..core.json_files import MALFORMED, parse_json, read_text
+from ..core.record_shape import LONGEST_NAME
 
 if TYPE_CHECKING:  # Slicer shows model cards before safetensors is installed
     from ..labelmaps.geometry.reference import Reference
 
 CARD_NAME = "model.json"
+MOST_SIGMA = 1e6  # of the numbers of a sampler, in a model card
 WEIGHT_SCHEMAS = ("1", "2")  # of weight files; 2: with a network along the modes, which earlier programs would not use
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # name of a model or of its files; it cannot be a path
 
@@ -81,21 +83,29 @@ def read_card(folder: Path) -> ModelCard:
     """Reads `folder`/model.json. Raises ModelError if it is missing, is not JSON or lacks a field."""
     path = folder / CARD_NAME
     try:
-        return parse_card(path.read_text(encoding="utf-8"), folder)
+        return parse_card(read_text(path), folder)
     except FileNotFoundError as error:
         raise ModelError("There is no model here", value=folder, rule=f"the folder holds {CARD_NAME} and the weights",
                          hint="`siblings models` lists the installed models") from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (OSError, *MALFORMED) as error:
         raise ModelError("The model card cannot be read", value=f"{path}: {error!r}",
                          rule=f"{CARD_NAME} is as `siblings train` writes it",
                          hint="install the model again") from error
 
 
 def parse_card(text: str, folder: Path) -> ModelCard:
-    """The card that this JSON text describes. Raises ValueError, KeyError or TypeError if it is not a model card."""
-    card = json.loads(text)
+    """The card that this JSON text describes. Raises one of MALFORMED if it is not a model card."""
+    card = parse_json(text)
+    if not isinstance(card, dict):
+        raise TypeError("it is no JSON object")
+    for key in ("id", "version", "anatomy", "weights", "sha256"):
+        if not isinstance(card[key], str):
+            raise TypeError(f"{key} is {str(card[key])[:60]!r}, which is no text")
     for key in ("id", "weights"):
-        if not NAME.fullmatch(card[key]):
-            raise ValueError(f"{key} is {card[key]!r}, which is not a plain name")
+        if not NAME.fullmatch(card[key]) or len(card[key]) > LONGEST_NAME:
+            raise ValueError(f"{key} is {card[key][:60]!r}, which is not a plain name")
+    for name, value in card["sampling"].items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_SIGMA:
+            raise ValueError(f"{name} of sampling is {str(value)[:60]!r}, which is no number from 0 to {MOST_SIGMA:g}")
     return ModelCard(id=card["id"], version=card["version"], anatomy=card["anatomy"], folder=folder,
                      weights=card["weights"], sha256=card["sha256"], sampling=card["sampling"], card=card)

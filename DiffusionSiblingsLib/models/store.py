@@ -8,7 +8,6 @@ bytes, JSON, then plain numbers. Nothing in a file is ever executed.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import shutil
 import zipfile
@@ -19,13 +18,16 @@ from typing import IO, Any
 
 from ..core.errors import ModelError, OutputError
 from ..core.files import atomic_path
+from ..core.json_files import MALFORMED, parse_json
+from ..core.limits import MOST_MODEL_BYTES
+from ..core.limits import MOST_WEIGHT_HEADER_BYTES as LARGEST_TEXT
 from ..core.steps import T, exhaust
 from .card import CARD_NAME, WEIGHT_SCHEMAS, ModelCard, parse_card, read_card
 from .registry import own_model_folder, survey
 
 Steps = Generator[float, None, T]
 BLOCK = 1 << 20  # bytes hashed between two yields: about a millisecond
-LARGEST_TEXT = 10_000_000  # bytes of a card, and of the header of a weight file
+MOST_PACKED = 20  # times that a file of a model may be larger than it is packed; numbers hardly shrink
 COMPANIONS = ("README.md", "about.json", "cohort.json")  # copied with a model if they exist
 _KINDS = "choose the folder of a model, its zip file, or its model.json with the weights beside it"
 
@@ -97,7 +99,7 @@ def check_weight_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
             header = _header(file, path.stat().st_size)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise ModelError("Not a weight file", value=f"{path}: {error}",
                          rule="weights are a safetensors file written by `siblings train`; files that can hold "
                               "programs, such as .pt, are never opened",
@@ -118,7 +120,7 @@ def _header(file: IO[bytes], size: int) -> dict[str, Any]:
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(LARGEST_TEXT, size - 8):
         raise ValueError("it does not begin like a safetensors file")
-    header: dict[str, Any] = json.loads(file.read(length))
+    header: dict[str, Any] = parse_json(file.read(length).decode("utf-8"))
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     end = 8 + length + max(ends, default=0)
     if end != size:
@@ -143,6 +145,13 @@ def _inside(archive: zipfile.ZipFile, source: Path) -> zipfile.Path:
         raise ModelError("A zip file must hold exactly one model", value=f"{source}: {len(cards)} model cards",
                          rule=_KINDS,
                          hint="unpack it and choose the folder of one model")
+    for entry in archive.infolist():
+        if entry.file_size > min(MOST_MODEL_BYTES, entry.compress_size * MOST_PACKED + LARGEST_TEXT):
+            raise ModelError("A file in the zip file unpacks to more than a model can have",
+                             value=f"{source}: {entry.filename[:80]}, {entry.compress_size} bytes that unpack to "
+                                   f"{entry.file_size}",
+                             rule=f"weights are at most {MOST_PACKED} times as large as they are packed",
+                             hint="download the model again from where it is published")
     return zipfile.Path(archive, cards[0].removesuffix(CARD_NAME))
 
 
@@ -218,7 +227,7 @@ def _card_text(folder: Path | zipfile.Path, source: Path) -> str:
 def _parsed(text: str, source: Path) -> ModelCard:
     try:
         return parse_card(text, source)
-    except (ValueError, KeyError, TypeError) as error:
+    except MALFORMED as error:
         raise ModelError("The model card cannot be read", value=f"{source}: {error!r}",
                          rule="model.json is as `siblings train` writes it",
                          hint="download the model again from where it is published") from error

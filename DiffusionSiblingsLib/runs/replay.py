@@ -84,7 +84,8 @@ class Replay:
 
 def installed(record: Record) -> ModelFacts:
     """The facts of a record's model. Raises InputError where other weights are installed under its name."""
-    facts, model = ModelFacts.of(record.model["id"]), record.model
+    model = {"id": "", "version": "", "sha256": "", **record.model}
+    facts = ModelFacts.of(model["id"])
     if facts.card.sha256 != model["sha256"]:
         raise InputError("The installed model is not the model of the record",
                          value=f"{facts.card.id} {facts.card.version}, SHA-256 {facts.card.sha256[:12]}...",

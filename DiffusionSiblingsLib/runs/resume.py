@@ -25,8 +25,8 @@ def recorded(out: Path) -> Record | None:
 
 def require_same(old: Record, new: Record, out: Path) -> None:
     """Raises InputError where a run in a folder is another one than asked for; more siblings may be asked for now."""
-    if (old.model["id"], old.model["sha256"]) != (new.model["id"], new.model["sha256"]):
-        raise _another(out, "model", f"{old.model['id']} {old.model['version']}")
+    if any(old.model.get(part) != new.model.get(part) for part in ("id", "sha256")):
+        raise _another(out, "model", f"{old.model.get('id')} {old.model.get('version')}")
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
         raise _another(out, "twin", (old.twin or {}).get("file") or "none")
     if other := _other_meanings(old.twin, new.twin):

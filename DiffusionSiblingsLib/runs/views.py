@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cohorts.training_distance import Doubtful
+from ..core.errors import InputError
+from ..core.json_files import MALFORMED
 from ..editing.planned import PlacedTwin
 from ..editing.record_entries import guidance_of
 from ..editing.result import CUT_OFF, WITHHELD
@@ -40,15 +42,19 @@ class Tally:
     unchanged: int = 0
 
     def add(self, name: str, entry: Entry) -> None:
-        """Takes a sibling in. name: in tables."""
-        guidance = guidance_of(entry)
-        self.twin_columns |= twin_columns(guidance)
-        looked = looked_at(guidance, entry.get("guidance_notes", ()), entry.get("repair"))
-        self.remarks += [f"{name}: {words}" for words in looked]
-        self.doubtful.add(entry)
-        self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
-        self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
-        self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
+        """Takes a sibling in. name: in tables. Raises InputError for an entry that cannot be read."""
+        try:
+            guidance = guidance_of(entry)
+            self.twin_columns |= twin_columns(guidance)
+            looked = looked_at(guidance, entry.get("guidance_notes", ()), entry.get("repair"))
+            self.remarks += [f"{name}: {words}" for words in looked]
+            self.doubtful.add(entry)
+            self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
+            self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
+            self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
+        except MALFORMED as error:
+            raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
+                             rule="the entry of a sibling as this program writes it") from error
 
     def doubts(self) -> tuple[str, ...]:
         """What makes siblings doubtful, with their number, a line each."""

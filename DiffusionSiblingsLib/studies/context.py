@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from ..cohorts.training_statistics import TrainingStatistics, read_training_stat
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
+from ..core.json_files import MALFORMED, read_json
 from ..core.labelmap import LabelValues
 from ..editing.choices import Edit
 from ..editing.guided_plan import make_guided
@@ -166,10 +166,10 @@ class StudyContext:
 def names_in(path: Path, split: str) -> set[str]:
     """File names of a split. path: a JSON list of names or of {"name", "split"}. Raises InputError."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         found = {entry if isinstance(entry, str) else str(entry["name"]) for entry in values
                  if isinstance(entry, str) or entry.get("split", split) == split}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise InputError("The list of names cannot be read", value=f"{path}: {error!r}",
                          rule='JSON: a list of names, or of {"name", "split"}') from error
     if not found:

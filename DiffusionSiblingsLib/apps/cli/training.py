@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
+from ...core.json_files import read_json
 from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
 from .training_options import Prepare, Train
@@ -49,7 +49,7 @@ def train(options: Train) -> int:
 def _card_texts(path: Path) -> dict[str, Any]:
     """The texts of a model card: a JSON object of texts and lists of texts."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError("The texts of the model card cannot be read", value=f"{path}: {error}", rule="a JSON object",
                          hint="see about.json of the shipped model") from error

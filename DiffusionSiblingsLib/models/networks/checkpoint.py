@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,13 +16,16 @@ from torch import Tensor, nn
 
 from ...core.codec import from_plain, to_plain
 from ...core.errors import ModelError
+from ...core.json_files import MALFORMED, parse_json
 from ...core.record import hash_file
 from ...core.tensor_files import write_tensors
 from ..card import WEIGHT_SCHEMAS
+from .bounds import check_sizes, check_weights
 from .denoiser import Denoiser, DenoiserConfig
 from .mode_denoiser import ModeDenoiser, ModeDenoiserConfig
 from .vae import Autoencoder, AutoencoderConfig
 
+T = TypeVar("T")
 MODES = ("modes/mean", "modes/vectors", "modes/variances")
 
 
@@ -104,7 +108,7 @@ def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
     try:
         with safe_open(path, framework="pt") as file:
             return _build(file)
-    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ArithmeticError, MemoryError, *MALFORMED) as error:
         raise ModelError("The weight file cannot be read", value=f"{path}: {error}",
                          rule="weights are a safetensors file written by `siblings train`",
                          hint="install the model again") from error
@@ -115,17 +119,26 @@ def _build(file: Any) -> Networks:
     if header.get("schema") not in WEIGHT_SCHEMAS:
         raise ValueError(f"schema {header.get('schema')} instead of {' or '.join(WEIGHT_SCHEMAS)}")
     with torch.device("meta"):  # the file's weights come next, so none are drawn
-        autoencoder = Autoencoder(from_plain(AutoencoderConfig, json.loads(header["autoencoder"]), "autoencoder"))
-        denoiser = Denoiser(from_plain(DenoiserConfig, json.loads(header["denoiser"]), "denoiser"))
-        along = None if "mode_denoiser" not in header else ModeDenoiser(
-            from_plain(ModeDenoiserConfig, json.loads(header["mode_denoiser"]), "mode_denoiser"))
-    names = set(file.keys())
-    for prefix, net in _parts(autoencoder, denoiser, along).items():
+        autoencoder = Autoencoder(_config(AutoencoderConfig, header, "autoencoder"))
+        denoiser = Denoiser(_config(DenoiserConfig, header, "denoiser"))
+        along = None
+        if "mode_denoiser" in header:
+            along = ModeDenoiser(_config(ModeDenoiserConfig, header, "mode_denoiser"))
+    names, parts = set(file.keys()), _parts(autoencoder, denoiser, along)
+    check_weights(sum(weight.numel() for net in parts.values() for weight in net.parameters()))
+    for prefix, net in parts.items():
         own = {k.removeprefix(f"{prefix}/"): file.get_tensor(k).float() for k in names if k.startswith(f"{prefix}/")}
         net.load_state_dict(own, assign=True)
         net.eval().requires_grad_(False)
     modes = tuple(file.get_tensor(name).float() for name in MODES) if names.issuperset(MODES) else None
     return Networks(autoencoder, denoiser, file.get_tensor("latent_mean"), file.get_tensor("latent_std"), modes, along)
+
+
+def _config(kind: type[T], header: Mapping[str, str], name: str) -> T:
+    """A network's configuration in the header of a weight file. Raises KeyError or ValueError."""
+    plain = parse_json(header[name])
+    check_sizes(plain, name)
+    return from_plain(kind, plain, name)
 
 
 def _parts(autoencoder: Autoencoder, denoiser: Denoiser, along: ModeDenoiser | None) -> dict[str, nn.Module]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.files import ending, looking_into, signature
+from ...core.json_files import read_json
 from ...labelmaps.read import FORMATS
 
 CASES_FILE = "cases.json"
@@ -101,7 +101,7 @@ def _listing(path: Path) -> dict[str, dict[str, Any]]:
     """Name -> entry, for every name that refers to an entry. Raises InputError if the file is not such a list."""
     what = "The list of cases cannot be used"
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = read_json(path)
     except (OSError, ValueError) as problem:
         raise InputError(what, value=f"{path}: {problem}", rule="a JSON list") from problem
     named = isinstance(entries, list) and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)

@@ -37,7 +37,7 @@ from DiffusionSiblingsLib.runs.run_folder import canonical_of, read_sibling
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     compute = {"device": "cpu", "software": software()}
-    record = Record({"id": "m"}, compute, "2026-01-01T00:00:00+00:00", runs=[{"a": 1}])
+    record = Record({"id": "m"}, compute, "2026-01-01T00:00:00+00:00", runs=[{"a": 1, "request": {}, "siblings": []}])
     record.write(tmp_path / "record.json")
     assert read_record(tmp_path / "record.json") == record
 

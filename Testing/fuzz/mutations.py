@@ -1,4 +1,4 @@
-"""Damaged label map files by the thousand: each is drawn from a seed, and knows the structure of its format."""
+"""Damage that knows the structure of what it damages: bytes, packed bytes, headers of fields, headers of lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import bz2
 import gzip
 import random
 import zlib
-from collections.abc import Callable
 
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
@@ -104,17 +103,21 @@ def packed_again(rng: random.Random, raw: bytes) -> bytes:
     ))  # fmt: skip
 
 
-def mutated(format: str, seed: int, whole: list[bytes]) -> bytes:
-    """A damaged file of a format, the same for the same seed. whole: sound files of that format."""
-    rng = random.Random(f"{format} {seed}")
-    raw = rng.choice(whole)
-    if format == "nii.gz":
-        changes: list[Callable[[random.Random, bytes], bytes]] = [nifti_fields, flipped, torn, packed_again]
-        change = rng.choice(changes)
-        if change is packed_again:
-            return packed_again(rng, gzip.decompress(raw))
-        if rng.random() < 0.7:
-            return gzip.compress(change(rng, gzip.decompress(raw)), 1)
-        return rng.choice((flipped, torn))(rng, raw)
-    fields = nifti_fields if format == "nii" else text_fields
-    return rng.choice((fields, fields, fields, flipped, torn))(rng, raw)
+def packed_nifti(rng: random.Random, raw: bytes) -> bytes:
+    """A .nii.gz file, damaged inside or outside of its packing."""
+    change = rng.choice((nifti_fields, flipped, torn, packed_again))
+    if change is packed_again:
+        return packed_again(rng, gzip.decompress(raw))
+    if rng.random() < 0.7:
+        return gzip.compress(change(rng, gzip.decompress(raw)), 1)
+    return rng.choice((flipped, torn))(rng, raw)
+
+
+def plain_nifti(rng: random.Random, raw: bytes) -> bytes:
+    """A .nii file."""
+    return rng.choice((nifti_fields, nifti_fields, nifti_fields, flipped, torn))(rng, raw)
+
+
+def lined(rng: random.Random, raw: bytes) -> bytes:
+    """An NRRD or MetaImage file."""
+    return rng.choice((text_fields, text_fields, text_fields, flipped, torn))(rng, raw)
