@@ -79,7 +79,7 @@ class Tally:
 def _collect(ml: Mapping[str, float] | None, into: dict[str, list[float]]) -> bool:
     """Takes a sibling's volumes in -> whether it has any."""
     for name, volume in (ml or {}).items():
-        into.setdefault(name, []).append(volume)
+        into.setdefault(str(name), []).append(float(volume))
     return bool(ml)
 
 

@@ -40,9 +40,9 @@ from DiffusionSiblingsLib.editing.record_entries import extension_in, rows_of
 from DiffusionSiblingsLib.editing.result import known_request
 from DiffusionSiblingsLib.labelmaps.geometry.reference import starting_reference
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
+from DiffusionSiblingsLib.labelmaps.label_options import parse_labels
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap, read_mask
 from DiffusionSiblingsLib.labelmaps.region import parse_box, read_region
-from DiffusionSiblingsLib.labelmaps.tissues import parse_labels
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.acceptance import Acceptance
 from DiffusionSiblingsLib.models.card import read_card
