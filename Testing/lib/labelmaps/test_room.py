@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from labelmap_cases import HEART, blocks, heart
+from labelmap_cases import HEART, heart
 
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
@@ -29,10 +29,18 @@ from DiffusionSiblingsLib.runs.views import Tally
 TURNED = np.array([[0, -2.0, 0, 10], [2.0, 0, 0, -20], [0, 0, 3.0, 30], [0, 0, 0, 1]])
 
 
+def slabs() -> np.ndarray:
+    """(8, 10, 12) uint8: a slab of each tissue, with room on four sides."""
+    labels = np.zeros((8, 10, 12), np.uint8)
+    for place, label in enumerate((6, 4, 2, 3, 5, 1)):
+        labels[2:-2, 2:-2, 2 * place : 2 * place + 2] = label
+    return labels
+
+
 def cropped(tmp_path: Path, affine: np.ndarray = TURNED, world: np.ndarray | None = None,
             extent: tuple[int, ...] = (0, 11, 0, 9, 0, 7)) -> LabelMap:
-    """Blocks cut down to their voxels, as Slicer saves them, and read again. extent: of the grid before."""
-    whole = heart(affine=affine)
+    """Slabs cut down to their voxels, as Slicer saves them, and read again. extent: of the grid before."""
+    whole = heart(slabs(), affine)
     tight = replace(whole, labels=whole.labels[2:6, 2:8, :], affine=affine.copy())
     tight.affine[:3, 3] += affine[:3, :3] @ [0, 2, 2]
     matrix = (np.eye(4) if world is None else world) @ affine
@@ -49,7 +57,7 @@ def grown(labelmap: LabelMap, margin: float | None) -> LabelMap:
 @pytest.mark.parametrize("world", [np.eye(4), np.diag([-1.0, -1, 1, 1])], ids=["RAS", "LPS"])
 def test_a_grid_that_was_cropped_gets_back_what_its_file_notes(world: np.ndarray, tmp_path: Path) -> None:
     found = grown(cropped(tmp_path, world=world), None)
-    assert np.array_equal(found.labels, blocks()) and np.allclose(found.affine, TURNED)
+    assert np.array_equal(found.labels, slabs()) and np.allclose(found.affine, TURNED)
     again = write_labelmap(found, tmp_path / "again.seg.nrrd")
     assert sitk.ReadImage(str(again)).GetMetaData("Segmentation_ReferenceImageExtentOffset") == "0 0 0"
     assert extension_of(found, found.labels > 0, None) == NONE, "there is no more room"
@@ -76,14 +84,14 @@ def test_a_file_that_notes_no_other_grid_keeps_its_own(change: object, tmp_path:
 
 
 def test_a_margin_is_kept_on_every_side_and_moves_no_voxel() -> None:
-    whole = heart(affine=TURNED)
+    whole = heart(slabs(), TURNED)
     found = grown(whole, 10.0)
     where = np.argwhere(found.labels > 0)
     assert (where.min(0) >= [4, 5, 5]).all(), "10 mm in voxels of 3, 2 and 2 mm"
     assert (np.array(found.labels.shape) - 1 - where.max(0) >= [4, 5, 5]).all()
     for labelmap in (whole, found):
         at = np.argwhere(labelmap.labels == 5)[:, ::-1] @ labelmap.affine[:3, :3].T + labelmap.affine[:3, 3]
-        assert np.allclose(at.mean(0), (np.argwhere(blocks() == 5)[:, ::-1] @ TURNED[:3, :3].T + TURNED[:3, 3]).mean(0))
+        assert np.allclose(at.mean(0), (np.argwhere(slabs() == 5)[:, ::-1] @ TURNED[:3, :3].T + TURNED[:3, 3]).mean(0))
     assert grown(whole, 0.0).labels.shape == whole.labels.shape
     for wrong in (-1.0, 1e9, float("nan")):
         with pytest.raises(InputError, match="margin cannot be used"):
