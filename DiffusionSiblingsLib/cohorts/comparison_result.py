@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.files import json_values
 
 SCHEMA = "siblings-comparison/1"
@@ -105,7 +105,7 @@ class Comparison:
                        {key: float(value) for key, value in values["violations"].items()}, int(values["seed"]),
                        int(values["draws"]), tuple(values["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise InputError("The comparison cannot be read", value=repr(problem), rule=f"schema {SCHEMA}",
+            raise InputError("The comparison cannot be read", value=reason_of(problem), rule=f"schema {SCHEMA}",
                              hint="compare the cohorts again") from problem
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED, parse_json
 from ..core.limits import MOST_AIR_BYTES
 from ..core.tensor_files import write_tensors
@@ -168,7 +168,7 @@ def _open(path: Path) -> Any:
         return safe_open(str(path), framework="numpy")
     except (OSError, SafetensorError) as problem:
         raise InputError(
-            "The data set cannot be read", value=f"{path}: {problem}", hint="make it with 'siblings prepare'"
+            "The data set cannot be read", value=f"{path}: {reason_of(problem)}", hint="make it with 'siblings prepare'"
         ) from problem
 
 
@@ -201,7 +201,7 @@ def read_pack(path: Path) -> Pack:
         anatomy = metadata["anatomy"]
         lost = [case.name for index, case in enumerate(cases) if _key(index) not in keys]
     except MALFORMED as problem:
-        raise InputError("The list of cases of the data set is damaged", value=f"{path}: {problem}",
+        raise InputError("The list of cases of the data set is damaged", value=f"{path}: {reason_of(problem)}",
                          hint="make it again with 'siblings prepare'") from problem
     if lost:
         raise InputError("The data set lacks label maps that it lists", value=", ".join(lost[:5]),

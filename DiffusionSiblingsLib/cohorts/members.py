@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.anatomy import Anatomy, load_anatomy
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.files import ending, looking_into
 from ..core.labelmap import LabelMap, LabelValues
 from ..core.record import RECORD_NAME, Record, has_record, read_record
@@ -123,7 +123,7 @@ def _of_run(folder: Path, anatomy: Anatomy) -> list[Member]:
                     numbers[kind] = _numbers(record, path, anatomy)
                 found.append(Member(stem_of(path), path, dict(entry), dict(run["request"]), place, *numbers[kind]))
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("The record cannot be read", value=f"{folder / RECORD_NAME}: {problem!r}",
+        raise InputError("The record cannot be read", value=f"{folder / RECORD_NAME}: {reason_of(problem)}",
                          rule="runs with a request and siblings") from problem
     if not found:
         raise InputError("The run folder has no siblings", value=folder, rule="at least one sibling in its record",
@@ -138,7 +138,8 @@ def _place(record: Record, folder: Path) -> Rows | None:
     try:
         rows = tuple(tuple(float(value) for value in row) for row in record.twin["canonical_to_ras_mm"])
     except (KeyError, TypeError, ValueError) as problem:
-        raise InputError("The record does not say where its twin lies", value=f"{folder / RECORD_NAME}: {problem!r}",
+        raise InputError("The record does not say where its twin lies",
+                         value=f"{folder / RECORD_NAME}: {reason_of(problem)}",
                          rule="canonical_to_ras_mm, four rows of four numbers") from problem
     if [len(row) for row in rows] != [4, 4, 4, 4]:
         raise InputError("The record does not say where its twin lies", value=folder / RECORD_NAME,

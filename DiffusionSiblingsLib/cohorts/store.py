@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from .dataset_file import decode
 
 Shape = tuple[int, int, int]
@@ -36,7 +36,7 @@ class Store:
             with np.load(source) as file:
                 return np.asarray(file["packed"], dtype=np.uint8).tobytes()
         except (OSError, KeyError, ValueError) as problem:
-            raise InputError("A measured map is no longer in the cache", value=f"{source}: {problem}",
+            raise InputError("A measured map is no longer in the cache", value=f"{source}: {reason_of(problem)}",
                              hint="measure the cohort again") from problem
 
     def labels(self, index: int) -> npt.NDArray[np.uint8]:

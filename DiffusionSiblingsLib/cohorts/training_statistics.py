@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import ModelError, SiblingsError
+from ..core.errors import ModelError, SiblingsError, reason_of
 from ..core.files import atomic_path
 from ..core.json_files import MALFORMED, read_json
 from ..core.limits import MOST_RECORD_BYTES
@@ -99,7 +99,7 @@ def read_training_statistics(folder: Path) -> TrainingStatistics | None:
             raise ValueError("rows of finite numbers, one for each column")
         return TrainingStatistics(str(values["anatomy"]), keys, rows)
     except (OSError, SiblingsError, *MALFORMED) as error:
-        raise ModelError("The measurements of the training hearts cannot be read", value=f"{path}: {error!r}",
+        raise ModelError("The measurements of the training hearts cannot be read", value=f"{path}: {reason_of(error)}",
                          rule="the JSON that `siblings train` writes",
                          hint="add the model again, or delete the file to go without its warnings") from error
 

@@ -146,7 +146,7 @@ def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: Label
     grids.
     """
     if len(members) < LEAST:
-        raise InputError("Variability needs several siblings", value=f"{len(members)} siblings of this request",
+        raise InputError("Variability needs several siblings", value=f"this request has {len(members)}",
                          rule=f"at least {LEAST} siblings of one request", hint="make more: --count 20")
     first, measured = read_member(members[0], anatomy, labels), list[dict[MeasurementKey, float]]()
     counts = Counts(first.labels.shape, [tissue.label for tissue in anatomy.tissues])

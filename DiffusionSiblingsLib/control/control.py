@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.anatomy import Anatomy
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.files import reachable, write_json
 from ..core.json_files import read_json
 from .absolute_targets import Asked, resolved
@@ -148,7 +148,7 @@ def read_control(path: Path | str, anatomy: Anatomy | None = None) -> Control:
     try:
         values = read_json(Path(path))
     except (OSError, ValueError) as error:
-        raise InputError("The control file cannot be read", value=f"{path}: {error}",
+        raise InputError("The control file cannot be read", value=f"{path}: {reason_of(error)}",
                          rule=f"a JSON file of schema {SCHEMA}") from error
     try:
         control = Control.from_json(values)

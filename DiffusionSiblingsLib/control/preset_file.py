@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.anatomy import resource_folder
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 
 SCHEMA = 1
 KINDS = ("volumes", "contact-plane", "planes-along", "wall-lines", "pieces")
@@ -33,7 +33,7 @@ def recipes_of(anatomy_id: str) -> Mapping[str, Mapping[str, Any]]:
         if unknown := {recipe["kind"] for recipe in recipes.values()} - set(KINDS):
             raise ValueError(f"unknown kinds {sorted(unknown)}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"The file of presets {path} cannot be read", value=repr(error),
+        raise InputError(f"The file of presets {path} cannot be read", value=reason_of(error),
                          rule=f"JSON of schema {SCHEMA} for the {anatomy_id}",
                          hint="install the project again") from error
     return recipes

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, reason_of
 from .json_files import MALFORMED, read_json
 from .numberings import Numbering, TissueLayout
 
@@ -228,7 +228,8 @@ def load_anatomy(id: str = "heart") -> Anatomy:
         more = read_json(path) if path.is_file() else {}
         return _from_data({**data, **{key: more[key] for key in ("numberings", "layout") if key in more}})
     except (OSError, *MALFORMED) as error:
-        raise InputError(f"The anatomy file {path} cannot be read", value=repr(error), rule=f"JSON of schema {SCHEMA}",
+        raise InputError(f"The anatomy file {path} cannot be read", value=reason_of(error),
+                         rule=f"JSON of schema {SCHEMA}",
                          hint="correct the file, or install the project again") from error
 
 

@@ -49,6 +49,17 @@ class DeviceError(SiblingsError):
     """A device that is not there or has too little memory for the request."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something failed, for the value of an error: in the words of the system ("No such file or directory") or of
+    whoever refused it, without an errno, a path or a Python class.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError) and error.args:
+        return f"{error.args[0]!r} is missing"
+    return str(error) or type(error).__name__
+
+
 def means_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; torch and the system have words of their own for it."""
     if isinstance(error, MemoryError):

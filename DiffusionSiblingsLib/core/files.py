@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from .errors import InputError, OutputError
+from .errors import InputError, OutputError, reason_of
 from .json_files import read_json
 from .limits import MOST_RECORD_BYTES
 
@@ -122,7 +122,7 @@ def reachable(path: Path | str) -> None:
         return
     except (OSError, ValueError) as problem:
         shown = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
-        reason = getattr(problem, "strerror", None) or str(problem)
+        reason = reason_of(problem)
         raise InputError(f"The path {shown} cannot be used", value=reason,
                          rule="a path that this system can look for; most systems allow 255 letters for a name",
                          hint="check the name") from problem
@@ -195,7 +195,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
         errno.EROFS: "write to a folder that you may change with --out",
         errno.ENOTDIR: "name a folder, not a file, with --out",
     }
-    reason = error.strerror or str(error) or type(error).__name__
+    reason = reason_of(error)
     return OutputError(
         f"{path} could not be written",
         value=reason,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, SiblingsError
+from .errors import InputError, SiblingsError, reason_of
 from .files import looking_into, write_json
 from .json_files import MALFORMED, read_json
 from .labelmap import LabelMap
@@ -74,7 +74,7 @@ def read_record(path: Path) -> Record:
     try:
         return Record.from_json(read_json(path, MOST_RECORD_BYTES))
     except (OSError, *MALFORMED) as error:
-        raise InputError("The record cannot be read", value=f"{path}: {error}",
+        raise InputError("The record cannot be read", value=f"{path}: {reason_of(error)}",
                          rule="a record.json written by this program", hint="name the record.json of a run") from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..cohorts.measured_map import MeasuredMap, check_columns
 from ..cohorts.training_distance import TrainingDistanceMeter, training_distance_columns
 from ..control.achieved import Achieved
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
 from ..core.labelmap import Segment
 from ..core.record import hash_file, hash_labelmap
@@ -57,7 +57,7 @@ def extension_in(described: Mapping[str, Any]) -> Extension:
         if min(*i, *j, *k) < 0 or max(*i, *j, *k) > MOST_EXTENDED:
             raise ValueError(f"from 0 to {MOST_EXTENDED} voxels")
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError("The record does not tell the grid of its twin", value=f"{EXTENDED}: {error}",
+        raise InputError("The record does not tell the grid of its twin", value=f"{EXTENDED}: {reason_of(error)}",
                          rule="three pairs of whole numbers") from error
     return i, j, k
 
@@ -101,7 +101,7 @@ def row_of(name: str, entry: Mapping[str, Any], request: Request | Mapping[str, 
             sibling = replace(sibling, training_distance=distance)
         return sibling_row(name, sibling)
     except MALFORMED as error:
-        raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
+        raise InputError("An entry of the record cannot be read", value=f"{name}: {reason_of(error)}",
                          rule="each entry has features, volumes and checks",
                          hint="make the run again, or replay its record") from error
 

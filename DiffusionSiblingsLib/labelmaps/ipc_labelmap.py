@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.codec import from_plain, to_plain
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.files import atomic_path
 from ..core.json_files import MALFORMED, read_json
 from ..core.labelmap import LabelMap, Segment
@@ -51,7 +51,7 @@ def read_exchange(stem: Path | str) -> LabelMap:
             raise ValueError("the affine is not a (4, 4) matrix of finite numbers")
         return LabelMap(labels, affine, tuple(from_plain(Segment, entry) for entry in described["segments"]))
     except (OSError, EOFError, *MALFORMED) as error:
-        raise InputError("A label map handed over by another process cannot be read", value=f"{stem}: {error}",
+        raise InputError("The label map from another process cannot be read", value=f"{stem}: {reason_of(error)}",
                          rule="this version wrote both STEM.npy and STEM.json",
                          hint="try again; if this error returns, check the space in the temporary folder") from error
 

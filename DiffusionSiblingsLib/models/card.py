@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ModelError
+from ..core.errors import ModelError, reason_of
 from ..core.json_files import MALFORMED, parse_json, read_text
 from ..core.record_shape import LONGEST_NAME
 
@@ -74,7 +74,7 @@ class ModelCard:
                 names = [name for name in file.keys() if name.startswith("reference.")]  # noqa: SIM118
                 return Reference.from_tensors({name: file.get_tensor(name) for name in names})
         except (OSError, SafetensorError) as error:
-            raise ModelError("The weight file cannot be read", value=f"{self.weights_path}: {error}",
+            raise ModelError("The weight file cannot be read", value=f"{self.weights_path}: {reason_of(error)}",
                              rule="weights are a safetensors file written by `siblings train`",
                              hint="install the model again") from error
 
@@ -88,7 +88,7 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelError("There is no model here", value=folder, rule=f"the folder holds {CARD_NAME} and the weights",
                          hint="`siblings models` lists the installed models") from error
     except (OSError, *MALFORMED) as error:
-        raise ModelError("The model card cannot be read", value=f"{path}: {error!r}",
+        raise ModelError("The model card cannot be read", value=f"{path}: {reason_of(error)}",
                          rule=f"{CARD_NAME} is as `siblings train` writes it",
                          hint="install the model again") from error
 

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
-from ..core.errors import ModelError, OutputError
+from ..core.errors import ModelError, OutputError, reason_of
 from ..core.files import atomic_path
 from ..core.json_files import MALFORMED, parse_json
 from ..core.limits import MOST_MODEL_BYTES
@@ -74,7 +74,7 @@ def adding(source: Path, *, replace: bool = False) -> Steps[ModelCard]:
         with zipfile.ZipFile(source) as archive:
             return (yield from _copying(_inside(archive, source), source, replace))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelError("The zip file cannot be read", value=f"{source}: {error}",
+        raise ModelError("The zip file cannot be read", value=f"{source}: {reason_of(error)}",
                          rule="the zip file is complete and has no password",
                          hint="download it again, or unpack it and choose the folder") from error
 
@@ -100,7 +100,7 @@ def check_weight_file(path: Path) -> None:
         with path.open("rb") as file:
             header = _header(file, path.stat().st_size)
     except (OSError, *MALFORMED) as error:
-        raise ModelError("Not a weight file", value=f"{path}: {error}",
+        raise ModelError("Not a weight file", value=f"{path}: {reason_of(error)}",
                          rule="weights are a safetensors file written by `siblings train`; files that can hold "
                               "programs, such as .pt, are never opened",
                          hint="download the model again from where it is published") from error
@@ -220,7 +220,7 @@ def _card_text(folder: Path | zipfile.Path, source: Path) -> str:
     try:
         return _small(folder / CARD_NAME).decode("utf-8")
     except (OSError, ValueError) as error:
-        raise ModelError("The model card cannot be read", value=f"{source}: {error}", rule=_KINDS,
+        raise ModelError("The model card cannot be read", value=f"{source}: {reason_of(error)}", rule=_KINDS,
                          hint="download the model again from where it is published") from error
 
 
@@ -228,7 +228,7 @@ def _parsed(text: str, source: Path) -> ModelCard:
     try:
         return parse_card(text, source)
     except MALFORMED as error:
-        raise ModelError("The model card cannot be read", value=f"{source}: {error!r}",
+        raise ModelError("The model card cannot be read", value=f"{source}: {reason_of(error)}",
                          rule="model.json is as `siblings train` writes it",
                          hint="download the model again from where it is published") from error
 

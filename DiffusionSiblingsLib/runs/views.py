@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cohorts.training_distance import Doubtful
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
 from ..editing.planned import PlacedTwin
 from ..editing.record_entries import guidance_of
@@ -53,7 +53,7 @@ class Tally:
             self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
             self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
         except MALFORMED as error:
-            raise InputError("An entry of the record cannot be read", value=f"{name}: {error!r}",
+            raise InputError("An entry of the record cannot be read", value=f"{name}: {reason_of(error)}",
                              rule="the entry of a sibling as this program writes it") from error
 
     def doubts(self) -> tuple[str, ...]:

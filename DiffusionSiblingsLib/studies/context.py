@@ -20,7 +20,7 @@ from ..cohorts.members import Member, find_member, find_members, read_member
 from ..cohorts.training_statistics import TrainingStatistics, read_training_statistics
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy, load_anatomy
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED, read_json
 from ..core.labelmap import LabelValues
 from ..editing.choices import Edit
@@ -170,7 +170,7 @@ def names_in(path: Path, split: str) -> set[str]:
         found = {entry if isinstance(entry, str) else str(entry["name"]) for entry in values
                  if isinstance(entry, str) or entry.get("split", split) == split}
     except (OSError, *MALFORMED) as error:
-        raise InputError("The list of names cannot be read", value=f"{path}: {error!r}",
+        raise InputError("The list of names cannot be read", value=f"{path}: {reason_of(error)}",
                          rule='JSON: a list of names, or of {"name", "split"}') from error
     if not found:
         raise InputError("The list of names has no file of this split", value=split, rule=f"a split in {path}")

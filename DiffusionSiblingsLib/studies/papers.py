@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.anatomy import resource_folder
-from ..core.errors import InputError
+from ..core.errors import InputError, reason_of
 
 SCHEMA = "siblings-papers/1"
 PaperRow = dict[str, Any]
@@ -38,7 +38,7 @@ def _data() -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError("The papers' tables cannot be read", value=f"{path}: {error}",
+        raise InputError("The papers' tables cannot be read", value=f"{path}: {reason_of(error)}",
                          hint="install the project again") from error
     if values.get("schema") != SCHEMA:
         raise InputError("The papers' tables have another version", value=path, rule=SCHEMA)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.anatomy import load_anatomy
-from ...core.errors import InputError
+from ...core.errors import InputError, reason_of
 from ...core.json_files import read_json
 from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
@@ -51,7 +51,8 @@ def _card_texts(path: Path) -> dict[str, Any]:
     try:
         values = read_json(path)
     except (OSError, ValueError) as error:
-        raise InputError("The texts of the model card cannot be read", value=f"{path}: {error}", rule="a JSON object",
+        raise InputError("The texts of the model card cannot be read", value=f"{path}: {reason_of(error)}",
+                         rule="a JSON object",
                          hint="see about.json of the shipped model") from error
     if not isinstance(values, dict):
         raise InputError("The texts of the model card cannot be used", value=path, rule="a JSON object",

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ...core.codec import from_plain, to_plain
-from ...core.errors import ModelError
+from ...core.errors import ModelError, reason_of
 from ...core.json_files import MALFORMED, parse_json
 from ...core.record import hash_file
 from ...core.tensor_files import write_tensors
@@ -109,7 +109,7 @@ def load_networks(path: Path, *, sha256: str | None = None) -> Networks:
         with safe_open(path, framework="pt") as file:
             return _build(file)
     except (OSError, SafetensorError, RuntimeError, ArithmeticError, MemoryError, *MALFORMED) as error:
-        raise ModelError("The weight file cannot be read", value=f"{path}: {error}",
+        raise ModelError("The weight file cannot be read", value=f"{path}: {reason_of(error)}",
                          rule="weights are a safetensors file written by `siblings train`",
                          hint="install the model again") from error
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.anatomy import Anatomy
-from ...core.errors import InputError
+from ...core.errors import InputError, reason_of
 from ...core.files import atomic_path
 
 COARSE = 4  # voxels of the canonical grid per coarse cell and axis: 5.6 mm, enough because distances are smooth
@@ -93,7 +93,7 @@ class ShapePCA:
                 return cls(file["mean"].astype(np.float32), file["components"].astype(np.float32), file["deviations"],
                            float(file["kept"]), int(file["maps"]), anatomy)
         except (OSError, KeyError, ValueError) as error:
-            raise InputError("The principal components cannot be read", value=f"{path}: {error}",
+            raise InputError("The principal components cannot be read", value=f"{path}: {reason_of(error)}",
                              hint="delete the file; the study makes it again") from error
 
 

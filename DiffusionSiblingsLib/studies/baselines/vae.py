@@ -25,7 +25,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ...core.anatomy import Anatomy
-from ...core.errors import InputError
+from ...core.errors import InputError, reason_of
 from ...core.files import atomic_path
 from ...models.networks.layers import ResidualBlock, conv3, depth_to_space, make_norm, space_to_depth
 from ...models.networks.vae import kl_to_standard_normal, sample_posterior
@@ -178,5 +178,5 @@ def load_vae(path: Path) -> tuple[GlobalVAE, dict[str, object]]:
             vae.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
             return vae.eval(), json.loads(header["about"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError("The baseline's weights cannot be read", value=f"{path}: {error}",
+        raise InputError("The baseline's weights cannot be read", value=f"{path}: {reason_of(error)}",
                          hint="delete the file; the study trains it again") from error

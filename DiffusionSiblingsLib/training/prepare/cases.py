@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...cohorts.dataset_file import encode
 from ...core.anatomy import Anatomy
-from ...core.errors import InputError, SiblingsError
+from ...core.errors import InputError, SiblingsError, reason_of
 from ...core.files import atomic_path, digest_of, write_json
 from ...core.labelmap import LabelValues
 from ...editing.repair.repair import repair
@@ -86,7 +86,7 @@ def load_arrays(folder: Path, name: str) -> dict[str, npt.NDArray[Any]]:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, KeyError, EOFError) as problem:
         hint = "delete the .work folder beside the data set and prepare it again"
-        raise InputError("A cached case is damaged", value=f"{path}: {problem}", hint=hint) from problem
+        raise InputError("A cached case is damaged", value=f"{path}: {reason_of(problem)}", hint=hint) from problem
 
 
 def read_case(case: CaseSource, anatomy: Anatomy, labels: LabelValues | None, folder: Path, key: str) -> Verdict:

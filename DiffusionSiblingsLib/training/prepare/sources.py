@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.anatomy import Anatomy
-from ...core.errors import InputError
+from ...core.errors import InputError, reason_of
 from ...core.files import ending, looking_into, signature
 from ...core.json_files import read_json
 from ...labelmaps.read import FORMATS
@@ -103,7 +103,7 @@ def _listing(path: Path) -> dict[str, dict[str, Any]]:
     try:
         entries = read_json(path)
     except (OSError, ValueError) as problem:
-        raise InputError(what, value=f"{path}: {problem}", rule="a JSON list") from problem
+        raise InputError(what, value=f"{path}: {reason_of(problem)}", rule="a JSON list") from problem
     named = isinstance(entries, list) and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
     if not named:
         raise InputError(what, value=path, rule='a JSON list of objects, each with a "name"')
