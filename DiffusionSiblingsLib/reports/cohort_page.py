@@ -59,7 +59,7 @@ def answer(known: CohortFacts) -> str:
              f"{'All' if passed == len(cohort) else passed or 'None'} pass the {len(cohort.checks)} topological "
              "checks."]
     if known.distances:
-        words += _bias_sentences(known)
+        words += _distance_sentences(known)
     if known.gated:
         share, low, high = known.acceptance()
         words.append(f"Acceptance checks let {100 * share:.0f} % of what was drawn pass (95 % interval "
@@ -67,16 +67,16 @@ def answer(known: CohortFacts) -> str:
     return " ".join(words)
 
 
-def _bias_sentences(known: CohortFacts) -> list[str]:
+def _distance_sentences(known: CohortFacts) -> list[str]:
     outside = sum(bool(found.outside) for found in known.distances)
     near = sum(found.suspicious for found in known.distances)
     words = [f"{outside or 'None'} lie{'s' * (outside < 2)} outside the range of the model's "
-             f"{len(known.statistics or ())} training hearts in any measurement, {near or 'none'} suspiciously near to "
-             "one of them."]
+             f"{len(known.statistics or ())} training hearts in any measurement, and {near or 'none'} "
+             f"{'is' if near < 2 else 'are'} suspiciously near to one of them."]
     drift = [found.overall for found in known.distances if found.overall is not None]
     if drift:
-        words.append(f"They went {100 * float(np.median(drift)):.0f} % of the way from the twin to the training mean "
-                     "(median).")
+        words.append(f"They moved {100 * float(np.median(drift)):.0f} % of the way from the twin to the mean of the "
+                     "training hearts (median).")
     return words
 
 
