@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from ..control.control import Control
 from ..control.domain import ControlDomain
-from ..core.anatomy import Anatomy, name_key
+from ..core.anatomy import Anatomy
 from ..core.errors import InputError
+from ..core.tissue_names import name_key
 from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, VOLUME, MeasurementKey, tissue_key
 
 _WHAT = "The target cannot be read"

@@ -13,11 +13,10 @@ from typing import Any
 from .errors import InputError, reason_of
 from .json_files import MALFORMED, read_json
 from .numberings import Numbering, TissueLayout
+from .tissue_names import NameRules, meant_together, name_key, parts_of, words_in
 
 SCHEMA = 1
 TERMINOLOGY_TAG = "TerminologyEntry"
-# Words that names carry or leave out without meaning another tissue ("Left ventricle of heart").
-_FILLERS = frozenset({"of", "the", "heart", "cardiac", "structure", "mask", "seg", "segment", "segmentation", "label"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Anatomy:
     whose centroids give the canonical +z direction. follows: tissue -> tissues that are freed when it is edited.
     numberings: of well-known programs and data sets. layout: how the tissues lie to one another, by which a map without
     names is judged; None where nothing is known. whole_names, whole_codes: of a segment that is the whole organ in
-    one piece; whole_hint: what to do then.
+    one piece; whole_hint: what to do then. name_rules: short forms in names.
     plausible_ml: tissue -> lowest and highest volume in ml of a map that a training set takes in.
     """
 
@@ -93,6 +92,7 @@ class Anatomy:
     whole_names: tuple[str, ...] = ()
     whole_codes: tuple[str, ...] = ()
     whole_hint: str = ""
+    name_rules: NameRules = field(default_factory=NameRules)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -117,42 +117,51 @@ class Anatomy:
 
     def identify(self, segment_name: str, tags: Mapping[str, str] | None = None) -> str | None:
         """The tissue that a segment means: by the terminology code in its tags, else by its name, else None."""
-        codes, names = _tables(tuple((t.id, t.codes, (t.id, t.name, *t.aliases, *t.mask_names)) for t in self.tissues))
-        for key, value in (tags or {}).items():
-            found = codes.get(_code_key(value)) if key.endswith(TERMINOLOGY_TAG) else None
-            if found:
-                return found
-        return names.get(name_key(segment_name))
+        return self._by_code(tags or {}) or self._by_name(segment_name)
+
+    def _by_code(self, tags: Mapping[str, str]) -> str | None:
+        codes, _ = self._known
+        return next((found for key, value in tags.items()
+                     if key.endswith(TERMINOLOGY_TAG) and (found := codes.get(_code_key(value)))), None)
+
+    def _by_name(self, name: str) -> str | None:
+        """The tissue of a name as a whole, or of all of its parts: "Left ventricle (LV)"."""
+        names = self._known[1]
+        short = " ".join(self.name_rules.without_dropped(words_in(name)))
+        whole = names.get(name_key(name)) or names.get(name_key(short))
+        parts = {names.get(name_key(part)) for part in parts_of(name)} if whole is None else set()
+        return parts.pop() if len(parts) == 1 else whole
+
+    @property
+    def _known(self) -> tuple[dict[str, str], dict[tuple[str, ...], str]]:
+        return _tables(tuple((t.id, t.codes, (t.id, t.name, *t.aliases, *t.mask_names)) for t in self.tissues))
 
     def is_whole(self, segment_name: str, tags: Mapping[str, str] | None = None) -> bool:
         """Whether a segment is the whole organ in one piece, by its code or its name."""
         codes = {_code_key(value) for key, value in (tags or {}).items() if key.endswith(TERMINOLOGY_TAG)}
-        return bool(codes & {_code_key(code) for code in self.whole_codes}) or words_of(segment_name) in {
-            words_of(name) for name in self.whole_names}
+        names = {frozenset(words_in(name)) for name in self.whole_names}
+        coded = bool(codes & {_code_key(code) for code in self.whole_codes})
+        return coded or frozenset(words_in(segment_name)) in names
 
     def identify_all(self, segments: Sequence[tuple[str, Mapping[str, str]]]) -> list[str | None]:
         """The tissue of every segment (name, tags) of one label map, by code, then by name.
 
-        Where several segments carry one code ("Myocardium" for both ventricles' walls), those whose name says the same
-        keep it, if there are any.
+        Names are read together: see `meant_together`. Where a name says another tissue than the code, the code wins,
+        unless another segment has that tissue by name, or the name is of a tissue that belongs to the coded one
+        ("Myocardium" under the code of the ventricle, as terminologies have no code for its wall).
         """
-        found = [self.identify(name, tags) for name, tags in segments]
-        named = [self.identify(name) for name, _ in segments]
-        pairs = list(zip(found, named, strict=True))
-        agreed = {tissue for tissue, by_name in pairs if tissue is not None and tissue == by_name}
-        return [None if tissue in agreed and tissue != by_name else tissue for tissue, by_name in pairs]
+        named = meant_together([name for name, _ in segments], self._by_name, self.name_rules)
+        coded = [self._by_code(tags) for _, tags in segments]
+        agreed = {name for name, code in zip(named, coded, strict=True) if name is not None and code in (name, None)}
+        return [self._settled(name, code, agreed) for name, code in zip(named, coded, strict=True)]
 
-
-def words_of(name: str) -> tuple[str, ...]:
-    """The words of a name, lower case, sorted, without a file ending: "Heart_whole.nii.gz" -> ("heart", "whole")."""
-    stem = re.sub(r"\.(seg\.nrrd|nii\.gz|nii|nrrd|mha)$", "", name.strip(), flags=re.IGNORECASE)
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", stem)
-    return tuple(sorted(set(re.findall(r"[^\W_]+", spaced.lower()))))
-
-
-def name_key(name: str) -> tuple[str, ...]:
-    """The words of a name that matter, lower case, sorted: "heart_ventricle_left.nii.gz" -> ("left", "ventricle")."""
-    return tuple(word for word in words_of(name) if word not in _FILLERS)
+    def _settled(self, name: str | None, code: str | None, agreed: set[str]) -> str | None:
+        """The tissue of a segment with this name and code. agreed: tissues of other segments that are beyond doubt."""
+        if name == code or code is None or name is None:
+            return None if name is None and code in agreed else name or code
+        if name in self.follows.get(code, ()) or code in agreed:
+            return None if name in agreed else name
+        return code
 
 
 def _code_key(entry: str) -> str:
@@ -257,6 +266,7 @@ def _from_data(data: dict[str, Any]) -> Anatomy:
         whole_names=tuple(data.get("whole", {}).get("names", ())),
         whole_codes=tuple(data.get("whole", {}).get("codes", ())),
         whole_hint=data.get("whole", {}).get("hint", ""),
+        name_rules=NameRules.from_data(data["name_rules"]) if "name_rules" in data else NameRules(),
     )
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..core.anatomy import Anatomy, name_key
+from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import LabelValues, Segment
+from ..core.tissue_names import name_key
 
 _EXAMPLE = '--labels "LV=3,RV=4", --labels "LA=420+421" or --labels "LV=Ventricule gauche"'
 

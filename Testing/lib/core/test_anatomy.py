@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, ForbiddenContact, load_anatomy, name_key, resource_folder
+from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, ForbiddenContact, load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.numberings import Numbering
+from DiffusionSiblingsLib.core.tissue_names import name_key
 
 HEART = load_anatomy("heart")
 GENERAL = "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
