@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .measured import MeasuredMember
     from .members import Member
 
-VERSION = 1  # raised when the same map would be measured otherwise
+VERSION = 2  # raised when the same map would be measured otherwise
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Cache:
                 facts: dict[str, Any] = json.loads(file["facts"].tobytes())
                 return MeasuredMember(member.name, keyed_numbers(facts["features"]), facts["volumes"],
                                       tuple(facts["failed_half"]), tuple(facts["failed_full"]), file["cloud"],
-                                      file["second_cloud"], file["packed"].tobytes(), member.path)
+                                      file["second_cloud"], file["packed"].tobytes(), member.path,
+                                      tuple(facts["notes"]))
         except (OSError, KeyError, ValueError, EOFError, InputError):  # ValueError: not an .npz file, or not JSON in it
             return None
         except Exception as problem:  # zipfile.BadZipFile and zlib.error: a file cut short on a full disk
@@ -72,7 +73,8 @@ class Cache:
     def write(self, member: Member, measured: MeasuredMember) -> None:
         """Keeps a measurement, whole or not at all. Raises OutputError where it cannot be written."""
         facts = {"features": titled(measured.features), "volumes": measured.volumes,
-                 "failed_half": measured.failed_half, "failed_full": measured.failed_full}
+                 "failed_half": measured.failed_half, "failed_full": measured.failed_full,
+                 "notes": measured.notes}
         with atomic_path(self.path(member)) as temporary, temporary.open("wb") as file:
             np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), cloud=measured.cloud,
                      second_cloud=measured.second_cloud, packed=np.frombuffer(measured.packed, dtype=np.uint8))

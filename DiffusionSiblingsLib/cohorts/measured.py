@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ class MeasuredMember:
     features: 12. volumes: ml by tissue. failed_half, failed_full: names of failed checks at half and full resolution.
     All of these are of the map on its own grid, as metrics.csv has them.
     cloud: (1024, 3) float32, random points of its surface in canonical mm; second_cloud: another draw of the same
-    surface. packed: `dataset_file.encode` of the (128, 128, 128) canonical labels.
+    surface. packed: `dataset_file.encode` of the (128, 128, 128) canonical labels. notes: what reading it assumed.
     """
 
     name: str
@@ -55,6 +56,7 @@ class MeasuredMember:
     second_cloud: Clouds
     packed: bytes
     path: Path
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class MeasuredCohort:
     features: (n, f) float64, in the order of feature_keys; volumes: (n, t) float64, ml, in the order of anatomy.ids.
     failed_half, failed_full: names of the failed checks of each member; checks: names of all.
     clouds, second_clouds: (n, 1024, 3) float32, canonical mm. skipped: name -> why it could not be measured.
+    notes: name -> what reading the map assumed, for maps where something was.
     """
 
     name: str
@@ -80,9 +83,14 @@ class MeasuredCohort:
     second_clouds: Clouds
     store: Store
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def noted(self) -> dict[str, int]:
+        """What reading the maps assumed -> for how many of them."""
+        return dict(Counter(words for notes in self.notes.values() for words in notes))
 
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """(D, H, W) uint8, KJI order, canonical labels of one member; unpacked when asked for."""
@@ -170,20 +178,23 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     Its place in the canonical frame: a map on the canonical grid is taken as it is; the sibling of a twin lies where
     its twin lies, so that a changed heart is not moved to fit the reference again; anything else is aligned
     (`geometry.canonicalise`). The same map under the same name gives the same points, on any machine and in any order.
-    Raises InputError for a map that cannot be used.
+    A map that lacks a chamber cannot be used; the volume of another missing tissue is nan. Raises InputError.
     """
     labelmap = read_member(member, anatomy, labels, unknown=False, whole=False)
-    if member.entry is None and not _is_canonical(labelmap, anatomy):
-        check_tissues(labelmap, anatomy, member.path)  # only what a model drew may lack a tissue: that is a finding
     known = known_labels(labelmap, anatomy)
     measured = MeasuredMap.of(labelmap, known, anatomy)
+    volumes = dict(measured.volumes)
+    if member.entry is None and not _is_canonical(labelmap, anatomy):  # a model drew the others: a loss is a finding
+        if not all(volumes[chamber] for chamber in anatomy.chambers):
+            check_tissues(labelmap, anatomy, member.path)
+        volumes = {tissue: ml or float("nan") for tissue, ml in volumes.items()}
     canonical = _placed(labelmap, known, anatomy, reference, twin_frame if twin_frame is not None else _frame(member))
     rng = np.random.default_rng([SEED, int.from_bytes(hashlib.sha256(member.name.encode()).digest()[:8], "little")])
     affine = CanonicalFrame.of(anatomy).affine
     one, other = surface_draws(canonical, affine, anatomy, rng, draws=2)
-    return MeasuredMember(member.name, measured.features, measured.volumes, measured.checks["half"].failed,
+    return MeasuredMember(member.name, measured.features, volumes, measured.checks["half"].failed,
                           measured.checks["full"].failed, one.astype(np.float32), other.astype(np.float32),
-                          encode(canonical).tobytes(), member.path)
+                          encode(canonical).tobytes(), member.path, labelmap.notes)
 
 
 def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = "cohort", store: Store | None = None,
@@ -198,7 +209,8 @@ def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = 
         np.array([[m.volumes[tissue] for tissue in anatomy.ids] for m in members], dtype=np.float64),
         check_names(anatomy), tuple(m.failed_half for m in members), tuple(m.failed_full for m in members),
         np.stack([m.cloud for m in members]), np.stack([m.second_cloud for m in members]),
-        store or Store(anatomy.shape, tuple(m.packed for m in members)), dict(skipped or {}))
+        store or Store(anatomy.shape, tuple(m.packed for m in members)), dict(skipped or {}),
+        {m.name: m.notes for m in members if m.notes})
 
 
 def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
@@ -213,7 +225,8 @@ def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
         np.concatenate([c.volumes for c in cohorts]), first.checks,
         tuple(f for c in cohorts for f in c.failed_half), tuple(f for c in cohorts for f in c.failed_full),
         np.concatenate([c.clouds for c in cohorts]), np.concatenate([c.second_clouds for c in cohorts]),
-        joined([c.store for c in cohorts]), {key: why for c in cohorts for key, why in c.skipped.items()})
+        joined([c.store for c in cohorts]), {key: why for c in cohorts for key, why in c.skipped.items()},
+        {key: notes for c in cohorts for key, notes in c.notes.items()})
 
 
 def check_names(anatomy: Anatomy) -> tuple[str, ...]:

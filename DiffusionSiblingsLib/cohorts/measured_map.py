@@ -57,9 +57,11 @@ class MeasuredMap:
                    TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
 
     def row(self, name: str, edit: str = "") -> dict[str, object]:
-        """The map's row in metrics.csv. edit: "twin" for the twin of a run."""
+        """The map's row in metrics.csv; empty cells for a missing tissue. edit: "twin" for the twin of a run."""
+        there = {key: "" if self.volumes.get(key.tissue) == 0 else value
+                 for key, value in all_measurements(self.features, self.volumes).items()}
         return {"map": name, "edit": edit, "ratio": "", "seed": "", "k": "",
-                **titled(all_measurements(self.features, self.volumes)), **check_columns(self.checks, self.checks),
+                **titled(there), **check_columns(self.checks, self.checks),
                 **training_distance_columns(self.training_distance)}
 
 

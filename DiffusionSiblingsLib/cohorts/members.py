@@ -13,8 +13,8 @@ from ..core.errors import InputError, reason_of
 from ..core.files import ending, looking_into
 from ..core.labelmap import LabelMap, LabelValues
 from ..core.record import RECORD_NAME, Record, has_record, read_record
-from ..labelmaps.mask_folder import mask_files, stem_of
-from ..labelmaps.read import FORMATS, read_labelmap
+from ..labelmaps.mask_names import stem_of
+from ..labelmaps.read import FORMATS, is_folder_of_masks, read_labelmap
 
 MASKS_FOLDER = "segmentations"  # TotalSegmentator's sXXXX/segmentations/*.nii.gz
 UNNAMED = (".nii", ".nii.gz")  # formats that need not keep names
@@ -70,12 +70,6 @@ def find_members(source: Path | str | Sequence[Path | str], *, anatomy: Anatomy 
 def is_cohort(path: Path, anatomy: Anatomy) -> bool:
     """True for a folder whose maps are to be measured one by one: a run, or anything that is not a folder of masks."""
     return path.is_dir() and (has_record(path) or not is_folder_of_masks(path, anatomy))
-
-
-def is_folder_of_masks(path: Path, anatomy: Anatomy) -> bool:
-    """True where the names of the files in a folder mean at least two different tissues. Raises InputError."""
-    found = {anatomy.identify(stem_of(file)) for file in mask_files(path)} - {None}
-    return len(found) >= 2
 
 
 def find_member(path: Path, anatomy: Anatomy) -> Member:
@@ -161,6 +155,8 @@ def _numbers(record: Record, path: Path, anatomy: Anatomy) -> _Numbers:
     """
     segments = record.twin.get("segments", ()) if record.twin is not None else ()
     names, kind = [str(segment["name"] or "") for segment in segments], ending(path)
+    if record.twin is None and kind not in (".masks", ".seg.nrrd"):
+        return _Numbers(tuple((tissue.label, tissue.id) for tissue in anatomy.tissues))
     if not segments or kind == ".masks" or (kind == ".seg.nrrd" and not any(names)):
         return _Numbers()
     tissues = [segment["tissue"] for segment in segments]

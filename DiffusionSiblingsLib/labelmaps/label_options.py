@@ -42,10 +42,10 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts] if all(part.isascii() and part.isdigit() for part in parts) else []
 
 
-def as_option(numbers: Mapping[str, int | Sequence[int]]) -> str:
+def as_option(numbers: Mapping[str, int | str | Sequence[int]]) -> str:
     """{"LV": 3, "LA": (420, 421)} -> the command-line option that gives these values."""
-    def words(value: int | Sequence[int]) -> str:
-        return str(value) if isinstance(value, int) else "+".join(map(str, value))
+    def words(value: int | str | Sequence[int]) -> str:
+        return str(value) if isinstance(value, (int, str)) else "+".join(map(str, value))
 
     return '--labels "' + ",".join(f"{tissue}={words(value)}" for tissue, value in numbers.items()) + '"'
 

@@ -1,26 +1,102 @@
-"""Several layers of labels as one layer, provided that nothing overlaps."""
+"""Several masks or layers of labels as one map: small overlaps are settled and counted, contradictions are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ..core.anatomy import Anatomy
 from ..core.errors import InputError
-from ..core.labelmap import Labels, Segment
+from ..core.labelmap import Labels, LabelValues, Segment
 from .formats.volume import Volume, label_counts
+from .label_options import chosen_tissues
+
+SMALL = 0.05  # of the smaller of two segments: as much of it may belong to another one as well
+SHOWN = 6  # names in one note
 
 
-def flatten(volume: Volume, path: Path) -> tuple[Labels, tuple[Segment, ...]]:
-    """(D, H, W) labels and their segments, each with its own value. Raises InputError that names overlapping segments.
+@dataclass
+class Overlay:
+    """A label map that grows mask by mask. left_out: segment -> why it is not part of the map. shared: names of two
+    segments -> voxels that both cover; they belong to the later one.
+    """
 
-    The values of the file are kept, unless two layers use the same value: then segments are numbered from 1.
+    labels: Labels
+    path: Path
+    voxel_ml: float
+    segments: list[Segment] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
+    shared: dict[tuple[str, str], int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, segment: Segment, mask: npt.NDArray[np.bool_]) -> bool:
+        """Adds a segment -> whether it is part of the map. Tissues come first, and win over segments of no tissue.
+
+        Raises InputError where two tissues cover the same voxels to more than a small part.
+        """
+        size = int(np.count_nonzero(mask))
+        name, names = _name(segment), {s.value: _name(s) for s in self.segments}
+        taken = {int(value): int(count) for value, count
+                 in zip(*np.unique(self.labels[mask], return_counts=True), strict=True) if value}
+        if segment.tissue is None:
+            if taken and not segment.name and not segment.tags:  # channels of a picture, and not segments
+                raise self._contradiction(name, names[next(iter(taken))], sum(taken.values()))
+            if sum(taken.values()) > SMALL * size:
+                self.left_out[name] = "overlaps " + ", ".join(names[value] for value in taken)
+                return False
+            mask = mask & (self.labels == 0)
+        for value, count in taken.items():
+            if segment.tissue is not None and count > SMALL * min(size, self.sizes[value]):
+                raise self._contradiction(name, names[value], count)
+            winner = (names[value], name) if segment.tissue is not None else (name, names[value])
+            self.shared[winner] = count
+        self.labels[mask] = segment.value
+        self.segments.append(segment)
+        self.sizes[segment.value] = size
+        return True
+
+    def notes(self) -> tuple[str, ...]:
+        """What was settled, in words."""
+        found = [f"{one} and {two} share {count} voxel{'' if count == 1 else 's'} ({count * self.voxel_ml:.2g} ml), "
+                 f"which are taken for {two}" for (one, two), count in self.shared.items()]
+        if self.left_out:
+            words = [f"{name} ({why})" for name, why in list(self.left_out.items())[:SHOWN]]
+            more = f" and {len(self.left_out) - SHOWN} more" if len(self.left_out) > SHOWN else ""
+            found.append(f"Left out, as siblings are made without it: {'; '.join(words)}{more}")
+        return tuple(found)
+
+    def _contradiction(self, one: str, two: str, count: int) -> InputError:
+        return InputError(
+            f"{self.path} has segments that overlap",
+            value=f"{one} and {two} share {count} voxels",
+            rule=f"two tissues share at most {SMALL:.0%} of the smaller one, which then belong to the later one",
+            hint="correct the smaller one; in Slicer's Segment Editor with masking or Logical operators > Subtract",
+        )
+
+
+def _name(segment: Segment) -> str:
+    return segment.name or str(segment.value)
+
+
+def by_rank(segments: Sequence[Segment], anatomy: Anatomy) -> list[int]:
+    """The order in which segments are laid over one another: tissues in the anatomy's order, then all others."""
+    rank: Mapping[str | None, int] = {tissue: n for n, tissue in enumerate(anatomy.ids)}
+    return sorted(range(len(segments)), key=lambda n: (rank.get(segments[n].tissue, len(rank)), n))
+
+
+def flatten(volume: Volume, path: Path, anatomy: Anatomy,
+            labels: LabelValues | None = None) -> tuple[Labels, tuple[Segment, ...], tuple[str, ...]]:
+    """(D, H, W) labels, their segments, each with its own value, and notes. Raises InputError for contradictions.
+
+    The values of the file are kept, unless two layers use the same value: then segments are numbered from 1. labels:
+    the user's, as they decide which segments are tissues.
     """
     if volume.array.ndim == 3:
-        return _single(volume.array, volume.segments, path)
+        return *_single(volume.array, volume.segments, path), ()
     parts: list[tuple[Segment, int]] = list(zip(volume.segments, volume.layer_of, strict=True))
     for layer in range(volume.array.shape[3]):
         named = {segment.value for segment, of in parts if of == layer}
@@ -28,14 +104,25 @@ def flatten(volume: Volume, path: Path) -> tuple[Labels, tuple[Segment, ...]]:
         parts += [(Segment(value), layer) for value in unnamed]
     values = [segment.value for segment, _ in parts]
     fresh = values if len(set(values)) == len(values) else list(range(1, len(parts) + 1))
-    labels = np.zeros(volume.array.shape[:3], dtype=np.uint8 if max(fresh, default=0) < 256 else np.int32)
-    segments: list[Segment] = []
-    for (segment, layer), value in zip(parts, fresh, strict=True):
-        mask = volume.array[..., layer] == segment.value
-        refuse_overlap(labels, mask, [(s.value, s.name) for s in segments], segment.name or str(segment.value), path)
-        labels[mask] = value
-        segments.append(replace(segment, value=value))
-    return labels, tuple(segments)
+    segments = _with_tissues([replace(part, value=value) for (part, _), value in zip(parts, fresh, strict=True)],
+                             anatomy, labels, path)
+    whole = np.zeros(volume.array.shape[:3], dtype=np.uint8 if max(fresh, default=0) < 256 else np.int32)
+    overlay = Overlay(whole, path, abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000.0)
+    for place in by_rank(segments, anatomy):
+        stored, layer = parts[place]
+        overlay.add(segments[place], volume.array[..., layer] == stored.value)
+    kept = {segment.value for segment in overlay.segments}
+    return overlay.labels, tuple(replace(s, tissue=None) for s in segments if s.value in kept), overlay.notes()
+
+
+def _with_tissues(segments: Sequence[Segment], anatomy: Anatomy, labels: LabelValues | None,
+                  path: Path) -> list[Segment]:
+    """The segments with the tissues that the user, codes or names say."""
+    listing = ", ".join(f"{_name(segment)} = {segment.value}" for segment in segments)
+    chosen = chosen_tissues(labels, segments, anatomy, path, listing) if labels else {}
+    found = anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
+    return [replace(segment, tissue=chosen.get(segment.value, None if tissue in chosen.values() else tissue))
+            for segment, tissue in zip(segments, found, strict=True)]
 
 
 def _single(labels: Labels, segments: tuple[Segment, ...], path: Path) -> tuple[Labels, tuple[Segment, ...]]:
@@ -52,20 +139,3 @@ def _single(labels: Labels, segments: tuple[Segment, ...], path: Path) -> tuple[
         seen[segment.value] = segment.name
     rest = (value for value in label_counts(labels) if value not in seen)
     return labels, (*segments, *(Segment(value) for value in rest))
-
-
-def refuse_overlap(
-    labels: Labels, mask: npt.NDArray[np.bool_], before: Sequence[tuple[int, str]], name: str, path: Path
-) -> None:
-    """Raises InputError that names the segments if `mask` covers voxels that already have a label."""
-    taken = labels[mask]
-    shared = int(np.count_nonzero(taken))
-    if shared:
-        names = dict(before)
-        others = ", ".join(names[int(value)] or str(value) for value in np.unique(taken) if value)
-        raise InputError(
-            f"{path} has segments that overlap",
-            value=f"{name} and {others} share {shared} voxels",
-            rule="every voxel belongs to one segment",
-            hint="in Slicer's Segment Editor, use masking or Logical operators > Subtract, then save again",
-        )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +13,72 @@ import numpy.typing as npt
 
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
-from ..core.files import ending, looking_into
-from ..core.labelmap import LabelMap, Labels, Segment
+from ..core.labelmap import LabelMap, LabelValues, Segment
 from .formats.nifti import write_nifti
 from .formats.nrrd import write_nrrd
 from .formats.slicer_segments import complete
 from .formats.volume import Volume, label_counts
 from .geometry.squared import can_be_squared
-from .layers import refuse_overlap
+from .layers import Overlay, by_rank
+from .mask_names import masks_of
 
 Reader = Callable[[Path], Volume]
 
-MASKS = (".nii.gz", ".nii", ".nrrd", ".mha")
-"""The file endings of masks."""
-
-
-def stem_of(path: Path) -> str:
-    """File name without its ending."""
-    return path.name[: len(path.name) - len(ending(path))]
-
-
-def mask_files(folder: Path) -> list[Path]:
-    """The files in a folder that may be masks, by name. Raises InputError if the folder cannot be listed."""
-    with looking_into(folder):
-        return sorted(p for p in folder.iterdir() if ending(p) in MASKS and not p.name.startswith(".") and p.is_file())
-
-
-def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = True) -> Volume:
-    """The masks of a folder as one label map.
+def read_folder(folder: Path, anatomy: Anatomy, read: Reader, unknown: bool = True,
+                labels: LabelValues | None = None) -> Volume:
+    """The masks of a folder as one label map, its segments with their tissues.
 
     Tissues get the anatomy's values; other masks get the values after them. Other masks are left out, and named in
-    header["ignored"], if they lie on another grid, overlap or hold more than one value. unknown=False leaves all other
-    masks unread. Raises InputError.
+    header["ignored"], if they lie on another grid, overlap a tissue or hold more than one value. unknown=False leaves
+    all other masks unread. labels: tissue -> name of a file, from the user. Raises InputError.
     """
-    files = mask_files(folder)
-    tissue_of = {path: anatomy.identify(stem_of(path)) for path in files}
-    if not any(tissue_of.values()):
-        raise InputError(
-            f"{folder} holds no masks of the {anatomy.id}",
-            value=f"{len(files)} image files" if files else "no image files",
-            rule="the folder holds one mask per tissue: "
-            + ", ".join(t.mask_names[0] + ".nii.gz" for t in anatomy.tissues),
-            hint=_nearby(folder),
-        )
-    files.sort(key=lambda path: (tissue_of[path] is None, path.name))
+    masks = masks_of(folder, anatomy, labels)
+    files, segments = list(masks), list(masks.values())
+    if not unknown and not any(segment.tissue for segment in segments):
+        unknown = True  # none of the names is known: the message shall show them
+    order = [n for n in by_rank(segments, anatomy) if unknown or segments[n].tissue]
     first: Volume | None = None
-    labels: Labels = np.zeros(0, dtype=np.int16)
-    segments: list[Segment] = []
-    ignored: dict[str, str] = {}
-    for path in files if unknown else [path for path in files if tissue_of[path]]:
-        tissue = tissue_of[path]
+    overlay: Overlay | None = None
+    for path, segment in ((files[n], segments[n]) for n in order):
         try:
             volume = read(path)
             mask = _mask(volume, path)
-            if first is None:
-                first, labels = volume, np.zeros(mask.shape, dtype=np.uint8 if len(files) < 200 else np.int16)
-            _same_grid(first, volume, folder, files[0], path)
-            refuse_overlap(labels, mask, [(s.value, s.name) for s in segments], stem_of(path), folder)
+            if first is None or overlay is None:
+                labels_of = np.zeros(mask.shape, dtype=np.uint8 if len(files) < 200 else np.int16)
+                first, overlay = volume, Overlay(labels_of, folder, _voxel_ml(volume))
+            _same_grid(first, volume, folder, files[order[0]], path)
         except InputError as error:
-            if tissue is None:
-                ignored[path.name] = error.message()
-                continue
-            raise
-        value = _next_value(segments, tissue, anatomy)
-        labels[mask] = value
-        segments.append(Segment(value, stem_of(path), color=volume.segments[0].color if volume.segments else None))
-    if first is None:
-        raise InputError(f"{folder} holds no masks of the {anatomy.id}", rule="at least one mask of a known tissue",
-                         hint="name the masks as TotalSegmentator does")
+            if segment.tissue is not None:
+                raise
+            if overlay is not None:
+                overlay.left_out[path.name] = error.message()
+            continue
+        color = volume.segments[0].color if volume.segments else None
+        if not overlay.add(replace(segment, value=_next_value(overlay.segments, segment.tissue, anatomy), color=color),
+                           mask):
+            overlay.left_out[path.name] = overlay.left_out.pop(segment.name)
+    if first is None or overlay is None:
+        raise _no_masks(folder, anatomy, files)
     kept: dict[str, Any] = {key: first.header[key] for key in ("nifti", "extensions") if key in first.header}
-    return Volume(labels, first.affine, tuple(segments), header={**kept, "ignored": ignored})
+    short = {name: why.split(". Rule:")[0].removeprefix(f"{folder} ") for name, why in overlay.left_out.items()}
+    notes = replace(overlay, left_out=short).notes()
+    return Volume(overlay.labels, first.affine, tuple(overlay.segments),
+                  header={**kept, "ignored": overlay.left_out}, notes=(*first.notes, *notes))
+
+
+def _no_masks(folder: Path, anatomy: Anatomy, files: Sequence[Path]) -> InputError:
+    shown = ", ".join(path.name for path in files[:12]) + (", ..." if len(files) > 12 else "")
+    return InputError(
+        f"{folder} holds no masks of the {anatomy.id}",
+        value=f"{len(files)} image files: {shown}" if files else "no image files",
+        rule="the folder holds one mask per tissue: "
+        + ", ".join(t.mask_names[0] + ".nii.gz" for t in anatomy.tissues),
+        hint=_nearby(folder),
+    )
+
+
+def _voxel_ml(volume: Volume) -> float:
+    return abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000.0
 
 
 def _mask(volume: Volume, path: Path) -> npt.NDArray[np.bool_]:
@@ -112,7 +109,7 @@ def _same_grid(first: Volume, other: Volume, folder: Path, one: Path, two: Path)
     )
 
 
-def _next_value(segments: list[Segment], tissue: str | None, anatomy: Anatomy) -> int:
+def _next_value(segments: Sequence[Segment], tissue: str | None, anatomy: Anatomy) -> int:
     """The anatomy's value for a tissue; for anything else, the first free value after the anatomy's."""
     taken = {segment.value for segment in segments}
     if tissue is not None and anatomy.label_of(tissue) not in taken:

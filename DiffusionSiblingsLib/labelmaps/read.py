@@ -17,11 +17,12 @@ from .formats.guard import reading
 from .formats.mha import read_mha
 from .formats.nifti import read_nifti
 from .formats.nrrd import read_nrrd
-from .formats.volume import Volume, check_grid
+from .formats.volume import Volume, check_grid, label_counts
 from .layers import flatten
 from .mask_folder import read_folder
+from .mask_names import mask_files, named_tissues
 from .names_beside import named_beside
-from .tissues import check_tissues, find_tissues
+from .tissues import check_measurable, check_tissues, find_tissues
 
 FORMATS = ("nii.gz", "nii", "nrrd", "seg.nrrd", "mha", "folder")
 """The formats in which label maps are read and written; "folder" is a folder of masks."""
@@ -37,25 +38,29 @@ def read_labelmap(
     -> values or names in the file, which override both. A file without any names is read in the numbering that clearly
     fits its shapes, if one does; header["assumed_numbering"] names it, and is "" otherwise. Labels of unknown tissues
     remain as segments with tissue None. unknown=False leaves other masks of a folder unread. whole=False accepts a map
-    that lacks tissues or has too little of one: a sibling without an aorta is a finding about its cohort, not an error
-    in the file. recorded: value -> tissue id from the record of a run, which overrides names but not `labels`, and may
-    list values without a voxel. `notes` of the map tell what had to be assumed.
+    that lacks tissues or has too little of one, with a note: a sibling without an aorta is a finding about its cohort,
+    not an error in the file; but without any chamber there is nothing to measure, unless it is recorded. recorded:
+    value -> tissue id from the record of a run, which overrides names but not `labels`, and may list values without a
+    voxel. `notes` of the map tell what had to be assumed.
     Raises one InputError for anything that cannot be used.
     """
     path = Path(path)
     reachable(path)
     with reading(path):
-        volume = read_folder(path, anatomy, _checked, unknown) if path.is_dir() else _read_file(path)
+        volume = read_folder(path, anatomy, _checked, unknown, labels) if path.is_dir() else _read_file(path)
     check_grid(volume.array.shape[:3], volume.affine, path)
-    values, segments = flatten(volume, path)
+    values, segments, overlaps = flatten(volume, path, anatomy, labels)
     header = {**volume.header, "anatomy": anatomy}
-    labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header, volume.notes)
+    labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header,
+                        (*volume.notes, *overlaps))
     labelmap = labelmap if recorded else named_beside(labelmap, path, anatomy)
-    found = find_tissues(labelmap, anatomy, labels, path, whole=whole, recorded=recorded)
+    found = find_tissues(labelmap, anatomy, None if path.is_dir() else labels, path, recorded)
     header["assumed_numbering"] = found.assumed
     labelmap = replace(labelmap, segments=found.segments, notes=(*labelmap.notes, *found.notes))
     if whole:
         check_tissues(labelmap, anatomy, path)
+    elif recorded is None:
+        labelmap = replace(labelmap, notes=(*labelmap.notes, *check_measurable(labelmap, anatomy, path)))
     return labelmap
 
 
@@ -78,6 +83,27 @@ def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
     if mask.ndim == 4:
         mask = np.asarray(mask.any(axis=3))
     return mask, volume.affine
+
+
+def is_folder_of_masks(folder: Path, anatomy: Anatomy) -> bool:
+    """Whether a folder holds one mask for each tissue, and not whole label maps: by names, else by its first files.
+
+    Raises InputError if the folder cannot be listed.
+    """
+    if len(named_tissues(folder, anatomy)) > 1:
+        return True
+    files = mask_files(folder)
+    return len(files) > 1 and all(_is_mask(path) for path in files[:2])
+
+
+def _is_mask(path: Path) -> bool:
+    """Whether a file has one value at most beside 0, which no map of several tissues has."""
+    try:
+        with reading(path):
+            array = _read_file(path).array
+    except InputError:
+        return False
+    return array.ndim == 3 and len(label_counts(array)) < 2
 
 
 def format_of(path: Path) -> str:

@@ -33,6 +33,8 @@ def listed(labelmap: LabelMap, counts: Mapping[int, int], most: int = SHOWN) -> 
 def one_value(segment: Segment, labelmap: LabelMap, counts: Mapping[int, int], name: str = "") -> str:
     """ "Segment_3 = 31 (45.2 ml)", or "31 (45.2 ml)" for a value without a name."""
     name = segment.name or name
+    if labelmap.format == "folder":
+        return f"{name} ({counts.get(segment.value, 0) * labelmap.voxel_volume_ml:.1f} ml)"  # files have no values
     ml = f"({counts.get(segment.value, 0) * labelmap.voxel_volume_ml:.1f} ml)"
     return f"{name} = {segment.value} {ml}" if name else f"{segment.value} {ml}"
 
@@ -105,9 +107,9 @@ def lacks(labelmap: LabelMap, counts: Mapping[int, int], missing: Sequence[str],
     if whole and set(anatomy.chambers) & set(missing):
         hint = f"{whole[0].name or whole[0].value} is the {anatomy.id} in one piece here; {anatomy.whole_hint}"
     elif suggested:
-        hint = f"if the tissues have other names, say so; this fits best: {as_option(suggested)}"
+        hint = f"if the tissues have other names, say so; this fits best: {as_option(_usable(suggested, labelmap))}"
     elif rest:
-        pairs = {tissue: segment.value for tissue, segment in zip(missing, rest, strict=False)}
+        pairs = _usable({tissue: (s.value,) for tissue, s in zip(missing, rest, strict=False)}, labelmap)
         some = " (more tissues are missing than there are values without a tissue)" if len(rest) < len(missing) else ""
         hint = ("if a tissue has another name, say so with values or names of this file, in this form: "
                 f"{as_option(pairs)}{some}")
@@ -119,6 +121,12 @@ def lacks(labelmap: LabelMap, counts: Mapping[int, int], missing: Sequence[str],
         rule=f"the {anatomy.id} needs {', '.join(anatomy.ids)}",
         hint=hint,
     )
+
+
+def _usable(labels: Mapping[str, Sequence[int]], labelmap: LabelMap) -> dict[str, str]:
+    """What --labels takes for these values: names for a folder of masks, which has no values, else the values."""
+    names = {s.value: s.name for s in labelmap.segments} if labelmap.format == "folder" else {}
+    return {tissue: "+".join(names.get(value, str(value)) for value in values) for tissue, values in labels.items()}
 
 
 def too_little(tissue: Tissue, size: int, fewest: int, path: Path) -> InputError:

@@ -13,7 +13,7 @@ from ..core.anatomy import Anatomy
 from ..core.labelmap import LabelMap, LabelValues, Segment
 from .formats.volume import label_counts, look_up
 from .label_options import as_option, chosen_tissues
-from .numbering import LEAST, OWN, best_fit, is_doubtful, known_fits, own_numbering
+from .numbering import OWN, best_fit, is_doubtful, known_fits, own_numbering
 from .tissue_words import ask_for_labels, assumed, lacks, left_over, listed, too_little, worse_than
 from .value_shapes import value_shapes
 
@@ -45,12 +45,12 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def find_tissues(labelmap: LabelMap, anatomy: Anatomy, labels: LabelValues | None, path: Path, *, whole: bool = True,
+def find_tissues(labelmap: LabelMap, anatomy: Anatomy, labels: LabelValues | None, path: Path,
                  recorded: Mapping[int, str] | None = None) -> Found:
     """The tissues of a map: by what the user or a record says, else by codes and names, else by a known numbering.
 
     labels: tissue -> values or names, from the user. recorded: value -> tissue id, from the record of a run.
-    whole=False takes the anatomy's own numbering also where too few tissues are left to judge it. Raises InputError.
+    Raises InputError.
     """
     segments = labelmap.segments
     if labels:
@@ -60,13 +60,14 @@ def find_tissues(labelmap: LabelMap, anatomy: Anatomy, labels: LabelValues | Non
         return Found(_with(segments, recorded, anatomy))
     if any(segment.name or segment.tags for segment in segments):
         return Found(_with(segments, {}, anatomy))
-    return _by_numbering(labelmap, anatomy, path, whole)
+    return _by_numbering(labelmap, anatomy, path)
 
 
 def _with(segments: tuple[Segment, ...], chosen: Mapping[int, str], anatomy: Anatomy) -> tuple[Segment, ...]:
     """The segments with tissues from `chosen` (value -> tissue), and by codes and names those that it does not have."""
     taken = set(chosen.values())
     found = anatomy.identify_all([(segment.name, segment.tags) for segment in segments])
+    found = [segment.tissue or tissue for segment, tissue in zip(segments, found, strict=True)]
     return tuple(replace(s, tissue=chosen.get(s.value, None if tissue in taken else tissue))
                  for s, tissue in zip(segments, found, strict=True))
 
@@ -86,12 +87,11 @@ def _as_said(labelmap: LabelMap, anatomy: Anatomy, chosen: Mapping[int, str]) ->
     return Found(found.segments, notes=notes)
 
 
-def _by_numbering(labelmap: LabelMap, anatomy: Anatomy, path: Path, whole: bool) -> Found:
+def _by_numbering(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> Found:
     """The tissues of values without names, by a numbering that clearly fits. Raises InputError where none does."""
     counts = label_counts(labelmap.labels)
     own = own_numbering(anatomy)
-    few = bool(counts) and set(counts) < set(own.tissue_of) and len(counts) < LEAST
-    if (few and not whole) or (anatomy.layout is None and set(counts) == set(own.tissue_of)):
+    if anatomy.layout is None and set(counts) == set(own.tissue_of):
         return Found(_numbered(labelmap.segments, own.tissue_of), OWN, (assumed(OWN, own.labels),))
     if not counts:
         raise ask_for_labels(labelmap, counts, anatomy, None, path)
@@ -122,13 +122,17 @@ def check_tissues(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> None:
 
 
 def check_measurable(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> tuple[str, ...]:
-    """Notes on tissues that are missing or empty in a map that is only measured. Raises InputError where no chamber is
-    there.
+    """Notes on tissues that are missing or empty in a map that is only measured.
+
+    Raises InputError where no chamber is there, and where a missing tissue is likely to be there under another name.
     """
     counts, found = label_counts(labelmap.labels), labelmap.tissues
     size = {tissue: sum(counts.get(value, 0) for value in found.get(tissue, ())) for tissue in anatomy.ids}
     if not any(size[chamber] for chamber in anatomy.chambers or anatomy.ids):
         check_tissues(labelmap, anatomy, path)
+    missing = [tissue for tissue in anatomy.ids if tissue not in found]
+    if missing and (suggested := _suggested(labelmap, anatomy, counts)):
+        raise lacks(labelmap, counts, missing, anatomy, suggested, path)
     return tuple(f"{tissue.id} ({tissue.name}) {'is empty' if tissue.id in found else 'is missing'}; its measurements "
                  "stay empty, and its checks fail" for tissue in anatomy.tissues if not size[tissue.id])
 

@@ -89,7 +89,9 @@ def making_facts(known: CohortFacts) -> dict[str, Any]:
     cohort, record = known.cohort, known.record
     folders = list(dict.fromkeys(str(path.resolve().parent) for path in cohort.paths))[:3]
     skipped = [f"{name}: {why}" for name, why in list(cohort.skipped.items())[:LISTED]]
-    found: dict[str, Any] = {"known": record is not None, "folders": folders, "skipped": skipped, "edits": known.edits,
+    assumed = [f"{words} ({count} of {len(cohort)} maps)" for words, count in list(cohort.noted().items())[:LISTED]]
+    found: dict[str, Any] = {"known": record is not None, "folders": folders, "skipped": skipped, "assumed": assumed,
+                             "edits": known.edits,
                              "facts": {}, "codes": {}}
     if record is None:
         return found

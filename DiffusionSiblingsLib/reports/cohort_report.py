@@ -76,6 +76,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
     record = facts.record
     return {
         "cohort": {"name": cohort.name, "members": len(cohort), "kind": facts.kind, "skipped": dict(cohort.skipped),
+                   "notes": cohort.noted(),
                    "folders": list(dict.fromkeys(str(path.resolve().parent) for path in cohort.paths))},
         "run": None if record is None else {"created": record.created, "complete": record.complete,
                                             "model": record.model, "compute": record.compute,

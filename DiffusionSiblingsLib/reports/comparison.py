@@ -64,7 +64,8 @@ def described(cohort: MeasuredCohort) -> dict[str, Any]:
     folders = list(dict.fromkeys(str(path.resolve().parent) for path in cohort.paths))
     records = [record for folder in folders[:FOLDERS] if (record := readable_record(Path(folder))) is not None]
     return {"name": cohort.name, "members": len(cohort), "folders": folders[:FOLDERS],
-            "made": [run_words(record) for record in records], "skipped": dict(cohort.skipped)}
+            "made": [run_words(record) for record in records], "skipped": dict(cohort.skipped),
+            "notes": cohort.noted()}
 
 
 def write_tables(out: Path, comparison: Comparison, real: MeasuredCohort, synthetic: MeasuredCohort) -> dict[str, str]:

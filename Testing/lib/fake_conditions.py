@@ -16,7 +16,7 @@ from DiffusionSiblingsLib.cohorts.members import Member
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.editing.postprocess import canonical_labelmap
 from DiffusionSiblingsLib.editing.request import Request
-from DiffusionSiblingsLib.labelmaps.mask_folder import stem_of
+from DiffusionSiblingsLib.labelmaps.mask_names import stem_of
 from DiffusionSiblingsLib.labelmaps.write import suffix_for, write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
 from DiffusionSiblingsLib.runs.resume import twin_entry

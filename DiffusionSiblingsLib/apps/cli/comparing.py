@@ -15,7 +15,7 @@ from ...labelmaps.label_options import parse_labels
 from ...models.card import ModelCard
 from ...models.registry import find_model
 from .comparing_options import Compare, Page, Report
-from .terminal import note, print_table
+from .terminal import FileNotes, note, print_table
 
 CACHE = ".measured"
 
@@ -76,6 +76,10 @@ def _measured(source: Path, card: ModelCard, options: Page, labels: str | None,
                                 progress=bar.show, name=name or None)
     for member, why in cohort.skipped.items():
         note(f"{member} is left out: {why}")
+    assumed = FileNotes()
+    for member, notes in cohort.notes.items():
+        assumed.add(f"{cohort.name}, {member}", notes)
+    assumed.close()
     return cohort
 
 

@@ -128,7 +128,7 @@ def _whole(options: Measure) -> Measuring:
 
     def measured(member: Member | None) -> Found:
         assert member is not None  # only a control can be measured without a map
-        labelmap = read_member(member, anatomy, labels)
+        labelmap = read_member(member, anatomy, labels, whole=False)
         row = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
         return Found([{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}],
                      labelmap.notes)

@@ -33,7 +33,7 @@ class Verdict:
     """The result of a case. reasons: why it was rejected, empty if it was accepted.
 
     volumes: tissue id -> ml. outside: tissue id -> ml outside the field of view. agreement: with the cohort's mean.
-    key: digest of the inputs and settings for which the verdict is valid.
+    key: digest of the inputs and settings for which the verdict is valid. notes: what reading the case assumed.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Verdict:
     outside: dict[str, float] = field(default_factory=dict)
     agreement: float | None = None
     key: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -60,7 +61,7 @@ def stored(folder: Path, name: str, key: str) -> Verdict | None:
     """The verdict of an earlier run; None if it is missing or damaged, or if inputs or settings have changed."""
     try:
         data = json.loads(_kept(folder, name, ".json").read_text(encoding="utf-8"))
-        verdict = Verdict(**{**data, "reasons": tuple(data["reasons"])})
+        verdict = Verdict(**{**data, "reasons": tuple(data["reasons"]), "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if verdict.key != key or (verdict.accepted and not _kept(folder, name, ".npz").is_file()):
@@ -102,7 +103,7 @@ def read_case(case: CaseSource, anatomy: Anatomy, labels: LabelValues | None, fo
         raise
     except Exception as error:  # one broken file of a thousand must not stop the run
         return _store(folder, Verdict(case.name, (f"unreadable: {type(error).__name__}: {error}",), key=key), {})
-    verdict = Verdict(case.name, tuple(reasons), volumes, key=key)
+    verdict = Verdict(case.name, tuple(reasons), volumes, key=key, notes=labelmap.notes)
     if reasons:
         return _store(folder, verdict, {})
     cut, affine = _cut_out(known, labelmap.affine)
@@ -133,10 +134,11 @@ def align_case(
         arrays = load_arrays(source, verdict.name)
         found = canonicalise(arrays["labels"], arrays["affine"], anatomy, reference)
     except SiblingsError as error:
-        return _store(folder, Verdict(verdict.name, (error.message(),), verdict.volumes, key=key), {})
+        refused = Verdict(verdict.name, (error.message(),), verdict.volumes, key=key, notes=verdict.notes)
+        return _store(folder, refused, {})
     doubt = doubts(arrays["labels"], arrays["affine"], anatomy, reference, found.agreement)
     reasons = (doubt,) if doubt else ()
     agreement = None if np.isnan(found.agreement) else found.agreement
     repaired = repair(found.labels, anatomy).labels
-    result = Verdict(verdict.name, reasons, verdict.volumes, found.outside_ml, agreement, key)
+    result = Verdict(verdict.name, reasons, verdict.volumes, found.outside_ml, agreement, key, verdict.notes)
     return _store(folder, result, {} if reasons else {"code": encode(repaired.astype(np.uint8))})

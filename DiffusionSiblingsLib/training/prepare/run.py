@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +39,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class PreparationSummary:
-    """The result of a preparation. rejected: case name -> reason. splits: split -> number of cases."""
+    """The result of a preparation. rejected: case name -> reason. splits: split -> number of cases. notes: what reading
+    the cases assumed -> for how many of them.
+    """
 
     pack: Path
     table: Path
@@ -46,6 +49,7 @@ class PreparationSummary:
     accepted: int
     rejected: dict[str, str]
     splits: dict[str, int]
+    notes: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count} {split}" for split, count in sorted(self.splits.items()))
@@ -54,6 +58,7 @@ class PreparationSummary:
             lines.append(f"{len(self.rejected)} rejected:")
             lines += [f"  {name}: {reason}" for name, reason in list(self.rejected.items())[:SHOWN]]
             lines += [f"  ... and {len(self.rejected) - SHOWN} more"] if len(self.rejected) > SHOWN else []
+        lines += [f"note on {count} cases: {words}" for words, count in list(self.notes.items())[:SHOWN]]
         lines.append(f"table: {self.table}")
         lines.append("contact sheets: " + ", ".join(str(sheet) for sheet in self.sheets))
         return "\n".join(lines)
@@ -176,7 +181,8 @@ class Preparation:
         self._pack(taken, splits, canonical, reference)
         rejected = {name: "; ".join(v.reasons) for name, v in verdicts.items() if not v.accepted}
         counts = {split: sum(splits[c.name] == split for c in taken) for split in sorted(set(splits.values()))}
-        summary = PreparationSummary(self.pack, table, tuple(self._sheets()), len(taken), rejected, counts)
+        summary = PreparationSummary(self.pack, table, tuple(self._sheets()), len(taken), rejected, counts,
+                                     dict(Counter(words for v in verdicts.values() for words in v.notes)))
         self._finish(summary, whole)
         return summary
 
@@ -205,7 +211,8 @@ class Preparation:
         for case in cases:
             verdict = verdicts[case.name]
             row: dict[str, object] = {"case": case.name, "status": "accepted" if verdict.accepted else "rejected"}
-            row |= {"reason": "; ".join(verdict.reasons), "subject": case.subject, "split": splits[case.name]}
+            row |= {"reason": "; ".join(verdict.reasons), "notes": "; ".join(verdict.notes)}
+            row |= {"subject": case.subject, "split": splits[case.name]}
             row |= {"weight": case.weight}
             row |= {f"{t} volume [ml]": verdict.volumes.get(t) for t in self.anatomy.ids}
             row |= {"outside field of view [ml]": sum(verdict.outside.values()), "agreement": verdict.agreement}

@@ -13,7 +13,7 @@ from ...core.anatomy import Anatomy
 from ...core.errors import InputError, reason_of
 from ...core.files import ending, looking_into, signature
 from ...core.json_files import read_json
-from ...labelmaps.read import FORMATS
+from ...labelmaps.read import FORMATS, is_folder_of_masks
 
 CASES_FILE = "cases.json"
 MASKS_FOLDER = "segmentations"
@@ -74,7 +74,7 @@ def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
         here = pending.pop()
         entries = [entry for entry in sorted(here.iterdir()) if not entry.name.startswith(".")]
         files = [e for e in entries if e.is_file() and ending(e).lstrip(".") in FORMATS]
-        if here.name == MASKS_FOLDER or _are_masks(files, anatomy):
+        if here.name == MASKS_FOLDER or (len(files) > 1 and is_folder_of_masks(here, anatomy)):
             found[here] = here.relative_to(folder).as_posix()
             continue
         # TotalSegmentator keeps the CT beside the masks; it is not a label map.
@@ -82,12 +82,6 @@ def _label_maps(folder: Path, anatomy: Anatomy) -> dict[Path, str]:
         found.update({file: file.relative_to(folder).as_posix() for file in files if not has_masks})
         pending.extend(e for e in entries if e.is_dir())
     return found
-
-
-def _are_masks(files: list[Path], anatomy: Anatomy) -> bool:
-    """Whether the files of a folder are masks, one per tissue."""
-    tissues = {anatomy.identify(file.name[: len(file.name) - len(ending(file))]) for file in files} - {None}
-    return len(tissues) > 1
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

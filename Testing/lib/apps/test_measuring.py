@@ -84,10 +84,10 @@ def test_one_file_ends_nothing_whatever_is_wrong_with_it(
         folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     real = measuring.read_member
 
-    def failing(member: Member, *rest: object) -> LabelMap:
+    def failing(member: Member, *rest: object, **more: object) -> LabelMap:
         if member.name == "map1":
             raise ValueError("no such place")
-        return real(member, *rest)  # type: ignore[arg-type]
+        return real(member, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(measuring, "read_member", failing)
     assert main(["measure", str(folder), "--json", "--jobs", "1"]) == 2

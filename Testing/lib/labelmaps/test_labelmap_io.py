@@ -190,9 +190,22 @@ def test_slicer_layers_become_one_and_true_overlaps_are_refused(tmp_path: Path) 
     back = read_labelmap(write(layers), HEART)
     assert np.array_equal(known_labels(back, HEART), blocks())
     assert read_labelmap(write_labelmap(back, tmp_path / "one.seg.nrrd"), HEART).tissues == back.tissues
-    layers[4, 4, 4, :] = [1, 5]
-    with pytest.raises(InputError, match="Left atrium and Left ventricle share 1 voxels"):
+    places = np.argwhere(layers[..., 0] == 1)
+    layers[tuple(places[0])] = [1, 4]
+    (note,) = read_labelmap(write(layers), HEART).notes
+    assert note.startswith("Left ventricle and Right ventricle share 1 voxel (")
+    for place in places[:4]:
+        layers[tuple(place)] = [1, 4]
+    with pytest.raises(InputError, match="Right ventricle and Left ventricle share 4 voxels"):
         read_labelmap(write(layers), HEART)
+
+
+def test_a_segment_of_no_tissue_over_the_chambers_stays_out(tmp_path: Path) -> None:
+    folder = write_labelmap(heart(), tmp_path / "masks", "folder")
+    write_labelmap(LabelMap((blocks() > 0).astype(np.uint8), heart().affine), folder / "heart.nii.gz")
+    back = read_labelmap(folder, HEART)
+    assert np.array_equal(known_labels(back, HEART), blocks()) and not unknown_mask(back).any()
+    assert "heart.nii.gz (overlaps aorta" in " ".join(back.notes)
 
 
 def test_slicer_files_keep_what_they_said(tmp_path: Path) -> None:
