@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.anatomy import TERMINOLOGY_TAG, Anatomy
-from ..core.files import ending, looking_into, read_json_object
+from ..core.files import ending, looking_into
+from ..core.json_files import MALFORMED, read_json
 from ..core.labelmap import LabelValues, Segment
 from .label_options import chosen_tissues
 
@@ -58,8 +59,8 @@ def _described(folder: Path, files: Sequence[Path]) -> dict[Path, Described]:
     found: dict[Path, Described] = {}
     numbered = {path: int(digits[0]) for path in files if (digits := re.search(r"\d{1,6}$", stem_of(path)))}
     tables = sorted(folder.glob("*meta.json"))[:1] if numbered else []
-    with suppress(KeyError, TypeError, ValueError, AttributeError):
-        entries = [entry for table in tables for group in (read_json_object(table) or {})["segmentAttributes"]
+    with suppress(OSError, *MALFORMED):
+        entries = [entry for table in tables for group in read_json(table)["segmentAttributes"]
                    for entry in group]
         by_number = {int(entry["labelID"]): entry for entry in entries}
         for path, number in numbered.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..core.anatomy import Anatomy
 from ..core.files import ending
+from ..core.json_files import MALFORMED, parse_json
 from ..core.labelmap import LabelMap
 from .formats.volume import label_counts
 from .label_options import values_of
@@ -101,13 +101,13 @@ def _read(table: Path) -> Names:
     try:
         found = reader(text)
         return found if found or reader is not _columns else _colour_table(text)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error):
+    except (*MALFORMED, csv.Error):
         return {}
 
 
 def _json(text: str) -> Names:
     """nnU-Net's "labels", either way round: {"LV": 1} or {"1": "LV"}; regions of several values are left out."""
-    labels: Any = json.loads(text)["labels"]
+    labels: Any = parse_json(text)["labels"]
     names: Names = {}
     for key, value in labels.items() if isinstance(labels, Mapping) else ():
         one = value[0] if isinstance(value, list) and len(value) == 1 else value
