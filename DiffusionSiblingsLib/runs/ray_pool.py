@@ -41,7 +41,7 @@ class RayPool:
 
     def __init__(self, job: RunJob, size: int, address: str) -> None:
         self.size, self._job, self._address = size, job, address
-        self._ray = _ray()
+        self._ray = _ray(address)
         self._own = not self._ray.is_initialized()
         self._actors: list[Any] = []
         self._calls: dict[Any, int] = {}  # reference to what is to come -> worker
@@ -182,7 +182,9 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
 
 
-def _ray() -> Any:
+def _ray(address: str) -> Any:
+    if address == LOCAL:  # else Ray listens to the network on Linux; it reads this once, when it is imported
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
     except ImportError as error:

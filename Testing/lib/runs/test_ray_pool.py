@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,7 +106,7 @@ class NoRay:
 @pytest.fixture
 def no_ray(monkeypatch: pytest.MonkeyPatch) -> NoRay:
     ray = NoRay()
-    monkeypatch.setattr(ray_crew, "_ray", lambda: ray)
+    monkeypatch.setattr(ray_crew, "_ray", lambda address: ray)
     return ray
 
 
@@ -200,3 +202,29 @@ def _ancestors(process: int, parents: dict[int, int]) -> list[int]:
     while (process := parents.get(process, 0)) > 1:
         found.append(process)
     return found
+
+
+def test_ray_that_is_started_for_this_machine_listens_to_no_other(models: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    program = f"""
+import psutil
+from pathlib import Path
+from DiffusionSiblingsLib.editing.request import Request
+from DiffusionSiblingsLib.runs.messages import RunJob
+from DiffusionSiblingsLib.runs.plan import Plan
+from DiffusionSiblingsLib.runs.ray_pool import RayPool
+from DiffusionSiblingsLib.runs.settings import RunSettings
+plan = Plan.of([Request("generate", steps=2)], None, RunSettings("small", "cpu", cluster="ray", jobs=1))
+pool = RayPool(RunJob(plan, Path({str(tmp_path)!r}), None, 1), 1, "ray")
+pool.start()
+me = psutil.Process()
+own = {{me.pid, *(child.pid for child in me.children(recursive=True))}}
+heard = [c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in own]
+pool.close(at_once=True)
+print(sorted(set(heard)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3]) + os.pathsep
+                   + os.environ.get("PYTHONPATH", "")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
+    heard = json.loads(done.stdout.splitlines()[-1].replace("'", '"'))
+    assert heard and all(ip.removeprefix("::ffff:") in ("127.0.0.1", "::1") for ip in heard), done.stderr
