@@ -13,6 +13,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ _ENDINGS = (".seg.nrrd", ".nii.gz", ".tar.gz", ".tar.xz")
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 # Nobody else names a file so: what it stands for, then the machine, the process and a random number in hexadecimal.
 _TEMPORARY = re.compile(r"\.(.+)\.siblings-([0-9a-f]{4})-([0-9a-f]+)-[0-9a-f]{8}(\..+)?")
+LONGEST_STEM = 120  # bytes of a name that its temporary begins with, so that it is not too long for a file
 _ASIDE = ".old"  # ending of a folder that makes room for its successor
 
 
@@ -151,6 +153,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = _beside(target, target.name[: len(target.name) - len(suffix)] or "file", suffix)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent.absolute())
         yield temporary
         move_over(temporary, target)
     except OSError as error:
@@ -161,7 +164,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 def _beside(target: Path, stem: str, suffix: str) -> Path:
     """A new path beside `target` that tells whose it is, so that it can be removed if this process is killed."""
-    return target.with_name(f".{stem[:80]}.siblings-{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}{suffix}")
+    stem = os.fsencode(stem)[:LONGEST_STEM].decode(errors="ignore")
+    return target.with_name(f".{stem}.siblings-{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}{suffix}")
 
 
 def is_temporary(path: Path) -> bool:
@@ -169,10 +173,12 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
-def sweep(folder: Path) -> None:
+@cache
+def _sweep(folder: Path) -> None:
     """Removes what killed processes of this machine left in a folder; a folder that they had set aside comes back.
 
-    What a process that lives is writing stays, and so does everything that has no name of ours. Never raises.
+    Once for each folder: it happens before a process first writes there. What a process that lives is writing stays,
+    and so does everything that has no name of ours. Never raises.
     """
     with suppress(OSError):
         for path in sorted(folder.iterdir()):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import InputError, OutputError
-from ..core.files import is_temporary, output_error, sweep
+from ..core.files import is_temporary, output_error
 from ..core.record import RECORD_NAME
 from ..labelmaps.read import FORMATS
 
@@ -107,8 +107,7 @@ def remove_parts(parts: Path) -> None:
 
 
 def remove_litter(out: Path) -> None:
-    """Removes temporary files of a run that was killed. The folder's lock is held."""
-    sweep(out)
+    """Removes temporary files of a killed run's workers, on whatever machine. The folder's lock is held."""
     with suppress(OSError):
         for path in (out / PARTS).iterdir() if _is_folder(out / PARTS) else ():
             if is_temporary(path):

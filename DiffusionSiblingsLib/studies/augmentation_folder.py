@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import atomic_path, ending, json_values, output_error, read_json_object, sweep, write_json
+from ..core.files import atomic_path, ending, json_values, output_error, read_json_object, write_json
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
@@ -75,7 +75,6 @@ def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str,
     accepted.mkdir(parents=True, exist_ok=True)
     kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
     try:
-        sweep(accepted)
         for old in accepted.iterdir():
             if old.name not in kept.values() and _HEART.fullmatch(old.name):
                 remove_map(old)

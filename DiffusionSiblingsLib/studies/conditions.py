@@ -19,6 +19,7 @@ from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, has_record, readable_record
 from ..editing.request import Request
 from ..metrics.measurement import MeasurementKey
+from ..runs.own_files import PARTS
 from ..runs.resume import same_twin
 from .twins import TwinSource
 
@@ -78,7 +79,8 @@ class Conditions:
         others = {index: condition for index, request in enumerate(requests)
                   if (condition := self._elsewhere(request, twin, own)) is not None}
         wanted = [request for index, request in enumerate(requests) if index not in others]
-        if any(matching(own, request, twin, self.sha256) is None for request in wanted):
+        stopped = (own / PARTS).exists()  # perhaps just before its end, with all siblings in its record
+        if wanted and (stopped or any(matching(own, request, twin, self.sha256) is None for request in wanted)):
             for request in wanted:
                 self.say(f"{name}: {request.count} x {request.describe()}")
             self.make(wanted, twin.read() if twin is not None else None, own)

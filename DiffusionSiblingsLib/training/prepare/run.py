@@ -19,7 +19,7 @@ from ...cohorts.dataset_file import PackCase, pack_file, read_pack, write_pack
 from ...cohorts.pool import in_order
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ...core.files import atomic_path, digest_of, sweep, write_json
+from ...core.files import atomic_path, digest_of, write_json
 from ...core.labelmap import LabelValues
 from ...core.progress import ProgressBar
 from ...core.tables import write_metrics_csv
@@ -101,9 +101,6 @@ def prepare(
         return done
     require_own(pack, preparation.work)
     with locked(preparation.work):
-        sweep(pack.parent)
-        for folder in (preparation.work, *preparation.steps):
-            sweep(folder)
         return preparation.run(cases, keys, splits, reference, whole)
 
 
