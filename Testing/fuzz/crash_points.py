@@ -72,7 +72,7 @@ def commands(work: Path) -> dict[str, Command]:
     masks = [*perturb, "--format", "folder"]
     augment = ["augment", "--target", "LV>0", "--strategy", "generate", "--count", "2", "--steps", "2", "--jobs", "1",
                "--out", "{out}", *model]
-    study = ["study", "perturb", "--quick", "--count", "1", "--steps", "2", "--jobs", "1", "--seeds",
+    study = ["study", "perturb", "--quick", "--count", "2", "--steps", "2", "--jobs", "1", "--seeds",
              str(work / "hearts"), "--out", "{out}", *model]
     prepare = ["prepare", str(work / "hearts"), "--out", "{out}/d.safetensors", "--jobs", "1", "--like", "small"]
     resumed: Callable[[list[str]], list[str]] = lambda words: [*words, "--resume"]  # noqa: E731
