@@ -14,7 +14,9 @@ MOST_RATIO = 1100
 MOST_AIR_BYTES = 1 << 29
 """What packed data may unpack to whatever the ratio: 512 MiB, as bzip2 packs an empty mask to next to nothing."""
 MOST_HEADER_BYTES = 1 << 24
-"""A header with all its fields and extensions: 16 MiB, enough for 20,000 segments as Slicer describes them."""
+"""A header with all its fields and extensions: 16 MiB."""
+MOST_SEGMENTS = 2000
+"""Segments of a file, described or not, where they lie in layers: each takes one look at every voxel."""
 MOST_LINES = 100_000
 """Lines of a text header."""
 MOST_TAIL_BYTES = 1 << 20

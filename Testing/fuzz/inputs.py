@@ -116,6 +116,28 @@ def masks(folder: Path) -> list[bytes]:
     return [(written / "heart_atrium_left.nii.gz").read_bytes()]
 
 
+def tables_beside(folder: Path) -> list[bytes]:
+    """Names for a map without any, as Slicer, BIDS and colour tables give them."""
+    write_labelmap(heart(named=False), folder / "twin.nii.gz")
+    rows = [(tissue.label, tissue.name) for tissue in HEART.tissues]
+    return [("LabelValue,Name,Color_R\n" + "".join(f"{value},{name},7\n" for value, name in rows)).encode(),
+            ("index\tname\n" + "".join(f"{value}\t{name}\n" for value, name in rows)).encode(),
+            "".join(f"{value} {name.replace(' ', '_')} 12 34 56 255\n" for value, name in rows).encode(),
+            "".join(f'{value} 12 34 56 1 1 1 "{name}"\n' for value, name in rows).encode()]
+
+
+def json_beside(folder: Path) -> list[bytes]:
+    """The same as nnU-Net gives them, either way round."""
+    write_labelmap(heart(named=False), folder / "twin.nii.gz")
+    rows = {tissue.name: tissue.label for tissue in HEART.tissues}
+    return [json.dumps({"labels": labels}).encode() for labels in (rows, {str(v): name for name, v in rows.items()})]
+
+
+def read_beside(path: Path, rng: random.Random) -> None:
+    """The map that the table is of."""
+    read_labelmap(path.with_name("twin.nii.gz"), HEART)
+
+
 # records, controls, models
 
 
@@ -311,6 +333,8 @@ INPUTS: dict[str, Input] = {
                     lambda path, rng: read_region(path, LIKE)),
     "masks": Input("case/heart_atrium_left.nii.gz", 12, masks, packed_nifti,
                     lambda path, rng: read_labelmap(path.parent, HEART)),
+    "table": Input("twin.csv", 12, tables_beside, typed, read_beside),
+    "dataset": Input("dataset.json", 12, json_beside, json_text, read_beside),
     "record": Input("run/record.json", 24, records, json_text, read_run),
     "control": Input("control.json", 24, controls, json_text, follow_control),
     "card": Input("small/model.json", 8, partial(part_of_model, "model.json"), json_text, read_models),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.labelmap import LabelMap, Labels, Segment
+from ...core.limits import MOST_SEGMENTS
 from ...core.names import readable
 from .volume import label_counts
 
@@ -27,7 +28,10 @@ def segments_of(metadata: Mapping[str, str], layers: int) -> tuple[tuple[Segment
     Old files, without LabelValue and Layer, have one layer for each segment and the value 1. Raises ValueError.
     """
     segments, layer_of = [], []
-    for index, entry in _entries(metadata):
+    entries = _entries(metadata)
+    if len(entries) > MOST_SEGMENTS:
+        raise ValueError(f"{len(entries)} segments, at most {MOST_SEGMENTS} are read")
+    for index, entry in entries:
         layer = int(entry.get("Layer", index if layers > 1 else 0))
         if not 0 <= layer < layers:
             raise ValueError(f"segment {entry.get('Name', index)} is in layer {layer} of {layers}")
