@@ -43,10 +43,14 @@ def solid_of(labels: Labels, twin: Labels | None = None) -> Solid | None:
     low, high = low - PAD, high + PAD
     crop = cropped(labels, low, high)
     values = present(crop)
-    fields = np.stack([smoothed(crop == value, SMOOTH) for value in values])
+    masks = [(crop == value).astype(np.float32) for value in values]
+    fields = np.stack([ndimage.gaussian_filter(mask, SMOOTH, truncate=3.0) for mask in masks])
     if fields.max() <= LEVEL:
         return None
-    changed = None if twin is None else smoothed(crop != cropped(twin, low, high), 1.5 * SMOOTH)
+    changed = None
+    if twin is not None:
+        differs = (crop != cropped(twin, low, high)).astype(np.float32)
+        changed = np.asarray(ndimage.gaussian_filter(differs, 1.5 * SMOOTH, truncate=3.0), dtype=np.float32)
     return Solid(values, fields, fields.max(axis=0), low, changed)
 
 
@@ -55,11 +59,6 @@ def cropped(labels: Labels, low: Vector, high: Vector) -> Labels:
     inside = tuple(slice(max(int(a), 0), min(int(b), n)) for a, b, n in zip(low, high, labels.shape, strict=True))
     pad = [(max(-int(a), 0), max(int(b) - n, 0)) for a, b, n in zip(low, high, labels.shape, strict=True)]
     return np.pad(labels[inside], pad)
-
-
-def smoothed(mask: npt.NDArray[np.bool_], sigma: float) -> Field:
-    """A mask as a smooth float32 field; sigma in voxels."""
-    return np.asarray(ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3.0), dtype=np.float32)
 
 
 def sample(field: Field, points: Vector) -> Field:

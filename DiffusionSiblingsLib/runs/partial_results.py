@@ -18,7 +18,7 @@ from ..editing.record_entries import sibling_entry
 from ..editing.result import Sibling
 from ..labelmaps.write import suffix_for, write_labelmap
 from ..metrics.acceptance import Verdict
-from .own_files import PART, PARTS, clear_parts, remove_parts
+from .own_files import PART, PARTS
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,3 @@ class PartialResults:
     def forget(self, run: int, k: int) -> None:
         """Takes a part away, so that its sibling is made again."""
         self.file_of(run, k).unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Takes all parts away for a new run, which holds the lock already. Raises OSError."""
-        clear_parts(self.folder)
-
-    def remove(self) -> None:
-        """Takes all parts away, when record and table hold what they hold."""
-        remove_parts(self.folder)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import DeviceError, InputError
 from ..core.files import atomic_path
 from .messages import Failed, Idle, Lost, Message, RunJob, SamplingTask, as_told
-from .own_files import TOKEN  # tells whether a worker sees the same folder
+from .own_files import TOKEN, remove_parts  # TOKEN tells whether a worker sees the same folder
 from .partial_results import PartialResults
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class RayWorker:
             for finished in loop.run(task, parts=parts):
                 files = {path.relative_to(parts.folder).as_posix(): path.read_bytes()
                          for path in parts.folder.rglob("*") if path.is_file()}
-                parts.remove()
+                remove_parts(parts.folder)
                 made.append(replace(finished, files=files))
         return made
 

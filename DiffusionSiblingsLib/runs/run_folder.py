@@ -26,7 +26,16 @@ from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
 from ..reports.overview import Panel, overview
-from .own_files import METRICS_NAME, OVERVIEW_NAME, files_of_a_run, remove_litter, remove_run
+from .own_files import (
+    METRICS_NAME,
+    OVERVIEW_NAME,
+    PARTS,
+    clear_parts,
+    files_of_a_run,
+    remove_litter,
+    remove_parts,
+    remove_run,
+)
 from .partial_results import PartialResult, PartialResults
 from .plan import Plan
 from .views import Entry, Row, Tally
@@ -151,7 +160,7 @@ class RunFolder:
         self._write_record()
         self._kept = list(islice(self.rows, SHOWN + 1))
         if complete or not self.unplaced():
-            self.parts.remove()
+            remove_parts(self.parts.folder)  # the record and the table hold what they hold
 
     def unplaced(self) -> int:
         """Siblings that are finished and have no number yet; the record has none of them."""
@@ -255,7 +264,7 @@ def clear_folder(out: Path, *, replace: bool) -> None:
     check_folder(out, replace=replace)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        PartialResults(out).clear()
+        clear_parts(out / PARTS)
         remove_run(out)
     except OSError as error:
         raise output_error(out, error) from error
