@@ -189,28 +189,6 @@ def percentile_title(key: MeasurementKey) -> str:
     return f"percentile of {key.label}"
 
 
-@dataclass
-class Doubtful:
-    """Counts the siblings that lie beyond the training hearts in a measurement, or suspiciously near to one."""
-
-    siblings: int = 0
-    beyond: int = 0
-    near: int = 0
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Counts a sibling. entry: of the record; it tells the training distance where the model ships statistics."""
-        distance = entry.get("bias") or {}
-        self.siblings += 1
-        self.beyond += bool(distance.get("outside_training_range"))
-        self.near += bool(distance.get("suspiciously_near"))
-
-    def words(self) -> tuple[str, ...]:
-        """One line for each kind of doubt that occurred."""
-        counted = {"beyond every training heart in a measurement": self.beyond,
-                   "suspiciously near to a training heart, possibly near-copies": self.near}
-        return tuple(f"{count} of {self.siblings} siblings: {words}" for words, count in counted.items() if count)
-
-
 def training_distance_words(name: str, distance: TrainingDistance | None) -> list[str]:
     """Warnings about a heart's training distance, one line each; most often none."""
     if distance is None:

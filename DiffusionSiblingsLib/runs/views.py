@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cohorts.training_distance import Doubtful
 from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
 from ..editing.planned import PlacedTwin
@@ -28,13 +27,17 @@ class Tally:
     """What is said of all siblings of a run together; it grows by one sibling after the other.
 
     twin_columns: of the twin's row, what it had of each target. remarks: what a person should look at, a line each.
+    siblings: their number; beyond: of those beyond the training hearts in a measurement; near: of those suspiciously
+    near to one.
     cut: tissue -> ml that each sibling lost of it at the edge of the grid; siblings_cut: how many lost any. withheld:
     unknown segment -> ml of it that each sibling wanted and did not get. unchanged: siblings that equal their twin.
     """
 
     twin_columns: Row = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    doubtful: Doubtful = field(default_factory=Doubtful)
+    siblings: int = 0
+    beyond: int = 0
+    near: int = 0
     cut: dict[str, list[float]] = field(default_factory=dict)
     withheld: dict[str, list[float]] = field(default_factory=dict)
     siblings_cut: int = 0
@@ -48,7 +51,10 @@ class Tally:
             self.twin_columns |= twin_columns(guidance)
             looked = looked_at(guidance, entry.get("guidance_notes", ()), entry.get("repair"))
             self.remarks += [f"{name}: {words}" for words in looked]
-            self.doubtful.add(entry)
+            distance = entry.get("bias") or {}  # the training distance, where the model ships statistics
+            self.siblings += 1
+            self.beyond += bool(distance.get("outside_training_range"))
+            self.near += bool(distance.get("suspiciously_near"))
             self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
             self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
             self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
@@ -58,7 +64,10 @@ class Tally:
 
     def doubts(self) -> tuple[str, ...]:
         """What makes siblings doubtful, with their number, a line each."""
-        words, siblings = list(self.doubtful.words()), self.doubtful.siblings
+        siblings = self.siblings
+        counted = {"beyond every training heart in a measurement": self.beyond,
+                   "suspiciously near to a training heart, possibly near-copies": self.near}
+        words = [f"{count} of {siblings} siblings: {doubt}" for doubt, count in counted.items() if count]
         if self.unchanged:
             words.append(f"{self.unchanged} of {siblings} siblings equal their twin: the edit changed no voxel. Give a "
                          "larger region or a higher --ratio")
