@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -145,7 +145,7 @@ class Engine:
         require_twin([request], twin)
         return plan_requests([request], [PresetsAndHolds()], twin.twin if twin is not None else None, self.facts)[0]
 
-    def run(self, request: Request | PlannedRequest, twin: Encoded | None = None, *, ks: range | None = None,
+    def run(self, request: Request | PlannedRequest, twin: Encoded | None = None, *, ks: Sequence[int] | None = None,
             progress: Progress | None = None) -> Iterator[Sibling]:
         """Makes the siblings of a request, one after the other; sibling k depends on (seed, k) alone.
 
@@ -155,7 +155,7 @@ class Engine:
         """
         prepared = self.prepared(request if isinstance(request, PlannedRequest) else self.plan(request, twin), twin)
         request = prepared.planned.request
-        ks = ks if ks is not None else range(request.first, request.first + request.count)
+        ks = range(request.first, request.first + request.count) if ks is None else ks
         for at in range(0, len(ks), self.compute.batch):
             indices = ks[at : at + self.compute.batch]
             yield from self._batch(prepared, indices, _over_all(progress, at, len(indices), len(ks)))
@@ -174,7 +174,7 @@ class Engine:
             self._prepared = last
         return last
 
-    def _batch(self, prepared: Prepared, indices: range, progress: Progress | None) -> Iterator[Sibling]:
+    def _batch(self, prepared: Prepared, indices: Sequence[int], progress: Progress | None) -> Iterator[Sibling]:
         """Siblings that are sampled at once."""
         began = time.perf_counter()
         request, twin, goal = prepared.planned.request, prepared.twin, prepared.goal
@@ -212,7 +212,7 @@ class Engine:
         mask = latent_mask(scope.preserved, tuple(twin.z.shape), dilations, scope.editable, least_share=0.5)
         return mask.cells, mask.dilations[0]
 
-    def sample(self, request: Request, sampler: Sampler, indices: range, twin: Encoded | None,
+    def sample(self, request: Request, sampler: Sampler, indices: Sequence[int], twin: Encoded | None,
                mask: Tensor | None) -> Tensor:
         """Latents of siblings `indices` -> (B, C, d, h, w), standardised."""
         latents = self.networks.autoencoder.config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import groupby
 
 from ..editing.result import Sibling
 from ..engine.engine import Engine
@@ -37,25 +36,14 @@ class SamplerLoop:
 
         step: is called with the share of the task that is sampled.
         """
-        planned, before = self.plan.requests[task.run], 0
-        for _, group in groupby(enumerate(task.ks), key=lambda pair: pair[1] - pair[0]):
-            ks = [k for _, k in group]  # neighbouring numbers: siblings that one call of the engine can make
-            report = _share_of(task, before, len(ks), step) if step is not None else None
-            for sibling in self.engine.run(planned, self.twin, ks=range(ks[0], ks[-1] + 1), progress=report):
-                yield self._store(task.run, sibling, parts or self.parts)
-            before += len(ks)
-
-    def _store(self, run: int, sibling: Sibling, parts: PartialResults) -> Finished:
-        verdict = None
-        if self.acceptance is not None:
-            verdict = self.acceptance.check(sibling.known, sibling.labelmap.affine, self.plan.facts.anatomy)
-        part = PartialResult.of(run, sibling, self.plan.settings.format, verdict)
-        parts.write(part, sibling, self.plan.settings.format)
-        if self.seen is not None and part.rejected is None:
-            self.seen(run, sibling.k, sibling)
-        return Finished(run, sibling.k, part.rejected is None)
-
-
-def _share_of(task: SamplingTask, before: int, count: int, step: Step) -> Callable[[int, int], None]:
-    """Progress of the engine on a stretch of a task as the share of the whole task."""
-    return lambda done, steps: step((before + count * done / steps) / len(task.ks))
+        planned, format = self.plan.requests[task.run], self.plan.settings.format
+        report = None if step is None else lambda done, steps: step(done / steps)
+        for sibling in self.engine.run(planned, self.twin, ks=task.ks, progress=report):
+            verdict = None
+            if self.acceptance is not None:
+                verdict = self.acceptance.check(sibling.known, sibling.labelmap.affine, self.plan.facts.anatomy)
+            part = PartialResult.of(task.run, sibling, format, verdict)
+            (parts or self.parts).write(part, sibling, format)
+            if self.seen is not None and part.rejected is None:
+                self.seen(task.run, sibling.k, sibling)
+            yield Finished(task.run, sibling.k, part.rejected is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class QuickEngine:
     def encoded(self, placed: Any) -> None:
         """Siblings of this engine do not depend on the twin."""
 
-    def run(self, planned: Any, twin: Any = None, *, ks: range, progress: Any = None) -> Iterator[Sibling]:
+    def run(self, planned: Any, twin: Any = None, *, ks: Sequence[int], progress: Any = None) -> Iterator[Sibling]:
         request = planned.request
         for k in ks:
             rng = np.random.default_rng([request.seed, k])
