@@ -32,7 +32,8 @@ def option(panel: str, name: str, metavar: str | None, words: str, **settings: A
 TwinFile = Annotated[Path, typer.Argument(
     metavar="TWIN", show_default=False, help="The heart to start from: a label map (.nii, .nii.gz, .nrrd, .mha, "
     ".seg.nrrd), in which every voxel holds the value of its tissue, or a folder with one mask per tissue.")]
-LABELS_HELP = "Which value is which tissue; needed only where the file itself has no names."
+LABELS_HELP = ("Which value is which tissue, or the name of its segment or mask (LV=Ventricule gauche); a + joins "
+               "several values (LA=420+421). Needed only where the names in the file do not say so.")
 LabelsText = Annotated[str | None, option(TWIN, "--labels", "LV=3,RV=4,...", LABELS_HELP)]
 HoldTissues = Annotated[str | None, option(
     EDIT, "--hold", TISSUES, "Tissues that keep the volume they have in the twin, such as LV,LA; 'all' holds every "
