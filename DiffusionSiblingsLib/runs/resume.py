@@ -26,14 +26,14 @@ def recorded(out: Path) -> Record | None:
 def require_same(old: Record, new: Record, out: Path) -> None:
     """Raises InputError where a run in a folder is another one than asked for; more siblings may be asked for now."""
     if any(old.model.get(part) != new.model.get(part) for part in ("id", "sha256")):
-        raise _another(out, "model", f"{old.model.get('id')} {old.model.get('version')}")
+        raise _differs(out, "model", f"{old.model.get('id')} {old.model.get('version')}")
     if (old.twin or {}).get("labels_sha256") != (new.twin or {}).get("labels_sha256"):
-        raise _another(out, "twin", (old.twin or {}).get("file") or "none")
+        raise _differs(out, "twin", (old.twin or {}).get("file") or "none")
     if other := _other_meanings(old.twin, new.twin):
         meanings = ", ".join(f"{value} = {tissue or 'no tissue'}" for value, tissue in other.items())
-        raise _another(out, "meaning of the twin's labels", meanings)
+        raise _differs(out, "meaning of the twin's labels", meanings)
     if len(old.runs) > len(new.runs):
-        raise _another(out, "number of requests", len(old.runs))
+        raise _differs(out, "number of requests", len(old.runs))
     for before, after in zip(old.runs, json.loads(json.dumps(new.runs)), strict=False):
         _require_same_request(before, after, out)
 
@@ -54,14 +54,14 @@ def _require_same_request(before: dict[str, Any], after: dict[str, Any], out: Pa
     if was != want:
         names = [name for name in want if was.get(name) != want[name]] + [name for name in was if name not in want]
         had_before = ", ".join(f"{name} {was.get(name)}" for name in names if not isinstance(was.get(name), dict))
-        raise _another(out, ", ".join(names), had_before)
+        raise _differs(out, ", ".join(names), had_before)
     if had > wanted:
         raise InputError("The run in this folder already has more siblings than you asked for",
                          value=f"{had} in {out}",
                          rule=f"--count may grow but not shrink; you gave {wanted}",
                          hint=f"give --count {had}, or choose another --out")
     if (was_gate := _checks(before)) != _checks(after):
-        raise _another(out, "gate", was_gate or "none")
+        raise _differs(out, "acceptance checks", was_gate or "none")
 
 
 def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
@@ -72,7 +72,7 @@ def require_format(old: Record, suffixes: Sequence[str], out: Path) -> None:
         had = {ending(entry["file"]).lstrip(".") for entry in entries}
         had |= {suffix for good, suffix in verdicts.values() if good}
         if other := sorted(had - {suffix}):
-            raise _another(out, "format", ", ".join(other))
+            raise _differs(out, "format", ", ".join(other))
 
 
 def _other_meanings(was: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[int, str | None]:
@@ -86,8 +86,8 @@ def _checks(run: dict[str, Any]) -> str:
     return str(run.get("gate", {}).get("checks", ""))
 
 
-def _another(out: Path, what: str, value: object) -> InputError:
-    return InputError(f"The run in this folder was made with another {what}", value=f"{value} in {out}",
+def _differs(out: Path, what: str, value: object) -> InputError:
+    return InputError(f"The run in this folder differs in its {what}", value=f"{value} in {out}",
                       rule="--resume continues a run with the same settings",
                       hint="repeat the command that started the run, or choose another --out")
 

@@ -127,12 +127,12 @@ def test_a_complete_run_is_left_as_it_is_without_loading_a_model(whole: Path, mo
     ({"requests": [Request("generate", count=4, seed=4), ASKED[1]]}, "seed"),
     ({"requests": [ASKED[0]]}, "number of requests"),
     ({"twin": HEART}, "twin"),
-    ({"gate": "components"}, "gate"),
+    ({"gate": "components"}, "acceptance checks"),
     ({"format": "mha"}, "format"),
 ])
-def test_another_run_is_not_gone_on_with(whole: Path, changes: dict[str, Any], words: str) -> None:
+def test_another_run_is_not_resumed(whole: Path, changes: dict[str, Any], words: str) -> None:
     before = record(whole)
-    with pytest.raises(InputError, match=f"another {words}"):
+    with pytest.raises(InputError, match=f"differs in its {words}"):
         run(whole, resume=True, **changes)
     assert record(whole) == before
 
@@ -142,7 +142,7 @@ def test_a_twin_whose_labels_mean_something_else_is_another(models: Path, tmp_pa
     numbers = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
     swapped = {**numbers, "LA": numbers["RA"], "RA": numbers["LA"]}
     run(out, twin=twin, labels=numbers)
-    with pytest.raises(InputError, match=r"another meaning of the twin's labels.*= LA, . = RA"):
+    with pytest.raises(InputError, match=r"differs in its meaning of the twin's labels.*= LA, . = RA"):
         run(out, twin=twin, labels=swapped, resume=True)
     assert run(out, twin=twin, labels=numbers, resume=True).made == 0
     before = record(out)
@@ -162,7 +162,7 @@ def test_another_format_is_seen_in_parts_too(whole: Path) -> None:
     assert (whole / ".parts").exists() and not values["complete"]
     values["runs"][0]["siblings"] = values["runs"][1]["siblings"] = []  # as it stands some time after a kill
     (whole / "record.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match="another format"):
+    with pytest.raises(InputError, match="differs in its format"):
         run(whole, more, resume=True, format="nrrd")
     assert run(whole, more, resume=True, format="nii.gz").made == 1
 
