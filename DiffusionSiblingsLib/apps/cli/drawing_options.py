@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from .command import COHORT, OUTPUT, Options
-from .shared_options import choice, option
+from .shared_options import LISTED, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Draw(Options):
         COHORT, "--seed", "S", "Seed of the first map; the next map has the next seed, on which alone it depends.")] = 0
     out: Annotated[Path, option(
         OUTPUT, "--out", "DIR", "Folder of the maps. Maps that it holds are not made again.")] = Path("drawn")
-    format: Annotated[Literal["nii.gz", "nrrd", "seg.nrrd", "mha"], choice(
-        OUTPUT, "--format", "File format of the maps.")] = "nii.gz"
+    format: Annotated[Literal["nii.gz", "nrrd", "seg.nrrd", "mha"], option(
+        OUTPUT, "--format", LISTED, "File format of the maps.")] = "nii.gz"
 
     examples = ("siblings draw aorta --count 100 --out out/aortas",)
