@@ -9,9 +9,10 @@ from ..core.errors import InputError
 from ..core.files import write_json
 from ..labelmaps.write import write_labelmap
 from .aorta import draw_aorta
+from .coronary import draw_coronary
 from .drawn import Drawn
 
-DRAWN: dict[str, Callable[[int], Drawn]] = {"aorta": draw_aorta}
+DRAWN: dict[str, Callable[[int], Drawn]] = {"aorta": draw_aorta, "coronary": draw_coronary}
 
 
 def draw_cohort(anatomy: str, seeds: range, out: Path, *, format: str = "nii.gz") -> Iterator[Path]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+FINE = 0.1  # mm between the places of a curve among which the nearest one is sought
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -49,10 +50,15 @@ class Curve:
         place = np.asarray(s, dtype=np.float64)
         return unit(self.at(np.minimum(place + reach, self.length)) - self.at(np.maximum(place - reach, 0.0)))
 
-    def part(self, start: float, end: float) -> Curve:
-        """The curve between two lengths."""
-        count = max(2, round((end - start) / (self.length / max(len(self.points) - 1, 1))) + 1)
-        return Curve(self.at(np.linspace(start, end, count)))
+    def nearest(self, places: FloatArray, reach: float) -> tuple[FloatArray, FloatArray]:
+        """(n, 3) -> lengths (n,) of the nearest places on the curve, and how far away these are; further away than
+        `reach` mm the distance is inf and the length 0.
+        """
+        from scipy.spatial import cKDTree
+
+        s = np.linspace(0.0, self.length, max(2, round(self.length / FINE) + 1))
+        away, index = cKDTree(self.at(s)).query(places, distance_upper_bound=reach + FINE)
+        return np.append(s, 0.0)[index], np.asarray(away, dtype=np.float64)
 
 
 def unit(vectors: FloatArray) -> FloatArray:

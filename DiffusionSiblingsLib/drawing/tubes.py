@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from .curves import Curve, FloatArray
 
-FINE = 0.25  # mm between the places of a centre line among which the nearest one is sought
 
 @dataclass(frozen=True)
 class Tube:
@@ -29,13 +28,9 @@ class Tube:
         return np.asarray(np.interp(np.asarray(s, np.float64), self.curve.along, self.radii), np.float64)
 
     def depth(self, places: FloatArray) -> FloatArray:
-        """(n, 3) RAS mm -> (n,) mm to the wall, above 0 inside; -inf further away than the widest radius."""
-        from scipy.spatial import cKDTree
-
-        s = np.linspace(0.0, self.curve.length, max(2, round(self.curve.length / FINE) + 1))
-        radii = np.append(self.radius_at(s), -np.inf)  # the last one is of places that are near nothing
-        away, nearest = cKDTree(self.curve.at(s)).query(places, distance_upper_bound=float(self.radii.max()) + FINE)
-        return np.asarray(np.where(np.isfinite(away), radii[nearest] - np.where(np.isfinite(away), away, 0.0), -np.inf))
+        """(n, 3) RAS mm -> (n,) mm to the wall, above 0 inside; -inf far outside."""
+        s, away = self.curve.nearest(places, float(self.radii.max()))
+        return np.asarray(np.where(np.isfinite(away), self.radius_at(s) - away, -np.inf))
 
 
 @dataclass(frozen=True)
@@ -61,15 +56,20 @@ class Grid:
         high = low + self.spacing * (np.array(self.shape[::-1]) - 1)
         return bool(((point - radius >= low) & (point + radius <= high)).all())
 
-    def inside(self, tube: Tube) -> npt.NDArray[np.bool_]:
-        """(D, H, W): voxels whose centres lie in the tube."""
-        found, reach, origin = np.zeros(self.shape, dtype=np.bool_), float(tube.radii.max()), self.affine[:3, 3]
-        low = np.ceil((tube.curve.points.min(0) - reach - origin) / self.spacing).astype(int).clip(0)
-        high = np.floor((tube.curve.points.max(0) + reach - origin) / self.spacing).astype(int) + 1
+    def around(self, curve: Curve, reach: float) -> tuple[tuple[slice, ...], FloatArray]:
+        """The box (3 slices, KJI) of voxels within `reach` mm of a curve's extent, and their centres (d, h, w, 3)."""
+        origin = self.affine[:3, 3]
+        low = np.ceil((curve.points.min(0) - reach - origin) / self.spacing).astype(int).clip(0)
+        high = np.floor((curve.points.max(0) + reach - origin) / self.spacing).astype(int) + 1
         box = tuple(slice(low[axis], max(low[axis], min(high[axis], self.shape[2 - axis]))) for axis in (2, 1, 0))
         k, j, i = np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij")
-        places = origin + self.spacing * np.stack([i, j, k], axis=-1).reshape(-1, 3)
-        found[box] = (tube.depth(places) >= 0).reshape(k.shape)
+        return box, np.asarray(origin + self.spacing * np.stack([i, j, k], axis=-1), dtype=np.float64)
+
+    def inside(self, tube: Tube) -> npt.NDArray[np.bool_]:
+        """(D, H, W): voxels whose centres lie in the tube."""
+        found = np.zeros(self.shape, dtype=np.bool_)
+        box, places = self.around(tube.curve, float(tube.radii.max()))
+        found[box] = (tube.depth(places.reshape(-1, 3)) >= 0).reshape(places.shape[:3])
         return found
 
 

@@ -151,5 +151,5 @@ def test_a_cohort_is_written_once_with_its_truth(tmp_path: Path) -> None:
     truth = json.loads((tmp_path / "aorta_00002.json").read_text(encoding="utf-8"))
     voxels = np.asarray(nibabel.load(paths[1]).dataobj).transpose()  # type: ignore[attr-defined]
     assert truth["seed"] == 2 and np.array_equal(voxels, draw_aorta(2).labelmap.labels)
-    with pytest.raises(InputError, match="one of aorta"):
+    with pytest.raises(InputError, match="one of aorta, coronary"):
         next(draw_cohort("heart", range(1), tmp_path))
