@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,10 +19,12 @@ from .json_files import MALFORMED, read_json
 from .labelmap import LabelMap
 from .limits import MOST_RECORD_BYTES
 from .record_shape import check_record
+from .steps import exhaust
 from .version import __version__
 
 SCHEMA = 1
 RECORD_NAME = "record.json"  # in the folder of a run
+HASHED_AT_ONCE = 1 << 21  # voxels
 HASHED_DECIMALS, FIRST_HASHED_DECIMALS = 3, 6  # of an affine in mm; the latter in the first records
 PACKAGES = ("torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
 
@@ -115,10 +117,18 @@ def software() -> dict[str, str]:
 
 def hash_labelmap(labelmap: LabelMap, decimals: int = HASHED_DECIMALS) -> str:
     """SHA-256 over shape, affine (to 0.001 mm) and voxels: the same map in another format most often hashes alike."""
+    return exhaust(hashing_labelmap(labelmap, decimals))
+
+
+def hashing_labelmap(labelmap: LabelMap, decimals: int = HASHED_DECIMALS) -> Generator[None, None, str]:
+    """The same in short steps, for a window that must stay usable."""
     digest = hashlib.sha256()
     digest.update(np.asarray(labelmap.labels.shape, dtype="<i8").tobytes())
     digest.update((np.round(labelmap.affine, decimals) + 0.0).astype("<f8").tobytes())
-    digest.update(np.ascontiguousarray(labelmap.labels, dtype="<i4").tobytes())
+    planes = max(1, HASHED_AT_ONCE // max(1, int(np.prod(labelmap.labels.shape[1:]))))
+    for start in range(0, labelmap.labels.shape[0], planes):
+        digest.update(np.ascontiguousarray(labelmap.labels[start:start + planes], dtype="<i4").tobytes())
+        yield
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from DiffusionSiblingsLib.cohorts.training_distance import TrainingDistance
 from DiffusionSiblingsLib.control.achieved import Achieved
 from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.presets import preset
+from DiffusionSiblingsLib.core import record as record_module
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, ModelError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
@@ -116,6 +118,17 @@ def test_the_hash_of_a_map_is_that_of_its_voxels_and_place(tmp_path: Path) -> No
     changed[0, 0, 0] = 1
     assert hash_labelmap(heart.with_labels(changed)) not in hashes
     assert hash_labelmap(dataclasses.replace(heart, affine=moved)) not in hashes
+
+
+def test_a_map_hashed_in_short_steps_has_the_hash_of_all_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    heart = ellipsoid_heart()
+    heart = heart.with_labels(np.asfortranarray(heart.labels))
+    whole = hashlib.sha256(np.asarray(heart.labels.shape, dtype="<i8").tobytes())
+    whole.update((np.round(heart.affine, 3) + 0.0).astype("<f8").tobytes())
+    whole.update(np.ascontiguousarray(heart.labels, dtype="<i4").tobytes())
+    for voxels in (1, 5000, 1 << 21):
+        monkeypatch.setattr(record_module, "HASHED_AT_ONCE", voxels)
+        assert hash_labelmap(heart) == whole.hexdigest()
 
 
 def test_own_models_come_before_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
