@@ -14,7 +14,9 @@ MOST_THREADS = 16
 
 @dataclass(frozen=True)
 class Compute:
-    """device: 'cpu', 'cuda' or 'mps'. dtype: of the networks; the sampler's state is float64 (float32 on MPS)."""
+    """device: 'cpu', 'cuda' (one of several cards: 'cuda:1') or 'mps'. dtype: of the networks; the sampler's state is
+    float64 (float32 on MPS).
+    """
 
     device: torch.device
     dtype: torch.dtype
@@ -34,19 +36,21 @@ class Compute:
 def find_compute(device: str = "auto", dtype: str | None = None) -> Compute:
     """The device asked for, or the best there is; bfloat16 only where the hardware has it.
 
-    dtype: 'float32' or 'bfloat16' to ask for one (replaying a record of another machine). Raises DeviceError where
-    the device is not there.
+    device: "auto", "cpu", "mps", "cuda", or one of several cards as "cuda:1". dtype: 'float32' or 'bfloat16' to ask for
+    one (replaying a record of another machine). Raises DeviceError where the device is not there.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available.get(device, False):
-        names = ", ".join(name for name, there in available.items() if there)
+        device = next(name for name in ("cuda", "mps", "cpu") if there[name])
+    kind, _, card = device.partition(":")
+    cards = [str(number) for number in range(torch.cuda.device_count())] if kind == "cuda" else []
+    if not there.get(kind, False) or (":" in device and card not in cards):
+        names = ", ".join(name for name, found in there.items() if found)
         raise DeviceError("The device is not available", value=device, rule=f"this machine has {names}",
                           hint="use --device auto, or install the torch build for this device")
     quiet_threads()
     chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16, None: None}[dtype]
-    return Compute(torch.device(device), chosen or (torch.bfloat16 if has_native_bfloat16(device) else torch.float32))
+    return Compute(torch.device(device), chosen or (torch.bfloat16 if has_native_bfloat16(kind) else torch.float32))
 
 
 def has_native_bfloat16(device: str) -> bool:

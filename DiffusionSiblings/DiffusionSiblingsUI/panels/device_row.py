@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.rich_text import bold, plain
 from DiffusionSiblingsUI.setup import environment
-from DiffusionSiblingsUI.setup.model_choice import Device, device_note, known_devices
+from DiffusionSiblingsUI.setup.model_choice import Device, device_note, kind_words, known_devices, means
 
 
 class DeviceRow:
@@ -80,8 +80,9 @@ class DeviceRow:
         ui = self.ui
         device = self.context.parameters.device if self.context.parameters is not None else "auto"
         self._devices = known_devices(self.found)
+        device = next((entry.id for entry in self._devices if means(device, entry.id)), device)
         if device not in [entry.id for entry in self._devices]:
-            self._devices.append(Device(device, _("{device} (not on this computer)").format(device=device)))
+            self._devices.append(Device(device, _("{device} (not on this computer)").format(device=kind_words(device))))
         labels = [entry.label for entry in self._devices]
         if [ui.deviceCombo.itemText(index) for index in range(ui.deviceCombo.count)] != labels:
             ui.deviceCombo.clear()

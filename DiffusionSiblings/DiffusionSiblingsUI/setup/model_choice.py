@@ -40,15 +40,27 @@ def known_devices(found: Mapping[str, Any] | None, platform: str = sys.platform)
     """What can be chosen. found: the worker's answer to "hello"; without it, what this system may have."""
     if found is None:
         return [Device(id, NAMES[id]) for id in ("auto", "cpu", "mps" if platform == "darwin" else "cuda")]
-    devices = [Device("auto", f"{NAMES['auto']} ({NAMES[found['devices'][0]['id']].partition(' (')[0]})")]
+    devices = [Device("auto", f"{NAMES['auto']} ({kind_words(found['devices'][0]['id']).partition(' (')[0]})")]
     for entry in found["devices"]:
-        label = NAMES[entry["id"]]
+        label = kind_words(entry["id"])
         if entry["id"] != "cpu":
             label = f"{label}: {entry.get('name') or label}"
         if entry.get("free"):
             label = _("{device}, {size:.1f} GB free").format(device=label, size=entry["free"] / GB)
         devices.append(Device(entry["id"], label))
     return devices
+
+
+def kind_words(device: str) -> str:
+    """What a device is called: "cuda:1" is one of several cards, the second."""
+    kind, _colon, card = device.partition(":")
+    words = NAMES.get(kind, device)
+    return _("{kind}, card {number}").format(kind=words, number=int(card) + 1) if card.isdigit() else words
+
+
+def means(device: str, there: str) -> bool:
+    """Whether a choice means a device that is there: "cuda", of a computer with one card, is the first of several."""
+    return device == there or (device == "cuda" and there == "cuda:0") or (device == "cuda:0" and there == "cuda")
 
 
 def device_note(device: str, found: Mapping[str, Any] | None, status: Status,
@@ -58,8 +70,8 @@ def device_note(device: str, found: Mapping[str, Any] | None, status: Status,
     if not status.ready:
         return "", _("The devices are found once the packages are installed.")
     ids = [entry["id"] for entry in found["devices"]] if found is not None else []
-    if found is not None and device != "auto" and device not in ids:
-        return (_("This computer has no such device: {device}.").format(device=NAMES.get(device, device)),
+    if found is not None and device != "auto" and not any(means(device, there) for there in ids):
+        return (_("This computer has no such device: {device}.").format(device=kind_words(device)),
                 _("Choose Automatic."))
     if device == "cpu":
         card = " " + _("This computer also has a graphics card.") if ids and ids[0] != "cpu" else ""

@@ -158,6 +158,16 @@ def test_a_missing_model_or_device_is_said() -> None:
             find_compute("cuda")
 
 
+def test_one_of_several_cards_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_compute("cuda:1").device == torch.device("cuda:1") and find_compute("cuda:1").batch > 1
+    assert find_compute("cuda:1").dtype == find_compute("cuda").dtype == torch.bfloat16
+    for wrong in ("cuda:2", "cuda:", "cuda:x", "cpu:0", "gpu"):
+        with pytest.raises(DeviceError, match=wrong):
+            find_compute(wrong)
+
+
 def test_a_mirrored_twin_is_noticed(engine: Engine) -> None:
     heart = ellipsoid_heart(direction=TILT)
     assert engine.twin(heart).twin.warnings == ()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from DiffusionSiblingsUI.setup.environment import Package, Status
-from DiffusionSiblingsUI.setup.model_choice import describe, device_note, known_devices
+from DiffusionSiblingsUI.setup.model_choice import describe, device_note, known_devices, means
 
 from DiffusionSiblingsLib.models.registry import survey
 
@@ -48,6 +48,17 @@ def test_devices_before_and_after_the_worker_was_asked() -> None:
     assert after[0].label == "Automatic (NVIDIA graphics card)"
     assert "RTX 4000, 7.5 GB free" in after[1].label
     assert known_devices({"devices": [MPS, CPU]})[1].label == "Apple graphics (MPS): Apple GPU"
+
+
+def test_each_graphics_card_has_an_entry() -> None:
+    cards = [{**CUDA, "id": f"cuda:{number}", "name": f"RTX {number}"} for number in range(2)]
+    found = known_devices({"devices": [*cards, CPU]})
+    assert [device.id for device in found] == ["auto", "cuda:0", "cuda:1", "cpu"]
+    assert found[2].label.startswith("NVIDIA graphics card (CUDA), card 2: RTX 1")
+    assert means("cuda", "cuda:0") and means("cuda:0", "cuda") and not means("cuda", "cuda:1")
+    for device in ("cuda", "cuda:0", "cuda:1"):
+        assert not device_note(device, {"devices": [*cards, CPU]}, status(), "linux")[0]
+    assert "card 3" in device_note("cuda:2", {"devices": [*cards, CPU]}, status(), "linux")[0]
 
 
 def test_a_model_is_described_with_version_size_and_licence() -> None:
