@@ -21,6 +21,14 @@ from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.i18n import tr as _
 
 TORCH = "torch"
+# What is missed without a package that edits do not need: a wheel that does not exist for a computer blocks no edit.
+OPTIONAL = {
+    "gudhi": _("targets for numbers of pieces, holes and voids"),
+    "jinja2": _("reports"),
+    "matplotlib": _("pictures of run folders and reports"),
+    "nibabel": _("NIfTI files of cohorts"),
+    "scikit-image": _("surfaces in comparisons of cohorts"),
+}
 NEVER_INSTALLED = ("numpy", "simpleitk")  # Slicer is built with its own: they are looked at only
 
 
@@ -42,6 +50,11 @@ class Package:
         return self.installed == "?" or (bool(self.installed) and numbers(self.installed) >= numbers(self.minimum))
 
     @property
+    def optional(self) -> bool:
+        """Whether edits work without it."""
+        return self.name.lower() in OPTIONAL
+
+    @property
     def requirement(self) -> str:
         """As pip wants it."""
         return f"{self.name}>={self.minimum}"
@@ -56,7 +69,12 @@ class Status:
 
     @property
     def missing(self) -> tuple[Package, ...]:
-        """Packages that are not there or too old."""
+        """Packages without which the worker cannot start, and that are not there or too old."""
+        return tuple(package for package in self.absent if not package.optional)
+
+    @property
+    def absent(self) -> tuple[Package, ...]:
+        """All packages that are not there or too old, those included without which edits work."""
         return tuple(package for package in self.packages if not package.ok)
 
     @property
@@ -89,9 +107,13 @@ class Status:
         return None
 
     def summary(self) -> str:
-        """In one line."""
+        """In one line, or two where something is not needed by edits and not there."""
         if self.ready:
-            return _("Installed: PyTorch {version}").format(version=self.torch.installed)
+            text = _("Installed: PyTorch {version}").format(version=self.torch.installed)
+            lost = [_("{name} ({purpose})").format(name=package.name, purpose=OPTIONAL[package.name.lower()])
+                    for package in self.absent]
+            more = _("Edits work without these packages, which could not be installed: {names}.")
+            return f"{text}.\n{more.format(names=', '.join(lost))}" if lost else text
         names = ["PyTorch" if package.name == TORCH else package.name for package in self.missing]
         return _("Not installed yet: {names}").format(names=", ".join(names))
 
@@ -167,6 +189,11 @@ def worker_python() -> Path:
     raise InstallError(_("Slicer's Python interpreter was not found"),
                        value=_("{name} is neither on PATH nor in {folder}").format(name=name, folder=f"{home}/bin"),
                        hint=_("install Slicer again; {name} is part of it").format(name=name))
+
+
+def has(name: str) -> bool:
+    """Whether a package is there."""
+    return bool(version_of(name))
 
 
 def version_of(name: str) -> str:

@@ -48,7 +48,7 @@ def agreed(now: Status) -> bool:
 
 def question(now: Status) -> str:
     """What is asked before anything is installed: what, why, how large, from where."""
-    others = [package.name for package in now.missing if package.name != TORCH]
+    others = [package.name for package in now.absent if package.name != TORCH]
     lines = [_("To make siblings, Diffusion Siblings needs Python packages that do not come with Slicer:"), ""]
     if not now.torch.ok:
         by = (_("the PyTorch extension chooses the build for this computer") if now.pytorch_extension
@@ -76,7 +76,7 @@ def install(now: Status | None = None, *, again: bool = False) -> Status:
     if problem := now.problem():
         raise problem
     wanted = [p for p in now.packages if (again or not p.ok) and p.name.lower() not in map(str.lower, SLICERS_OWN)]
-    wanted += [p for p in now.missing if p not in wanted]
+    wanted += [p for p in now.absent if p not in wanted]
     if slicer.app.testingEnabled():
         logging.info("Tests are running: not installed are %s", ", ".join(p.requirement for p in wanted))
         return now
@@ -84,9 +84,7 @@ def install(now: Status | None = None, *, again: bool = False) -> Status:
         with keeping_slicers_own() as constraints:
             if any(package.name == TORCH for package in wanted):
                 _install_torch(now, constraints, again)
-            others = [package.requirement for package in wanted if package.name != TORCH]
-            if others:
-                _pip(others, constraints, again)
+            _install_others([package for package in wanted if package.name != TORCH], constraints, again)
     except Exception as error:  # pip in another process, an extension, a server: all they say is for the details
         if again or not status().ready:
             raise _failed(error) from error
@@ -126,7 +124,7 @@ def keeping_slicers_own() -> Iterator[Path]:
 def offline_help(now: Status | None = None) -> str:
     """How to install without a network, with the commands for this computer."""
     now = now or status()
-    listed = now.missing or now.packages
+    listed = now.absent or now.packages
     wanted = " ".join(f'"{p.requirement}"' for p in listed if p.name.lower() not in NEVER_INSTALLED)
     try:
         python = str(worker_python())
@@ -163,6 +161,27 @@ def _install_torch(now: Status, constraints: Path, again: bool) -> None:
         logic.installTorch(askConfirmation=False, torchVersionRequirement=f">={now.torch.minimum}")
     except ImportError:  # it tries the new PyTorch in Slicer's process, where only the worker needs it to work
         logging.exception("PyTorch was installed, and Slicer itself cannot load it")
+
+
+def _install_others(wanted: list[Package], constraints: Path, again: bool) -> None:
+    """All but torch together; if that fails, what edits need, and each of the rest alone, which may fail."""
+    try:
+        if wanted:
+            _pip([package.requirement for package in wanted], constraints, again)
+        return
+    except Exception:
+        if not any(package.optional for package in wanted):
+            raise
+        logging.exception("DiffusionSiblings: not all packages could be installed together")
+    needed = [package.requirement for package in wanted if not package.optional]
+    if needed:
+        _pip(needed, constraints, again)
+    for package in wanted:
+        if package.optional:
+            try:
+                _pip([package.requirement], constraints, again)
+            except Exception:
+                logging.exception("DiffusionSiblings: %s could not be installed; edits work without it", package.name)
 
 
 def _pip(wanted: list[str], constraints: Path, again: bool) -> None:

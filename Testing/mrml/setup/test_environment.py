@@ -23,6 +23,10 @@ THERE = {"numpy": "2.4.6", "SimpleITK": "2.5.5", "scipy": "1.17.1", "pillow": "1
          "packaging": "26.2"}  # in Slicer 5.13
 
 
+MODULES = {"gudhi": "gudhi", "jinja2": "jinja2", "matplotlib": "matplotlib", "nibabel": "nibabel",
+           "scikit-image": "skimage"}  # package: what is imported of it
+
+
 class FakeSlicer:
     """Slicer's Python, its installers and its user, all in memory."""
 
@@ -31,6 +35,7 @@ class FakeSlicer:
         self.calls: list[tuple[str, Any]] = []
         self.asked: list[str] = []
         self.answer, self.testing, self.fails = True, False, ""
+        self.missing = ""  # a package of which there is no wheel: whatever is installed together with it fails
         app = types.SimpleNamespace(testingEnabled=lambda: self.testing, slicerHome="/nowhere")
         monkeypatch.setattr(slicer, "app", app, raising=False)
         monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", self._ask)
@@ -85,8 +90,8 @@ class FakeSlicer:
 
     def _note(self, how: str, wanted: list[str], options: dict[str, Any]) -> None:
         self.calls.append((how, {"wanted": list(wanted), **options, "PIP_CONSTRAINT": os.environ["PIP_CONSTRAINT"]}))
-        if self.fails:
-            raise subprocess.CalledProcessError(1, self.fails)
+        if self.fails or (self.missing and any(text.startswith(self.missing) for text in wanted)):
+            raise subprocess.CalledProcessError(1, self.fails or "no matching distribution")
         self._install(wanted)
 
     def _install(self, wanted: list[str]) -> None:
@@ -224,6 +229,40 @@ def test_a_stopped_installation_goes_on_where_it_was(fake: FakeSlicer) -> None:
     fake.calls.clear()
     assert environment.ensure()
     assert [how for how, _ in fake.calls] == ["pip_ensure"]
+
+
+def test_a_wheel_that_edits_do_not_need_blocks_none_of_them(fake: FakeSlicer) -> None:
+    fake.with_packaging()
+    fake.missing = "gudhi"
+    assert environment.ensure()
+    now = environment.status()
+    assert now.ready and [package.name for package in now.absent] == ["gudhi"]
+    environment.require()
+    assert "gudhi (targets for numbers of pieces, holes and voids)" in now.summary()
+    tried = [call["wanted"] for _how, call in fake.calls]
+    assert any(len(wanted) == 1 and wanted[0].startswith("gudhi") for wanted in tried)
+    assert not environment.has("gudhi") and environment.has("scipy")
+
+
+def test_a_wheel_that_edits_need_is_still_missed(fake: FakeSlicer) -> None:
+    fake.with_packaging()
+    fake.missing = "safetensors"
+    with pytest.raises(InstallError):
+        environment.ensure()
+    assert not environment.status().ready
+
+
+def test_edits_need_none_of_the_packages_that_are_optional() -> None:
+    """With them hidden, the modules of a run in Slicer's own formats load."""
+    code = (
+        "import sys\n"
+        f"for name in {sorted(MODULES.values())}: sys.modules[name] = None\n"
+        "import DiffusionSiblingsLib.apps.worker.server, DiffusionSiblingsLib.apps.worker.service\n"
+        "import DiffusionSiblingsLib.runs.sampler_loop, DiffusionSiblingsLib.labelmaps.formats.nrrd\n")
+    assert set(MODULES) == set(environment.OPTIONAL)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_repair_installs_anew_what_is_not_slicers(fake: FakeSlicer) -> None:
