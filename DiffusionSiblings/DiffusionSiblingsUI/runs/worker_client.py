@@ -154,7 +154,10 @@ class WorkerClient:
 
     def _died(self, code: int) -> None:
         """The child is gone: its jobs fail, the next command starts another."""
-        self._process = None
+        process, self._process = self._process, None
+        if process is not None:  # of a launcher that died, Python itself may be left: it ends without its input
+            kill_tree(process)
+            close(process.stdin)
         self._close_events()
         error = died(code, self.last_words(), self.log_path)
         for job in self._take_jobs():

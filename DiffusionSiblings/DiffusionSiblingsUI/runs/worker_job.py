@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,12 @@ from typing import Any
 from DiffusionSiblingsLib.core import errors
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.i18n import tr as _
+from DiffusionSiblingsUI.panel_words import in_panel_words
 
+# What the launcher of Slicer's Python (CTKAppLauncher) writes to the log when Python crashed.
+LAUNCHER_SAYS = re.compile(r"exit\s+abnormally")
+SHELLS_SIGNAL = 128
+OUT_OF_MEMORY = (0xC0000017, 0xC000012D)  # Windows: no memory, commitment limit
 OnEvent = Callable[["Job", dict[str, Any]], None]
 
 
@@ -64,26 +70,39 @@ def error_of(values: Mapping[str, Any]) -> SiblingsError:
     kind = getattr(errors, str(values.get("kind", "")), SiblingsError)
     if not (isinstance(kind, type) and issubclass(kind, SiblingsError)):
         kind = SiblingsError
-    return kind(values.get("what", _("The worker process failed")), value=values.get("value", ""),
-                rule=values.get("rule", ""), hint=values.get("hint", ""))
+    error = kind(values.get("what", _("The worker process failed")), value=values.get("value", ""),
+                 rule=values.get("rule", ""), hint=values.get("hint", ""))
+    return in_panel_words(error)
 
 
 def died(code: int, log: str, log_path: Path | None) -> WorkerDied:
     """The error for a child that ended by itself, or was ended by someone else."""
-    number = str(code) if code < 256 else f"0x{code:08X}"  # Windows: 0xC0000005 and the like
-    how = _("exit code {number}").format(number=number)
+    how, killed = _ending(code, log)
     hints = [_("run it again; the worker then starts anew")]
-    if code < 0:
-        try:
-            number = f"{-code} ({signal.Signals(-code).name})"
-        except ValueError:
-            number = str(-code)
-        how = _("signal {number}").format(number=number)
-        if -code == getattr(signal, "SIGKILL", 9):
-            hints.append(_("if this happens again, memory may be short: close programs or crop the segmentation"))
-    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+    if killed:
+        hints.append(_("if this happens again, memory may be short: close programs, crop the segmentation or use fewer "
+                       "parallel processes"))
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not LAUNCHER_SAYS.search(line)]
     hints.append(_("the log is in {path}").format(path=log_path))
     error = WorkerDied(_("The worker process stopped before it was finished"),
-                       value=f"{how}; {last}" if last else how, hint="; ".join(hints))
+                       value=f"{how}; {lines[-1]}" if lines else how, hint="; ".join(hints))
     error.log = log
     return error
+
+
+def _ending(code: int, log: str) -> tuple[str, bool]:
+    """How a child ended, in words, and whether the system may have killed it, as it does when memory runs out.
+
+    Slicer starts Python behind a launcher, which ends with 1 whatever signal ended Python: only what it wrote tells.
+    """
+    if code > 0 and LAUNCHER_SAYS.search(log):
+        return _("Slicer's Python was killed, or it crashed"), True
+    if code < 0 or SHELLS_SIGNAL < code < SHELLS_SIGNAL + 65:  # a shell, as a container's first process, adds 128
+        number = -code if code < 0 else code - SHELLS_SIGNAL
+        try:
+            name = f"{number} ({signal.Signals(number).name})"
+        except ValueError:
+            name = str(number)
+        return _("signal {number}").format(number=name), number == getattr(signal, "SIGKILL", 9)
+    number_text = str(code) if code < 256 else f"0x{code:08X}"  # Windows: 0xC0000005 and the like
+    return _("exit code {number}").format(number=number_text), code in OUT_OF_MEMORY

@@ -19,6 +19,7 @@ from DiffusionSiblingsUI.runs import worker_process
 from DiffusionSiblingsUI.runs.worker_client import Job, WorkerClient, WorkerDied
 from DiffusionSiblingsUI.runs.worker_job import died
 from hearts import ellipsoid_heart
+from processes import gone, soon
 
 from DiffusionSiblingsLib.core.errors import DeviceError, InputError, SiblingsError
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
@@ -65,24 +66,6 @@ def until(client: WorkerClient, job: Job, reached: Callable[[], bool]) -> None:
         assert time.monotonic() < limit, "it never came to that"
         client.poll()
         time.sleep(0.01)
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return True
-    try:  # one that has ended and waits for its parent to ask
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z"
-    except OSError:
-        return False
-
-
-def soon(what: Callable[[], bool], seconds: float = 3.0) -> bool:
-    limit = time.monotonic() + seconds
-    while not what() and time.monotonic() < limit:
-        time.sleep(0.02)
-    return what()
 
 
 # With real weights
