@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,16 +50,17 @@ def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list
 
 
 def commit(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change], *, save: Callable[[], None],
-           tag: str = "") -> None:
+           tag: str = "", apart: Collection[str] = ()) -> None:
     """Makes all changes in one go: nobody sees the segmentation half changed, and one undo takes all back.
 
-    save: called once before the first change (`saveStateForUndo`). tag: kept with every changed segment.
+    save: called once before the first change (`saveStateForUndo`). tag: kept with every changed segment. apart: IDs of
+    segments that lie over others and stay as they are.
     All lose before any gains, and each call names all segments as ones that it may overwrite: so no two ever claim a
     voxel on the way, for which Slicer would take shared layers apart. Other representations stay as they are:
     `refreshing` follows them up.
     """
     logic, segmentation = slicer.vtkSlicerSegmentationsModuleLogic, node.GetSegmentation()
-    ids = list(segmentation.GetSegmentIDs())
+    ids = [identifier for identifier in segmentation.GetSegmentIDs() if identifier not in apart]
     save()
     modifying = node.StartModify()  # views and tables hear of it once
     derived = _set_aside(segmentation, changes)

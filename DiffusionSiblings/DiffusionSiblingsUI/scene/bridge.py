@@ -7,7 +7,7 @@ reading at once. The twin's node is never modified.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,13 +39,16 @@ class Bridged:
 
     labelmap: values 1..n in the order of the segments, Segment.identifier is the segment's id; affine is voxel IJK ->
     RAS mm in the world. segment_ids: ids of values 1..n. grid: where the voxels lie in the node's own coordinates.
-    descriptions: vtkSegments without voxels, with all that Slicer keeps of each segment (every tag included).
+    descriptions: vtkSegments with all that Slicer keeps of each segment (every tag included), without voxels. apart:
+    IDs of segments that are no tissue and lie over tissues: the label map has none of their voxels, and their
+    descriptions have all of them, so that siblings keep them as they are.
     """
 
     labelmap: LabelMap
     segment_ids: tuple[str, ...]
     grid: Grid
     descriptions: tuple[slicer.vtkSegment, ...] = ()
+    apart: tuple[str, ...] = ()
 
     def value_of(self, segment_id: str) -> int:
         """The voxel value of a segment."""
@@ -66,7 +69,8 @@ def reading(
 
     tissues: segment id -> tissue id or None; by default found by terminology code and name. complete: every tissue of
     the anatomy must be there. Voxels are copied in the first step, so that later edits in the scene do not tear them.
-    Raises InputError for missing or empty tissues, segments that overlap and transforms that are not linear.
+    Segments that are no tissue may lie over tissues: see `Bridged.apart`. Raises InputError for missing or empty
+    tissues, tissues that overlap and transforms that are not linear.
     """
     anatomy = anatomy or load_anatomy()
     if node is None or node.GetSegmentation() is None or not node.GetSegmentation().GetNumberOfSegments():
@@ -86,10 +90,30 @@ def reading(
                          hint=_("segment the heart, or choose another segmentation"))
     grid = grid_of(node.GetSegmentation(), layers, world)
     yield
-    labels, counts = yield from _joined(layers, grid, segments, node.GetName())
+    labels, counts, found = yield from _joined(layers, grid, segments, node.GetName())
+    apart = found
+    while found:  # what lay below them may overlap, too
+        rest = [replace(layer, values={i: v for i, v in layer.values.items() if i not in apart}) for layer in layers]
+        labels, counts, found = yield from _joined([layer for layer in rest if layer.values], grid, segments,
+                                                   node.GetName())
+        apart += found
     _refuse_empty(node, segments, counts, anatomy)
     labelmap = LabelMap(labels, grid.affine, segments, format="seg.nrrd")
-    return Bridged(labelmap, ids, grid, descriptions)
+    for layer in layers:
+        for identifier in layer.values.keys() & set(apart):
+            yield from _keep_voxels(descriptions[ids.index(identifier)], layer, layer.values[identifier], grid)
+    return Bridged(labelmap, ids, grid, descriptions, apart)
+
+
+def _keep_voxels(description: slicer.vtkSegment, layer: Layer, value: int, grid: Grid) -> Generator[None, None, None]:
+    """Gives the description of a segment that lies apart its voxels, on the grid of the siblings."""
+    box, values = yield from placed(layer, grid)
+    mask = np.zeros(grid.shape, dtype=np.uint8)
+    mask[box] = values == value
+    yield
+    inner = yield from grids.bounding(mask.shape, lambda slab: mask[slab])
+    description.AddRepresentation(LABELMAP, oriented_image(mask, grid, inner))
+    description.SetLabelValue(1)
 
 
 def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...],
@@ -110,11 +134,12 @@ def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str |
 
 def _joined(
     layers: Sequence[Layer], grid: Grid, segments: Sequence[Segment], name: str
-) -> Generator[None, None, tuple[np.ndarray, np.ndarray]]:
-    """All layers on one grid -> (D, H, W) labels, and the number of voxels that each value asked for.
+) -> Generator[None, None, tuple[np.ndarray, np.ndarray, tuple[str, ...]]]:
+    """All layers on one grid -> (D, H, W) labels, the number of voxels that each value asked for, and IDs of segments
+    without a tissue that lie over others.
 
     Where two segments want a voxel the first one has it, if the overlap is small and comes of conversion to voxels;
-    any other overlap is an InputError.
+    any other overlap of tissues is an InputError.
     """
     labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
     counts = np.zeros(len(segments) + 1, dtype=np.int64)
@@ -135,12 +160,15 @@ def _joined(
             yield
     if not all(layer.fits(grid) for layer in layers):
         clashes = {pair: n for pair, n in clashes.items() if n > ROUNDING * min(counts[pair[0]], counts[pair[1]])}
+    unknown = {segment.value for segment in segments if not segment.tissue}
+    apart = {next((value for value in reversed(pair) if value in unknown), 0) for pair in clashes} - {0}
+    clashes = {pair: n for pair, n in clashes.items() if not unknown.intersection(pair)}
     if clashes:
         said = [_("{first} and {second} share {count} voxels").format(first=segments[a - 1].name,
                                                                       second=segments[b - 1].name, count=count)
                 for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
         raise _overlap("; ".join(said[:6]), name)
-    return labels, counts
+    return labels, counts, tuple(segments[value - 1].identifier for value in sorted(apart))
 
 
 def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequence[Segment]) -> np.ndarray:
@@ -214,8 +242,8 @@ def writing(
 ) -> Generator[None, None, slicer.vtkMRMLSegmentationNode]:
     """A sibling as a new segmentation node in the twin's place, in short steps.
 
-    labels: (D, H, W) in the values of `bridged`. All segments share one layer, cut to what it holds; ids, names,
-    colours, tags, order, reference geometry and parent transform are the twin's.
+    labels: (D, H, W) in the values of `bridged`. All segments share one layer, cut to what it holds, but those that
+    lie apart; ids, names, colours, tags, order, reference geometry and parent transform are the twin's.
     """
     if labels.shape != bridged.grid.shape:
         raise InputError(_("The sibling does not fit the twin's grid"), value=labels.shape,
@@ -261,6 +289,10 @@ def _add(segmentation: slicer.vtkSegmentation, image: slicer.vtkOrientedImageDat
          description: slicer.vtkSegment | None) -> None:
     """One segment of a shared layer, described by a vtkSegment or, without one, by the library's Segment."""
     made = slicer.vtkSegment()
+    if description is not None and description.GetRepresentation(LABELMAP) is not None:
+        made.DeepCopy(description)  # it lies apart, with voxels of its own
+        segmentation.AddSegment(made, segment.identifier)
+        return
     if description is not None:
         made.DeepCopyMetadata(description)
     else:

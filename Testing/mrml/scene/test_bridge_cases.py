@@ -182,16 +182,6 @@ def test_surfaces_one_inside_the_other_are_refused(scene: Any) -> None:
     assert "Left ventricular myocardium and Left ventricle share" in refused(node)
 
 
-def test_overlaps_are_refused_by_name(scene: Any) -> None:
-    heart = ellipsoid_heart((40, 34, 44), 3.4)
-    node = segmentation_node(heart, layers="own")
-    wide = heart.labels > 2
-    add_segment(node, image_of(wide.astype(np.uint8), heart.affine), 1, identifier="everything", name="everything")
-    message = refused(node)
-    assert "Left ventricle and everything share" in message
-    assert f"{np.count_nonzero(heart.labels == 3)} voxels" in message
-
-
 def test_two_segments_of_one_value_in_one_layer_overlap(scene: Any) -> None:
     heart = ellipsoid_heart((40, 34, 44), 3.4)
     node = segmentation_node(heart)
