@@ -17,6 +17,7 @@ from DiffusionSiblingsUI.effects.options import Option, put, reveal
 from DiffusionSiblingsUI.effects.work import Plan
 from DiffusionSiblingsUI.runs.edit_request import scale_words
 from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
+from DiffusionSiblingsUI.scene import markups
 
 import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.core.errors import InputError
@@ -53,6 +54,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
         for selector in (ui.roiSelector, ui.segmentSelector):
             selector.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
+        ui.placeButton.connect("clicked()", self.onPlace)
         ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
         ui.segmentSelector.connect("currentSegmentChanged(QString)", self.onRegionSegment)
 
@@ -61,15 +63,28 @@ segments in one undo step. Hidden segments and everything outside the editable a
         if self.form is not None:
             ui = self.ui
             ui.roiSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRoi)
+            ui.placeButton.disconnect("clicked()", self.onPlace)
             ui.segmentSelector.disconnect("currentNodeChanged(vtkMRMLNode*)", self.onRegionSegment)
             ui.segmentSelector.disconnect("currentSegmentChanged(QString)", self.onRegionSegment)
         super().cleanup()
 
     def onRoi(self, node: Any) -> None:
-        """Another ROI was chosen."""
+        """Another ROI was chosen; one that was just made lies nowhere yet, and is placed."""
         if self.scriptedEffect.parameterSetNode() is not None:
             self.scriptedEffect.setNodeReference("ROI", node)
+            if node is not None and not markups.is_placed(node):
+                self._place(node)
             self.refresh()
+
+    def onPlace(self) -> None:
+        """A box around the selected segment: the chosen ROI, or a new one."""
+        if self.scriptedEffect.parameterSetNode() is not None:
+            self.scriptedEffect.setNodeReference("ROI", self._place(self.scriptedEffect.nodeReference("ROI")))
+            self.refresh()
+
+    def _place(self, node: Any) -> Any:
+        selected = self.scriptedEffect.parameterSetNode().GetSelectedSegmentID() or ""
+        return markups.place_box(node, self.segmentation_node, selected)
 
     def onRegionSegment(self, *_value: Any) -> None:
         """Another segment was chosen as region."""
@@ -103,7 +118,7 @@ segments in one undo step. Hidden segments and everything outside the editable a
     def show_options(self) -> None:
         """The selectors of the chosen kind of region, and what would be edited."""
         ui, region = self.ui, self.scriptedEffect.parameter("Region")
-        for widget, kind in ((ui.roiSelector, "roi"), (ui.roiLabel, "roi"), (ui.segmentSelector, "segment"),
+        for widget, kind in ((ui.roiOptions, "roi"), (ui.roiLabel, "roi"), (ui.segmentSelector, "segment"),
                              (ui.segmentLabel, "segment")):
             reveal(widget, region == kind)
         for selector in (ui.roiSelector, ui.segmentSelector):
@@ -135,7 +150,10 @@ segments in one undo step. Hidden segments and everything outside the editable a
         roi = self.scriptedEffect.nodeReference("ROI")
         if roi is None:
             raise InputError(_("No ROI is chosen"),
-                             hint=_("choose or create one, and place it around what should change"))
+                             hint=_("press Place box, or choose one that lies around what should change"))
+        if not markups.is_placed(roi):
+            raise InputError(_("The ROI is not placed yet"), value=roi.GetName(),
+                             hint=_("press Place box, or place it in the views"))
         return roi
 
     def _region_segment(self) -> tuple[Any, str]:

@@ -11,8 +11,10 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
+from DiffusionSiblingsUI.panel_words import in_panel_words
 from DiffusionSiblingsUI.rich_text import bold, lines, plain, sentence
 from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.runs.twin_check import TwinChecks
 from DiffusionSiblingsUI.scene.terminology import chosen_tissues
 
 MOST_ROUNDS = 5  # a panel may write parameters while it refreshes, which asks for another round
@@ -22,7 +24,7 @@ class Context:
     """logic: DiffusionSiblingsLogic. parameters: SiblingsParameters, None while there is no scene.
 
     resource_path(name): a file of the module's Resources. panels: those that hear of changes, in the order shown.
-    operation: the one on its way or, once it has ended, the last one.
+    operation: the one on its way or, once it has ended, the last one. twin_checks: what is known of twins.
     """
 
     def __init__(self, logic: Any, resource_path: Callable[[str], str]) -> None:
@@ -30,6 +32,7 @@ class Context:
         self.parameters: Any = None
         self.panels: list[Any] = []
         self.operation: Operation | None = None
+        self.twin_checks = TwinChecks(self.changed)
         self._refreshing = self._again = False
         self._anatomy: Anatomy | None = None
 
@@ -126,6 +129,7 @@ class Context:
 
 def as_html(error: SiblingsError) -> str:
     """An error as a few short paragraphs: what failed, with what, the rule, and what to do."""
+    error = in_panel_words(error)
     return lines([
         bold(sentence(error.what)), plain(error.value),
         plain(_("Required: {rule}").format(rule=sentence(error.rule))) if error.rule else "",

@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.defaults import AMOUNT, COUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
-from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.request import Request
 
 # All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from DiffusionSiblingsUI.runs.edits import Task
+    from DiffusionSiblingsUI.runs.making import Options
     from DiffusionSiblingsUI.runs.operation import Operation
 
     Listener = Callable[[Operation], None]
@@ -29,6 +32,9 @@ class SiblingsLogic:
     generate, reconstruct, perturb, inpaint, measure and replay stay until they are done (Slicer draws and reacts
     meanwhile) and raise SiblingsError; `start` and `sibling_operation` return at once. labels: tissue ID -> name or ID
     of its segment ({"LV": "Segment_1"}), for segmentations whose names and terminology do not say.
+    making: gate="components,contacts" rejects siblings that fail these acceptance checks, gate_limit: how many are
+    drawn at most for each one asked for; jobs: parallel processes; out: a folder in which the run's files stay;
+    resume=True continues the unfinished run in that folder.
     """
 
     def __init__(self, session: Any = None) -> None:
@@ -50,54 +56,54 @@ class SiblingsLogic:
         return self.session
 
     def generate(self, count: int = COUNT, seed: int = SEED, *, steps: int = STEPS, first: int = 0, repair: bool = True,
-                 model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+                 model: str = DEFAULT_MODEL, device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """New hearts that have no twin -> segmentation nodes."""
-        request = Request("generate", count, seed, first, steps, repair=repair)
-        return self._nodes((request,), model=model, device=device)
+        request = arguments().request_of("generate", count=count, seed=seed, first=first, steps=steps, repair=repair)
+        return self._nodes((request,), making, model=model, device=device)
 
     def reconstruct(self, segmentationNode: Any, *, labels: Mapping[str, str] | None = None, overwrite: bool = False,
                     model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
         """The twin through the autoencoder: what the model can represent -> one segmentation node in a list."""
-        request = Request("reconstruct", overwrite=overwrite)
-        return self._nodes((request,), segmentationNode, labels, model=model, device=device)
+        request = arguments().request_of("reconstruct", overwrite=overwrite)
+        return self._nodes((request,), {}, segmentationNode, labels, model=model, device=device)
 
     def perturb(self, segmentationNode: Any, ratio: float | Sequence[float] = RATIO, count: int = COUNT,
                 seed: int = SEED, *, steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
-                labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+                labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto",
+                **making: Unpack[Options]) -> list[Any]:
         """Siblings that differ from the twin everywhere -> segmentation nodes. Several ratios: `count` of each."""
-        ratios = [ratio] if isinstance(ratio, (int, float)) else list(ratio)
-        requests = tuple(Request("perturb", count, seed, first, steps, ratio=value, overwrite=overwrite, repair=repair)
-                         for value in ratios)
-        return self._nodes(requests, segmentationNode, labels, model=model, device=device)
+        requests = tuple(arguments().request_of("perturb", count=count, seed=seed, first=first, steps=steps,
+                                                ratio=value, overwrite=overwrite, repair=repair)
+                         for value in arguments().ratios_of(ratio))
+        return self._nodes(requests, making, segmentationNode, labels, model=model, device=device)
 
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
                 segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
                 ratio: float = INPAINT_RATIO, count: int = COUNT, seed: int = SEED, steps: int = STEPS, first: int = 0,
                 method: Literal["replace", "guidance"] = "replace", resample: int = 1, overwrite: bool = False,
                 repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
-                device: str = "auto") -> list[Any]:
+                device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """Siblings that differ from the twin in some tissues, or in a region, only -> segmentation nodes.
 
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
         box: x0, x1, y0, y1, z0, z1 in RAS mm. Given together, the edit acts where all of them meet.
         """
-        from DiffusionSiblingsUI.runs.edits import REGION_TO_COME
-        from DiffusionSiblingsUI.runs.scene_edits import segment_id
-
-        chosen = names_of(tissues)
-        bounds = tuple(float(value) for value in box) if box is not None else None
-        painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
-        stand_in = REGION_TO_COME if roi is not None or painted is not None else None
-        request = Request("inpaint", count, seed, first, steps, ratio=ratio, tissues=chosen, box=bounds,
-                          region=stand_in, method=method, resample=resample, overwrite=overwrite, repair=repair)
-        return self._nodes((request,), segmentationNode, labels, roi=roi, segment=painted, model=model, device=device)
+        roi, painted = arguments().roi_of(roi), arguments().painted(segment)
+        region = arguments().region_of(roi, painted)
+        arguments().check_place(tissues, box, region)
+        request = arguments().request_of("inpaint", count=count, seed=seed, first=first, steps=steps, ratio=ratio,
+                                         tissues=tissues, box=box, region=region, method=method, resample=resample,
+                                         overwrite=overwrite, repair=repair)
+        return self._nodes((request,), making, segmentationNode, labels, roi=roi, segment=painted, model=model,
+                           device=device)
 
     def guide(self, segmentationNode: Any = None, control: Any = None, preset: Sequence[str] | str = (),
               amount: float = AMOUNT, ratio: float | None = None, tissues: Sequence[str] | str = (),
               hold: Sequence[str] | str = (), count: int = COUNT, seed: int = SEED, *, roi: Any = None,
               segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, guider: str = "projection",
               parsing: str = "auto", steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
-              labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto") -> list[Any]:
+              labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto",
+              **making: Unpack[Options]) -> list[Any]:
         """Siblings that have the measurements asked for -> segmentation nodes.
 
         control: a Control, the path of a control.json, or markups nodes that are domains; those of the scene if neither
@@ -106,12 +112,13 @@ class SiblingsLogic:
         segmentation node new hearts are drawn.
         """
         from DiffusionSiblingsUI.guide.request import guided_task
+        from DiffusionSiblingsUI.runs.making import Making
 
         task = guided_task(segmentationNode, control, preset=preset, amount=amount, hold=hold, ratio=ratio,
                            tissues=tissues, roi=roi, segment=segment, box=box, labels=labels, model=model,
                            device=device, guider=guider, parsing=parsing, count=count, seed=seed, first=first,
                            steps=steps, overwrite=overwrite, repair=repair)
-        return list(self.run_operation(task).wait().siblings)
+        return list(self.run_operation(replace(task, making=Making.of(making))).wait().siblings)
 
     def measure(self, segmentationNodes: Sequence[Any], on_update: Listener | None = None) -> list[dict[str, Any]]:
         """Volumes, axes and topological checks of segmentations as they are -> rows of metrics.csv."""
@@ -119,7 +126,8 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.scene_edits import measuring
 
         several = isinstance(segmentationNodes, (list, tuple))
-        nodes: list[Any] = list(segmentationNodes) if several else [segmentationNodes]
+        given: list[Any] = list(segmentationNodes) if several else [segmentationNodes]
+        nodes = [arguments().segmentation(node, "segmentationNodes") for node in given]
         return list(Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait())
 
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
@@ -183,10 +191,11 @@ class SiblingsLogic:
 
     def replay_operation(self, run: Any, *, device: str = "auto", on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
-        """`replay`, not yet begun."""
+        """`replay`, not yet begun. Raises InputError where there is no run."""
         from DiffusionSiblingsUI.runs.operation import Operation
         from DiffusionSiblingsUI.runs.scene_edits import replaying
 
+        arguments().check_run(run)
         return Operation(replaying(self._worker(), run, device), title=_("Replaying"), on_update=on_update,
                          on_finished=on_finished)
 
@@ -226,11 +235,22 @@ class SiblingsLogic:
         return Operation(reporting(self._worker(), cohort, out, question=question, use=use, model=model),
                          title=_("Writing the report"), on_finished=on_finished)
 
-    def _nodes(self, requests: tuple[Request, ...], twin: Any = None, labels: Mapping[str, str] | None = None,
-               **settings: Any) -> list[Any]:
+    def _nodes(self, requests: tuple[Request, ...], making: Options, twin: Any = None,
+               labels: Mapping[str, str] | None = None, **settings: Any) -> list[Any]:
         """Does an edit to its end -> the siblings' nodes."""
         from DiffusionSiblingsUI.runs.edits import Task
+        from DiffusionSiblingsUI.runs.making import Making
         from DiffusionSiblingsUI.runs.scene_edits import segments_of
 
-        tissue_of = segments_of(twin, labels) if labels else None
-        return list(self.run_operation(Task(requests, twin, tissue_of, **settings)).wait().siblings)
+        if any(request.needs_twin for request in requests):
+            arguments().segmentation(twin)
+        tissue_of = segments_of(twin, arguments().check_labels(labels)) if labels else None
+        task = Task(requests, twin, tissue_of, making=Making.of(making), **settings)
+        return list(self.run_operation(task).wait().siblings)
+
+
+def arguments() -> Any:
+    """The checks of what was given in the Python console, loaded when they are needed."""
+    from DiffusionSiblingsUI.runs import arguments as checks
+
+    return checks

@@ -4,7 +4,8 @@
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from DiffusionSiblingsLib.core.defaults import AMOUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
+from DiffusionSiblingsLib.core.defaults import AMOUNT, DEFAULT_MODEL, GATE_LIMIT, INPAINT_RATIO, RATIO, SEED, STEPS
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 
 
 @parameterNodeWrapper
@@ -15,6 +16,9 @@ class SiblingsParameters:
     region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.
     guide: whether the targets of the domains and `hold` guide the edit. hold: tissue IDs with commas, or "all". amount:
     of presets, in percent.
+    checks: acceptance checks, names with commas; wall: thinnest wall for the check of it, mm; most_drawn: siblings
+    drawn for each one asked for; jobs: parallel processes; folder: where the run's files stay, "" for nowhere; resume:
+    whether an unfinished run in it is continued.
     run: ID of the run that is shown; sibling: its number within the run. cohort, reference: IDs of cohorts, "" for no
     reference; across, up: the measurements of their plot; question, use: what reports are to answer, and for whom.
     """
@@ -41,11 +45,17 @@ class SiblingsParameters:
     guide: bool = False
     hold: str = ""
     amount: float = 100 * AMOUNT
+    checks: str = ""
+    wall: float = 2.0
+    most_drawn: int = GATE_LIMIT
+    jobs: int = 1
+    folder: str = ""
+    resume: bool = False
     run: str = ""
     sibling: int = 0
     cohort: str = ""
     reference: str = ""
-    across: str = "LV volume [ml]"
-    up: str = "RV volume [ml]"
+    across: str = tissue_key("LV").title
+    up: str = tissue_key("RV").title
     question: str = ""
     use: str = ""

@@ -23,6 +23,13 @@ def link(target: str, text: object) -> str:
     return f'<a href="{escape(target)}">{plain(text)}</a>'
 
 
+def literal(text: object) -> str:
+    """Text for a tool tip or a message box, which take anything with a tag for rich text: names of the user's show as
+    they are.
+    """
+    return f"<qt>{plain(text)}</qt>" if str(text) else ""
+
+
 def lines(parts: Iterable[str]) -> str:
     """Rich text below each other; empty parts are left out."""
     return BREAK.join(part for part in parts if part)

@@ -11,6 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsUI.context import Context
+from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.cohort_panel import CohortPanel
 from DiffusionSiblingsUI.panels.edit_panel import EditPanel
 from DiffusionSiblingsUI.panels.guide_panel import GuidePanel
@@ -20,8 +21,9 @@ from DiffusionSiblingsUI.panels.siblings_panel import SiblingsPanel
 from DiffusionSiblingsUI.panels.twin_panel import TwinPanel
 
 # Section of the .ui file -> what is in it, from top to bottom.
-SECTIONS = {"twin": TwinPanel, "model": ModelPanel, "guide": GuidePanel, "edit": EditPanel,
-            "siblings": SiblingsPanel, "metrics": MetricsPanel, "cohort": CohortPanel}
+SECTIONS = {"twin": TwinPanel, "edit": EditPanel, "guide": GuidePanel, "siblings": SiblingsPanel,
+            "metrics": MetricsPanel, "cohort": CohortPanel, "model": ModelPanel}
+RESULTS = ("siblings", "metrics")  # sections that are of use once there is a run
 
 
 class ModulePanel(VTKObservationMixin):
@@ -40,6 +42,9 @@ class ModulePanel(VTKObservationMixin):
         self._soon.connect("timeout()", self.context.changed)
         for name, panel in SECTIONS.items():
             self._add(name, panel)
+        self.context.panels.append(Unfolding(self.context, self.panels["model"],
+                                             [getattr(self.ui, f"{name}Section") for name in RESULTS],
+                                             self.ui.modelSection))
         self.widget.setMRMLScene(slicer.mrmlScene)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_start_close)
@@ -64,6 +69,7 @@ class ModulePanel(VTKObservationMixin):
         self.context.cancel()
         self.removeObservers()
         self.context.parameters = None
+        self.context.twin_checks.stop()
         for panel in self.context.panels:
             panel.cleanup()
         self.context.panels.clear()
@@ -96,8 +102,40 @@ class ModulePanel(VTKObservationMixin):
 
     def _on_start_close(self, caller: Any = None, event: Any = None) -> None:
         self.context.cancel()  # its twin goes with the scene
+        self.context.twin_checks.stop()
         self.use_parameters(None)
 
     def _on_scene_replaced(self, caller: Any = None, event: Any = None) -> None:
         if self.entered:
             self.use_parameters(self.context.logic.getParameterNode())
+
+
+class Unfolding:
+    """Opens sections when they become of use, once for each scene; what the user folds stays folded.
+
+    results: with the first run. model: when the chosen model is not there, or is damaged.
+    """
+
+    def __init__(self, context: Any, models: ModelPanel, results: list[Any], model: Any) -> None:
+        self._context, self._models = context, models
+        self._results, self._model = results, model
+        self._scene: Any = None  # the parameter node of the scene that was looked at
+        self._opened = self._lacking = False
+
+    def refresh(self) -> None:
+        """Looks whether something has become of use."""
+        parameters = self._context.parameters
+        scene = parameters.parameterNode if parameters is not None else None
+        if scene is not self._scene:
+            self._scene, self._opened = scene, False
+        if not self._opened and chosen(self._context)[0] is not None:
+            self._opened = True
+            for section in self._results:
+                section.collapsed = False
+        lacking = scene is not None and not self._models.is_sound
+        if lacking and not self._lacking:
+            self._model.collapsed = False
+        self._lacking = lacking
+
+    def cleanup(self) -> None:
+        """Nothing is held."""

@@ -85,12 +85,6 @@ def keyed_numbers(values: Mapping[str, float | None]) -> dict[MeasurementKey, fl
     return {key_of(title): math.nan if value is None else float(value) for title, value in values.items()}
 
 
-def unit_of(title: str) -> str:
-    """The unit that a column's title ends with: "violations [%]" gives "%"; "" for a title without one."""
-    words, _, unit = title.rpartition(" [")
-    return unit[:-1] if words and unit.endswith("]") else ""
-
-
 def key_of(title: str) -> MeasurementKey:
     """The key of a title that stands in a file: "LV volume [ml]". Raises InputError for any other text."""
     for name, unit in UNITS.items():

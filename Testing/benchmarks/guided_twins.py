@@ -97,10 +97,10 @@ def guided_edits(bench: Bench, plan: Plan, ground: Placement) -> list[Edit]:
     same = dict.fromkeys((t.id for t in bench.anatomy.tissues), 1.0)
     chambers = tuple(bench.anatomy.chambers)
 
-    def ready(request: Request, wishes: PresetsAndHolds) -> Control:
-        control = make_guided(request, ground, wishes).request.control
+    def ready(request: Request, targets: PresetsAndHolds) -> Control:
+        control = make_guided(request, ground, targets).request.control
         if control is None:
-            raise RuntimeError(f"no control of {wishes}")
+            raise RuntimeError(f"no control of {targets}")
         return control
 
     lines = preset("myo-wall", ground).domains

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from module_case import skip_without_packages
 
 STEPS = "4"  # solver steps: quality is not what is tested here
 GUIDED_STEPS = "12"  # enough to be led somewhere
@@ -27,6 +28,7 @@ class DiffusionSiblingsEffectTest(unittest.TestCase):
         from DiffusionSiblingsUI.effects.registration import register_effects
         from DiffusionSiblingsUI.scene.sample_data import load_twin
 
+        skip_without_packages(self)
         slicer.mrmlScene.Clear()
         self.lattice = None
         register_effects()

@@ -95,6 +95,6 @@ class Actions(Form):
             parts.append(link(MODULE_LINK, _("Open the module")))
         elif log := str(getattr(error, "log", "")):
             self._log = log
-            parts.append(link(LOG_LINK, _("Show the log")))
+            parts.append(link(LOG_LINK, _("Open the log")))
         put(self.ui.messageLabel, "text", " ".join(part for part in parts if part))
         reveal(self.ui.messageLabel, True)

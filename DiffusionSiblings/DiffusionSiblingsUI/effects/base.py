@@ -133,6 +133,9 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         """The effect's own form, and below it what all effects have."""
         self.form = Form(self.scriptedEffect, self.form_file, self.options, self.onOptions)
         self.actions = effect_actions.Actions(self.scriptedEffect, self.shared_options, self)
+        width = self.form.ui.ratioLabel.sizeHint.width()  # the widest label of the form above: one column for both
+        for label in (self.actions.ui.seedLabel, self.actions.ui.resultLabel):
+            label.setMinimumWidth(width)
 
     def activate(self) -> None:
         """Follows the scene from now on."""
@@ -141,9 +144,11 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         self.refresh()
 
     def deactivate(self) -> None:
-        """Leaves nothing behind: no job, no preview."""
+        """Leaves nothing behind: no job, no preview, and no words about one."""
         self._watch.stop()
         self._stop()
+        if self.actions is not None:
+            self.actions.tell("")
 
     def cleanup(self) -> None:
         """Before the effect is deleted."""

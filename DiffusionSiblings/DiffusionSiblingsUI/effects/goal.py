@@ -45,29 +45,30 @@ class Goal:
 
 
 def guided(task: Task, goal: Goal) -> Steps[Task]:
-    """The same task with the goal in its requests and wishes. Raises SiblingsError."""
-    control, wishes = goal.domains, wishes_of(goal)
-    if goal.kind == VOLUME and not wishes.get("preset") and goal.change:
+    """The same task with the goal in its requests and targets. Raises SiblingsError."""
+    control, targets = goal.domains, targets_of(goal)
+    if goal.kind == VOLUME and not targets.get("preset") and goal.change:
         task = yield from prepared(task)
         own = yield from _volume(goal, task.twin, load_anatomy())
         control = own if control is None else own.merged(control)
-    return replace(task, requests=tuple(replace(request, control=control) for request in task.requests), wishes=wishes)
+    requests = tuple(replace(request, control=control) for request in task.requests)
+    return replace(task, requests=requests, targets=targets)
 
 
-def wishes_of(goal: Goal) -> dict[str, Any]:
+def targets_of(goal: Goal) -> dict[str, Any]:
     """What the worker gets of a goal by name: it places boxes along the model's own axes, which is quickest."""
-    wishes: dict[str, Any] = {"hold": ["all"]} if goal.hold else {}
+    targets: dict[str, Any] = {"hold": ["all"]} if goal.hold else {}
     if goal.kind == VOLUME:
         name = f"{'enlarge' if goal.change > 0 else 'shrink'}-{goal.tissue.lower()}"
         if not goal.change:
-            wishes["hold"] = wishes.get("hold", [goal.tissue])
+            targets["hold"] = targets.get("hold", [goal.tissue])
         elif name in PRESETS:
-            wishes |= {"preset": [name], "amount": abs(goal.change)}
+            targets |= {"preset": [name], "amount": abs(goal.change)}
     elif goal.kind != DOMAINS:
-        wishes["preset"] = [goal.kind]
+        targets["preset"] = [goal.kind]
         if goal.kind not in TOPOLOGY:
-            wishes["amount"] = goal.change
-    return wishes
+            targets["amount"] = goal.change
+    return targets
 
 
 def _volume(goal: Goal, bridged: Bridged, anatomy: Anatomy) -> Steps[Control]:

@@ -22,8 +22,8 @@ from DiffusionSiblingsUI.runs.edits import Task, edit_steps
 from DiffusionSiblingsUI.runs.operation import Outcome, Steps, part
 from DiffusionSiblingsUI.scene import bridge
 from DiffusionSiblingsUI.scene import grid as grids
-from DiffusionSiblingsUI.scene.layers import LABELMAP
-from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides, tags_of
+from DiffusionSiblingsUI.scene.stamps import moved_by, stamp_of
+from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides
 from DiffusionSiblingsUI.setup import environment
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Plan:
         task = self.task
         region: tuple[Any, ...] = ()
         if task.roi is not None:
-            region = (task.roi.GetID(), task.roi.GetMTime(), _moved(task.roi))
+            region = (task.roi.GetID(), task.roi.GetMTime(), moved_by(task.roi))
         if task.segment is not None:
             other, segment_id = task.segment
             region += (other.GetID(), segment_id, stamp_of(other))
@@ -145,7 +145,7 @@ def applying(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEdi
             node.GetSegmentation().GetSegment(segment_id).SetTag(EDIT_TAG, made.tag)
         _beside(node, plan.node)
         return Applied(made, node, len(changes), voxels)
-    commit(plan.node, changes, save=save, tag=made.tag)
+    commit(plan.node, changes, save=save, tag=made.tag, apart=made.bridged.apart)
     yield from part(refreshing(plan.node, changes), 0.98, 1.0, _("Updating surfaces"))
     return Applied(made, plan.node, len(changes), voxels)
 
@@ -200,23 +200,6 @@ def _touched(labels: np.ndarray, bridged: bridge.Bridged, plan: Plan) -> set[str
             if identifier in plan.edited or value in lose}
 
 
-def stamp_of(node: slicer.vtkMRMLSegmentationNode) -> tuple[Any, ...]:
-    """Equal as long as voxels, names, terminology and place of a segmentation are the same."""
-    segmentation, stamps = node.GetSegmentation(), []
-    for segment_id in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(segment_id)
-        image = segment.GetRepresentation(LABELMAP)
-        stamps.append((segment_id, segment.GetName(), image.GetMTime() if image is not None else 0,
-                       segment.GetLabelValue(), *tags_of(segment).values()))
-    return (*stamps, _moved(node))
-
-
-def _moved(node: slicer.vtkMRMLTransformableNode) -> tuple[Any, ...]:
-    """Changes when the node's parent transform does."""
-    parent = node.GetParentTransformNode()
-    return () if parent is None else (parent.GetID(), parent.GetTransformToWorldMTime())
-
-
 def _beside(node: slicer.vtkMRMLSegmentationNode, twin_node: slicer.vtkMRMLSegmentationNode) -> None:
     """Puts the node into the twin's folder of the subject hierarchy."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
@@ -240,6 +223,7 @@ def check_twin(node: slicer.vtkMRMLSegmentationNode | None, tissue_of: Mapping[s
         names = ", ".join(anatomy.tissue(tissue).name.lower() for tissue in missing)
         raise SetUpError(_("No segment is assigned to these tissues: {names}").format(names=names),
                          hint=_("choose the tissue of each segment in the Diffusion Siblings module"))
+    grids.to_world(node)
 
 
 def module_settings(node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.guide_rules import guided_request
 from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsUI.guide import domains
-from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
+from DiffusionSiblingsUI.runs.edits import Task
 
 
 def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount: float, hold: Sequence[str] | str,
@@ -20,19 +20,23 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
                 box: Sequence[float] | None, labels: Mapping[str, str] | None, model: str, device: str,
                 **settings: Any) -> Task:
     """The task of `logic.guide`, whose arguments these are; settings: those of every Request. Raises InputError."""
-    from DiffusionSiblingsUI.runs.scene_edits import segment_id, segments_of
+    from DiffusionSiblingsUI.runs import arguments
+    from DiffusionSiblingsUI.runs.scene_edits import segments_of
 
-    shorthand = PresetsAndHolds(names_of(preset), amount, names_of(hold))
+    twin = arguments.segmentation(twin) if twin is not None else None
+    shorthand = PresetsAndHolds(names_of(preset), arguments.plain(amount), names_of(hold))
     found = control_from(control, markups=not shorthand)
-    painted = (segment[0], segment_id(segment[0], segment[1])) if segment is not None else None
-    region = {"tissues": names_of(tissues), "box": tuple(float(value) for value in box) if box is not None else None,
-              "region": REGION_TO_COME if roi is not None or painted else None}
+    roi, painted = arguments.roi_of(roi), arguments.painted(segment)
+    region = {"tissues": arguments.tissues_of(tissues), "box": arguments.box_of(box),
+              "region": arguments.region_of(roi, painted)}
+    settings = {name: arguments.plain(value) for name, value in settings.items()}
     request = guided_request(found if twin is not None else as_canonical(found), shorthand, twin=twin is not None,
-                             ratio=ratio, region=region, **settings)
-    where: dict[str, Any] = {"model": model, "device": device, "wishes": shorthand.to_json()}
+                             ratio=arguments.plain(ratio), region=region, **settings)
+    where: dict[str, Any] = {"model": model, "device": device, "targets": shorthand.to_json()}
     if twin is None:
         return Task((request,), **where)
-    return Task((request,), twin, segments_of(twin, labels) if labels else None, roi, painted, **where)
+    tissue_of = segments_of(twin, arguments.check_labels(labels)) if labels else None
+    return Task((request,), twin, tissue_of, roi, painted, **where)
 
 
 def control_from(control: Any, markups: bool = False) -> Control | None:

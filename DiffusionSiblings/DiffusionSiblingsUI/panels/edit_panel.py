@@ -6,14 +6,16 @@ import random
 import time
 from typing import Any
 
+import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.core.cores import usable_cores
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsUI.context import Context, as_html
 from DiffusionSiblingsUI.guide.rows import run_notes, targets_words
-from DiffusionSiblingsUI.rich_text import bold, lines, plain, sentence
+from DiffusionSiblingsUI.rich_text import bold, lines, literal, plain, sentence
 from DiffusionSiblingsUI.runs.edit_request import (
     EDITS,
     REGIONS,
@@ -26,12 +28,14 @@ from DiffusionSiblingsUI.runs.edit_request import (
     scale_words,
     task_of,
 )
+from DiffusionSiblingsUI.runs.making import CHECKS, WALL, gate_words
 from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.scene import markups
 from DiffusionSiblingsUI.setup import environment
 
 BAR = 1000  # steps of the progress bar
 LARGEST_SEED = 2**31 - 1  # of a spin box
-BOX_MM = 60.0  # edge of a new ROI: about a ventricle
+MOST_PROCESSES = 64
 
 
 class EditPanel:
@@ -44,7 +48,10 @@ class EditPanel:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._filling = False
         self._notice, self._log, self._began = "", "", 0.0
+        self._folder = ""  # in which the files of the latest run stay
         self._tissue_boxes = self._make_tissue_boxes()
+        self._check_boxes = self._check_boxes_of()
+        self.ui.jobsBox.maximum = max(1, min(MOST_PROCESSES, usable_cores()))
         self._connect()
 
     def cleanup(self) -> None:
@@ -75,6 +82,7 @@ class EditPanel:
         self._began = time.monotonic()
         try:
             task = task_of(self.context)
+            self._folder = task.making.folder
             if not environment.ensure():  # asks what may be installed; the user said no
                 return
             self.context.begin(self.context.logic.run_operation(task, on_finished=self._finished))
@@ -105,6 +113,11 @@ class EditPanel:
         ui.guidanceCheck.connect("toggled(bool)", lambda on: write("method", "guidance" if on else "replace"))
         ui.overwriteCheck.connect("toggled(bool)", lambda on: write("overwrite", bool(on)))
         ui.repairCheck.connect("toggled(bool)", lambda on: write("repair", bool(on)))
+        ui.wallBox.connect("valueChanged(double)", lambda value: write("wall", round(float(value), 1)))
+        ui.mostBox.connect("valueChanged(int)", lambda value: write("most_drawn", int(value)))
+        ui.jobsBox.connect("valueChanged(int)", lambda value: write("jobs", int(value)))
+        ui.folderPath.connect("currentPathChanged(QString)", lambda path: write("folder", str(path)))
+        ui.resumeCheck.connect("toggled(bool)", lambda on: write("resume", bool(on)))
         ui.newSeedButton.connect("clicked()", lambda: write("seed", random.randint(0, LARGEST_SEED)))
         ui.newBoxButton.connect("clicked()", self._new_box)
         ui.runButton.connect("clicked()", self.run)
@@ -125,8 +138,6 @@ class EditPanel:
 
     def _make_tissue_boxes(self) -> dict[str, Any]:
         """A tick box for each tissue of the anatomy, three in a row."""
-        import qt
-
         boxes = {}
         for number, tissue in enumerate(self.context.anatomy.tissues):
             box = qt.QCheckBox(tissue.name)
@@ -145,21 +156,24 @@ class EditPanel:
 
     def _new_box(self) -> None:
         """A ROI on the first tissue that is ticked, or on the heart's middle."""
-        twin, parameters = self.context.twin, self.context.parameters
-        roi = parameters.roi or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Edit region"))
-        roi.CreateDefaultDisplayNodes()
-        roi.GetDisplayNode().SetFillVisibility(False)
-        if twin is not None:
-            bounds = [0.0] * 6
-            twin.GetRASBounds(bounds)
-            center = vtk.vtkVector3d(*(sum(bounds[2 * axis:2 * axis + 2]) / 2 for axis in range(3)))
-            for segment, tissue in self.context.tissue_of.items():
-                if tissue in parameters.tissues.split(","):
-                    center = vtk.vtkVector3d(*twin.GetSegmentCenterRAS(segment))
-                    break
-            roi.SetCenterWorld(center)
-        roi.SetSize(BOX_MM, BOX_MM, BOX_MM)
-        self._write("roi", roi)
+        ticked = chosen_tissues(self.context.parameters)
+        segment = next((each for each, tissue in self.context.tissue_of.items() if tissue in ticked), "")
+        self._write("roi", markups.place_box(self.context.parameters.roi, self.context.twin, segment))
+
+    def _check_boxes_of(self) -> dict[str, Any]:
+        """A tick box for each acceptance check, that of the wall beside its thickness."""
+        boxes = {}
+        for name, words in CHECKS.items():
+            boxes[name] = box = self.ui.wallCheck if name == WALL else qt.QCheckBox(words.label)
+            box.connect("toggled(bool)", lambda _on: self._checks_chosen())
+            if name != WALL:
+                box.setObjectName(f"{name}Check")
+                box.setToolTip(words.tip)
+                self.ui.checksFrame.layout().addWidget(box)
+        return boxes
+
+    def _checks_chosen(self) -> None:
+        self._write("checks", ",".join(name for name, box in self._check_boxes.items() if box.checked))
 
     # What the widgets show
 
@@ -172,6 +186,12 @@ class EditPanel:
         ui.resampleBox.value = parameters.resample
         ui.guidanceCheck.checked = parameters.method == "guidance"
         ui.overwriteCheck.checked, ui.repairCheck.checked = parameters.overwrite, parameters.repair
+        ui.wallBox.value, ui.mostBox.value, ui.jobsBox.value = parameters.wall, parameters.most_drawn, parameters.jobs
+        if str(ui.folderPath.currentPath) != parameters.folder:
+            ui.folderPath.currentPath = parameters.folder
+        ui.resumeCheck.checked = parameters.resume
+        for check, box in self._check_boxes.items():
+            box.checked = check in names_of(parameters.checks)
         ui.regionCombo.currentIndex = REGIONS.index(parameters.region_kind)
         for tissue, box in self._tissue_boxes.items():
             box.checked = tissue in chosen_tissues(parameters)
@@ -193,11 +213,18 @@ class EditPanel:
         for widget in (ui.resampleLabel, ui.resampleBox, ui.guidanceCheck):
             widget.enabled = inpaint
         ui.overwriteCheck.enabled = parameters.edit != "generate"
+        ticked = len(names_of(parameters.checks))
+        ui.acceptanceBox.title = (_("Acceptance checks ({count})").format(count=ticked) if ticked
+                                  else _("Acceptance checks"))
+        ui.wallBox.enabled = self._check_boxes[WALL].checked
+        ui.mostBox.enabled = ui.mostLabel.enabled = bool(ticked)
+        ui.resumeCheck.enabled = bool(parameters.folder)
         ui.scaleWords.text = scale_words("perturb", parameters.ratio)
         ui.inpaintScaleWords.text = scale_words("inpaint", parameters.inpaint_ratio)
         reason = missing(self.context)
         ui.runButton.enabled, ui.cancelButton.enabled = not (busy or reason), busy
-        ui.runButton.toolTip = reason or (_("Only one operation runs at a time") if busy else _("Make the siblings"))
+        ui.runButton.toolTip = literal(reason) or (_("Only one operation runs at a time") if busy
+                                                   else _("Make the siblings"))
         ui.reasonLabel.text, ui.reasonLabel.visible = reason, bool(reason)
         ui.progressFrame.visible = busy
         if busy and self.context.operation is not None:
@@ -211,10 +238,10 @@ class EditPanel:
         if operation.error is not None:
             self._say_error(operation.error, operation.log)
         elif operation.state == "cancelled":
-            self._say(_("Cancelled. The scene is as it was before."))
+            self._say(plain(cancelled_words(self._folder)))
         else:
             run = operation.result
-            self._say(result_as_html(run.record, time.monotonic() - self._began))
+            self._say(result_as_html(run.record, time.monotonic() - self._began, self._folder))
             if self.context.parameters is not None:
                 self.context.parameters.run, self.context.parameters.sibling = run.id, 0
 
@@ -231,8 +258,18 @@ class EditPanel:
                                 detailedText=self._log)
 
 
-def result_as_html(record: dict[str, Any], seconds: float) -> str:
-    """What was made and where, what became of its targets, and warnings."""
+def cancelled_words(folder: str) -> str:
+    """What is left of a run that was stopped."""
+    text = _("Cancelled. The scene is as it was before.")
+    if not folder:
+        return text
+    kept = _("The siblings that were finished are in {folder}. To make the rest, tick Continue an unfinished run and "
+             "press Run.")
+    return f"{text} {kept.format(folder=folder)}"
+
+
+def result_as_html(record: dict[str, Any], seconds: float, folder: str = "") -> str:
+    """What was made and where, what became of its checks and targets, and warnings. folder: in which the files stay."""
     count = sum(len(run["siblings"]) for run in record["runs"])
     if record["twin"]:
         what = _("1 sibling") if count == 1 else _("{count} siblings").format(count=count)
@@ -240,6 +277,8 @@ def result_as_html(record: dict[str, Any], seconds: float) -> str:
         what = _("1 heart") if count == 1 else _("{count} hearts").format(count=count)
     device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", _("Apple GPU"))
     text = _("Made {what} in {time} on {device}.") if device else _("Made {what} in {time}.")
+    kept = _("The files are in {folder}.").format(folder=folder) if folder else ""
     notes = [*(record["twin"] or {}).get("warnings", []), *run_notes(record)]
-    return lines([plain(text.format(what=what, time=duration(seconds), device=device)), plain(targets_words(record)),
+    return lines([plain(text.format(what=what, time=duration(seconds), device=device)), plain(gate_words(record)),
+                  plain(targets_words(record)), plain(kept),
                   *(f"{bold(_('Note:'))} {plain(sentence(note))}" for note in dict.fromkeys(notes))])

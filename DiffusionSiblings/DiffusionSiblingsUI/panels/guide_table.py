@@ -9,6 +9,7 @@ import qt
 
 from DiffusionSiblingsUI.guide.rows import Row
 from DiffusionSiblingsUI.panels.result_table import BAD, SCROLL_BAR
+from DiffusionSiblingsUI.rich_text import literal
 
 ON, DOMAIN, TISSUES, QUANTITY, TWIN, TARGET, TOLERANCE, ACHIEVED = range(8)
 GOOD = "#1e8449"
@@ -76,7 +77,7 @@ class GuideTable:
                 item = qt.QTableWidgetItem()
                 self.table.setItem(number, column, item)
             item.setText(texts.get(column, ""))
-            item.setToolTip(tips.get(column, texts.get(column, "")))
+            item.setToolTip(literal(tips.get(column, texts.get(column, ""))))
             item.setFlags(self._flags(row, column))
             if column in (TWIN, TARGET, TOLERANCE, ACHIEVED):
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)

@@ -228,11 +228,12 @@ def table_cells(node: Any, group: int, record: Mapping[str, Any],
     """Heads and cells of a group of columns of a run's metrics table."""
     names = columns_of_group(node, group, record)
     table = node.GetTable()
-    heads = [name.replace(" difference [%]", " [%]") if group == DIFFERENCES else name for name in names]
-    heads = [HEADS.get(head, head) for head in heads]
+    shorter = tables.difference_heads() if group == DIFFERENCES else {}
+    heads = [HEADS.get(name, shorter.get(name, name)) for name in names]
     maps = table.GetColumnByName("map")
-    rows = [[_cell(name, table.GetColumnByName(name).GetValue(row)) for name in names]
-            for row in range(table.GetNumberOfRows())]
+    kinds = [node.GetColumnProperty(name, tables.KIND) for name in names]
+    rows = [[_cell(name, kind, table.GetColumnByName(name).GetValue(row))
+             for name, kind in zip(names, kinds, strict=True)] for row in range(table.GetNumberOfRows())]
     if verdicts:
         heads.insert(1, VERDICT)
         for row, cells in enumerate(rows):
@@ -252,7 +253,7 @@ def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[s
     if group == DIFFERENCES and differences:
         return ["map", *differences]
     if group == CHECKS and checks:
-        return ["map", "violations [%]", *checks]
+        return ["map", tables.VIOLATIONS, *checks]
     goals = tables.target_names(record) if group in (TARGETS, CHANGES) else []
     if group == TARGETS and goals:
         return ["map", *goals]
@@ -265,9 +266,8 @@ def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[s
     return ["map", *features]
 
 
-def _cell(name: str, value: Any) -> Cell:
+def _cell(name: str, kind: str, value: Any) -> Cell:
     if isinstance(value, str):
         return Cell(value, bad=value == tables.FAIL)
-    whole = name.startswith("voxels")
-    signed = name.endswith(tables.DIFFERENCE)
-    return result_table.number_cell(value, 0 if whole else 3 if "Dice" in name else 1, signed=signed)
+    decimals = 0 if kind == "whole" else 3 if name == tables.DICE else 1
+    return result_table.number_cell(value, decimals, signed=kind == "difference")

@@ -14,7 +14,7 @@ from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.models import store as model_store
 from DiffusionSiblingsLib.models.registry import Installed, find_model, survey
 from DiffusionSiblingsUI.panels.device_row import DeviceRow
-from DiffusionSiblingsUI.rich_text import plain, sentence
+from DiffusionSiblingsUI.rich_text import literal, plain, sentence
 from DiffusionSiblingsUI.runs.operation import Operation, Status, Steps
 from DiffusionSiblingsUI.setup import environment, installation
 from DiffusionSiblingsUI.setup.model_choice import describe
@@ -101,7 +101,7 @@ class ModelPanel:
         name = Path(path).stem if Path(path).suffix.lower() == ".zip" else Path(path).name
         if taken := self._taken(Path(path)):
             replace = slicer.util.confirmYesNoDisplay(
-                _("You have already added a model called {model}. Replace it?").format(model=taken),
+                literal(_("You have already added a model called {model}. Replace it?").format(model=taken)),
                 windowTitle=_("Diffusion Siblings - Add a model"))
             if not replace:
                 return
@@ -116,7 +116,7 @@ class ModelPanel:
             return
         question = _("Delete the model {model} ({size:.1f} MB) from this computer?").format(
             model=model.name, size=model.card.size_bytes / 1e6)
-        if not slicer.util.confirmOkCancelDisplay(f"{question}\n\n{model.folder}",
+        if not slicer.util.confirmOkCancelDisplay(literal(f"{question}\n\n{model.folder}"),
                                                   windowTitle=_("Diffusion Siblings - Delete a model")):
             return
         self._stop_worker()  # on Windows, files that it has open cannot be removed
@@ -164,6 +164,12 @@ class ModelPanel:
         """The model of the parameters, None if it is not on this computer."""
         name = self.context.parameters.model if self.context.parameters is not None else find_model().id
         return next((model for model in self._models if model.name == name), None)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the chosen model is on this computer and its card can be read."""
+        model = self._chosen()
+        return model is not None and model.card is not None
 
     def _taken(self, path: Path) -> str:
         """The name of the own model that this one would replace, as far as a glance tells."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import qt
 
+from DiffusionSiblingsUI.rich_text import literal
+
 BAD = "#c0392b"
 STEP = 100  # rows that are filled at once
 SCROLL_BAR = 24  # pixels for the horizontal scroll bar and the frame
@@ -88,5 +90,5 @@ def _item(cell: Cell, bold: bool) -> Any:
         font.setBold(True)
         item.setFont(font)
     if cell.tip:
-        item.setToolTip(cell.tip)
+        item.setToolTip(literal(cell.tip))
     return item

@@ -8,14 +8,19 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from DiffusionSiblingsLib.metrics.measurement import tissue_key
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
 from DiffusionSiblingsUI.panels.result_table import Cell
+from DiffusionSiblingsUI.rich_text import literal
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import comparison_view as comparison
-from DiffusionSiblingsUI.scene import runs, sequences
+from DiffusionSiblingsUI.scene import runs, sequences, tables
 
-HEADS = (_("Sibling"), _("Edit"), _("Checks"), _("Dice"), _("LV volume [ml]"))
+LV_VOLUME = tissue_key("LV").title
+HEADS = (_("Sibling"), _("Edit"), _("Checks"), _("Dice"), LV_VOLUME)
+CHANGED = _("{twin} has changed since this run was made, so its outline would mislead and is not shown. The "
+            "measurements are those from when the run was made.")
 
 
 class SiblingsPanel:
@@ -31,7 +36,7 @@ class SiblingsPanel:
         self._seen: tuple[str, int] | None = None  # what the views show: run, sibling
         self._shown: runs.Run | None = None
         self._work: Operation | None = None  # surfaces or a sequence in the making
-        self._filling = self._center = False
+        self._filling = self._center = self._changed = False
         self.ui.siblingTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         self._connect()
         self.refresh()
@@ -42,12 +47,15 @@ class SiblingsPanel:
         now = (run.id, number) if run is not None else None
         if self.context.parameters is not self._parameters:  # another scene: its views stay as they were saved
             self._parameters, self._seen, self._shown = self.context.parameters, now, run
+        changed, self._changed = self._changed, self.context.twin_checks.is_changed(run)
         self._list(run)
         self._enable(run, number)
         if now != self._seen:
             self._leave(run)
             self._seen, self._shown = now, run
             self.show()
+        elif run is not None and self._changed != changed:
+            self._follow_twin(run)
 
     def cleanup(self) -> None:
         """Stops what is being made."""
@@ -66,11 +74,18 @@ class SiblingsPanel:
         if run is None or not run.siblings:
             return
         sibling, in_3d = run.siblings[number], bool(self.ui.surfaceCheck.checked)
-        outline = bool(self.ui.outlineCheck.checked) and run.twin_node is not None
+        outline = bool(self.ui.outlineCheck.checked) and run.twin_node is not None and not self._changed
         comparison.compare(run, sibling, self.style(), outline=outline, in_3d=in_3d)
         self._seen, self._shown = (run.id, number), run
         if in_3d:
             self._begin(comparison.preparing_3d(run, sibling, with_twin=outline), _("Making surfaces"))
+
+    def _follow_twin(self, run: runs.Run) -> None:
+        """The twin has changed, or is again what it was: its outline goes, or comes back."""
+        if self._changed:
+            comparison.restore(run.twin_node)
+        elif self._shown is not None and self.ui.outlineCheck.checked:
+            self.show()
 
     def flip(self, by: int) -> None:
         """Shows the sibling `by` places further, from the end on from the beginning."""
@@ -87,7 +102,7 @@ class SiblingsPanel:
         siblings = _("1 sibling") if count == 1 else _("{count} siblings").format(count=count)
         text = _("Delete the run \"{run}\" with {siblings}, its table, plots and record? The twin stays. This "
                  "cannot be undone.").format(run=run.title, siblings=siblings)
-        if not slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Diffusion Siblings - Delete a run")):
+        if not slicer.util.confirmOkCancelDisplay(literal(text), windowTitle=_("Diffusion Siblings - Delete a run")):
             return
         self._stop_work()
         comparison.restore(run.twin_node)
@@ -168,13 +183,17 @@ class SiblingsPanel:
                        ui.sequenceButton, ui.messageLabel):
             widget.visible = run is not None
         ui.emptyLabel.visible = run is None
+        ui.changedLabel.visible = False
         if run is None:
             return
         result_table.select(ui.siblingTable, number if count else -1)
         ui.placeLabel.text = _("{number} of {count}").format(number=number + 1, count=count) if count \
             else _("no siblings left")
         ui.previousButton.enabled = ui.nextButton.enabled = count > 1
-        ui.outlineCheck.enabled = ui.colorButton.enabled = run.twin_node is not None
+        ui.outlineCheck.enabled = ui.colorButton.enabled = run.twin_node is not None and not self._changed
+        ui.changedLabel.visible = self._changed
+        if self._changed and run.twin_node is not None:
+            ui.changedLabel.text = CHANGED.format(twin=run.twin_node.GetName())
         ui.sequenceButton.text = _("Play sequence") if run.browser_node is not None else _("Make sequence")
         ui.sequenceButton.enabled = count > 1 and self._work is None
 
@@ -217,15 +236,15 @@ class SiblingsPanel:
 
 def _cells(node: Any, row: dict[str, Any]) -> list[Cell]:
     """A sibling's row in the list."""
-    failed = [name for name in str(row.get("failed checks") or "").split("; ") if name]
+    failed = [name for name in str(row.get(tables.FAILED) or "").split("; ") if name]
     checks = Cell(_("all passed") if row else "")
     if failed:
         checks = Cell(_("{count} failed").format(count=len(failed)), bad=True, tip="\n".join(failed))
     name = str(node.GetAttribute(runs.MAP))
     tip = f"{node.GetName()}: {node.GetDescription() or ''}"
     return [Cell(name, tip=tip), Cell(str(row.get("edit") or "")), checks,
-            result_table.number_cell(row.get("mean Dice to twin"), 2),
-            result_table.number_cell(row.get("LV volume [ml]"), 1)]
+            result_table.number_cell(row.get(tables.DICE), 2),
+            result_table.number_cell(row.get(LV_VOLUME), 1)]
 
 
 def _show_player(browser: Any) -> None:

@@ -11,15 +11,16 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
-from DiffusionSiblingsUI.scene import painted_image, terminology
-from DiffusionSiblingsUI.scene.grid import to_world
+from DiffusionSiblingsUI.rich_text import literal
+from DiffusionSiblingsUI.runs.edit_request import twin_problem
+from DiffusionSiblingsUI.scene import painted_image, sample_data, terminology
 from DiffusionSiblingsUI.scene.layers import LABELMAP
 
 NO_TISSUE = _("None (unchanged)")
 ROWS_SHOWN = 10
 INVITATION = _(
     "Choose the segmentation of a heart: left and right ventricle, left and right atrium, myocardium, aorta. "
-    "To try the module, load the synthetic heart from Sample Data."
+    "To try the module, press Sample."
 )
 BY_TEXT = {
     terminology.BY_CODE: (_("code"), _("Found by the code of the segment's terminology.")),
@@ -44,6 +45,7 @@ class TwinPanel(VTKObservationMixin):
         self._set_up_table()
         self.ui.twinSelector.setMRMLScene(slicer.mrmlScene)
         self.ui.twinSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_twin_chosen)
+        self.ui.sampleButton.connect("clicked()", self._on_sample)
         self.ui.resetButton.connect("clicked()", self._on_reset)
         self.ui.imageButton.connect("clicked()", self._on_image)
         self.refresh()
@@ -96,7 +98,8 @@ class TwinPanel(VTKObservationMixin):
         described = [(i, s.GetName(), s.GetColor(), tuple(terminology.tags_of(s).items())) for i, s in segments]
         reference = node.GetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole())
         images = reference, [volume.GetID() for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
-        return node.GetID(), node.GetName(), node.GetTransformNodeID(), described, dict(overrides), images
+        known = self.context.twin_checks.state_of(node, self.context.tissue_of)
+        return node.GetID(), node.GetName(), node.GetTransformNodeID(), described, dict(overrides), images, known
 
     def _observe(self, node: Any) -> None:
         """Follows segments and transform of the chosen node."""
@@ -133,6 +136,16 @@ class TwinPanel(VTKObservationMixin):
         else:
             overrides[identifier] = tissue
         self._keep(overrides)
+
+    def _on_sample(self) -> None:
+        """Loads the heart that comes with the extension, and takes it as twin."""
+        try:
+            with slicer.util.WaitCursor():
+                node = sample_data.presented(sample_data.load_twin())
+        except SiblingsError as error:
+            self.context.show_error(error)
+            return
+        self._on_twin_chosen(node)
 
     def _on_reset(self) -> None:
         self._keep({})
@@ -217,13 +230,10 @@ class TwinPanel(VTKObservationMixin):
         if node is None:
             return INVITATION, []
         mapping = self.context.tissue_of
-        warning = terminology.twin_warning(node, mapping, self.context.anatomy)
-        try:
-            to_world(node)
-        except SiblingsError as error:
-            warning = warning or _("{what}: {value}. What to do: {hint}.").format(what=error.what, value=error.value,
-                                                                                  hint=error.hint)
-        remarks = terminology.twin_remarks(node, mapping, self.context.anatomy)
+        warning = terminology.twin_warning(node, mapping, self.context.anatomy) or twin_problem(self.context)
+        state = self.context.twin_checks.state_of(node, mapping)
+        apart = state.apart if state is not None else ()
+        remarks = terminology.twin_remarks(node, mapping, self.context.anatomy, apart)
         if mapping and not node.GetSegmentation().ContainsRepresentation(LABELMAP):
             remarks.append(_("Its surfaces are converted to voxels on a copy each time; to save time, create its "
                              "binary labelmap representation once in the Segmentations module."))
@@ -241,7 +251,7 @@ def _item(text: str, icon: Any = None, tip: str = "") -> Any:
     """A cell that cannot be edited; a name that is too long for it is in the tool tip."""
     item = qt.QTableWidgetItem(text)
     item.setFlags(qt.Qt.ItemIsEnabled)
-    item.setToolTip(tip or text)
+    item.setToolTip(literal(tip or text))
     if icon is not None:
         item.setIcon(icon)
     return item

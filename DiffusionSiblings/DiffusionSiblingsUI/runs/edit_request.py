@@ -6,15 +6,19 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsUI.guide import domains, targets
 from DiffusionSiblingsUI.guide import request as guide_request
+from DiffusionSiblingsUI.panel_words import in_panel_words
+from DiffusionSiblingsUI.rich_text import sentence
 from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
+from DiffusionSiblingsUI.runs.making import Making, gate_of
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import markups, terminology
+from DiffusionSiblingsUI.scene.grid import to_world
 
 EDITS = ("perturb", "inpaint", "generate")
 REGIONS = ("tissues", "roi", "segment")
@@ -45,12 +49,12 @@ def task_of(context: Any) -> Task:
     parameters = context.parameters
     settings = {"count": parameters.count, "seed": parameters.seed, "steps": parameters.steps,
                 "repair": parameters.repair}
-    where = {"model": parameters.model, "device": parameters.device}
+    where: dict[str, Any] = {"model": parameters.model, "device": parameters.device, "making": making_of(parameters)}
     if reason := missing(context):
         raise InputError(_("The edit cannot start"), value=reason)
     if parameters.guide:
         settings["control"] = guide_request.control_from(None, markups=True)
-        where["wishes"] = PresetsAndHolds(hold=held_tissues(parameters)).to_json()
+        where["targets"] = PresetsAndHolds(hold=held_tissues(parameters)).to_json()
     if parameters.edit == "generate":
         settings["control"] = guide_request.as_canonical(settings.get("control"))
         return Task((Request("generate", **settings),), **where)
@@ -67,6 +71,13 @@ def task_of(context: Any) -> Task:
     return Task((request,), roi=roi, segment=painted, **twin)
 
 
+def making_of(parameters: Any) -> Making:
+    """How the panel wants a run to be made."""
+    resume = bool(parameters.folder) and parameters.resume
+    gate = gate_of(parameters.checks, parameters.wall)
+    return Making(gate, parameters.most_drawn, parameters.jobs, parameters.folder, resume)
+
+
 def missing(context: Any) -> str:
     """What has to be chosen before the edit can start, "" if nothing."""
     parameters = context.parameters
@@ -81,9 +92,28 @@ def _missing_twin(context: Any) -> str:
         return _("Choose a twin in the section Twin")
     if warning := terminology.twin_warning(parameters.twin, context.tissue_of, context.anatomy):
         return warning
+    if reason := twin_problem(context):
+        return reason
     if parameters.edit == "inpaint":
         return _missing_region(parameters)
     return ""
+
+
+def twin_problem(context: Any) -> str:
+    """What an edit would refuse about the twin's voxels or its place; "" if nothing is known against it."""
+    try:
+        to_world(context.parameters.twin)
+    except SiblingsError as error:
+        return reason_of(error)
+    state = context.twin_checks.state_of(context.parameters.twin, context.tissue_of)
+    return reason_of(state.problem) if state is not None and state.problem is not None else ""
+
+
+def reason_of(error: SiblingsError) -> str:
+    """An error in one or two sentences: what it is, and what to do."""
+    said = in_panel_words(error)
+    what = f"{said.what}: {said.value}" if said.value else said.what
+    return " ".join(sentence(part) for part in (what, said.hint) if part)
 
 
 def _missing_target(parameters: Any) -> str:
@@ -105,8 +135,8 @@ def _missing_target(parameters: Any) -> str:
 
 
 def _missing_region(parameters: Any) -> str:
-    if parameters.region_kind == "roi" and parameters.roi is None:
-        return _("Choose a ROI, or place one")
+    if parameters.region_kind == "roi" and (parameters.roi is None or not markups.is_placed(parameters.roi)):
+        return _("Choose a ROI, or press Place box")
     if parameters.region_kind == "segment":
         node = parameters.region_segmentation
         if node is None or node.GetSegmentation().GetSegment(parameters.region_segment or "-") is None:

@@ -14,6 +14,7 @@ from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, remove_exchange, write_exchange
+from DiffusionSiblingsUI.runs.making import Making
 from DiffusionSiblingsUI.runs.operation import OperationCancelled, Outcome, SiblingResult, Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, terminology
 from DiffusionSiblingsUI.scene.regions import write_mask
@@ -32,10 +33,10 @@ class Task:
     requests: with one twin and one region for all. twin: segmentation node, `Bridged`, or None (generate).
     tissue_of: segment ID -> tissue ID, None or "" for none; segments that it leaves out are found by terminology and
     name. roi: markups ROI node. segment: (segmentation node, segment ID), a painted region. With both an edit acts
-    where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. wishes: what
+    where they overlap. mask: (D, H, W) bool on the grid of a `Bridged` twin, the region once it is known. targets: what
     guides all requests besides their controls: "preset", "amount" and "hold" of
     `DiffusionSiblingsLib.editing.presets_and_holds.PresetsAndHolds`. The worker places the twin and turns them into
-    controls.
+    controls. making: acceptance checks, processes, and where the run folder stays.
     """
 
     requests: tuple[Request, ...]
@@ -46,7 +47,8 @@ class Task:
     model: str = DEFAULT_MODEL
     device: str = "auto"
     mask: Any = None
-    wishes: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    making: Making = field(default_factory=Making)
 
     def __post_init__(self) -> None:
         if not self.requests:
@@ -117,22 +119,19 @@ def job_steps(session: Session, command: Mapping[str, Any], kind: str = "",
 
 
 def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
-    """Writes twin and region for the worker -> its command."""
+    """Writes twin and region for the worker -> its command. folder: of the session, for what is handed over."""
     requests, stem = task.requests, None
+    out = Path(task.making.folder) if task.making.folder else folder
     if task.twin is not None:
         stem = str(write_exchange(task.twin.labelmap, folder / "twin"))
         yield None
     if task.mask is not None:
-        region = hand_over(task.mask, task.twin, folder)
+        region = write_mask(task.mask, task.twin.grid.affine, out / task.making.region_name(task.mask))
         requests = tuple(replace(request, region=str(region)) for request in requests)
         yield None
-    return {"command": "run", "model": task.model, "device": task.device, "twin": stem, "overview": False,
-            "requests": [{**request.to_json(), **task.wishes} for request in requests], "out": str(folder)}
-
-
-def hand_over(mask: Any, bridged: Any, folder: Path) -> Path:
-    """A region, (D, H, W) bool on the twin's grid, as a file for the worker."""
-    return write_mask(mask, bridged.grid.affine, folder / "region.nrrd")
+    return {"command": "run", "model": task.model, "device": task.device, "twin": stem, "out": str(out),
+            "exchange": str(folder), **task.making.settings(),
+            "requests": [{**request.to_json(), **task.targets} for request in requests]}
 
 
 def _taken(event: Mapping[str, Any], bridged: Any) -> SiblingResult:

@@ -13,9 +13,10 @@ from DiffusionSiblingsLib.core.defaults import DEFAULT_MODEL
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import write_exchange
-from DiffusionSiblingsUI.runs.edits import Task, edit_steps, hand_over, job_steps, prepared
+from DiffusionSiblingsUI.runs.edits import Task, edit_steps, job_steps, prepared
 from DiffusionSiblingsUI.runs.operation import Status, Steps, part
 from DiffusionSiblingsUI.scene import bridge, runs
+from DiffusionSiblingsUI.scene.regions import write_mask
 
 if TYPE_CHECKING:
     from DiffusionSiblingsUI.runs.session import Session
@@ -71,7 +72,7 @@ def replaying(session: Session, run: Any, device: str) -> Steps[list[dict[str, A
         if bridged is not None and region is not None:
             segment = (region, region.GetSegmentation().GetNthSegmentID(0))
             mask = yield from bridge.masking(bridged, segment=segment)
-            command["region"] = str(hand_over(mask, bridged, folder))
+            command["region"] = str(write_mask(mask, bridged.grid.affine, folder / "region.nrrd"))
             yield None
         result = yield from part(job_steps(session, command), READ, 1.0)
         return list(result["rows"])
@@ -114,8 +115,8 @@ def title_of(task: Task) -> str:
     """A name for the run: what was edited, and how."""
     how = ", ".join(dict.fromkeys(request.describe() for request in task.requests))
     name = getattr(task.twin, "GetName", lambda: "")()
-    held = [_("hold {tissue}").format(tissue=tissue) for tissue in task.wishes.get("hold", ())]
-    asked = [*task.wishes.get("preset", ()), *held]
+    held = [_("hold {tissue}").format(tissue=tissue) for tissue in task.targets.get("hold", ())]
+    asked = [*task.targets.get("preset", ()), *held]
     how = ", ".join([how, *asked])
     model = "" if task.model == DEFAULT_MODEL else f", {task.model}"
     return f"{name}: {how}{model}" if name else f"{how.capitalize()}{model}"

@@ -19,6 +19,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 CLASSES = {"box": "vtkMRMLMarkupsROINode", "plane": "vtkMRMLMarkupsPlaneNode", "line": "vtkMRMLMarkupsLineNode",
            "curve": "vtkMRMLMarkupsCurveNode", "point": "vtkMRMLMarkupsFiducialNode"}
 KINDS = {name: kind for kind, name in CLASSES.items()} | {"vtkMRMLMarkupsClosedCurveNode": "curve"}
+BOX_MM = 60.0  # edge of a new box: about a ventricle
 NEEDED = {"box": 1, "plane": 1, "line": 2, "curve": 2, "point": 1}  # points until it lies somewhere
 
 
@@ -48,6 +49,30 @@ def new_markup(kind: str, name: str, color: tuple[float, float, float] | None = 
     if color is not None:
         paint(node, color)
     return node
+
+
+def place_box(node: Any, twin: Any, segment_id: str = "") -> Any:
+    """Puts a ROI around a segment of the twin, or around the twin's middle -> it. node: None for a new one."""
+    if node is None:
+        node = new_markup("box", _("Edit region"))
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetFillVisibility(False)
+    node.GetDisplayNode().SetHandlesInteractive(True)
+    if (place := _middle(twin, segment_id)) is not None:
+        node.SetCenterWorld(vtk.vtkVector3d(*place))
+    node.SetSize(BOX_MM, BOX_MM, BOX_MM)
+    return node
+
+
+def _middle(twin: Any, segment_id: str) -> list[float] | None:
+    """The middle of a segment, or of the twin where the segment has no voxels; RAS mm, None where there is neither."""
+    if twin is None:
+        return None
+    if segment_id and (found := twin.GetSegmentCenterRAS(segment_id)):
+        return [float(value) for value in found]
+    bounds = [0.0] * 6
+    twin.GetRASBounds(bounds)
+    return [sum(bounds[2 * axis:2 * axis + 2]) / 2 for axis in range(3)] if bounds[0] <= bounds[1] else None
 
 
 def free_name(name: str) -> str:

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsUI.rich_text import literal
 
 CATEGORY = _("Diffusion Siblings")
 TWIN = "DiffusionSiblingsTwin"
@@ -117,7 +118,7 @@ def _load_toronto_heart_or_say(_source: Any) -> None:
         with slicer.util.WaitCursor():
             presented(load_toronto_heart())
     except InputError as error:
-        slicer.util.errorDisplay(error.message(), windowTitle=_("Diffusion Siblings - Sample Data"))
+        slicer.util.errorDisplay(literal(error.message()), windowTitle=_("Diffusion Siblings - Sample Data"))
 
 
 def _not_there(file: str, reason: object) -> InputError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
 from DiffusionSiblingsLib.editing.record_entries import guidance_of
 from DiffusionSiblingsLib.editing.target_rows import target_columns
-from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys, unit_of
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys
 
 Row = Mapping[str, Any]
-DIFFERENCE = " difference [%]"
+FAILED, VIOLATIONS, DICE = "failed checks", "violations [%]", "mean Dice to twin"  # columns of metrics.csv
+PERCENT = "%"
 PASS, FAIL = "pass", "fail"
 KIND = "siblingsKind"  # column property: "csv" (a column of metrics.csv), "whole" (the same, whole numbers), ...
 IDENTIFIERS = ("seed", "k")  # as text: no quantities, and a seed has more digits than a double holds
@@ -62,7 +64,21 @@ def training_distance_names(columns: Iterable[str]) -> list[str]:
 
 def difference_name(feature: MeasurementKey) -> str:
     """The column of a feature's difference to the twin: "LV volume difference [%]"."""
-    return feature.label + DIFFERENCE
+    return replace(feature, unit=PERCENT).title_with("difference")
+
+
+def difference_heads() -> dict[str, str]:
+    """Such columns as a panel heads them that shows nothing else: "LV volume [%]"."""
+    return {difference_name(key): replace(key, unit=PERCENT).title for key in feature_keys(load_anatomy())}
+
+
+def units_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """The unit of each column that has one. record: of the run, which knows its targets."""
+    units = {key.title: key.unit for key in measurement_keys(load_anatomy())}
+    units |= {difference_name(key): PERCENT for key in feature_keys(load_anatomy())} | {VIOLATIONS: PERCENT}
+    for item in (item for entry in entries_of(record) for item in guidance_of(entry)):
+        units |= {item.asked_title: item.unit, item.achieved_title: item.unit}
+    return units
 
 
 def difference(value: Any, reference: Any) -> float:
@@ -94,12 +110,12 @@ def tabling(rows: Sequence[Row], record: Mapping[str, Any] | None = None,
         yield
     for check, words in _checks(rows, record or {}).items():
         columns.append(_column(check, words, "check"))
-    return _node(columns, name)
+    return _node(columns, name, units_of(record or {}))
 
 
 def table_of(columns: Mapping[str, Sequence[Any]], name: str) -> Any:
     """A new vtkMRMLTableNode with these columns: what a plot is drawn from."""
-    return _node([_column(column, values) for column, values in columns.items()], name)
+    return _node([_column(column, values) for column, values in columns.items()], name, units_of({}))
 
 
 def rows_of(node: Any) -> list[dict[str, Any]]:
@@ -152,15 +168,15 @@ def columns_of_kind(node: Any, *kinds: str) -> list[str]:
     return [name for name in names if node.GetColumnProperty(name, KIND) in kinds]
 
 
-def _node(columns: Sequence[tuple[Any, str]], name: str) -> Any:
-    """A locked table of arrays and their kinds."""
+def _node(columns: Sequence[tuple[Any, str]], name: str, units: Mapping[str, str]) -> Any:
+    """A locked table of arrays and their kinds. units: of columns by their names."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     table = vtk.vtkTable()
     for array, _kind in columns:
         table.AddColumn(array)
     node.SetAndObserveTable(table)
     for array, kind in columns:
-        _describe(node, array, kind)
+        _describe(node, array, kind, units.get(array.GetName(), ""))
     node.SetLocked(True)  # results, not a form to fill in
     return node
 
@@ -201,12 +217,12 @@ def _numbers(cells: Sequence[Any], dtype: Any) -> Any:
     return numpy_support.numpy_to_vtk(np.array([math.nan if v is None else v for v in cells], dtype=dtype), deep=True)
 
 
-def _describe(node: Any, array: Any, kind: str) -> None:
+def _describe(node: Any, array: Any, kind: str, unit: str) -> None:
     """Type, unit and meaning of a column, which Slicer saves beside the values."""
     name = array.GetName()
     node.SetColumnType(name, array.GetDataType())
     node.SetColumnProperty(name, KIND, kind)
-    if unit := unit_of(name):
+    if unit:
         node.SetColumnUnitLabel(name, unit)
     if kind == "difference":
         node.SetColumnDescription(name, _("Difference from the twin, in percent of the twin's value"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import vtk
@@ -110,8 +110,10 @@ def twin_warning(node: slicer.vtkMRMLSegmentationNode, mapping: Mapping[str, str
 
 
 def twin_remarks(node: slicer.vtkMRMLSegmentationNode, mapping: Mapping[str, str | None],
-                 anatomy: Anatomy) -> list[str]:
-    """What a user may want to know about a twin that can be used, in plain words."""
+                 anatomy: Anatomy, apart: Sequence[str] = ()) -> list[str]:
+    """What a user may want to know about a twin that can be used, in plain words. apart: names of segments that are no
+    tissue and lie over tissues.
+    """
     segmentation = node.GetSegmentation()
     name = {identifier: segmentation.GetSegment(identifier).GetName() or identifier for identifier in mapping}
     remarks = []
@@ -120,7 +122,13 @@ def twin_remarks(node: slicer.vtkMRMLSegmentationNode, mapping: Mapping[str, str
         if len(parts) > 1:
             remarks.append(_("{segments} together form the {tissue}.").format(segments=_listed(parts),
                                                                               tissue=tissue.name.lower()))
+    if apart:
+        text = _("{segment} lies over tissues of the heart: the model does not see it, and siblings keep it.") \
+            if len(apart) == 1 else _("{segment} lie over tissues of the heart: the model does not see them, and "
+                                      "siblings keep them.")
+        remarks.append(text.format(segment=_listed(list(apart))))
     kept = [name[identifier] for identifier, meant in mapping.items() if meant is None]
+    kept = [each for each in kept if each not in apart]
     if len(kept) == 1:
         remarks.append(_("{segment} is not a tissue that the model knows; it stays unchanged.").format(segment=kept[0]))
     elif kept:

@@ -28,6 +28,7 @@ class Run:
 
     requests: list[Values]
     out: str
+    exchange: str | None = None
     twin: str | None = None
     labels: LabelValues | None = None
     model: str = DEFAULT_MODEL

@@ -29,10 +29,13 @@ def settings_of(command: dict[str, Any]) -> RunSettings:
 
 
 class RunEvents:
-    """The events of a run, and the rows of its table by number, the twin's first."""
+    """The events of a run, and the rows of its table by number, the twin's first.
 
-    def __init__(self, task: Any, plan: Plan, out: Path) -> None:
-        self._task, self._plan, self.out = task, plan, out
+    out: the run folder. exchange: the folder in which siblings are handed over.
+    """
+
+    def __init__(self, task: Any, plan: Plan, out: Path, exchange: Path) -> None:
+        self._task, self._plan, self.out, self._exchange = task, plan, out, exchange
         self._since = time.monotonic()
         self._rows: dict[int, dict[str, object]] = {}
 
@@ -59,7 +62,8 @@ class RunEvents:
 
     def placed(self, folder: RunFolder, at: Placed, sibling: Sibling | None) -> None:
         """Hands a sibling over and tells of it."""
-        stem = write_exchange(sibling.labelmap if sibling is not None else folder.labelmap(at), self.out / at.name)
+        stem = write_exchange(sibling.labelmap if sibling is not None else folder.labelmap(at),
+                              self._exchange / at.name)
         self._rows[at.number] = row = folder.row(at)
         if self._plan.twin is not None:
             self._rows[-1] = folder.tally.twin_row(self._plan.twin)

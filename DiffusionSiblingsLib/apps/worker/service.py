@@ -89,8 +89,9 @@ class Service:
         free = memory.free_memory()
         devices = [{"id": "cpu", "name": platform.processor() or platform.machine(), "free": free}]
         if torch.cuda.is_available():
-            devices.insert(0, {"id": "cuda", "name": torch.cuda.get_device_name(0),
-                               "free": torch.cuda.mem_get_info(0)[0]})
+            count = torch.cuda.device_count()
+            devices[:0] = [{"id": f"cuda:{card}" if count > 1 else "cuda", "name": torch.cuda.get_device_name(card),
+                            "free": torch.cuda.mem_get_info(card)[0]} for card in range(count)]
         if torch.backends.mps.is_available():
             devices.insert(0, {"id": "mps", "name": "Apple GPU", "free": free})
         return {"version": __version__, "torch": torch.__version__, "python": platform.python_version(),
@@ -132,6 +133,8 @@ class Service:
     def run(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Makes the siblings of all requests into the run folder `out`; an event tells of each as soon as it is there.
 
+        The siblings are handed over in the folder `exchange`, which is `out` unless it is given.
+
         A request may have `preset`, `amount` and `hold` beside its settings: they become part of its control. What a
         guided request asks for is told before it is made, by an event "guided". gate, limit, jobs, resume, replace,
         format, overview: as `RunSettings` has them; all may be left away.
@@ -144,7 +147,7 @@ class Service:
         require_apart(Path(command["out"]), files_of(command))
         room = self._open(command, settings, requests, shorthand, progress)
         plan = Plan.of(requests, room.twin, settings, shorthand=shorthand, facts=room.facts)
-        events = RunEvents(task, plan, Path(command["out"]))
+        events = RunEvents(task, plan, Path(command["out"]), Path(command.get("exchange", command["out"])))
         events.planned()
         run_plan(plan, events.out, self._hooks(room, plan, task, progress, events.placed))
         record = json.loads((events.out / RECORD_NAME).read_text(encoding="utf-8"))

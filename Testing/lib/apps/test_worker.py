@@ -150,6 +150,17 @@ def test_label_maps_are_measured_as_they_are(workshop: Service, twin: Path) -> N
     assert result["rows"][0]["LV volume [ml]"] == measured["LV volume [ml]"]
 
 
+def test_hello_names_each_graphics_card(workshop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("is_available", True), ("device_count", 2)):
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda card: f"RTX {card}")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda card: (card + 1, 8))
+    result, _ = do(workshop, "hello")
+    cards = [device for device in result["devices"] if device["id"] != "cpu"]
+    assert [(device["id"], device["name"], device["free"]) for device in cards] == [
+        ("cuda:0", "RTX 0", 1), ("cuda:1", "RTX 1", 2)]
+
+
 def test_hello_names_versions_and_devices(workshop: Service) -> None:
     result, _ = do(workshop, "hello")
     assert result["torch"] == torch.__version__

@@ -1,4 +1,4 @@
-"""Guided requests through the worker: wishes become controls on the twin that it placed, and are told beforehand."""
+"""Guided requests through the worker: targets become controls on the twin that it placed, and are told beforehand."""
 
 from __future__ import annotations
 
@@ -88,15 +88,15 @@ def test_maps_are_measured_in_the_domains_of_a_control(workshop: Service, tmp_pa
     assert "domains" not in do(workshop, "measure", maps=[map_])[0]
 
 
-@pytest.mark.parametrize(("wishes", "words"), [
+@pytest.mark.parametrize(("targets", "words"), [
     ({"preset": "enlarge-all"}, "no such preset"), ({"preset": "enlarge-rv", "amount": 0}, "amount"),
     ({"hold": "liver"}, "liver"), ({"preset": 3}, "Names"), ({"control": {"schema": "other"}}, "siblings-control/1"),
     ({"preset": "enlarge-rv", "hold": "RV"}, "contradict"), ({"preset": "enlarge-rv", "ratio": 0.0}, "draws nothing"),
 ])
 def test_wishes_that_cannot_be_had_are_refused_before_anything_is_made(workshop: Service, tmp_path: Path,
-                                                                       wishes: dict[str, Any], words: str) -> None:
+                                                                       targets: dict[str, Any], words: str) -> None:
     twin = str(write_exchange(HEART, tmp_path / "twin"))
-    requests = [PLAIN.to_json(), {**PLAIN.to_json(), **wishes}]
+    requests = [PLAIN.to_json(), {**PLAIN.to_json(), **targets}]
     with pytest.raises(InputError, match=words):
         do(workshop, "run", twin=twin, out=str(tmp_path / "out"), requests=requests)
     assert not (tmp_path / "out").exists()

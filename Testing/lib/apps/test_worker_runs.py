@@ -112,6 +112,15 @@ def test_several_processes_make_the_same_siblings(service: Service, whole: Path,
         run(service, tmp_path / "none", 1, jobs=0)
 
 
+def test_siblings_are_handed_over_in_another_folder_than_the_run_stays_in(service: Service, whole: Path,
+                                                                          tmp_path: Path) -> None:
+    _, heard = run(service, tmp_path / "run", 1, exchange=str(tmp_path / "exchange"), overview=False)
+    (event,) = heard.of("sibling")
+    assert Path(event["stem"]).parent == tmp_path / "exchange"
+    assert read_exchange(event["stem"]).labels.any()
+    assert not list((tmp_path / "run").glob("*.npy")) and (tmp_path / "run" / event["entry"]["file"]).is_file()
+
+
 def test_a_replay_leaves_out_what_the_gate_rejected(service: Service, whole: Path, tmp_path: Path) -> None:
     kept = record(whole)
     del kept["runs"][0]["siblings"][1]

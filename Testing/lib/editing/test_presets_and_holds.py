@@ -143,9 +143,9 @@ def test_the_mean_heart_has_the_volumes_of_its_cohort() -> None:
 def test_requests_are_planned_each_with_its_own_wishes() -> None:
     support = TrainingStatistics("heart", (tissue_key("RV"),), np.array([[20.0], [30.0]]))
     requests = [PERTURB, PERTURB, Request("generate")]
-    wishes = [PresetsAndHolds(), PresetsAndHolds(("enlarge-rv",)), PresetsAndHolds(("enlarge-rv",))]
+    targets = [PresetsAndHolds(), PresetsAndHolds(("enlarge-rv",)), PresetsAndHolds(("enlarge-rv",))]
     facts = SimpleNamespace(anatomy=ANATOMY, reference=REFERENCE, training=support)
-    plain, guided, new = (planned.guided for planned in plan_requests(requests, wishes, TWIN, facts))
+    plain, guided, new = (planned.guided for planned in plan_requests(requests, targets, TWIN, facts))
     assert plain.request == PERTURB and plain.asked == ()
     assert guided.request.control is not None and guided.request.control.frame == "world"
     assert "beyond what the model was trained on" in guided.warnings[0]
@@ -155,9 +155,9 @@ def test_requests_are_planned_each_with_its_own_wishes() -> None:
 
 def test_wishes_are_taken_out_of_a_requests_json() -> None:
     asked = {"edit": "perturb", "preset": "enlarge-rv, shrink-la", "hold": ["LV"]}
-    settings, wishes = PresetsAndHolds.taken_from(asked)
+    settings, targets = PresetsAndHolds.taken_from(asked)
     assert settings == {"edit": "perturb"}
-    assert wishes == PresetsAndHolds(("enlarge-rv", "shrink-la"), 0.2, ("LV",))
+    assert targets == PresetsAndHolds(("enlarge-rv", "shrink-la"), 0.2, ("LV",))
     assert PresetsAndHolds.taken_from({"edit": "perturb"}) == ({"edit": "perturb"}, PresetsAndHolds())
     assert names_of(["LV,RV", " LA "]) == ("LV", "RV", "LA")
     with pytest.raises(InputError, match="Names"):

@@ -20,7 +20,7 @@ from DiffusionSiblingsUI.effects.goal import (
     goal_words,
     guided,
     ratio_words,
-    wishes_of,
+    targets_of,
 )
 from DiffusionSiblingsUI.effects.preview import Preview
 from DiffusionSiblingsUI.effects.words import applied_text, guidance_lines, preview_text
@@ -45,15 +45,15 @@ AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def test_goals_of_presets_are_told_by_name() -> None:
-    assert wishes_of(Goal(VOLUME, "RV", 0.2)) == {"preset": ["enlarge-rv"], "amount": 0.2, "hold": ["all"]}
-    assert wishes_of(Goal(VOLUME, "LA", -0.1, hold=False)) == {"preset": ["shrink-la"], "amount": 0.1}
-    assert wishes_of(Goal(VOLUME, "LA", 0.0, hold=False)) == {"hold": ["LA"]}
-    assert wishes_of(Goal("one-piece", change=0.3)) == {"preset": ["one-piece"], "hold": ["all"]}
-    assert wishes_of(Goal("aortic-trunk", change=0.3, hold=False)) == {"preset": ["aortic-trunk"], "amount": 0.3}
-    assert wishes_of(Goal(DOMAINS, hold=False)) == wishes_of(Goal(VOLUME, "Ao", 0.1, hold=False)) == {}
+    assert targets_of(Goal(VOLUME, "RV", 0.2)) == {"preset": ["enlarge-rv"], "amount": 0.2, "hold": ["all"]}
+    assert targets_of(Goal(VOLUME, "LA", -0.1, hold=False)) == {"preset": ["shrink-la"], "amount": 0.1}
+    assert targets_of(Goal(VOLUME, "LA", 0.0, hold=False)) == {"hold": ["LA"]}
+    assert targets_of(Goal("one-piece", change=0.3)) == {"preset": ["one-piece"], "hold": ["all"]}
+    assert targets_of(Goal("aortic-trunk", change=0.3, hold=False)) == {"preset": ["aortic-trunk"], "amount": 0.3}
+    assert targets_of(Goal(DOMAINS, hold=False)) == targets_of(Goal(VOLUME, "Ao", 0.1, hold=False)) == {}
     for goal in (Goal(VOLUME, "RV", 0.2), Goal(VOLUME, "LA", 0.0), Goal("one-piece"), Goal("myo-wall", change=0.1)):
-        _, wishes = PresetsAndHolds.taken_from(wishes_of(goal))
-        assert wishes
+        _, targets = PresetsAndHolds.taken_from(targets_of(goal))
+        assert targets
 
 
 def test_presets_that_have_no_amount_are_known() -> None:
@@ -65,7 +65,7 @@ def test_presets_that_have_no_amount_are_known() -> None:
 def test_a_volume_without_a_preset_is_asked_in_a_box_that_holds_all_of_the_tissue(heart_node: Any) -> None:
     task = exhaust(guided(Task((Request("perturb", ratio=0.6),), heart_node), Goal(VOLUME, "Ao", 0.1)))
     control, anatomy = task.requests[0].control, load_anatomy()
-    assert control is not None and control.frame == "world" and task.wishes == {"hold": ["all"]}
+    assert control is not None and control.frame == "world" and task.targets == {"hold": ["all"]}
     assert [term.target.times for term in control.active] == [pytest.approx(1.1)]
     bridged = task.twin
     labels = np.where(np.isin(bridged.labelmap.labels, bridged.labelmap.tissues["Ao"]), anatomy.label_of("Ao"), 0)
@@ -133,7 +133,7 @@ def test_preview_and_tag_have_what_the_worker_made_of_the_goal(
                 frozenset(heart_node.GetSegmentation().GetSegmentIDs()), Goal(VOLUME, "RV", 0.2))
     assert plan.key != replace(plan, goal=Goal(VOLUME, "RV", 0.1)).key
     made = exhaust(previewing(None, plan, logic.GetSegmentEditorNode(), Preview()))
-    assert seen[0].wishes == wishes_of(plan.goal) and seen[0].requests == plan.task.requests
+    assert seen[0].targets == targets_of(plan.goal) and seen[0].requests == plan.task.requests
     assert preview_text(made).split("\n") == [
         "Sibling of seed 0: all topology checks passed.",
         "RV: volume 10.0 ml \u2192 12.0 ml (target 12.0 ml): reached", "nothing like it was seen",

@@ -17,7 +17,7 @@ from DiffusionSiblingsUI.guide import rows as guide_rows
 from DiffusionSiblingsUI.guide import training_range as guide_support
 from DiffusionSiblingsUI.guide.live import LiveMeasures
 from DiffusionSiblingsUI.logic import SiblingsLogic
-from DiffusionSiblingsUI.runs import edit_request
+from DiffusionSiblingsUI.runs import arguments, edit_request
 from DiffusionSiblingsUI.scene import bridge, records, tables, terminology
 from DiffusionSiblingsUI.scene.runs import find_runs
 from panel_parameters import parameters
@@ -231,12 +231,12 @@ def test_the_panel_says_what_the_guide_lacks(heart_node: Any) -> None:
 def test_the_panel_asks_for_its_domains_and_held_volumes(heart_node: Any) -> None:
     domain_makers.around(placed_twin(heart_node), ("RV",))
     task = edit_request.task_of(guided(heart_node, hold="LV,LA"))
-    assert task.requests[0].control == domains.control_of() and task.wishes == {"hold": ["LV", "LA"]}
+    assert task.requests[0].control == domains.control_of() and task.targets == {"hold": ["LV", "LA"]}
     said = edit_request.guide_words(guided(heart_node, hold="LV,LA").parameters)
     assert said == "Guided by 1 target; volumes of LV, LA held."
     assert edit_request.task_of(guided(heart_node, edit="generate")).requests[0].control.frame == "canonical"
     unguided = edit_request.task_of(parameters(twin=heart_node))
-    assert unguided.requests[0].control is None and not unguided.wishes
+    assert unguided.requests[0].control is None and not unguided.targets
     assert not edit_request.guide_words(parameters().parameters)
 
 
@@ -271,12 +271,12 @@ def test_slicer_makes_the_requests_of_the_command_line(heart_node: Any, asked: d
     region = {"tissues": names_of(asked.get("tissues")), "box": asked.get("box")}
     assert task.requests == (guided_request(None, shorthand, twin=True, ratio=asked.get("ratio"), region=region,
                                             seed=3),)
-    assert task.wishes == shorthand.to_json()
+    assert task.targets == shorthand.to_json()
 
 
 def test_the_rules_and_defaults_of_guided_edits_stand_once() -> None:
     assert guide_request.guided_request is edits.guided_request is guided_request
-    assert guide_request.names_of is edits.names_of is edit_request.names_of is logic_module.names_of is names_of
+    assert guide_request.names_of is edits.names_of is edit_request.names_of is arguments.names_of is names_of
     assert logic_module.DEFAULT_MODEL is defaults.DEFAULT_MODEL is registry.DEFAULT_MODEL
 
 
