@@ -199,5 +199,4 @@ def _notes(real: MeasuredCohort, synthetic: MeasuredCohort, emd_members: int | N
     for side, part in (("real", real), ("synthetic", synthetic)):
         if part.skipped:
             yield f"{len(part.skipped)} maps of the {side} cohort could not be measured and are left out"
-        for words, count in part.noted().items():
-            yield f"{side} cohort, {count} of {len(part)} maps: {words}"
+        yield from (f"{side} cohort {words}" for words in part.assumptions)

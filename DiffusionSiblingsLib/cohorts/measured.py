@@ -92,6 +92,11 @@ class MeasuredCohort:
         """What reading the maps assumed -> for how many of them."""
         return dict(Counter(words for notes in self.notes.values() for words in notes))
 
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """The same in sentences."""
+        return tuple(f"{self.name}, {count} of {len(self)} maps: {words}" for words, count in self.noted().items())
+
     def labels(self, index: int) -> npt.NDArray[np.uint8]:
         """(D, H, W) uint8, KJI order, canonical labels of one member; unpacked when asked for."""
         return self.store.labels(index)

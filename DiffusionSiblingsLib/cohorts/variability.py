@@ -40,7 +40,7 @@ class Variability:
     bits: 0 where all agree, 1 where two tissues are equally frequent. consensus: uint8, the most frequent tissue (the
     lower label where two are). surfaces: tissue -> standard deviation of its surface's position in mm, the mean over
     the surface. measurements: mean, standard deviation and percentiles of each.
-    request: JSON of the common request, None for maps of unknown origin.
+    request: JSON of the common request, None for maps of unknown origin. notes: what reading the maps assumed.
     """
 
     maps: int
@@ -51,6 +51,7 @@ class Variability:
     surfaces: dict[str, float]
     measurements: dict[MeasurementKey, Row]
     request: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -150,8 +151,10 @@ def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: Label
                          rule=f"at least {LEAST} siblings of one request", hint="make more: --count 20")
     first, measured = read_member(members[0], anatomy, labels), list[dict[MeasurementKey, float]]()
     counts = Counts(first.labels.shape, [tissue.label for tissue in anatomy.tissues])
+    notes = dict.fromkeys(first.notes)
     for member in members:
         labelmap = read_member(member, anatomy, labels)
+        notes |= dict.fromkeys(labelmap.notes)
         known = known_labels(labelmap, anatomy)
         _same_grid(first, labelmap, member)
         counts.add(known)
@@ -161,7 +164,7 @@ def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: Label
     surfaces = {tissue.id: _surface_deviation(counts.share(row), first, counts.maps)
                 for row, tissue in enumerate(anatomy.tissues)}
     return Variability(counts.maps, first.affine, differing, entropy, consensus, surfaces,
-                       measurement_rows(measured, twin, statistics), members[0].request)
+                       measurement_rows(measured, twin, statistics), members[0].request, tuple(notes))
 
 
 def measurement_rows(measured: Sequence[Mapping[MeasurementKey, float]],

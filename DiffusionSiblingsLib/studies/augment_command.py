@@ -112,14 +112,14 @@ def _columns(hearts: Sequence[SeedHeart]) -> dict[MeasurementKey, npt.NDArray[np
 
 def _measured(source: Path, order: AugmentationOrder, anatomy: Anatomy,
               reference: Reference) -> tuple[list[SeedHeart], tuple[str, ...]]:
-    """The measurable hearts of a folder or a run, and a note about each of the others."""
+    """The measurable hearts of a folder or a run, and notes: why others are none, and what reading assumed."""
     members = find_members(source, anatomy=anatomy)
     cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
                             cache=order.out / ".measured")
     twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
     found = seed_hearts_of(cohort, [twins[name] for name in cohort.members])
-    return found, tuple(f"{name} is not a seed heart because it cannot be measured: {why}"
-                        for name, why in cohort.skipped.items())
+    return found, (*(f"{name} is not a seed heart because it cannot be measured: {why}"
+                     for name, why in cohort.skipped.items()), *cohort.assumptions)
 
 
 def _canonical(control: Control | None, mean: Placement) -> Control | None:

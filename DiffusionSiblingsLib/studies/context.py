@@ -115,8 +115,11 @@ class StudyContext:
         labels: tissue id -> value in the files, for files whose names and whose condition's record do not state it.
         """
         members = list(source.members) if isinstance(source, Condition) else source
-        return measure_cohort(members, self.anatomy, self.reference, jobs=self.settings.jobs, name=name,
-                              cache=self.settings.out / "measured", labels=labels)
+        cohort = measure_cohort(members, self.anatomy, self.reference, jobs=self.settings.jobs, name=name,
+                                cache=self.settings.out / "measured", labels=labels)
+        for words in cohort.assumptions:
+            self.say(f"note: {words}")
+        return cohort
 
     def canonical(self, member: Member) -> npt.NDArray[np.uint8]:
         """(D, H, W) uint8, KJI order: a sibling's canonical labels. Its record has the pose of its twin."""

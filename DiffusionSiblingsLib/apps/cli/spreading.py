@@ -26,7 +26,7 @@ from ...models.registry import find_model
 from ...reports.report_files import open_report, write_pictures
 from ...reports.variability_chart import variability_picture
 from .measuring_options import Variability as VariabilityOptions
-from .terminal import print_table
+from .terminal import note, print_table
 
 FILES = ("spread.nii.gz (share of siblings that differ from the majority)", "entropy.nii.gz (bits)",
          "majority.nii.gz", "spread.csv", "spread.png")
@@ -47,6 +47,8 @@ def spread(options: VariabilityOptions) -> int:
         name = Request.from_json(dict(group[0].request)).describe() if group[0].request else source.name
         result = variability_of(group, anatomy, labels=labels, twin=_twin(record),
                                 statistics=_statistics(record, anatomy))
+        for words in result.notes:
+            note(f"{name}: {words}")
         _write(folder, result, group[0], name, anatomy)
         found.append((name, folder, result))
     if options.json:
@@ -87,7 +89,7 @@ def _volume(result: Variability, tissue: str) -> dict[str, object]:
 
 def _plain(name: str, folder: Path, result: Variability) -> dict[str, Any]:
     return {"request": result.request, "name": name, "siblings": result.maps, "folder": str(folder),
-            "surfaces_mm": result.surfaces, "measurements": list(result.rows)}
+            "surfaces_mm": result.surfaces, "measurements": list(result.rows), "notes": list(result.notes)}
 
 
 def _twin(record: Record | None) -> dict[MeasurementKey, float] | None:

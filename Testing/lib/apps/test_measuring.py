@@ -80,6 +80,18 @@ def test_bad_maps_and_empty_folders_are_named_and_the_rest_is_measured(
     assert "holds no label maps" in shown.err
 
 
+def test_a_missing_tissue_leaves_empty_cells_and_a_failed_check(tmp_path: Path,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    whole = blocks(0)
+    labels = np.where(whole.labels == ANATOMY.label_of("Ao"), 0, whole.labels).astype(np.uint8)
+    write_labelmap(whole.with_labels(labels), tmp_path / "map.seg.nrrd")
+    assert main(["measure", str(tmp_path / "map.seg.nrrd"), "--json"]) == 0
+    shown = capsys.readouterr()
+    (row,) = json.loads(shown.out)
+    assert row["Ao volume [ml]"] == "" and row["LV volume [ml]"] > 0 and "LV-Ao contact" in row["failed checks"]
+    assert "Ao (Aorta) is empty" in shown.err
+
+
 def test_one_file_ends_nothing_whatever_is_wrong_with_it(
         folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     real = measuring.read_member

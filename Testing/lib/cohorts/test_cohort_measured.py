@@ -126,6 +126,21 @@ def test_what_is_in_the_cache_is_not_measured_again_and_what_has_changed_is(
     assert np.array_equal(first.features[4], again.features[4])
 
 
+def test_what_reading_assumed_is_told_from_the_cache_as_well(folder: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        found = measure_cohort(folder, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "cache")
+        (words,) = found.assumptions
+        assert words.startswith("maps, 5 of 5 maps: The file names no tissues") and "LV=3" in words
+
+
+def test_a_map_without_an_aorta_counts_with_the_rest_of_its_tissues(folder: Path) -> None:
+    labels = np.where(heart(9) == VALUES["Ao"], 0, heart(9)).astype(np.uint8)
+    write(folder / "heart9.nii.gz", labels, FRAME.affine + np.diag([0.01, 0, 0, 0]))
+    found = measure_cohort(folder, ANATOMY, REFERENCE, jobs=1)
+    assert np.isnan(found.volumes[-1][ANATOMY.ids.index("Ao")]) and np.isfinite(found.features).all()
+    assert "Ao (Aorta) is missing" in found.notes["heart9"][-1] and found.failed_half[-1]
+
+
 def test_maps_that_cannot_be_measured_are_named_and_only_none_at_all_is_an_error(folder: Path) -> None:
     (folder / "heart2.nii.gz").write_bytes(b"no map")
     write(folder / "heart9.nrrd", np.where(heart(9) == VALUES["RA"], 0, heart(9)).astype(np.uint8),
