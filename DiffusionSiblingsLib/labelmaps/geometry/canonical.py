@@ -53,15 +53,19 @@ def canonicalise(
     orientation and handedness. Raises InputError for a geometry that cannot be used, a missing end of the long axis,
     and a chamber that the field of view cuts by more than `cut_limit` (a share of its volume).
     """
-    frame = CanonicalFrame.of(anatomy)
+    frame, maps = CanonicalFrame.of(anatomy), _maps(labels, affine, anatomy)
+    to_world, agreement = align(maps, anatomy, reference)
+    outside = _outside(maps, to_world, anatomy, frame, cut_limit)
+    return Canonical(maps_to_canonical(maps, to_world, frame), to_world, outside, agreement)
+
+
+def _maps(labels: npt.NDArray[Any], affine: npt.NDArray[Any], anatomy: Anatomy) -> TissueMaps:
+    """The tissues of a map for the model's grid. Raises InputError for a geometry that cannot be used."""
     world = checked_affine(affine)
     if labels.ndim != 3:
         raise InputError("The label map is not a volume", value=f"shape {labels.shape}",
                          rule="a label map has three dimensions")
-    maps = tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), frame.spacing)
-    to_world, agreement = align(maps, anatomy, reference)
-    outside = _outside(maps, to_world, anatomy, frame, cut_limit)
-    return Canonical(maps_to_canonical(maps, to_world, frame), to_world, outside, agreement)
+    return tissue_maps(labels, world, max(anatomy.label_of(t) for t in anatomy.ids), CanonicalFrame.of(anatomy).spacing)
 
 
 def _outside(
@@ -90,7 +94,7 @@ def doubts(
     labels, affine: as for `canonicalise`. agreement: what it found.
     """
     mirror = np.diag([-1.0, 1.0, 1.0, 1.0]) @ np.asarray(affine, dtype=np.float64)
-    turned = canonicalise(labels, mirror, anatomy, reference, cut_limit=1.0).agreement
+    turned = align(_maps(labels, mirror, anatomy), anatomy, reference).agreement
     if turned > agreement + MIRROR_GAIN:
         found = f"agreement with the cohort {agreement:.2f}, of the mirror image {turned:.2f}"
         return f"mirrored: left and right are exchanged in the header or the labels ({found})"
