@@ -19,8 +19,8 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
-CONSTRAINTS := requirements/constraints.txt
-PINNED := $(PIP) -c $(CONSTRAINTS)
+LOCKED := requirements/locked.txt
+DEVELOP := requirements/locked-develop.txt
 RUN := OMP_WAIT_POLICY=passive
 
 .DELETE_ON_ERROR:
@@ -35,41 +35,35 @@ test: $(VENV)/.test-ready
 	$(BIN)/lint-imports
 	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=Agg $(PY) -m pytest -q -n 2
 
-bench: $(VENV)/.bench-ready
+bench: $(VENV)/.test-ready
 	$(RUN) $(PY) Testing/benchmarks/speed.py $(if $(TWIN),"$(TWIN)")
 	$(RUN) $(PY) Testing/benchmarks/peer_monai.py $(if $(TWIN),--twin "$(TWIN)")
 
-# torch comes first and alone, so that nothing after it brings in another build of it.
-$(VENV)/.torch-ready: Makefile
+# Everything but torch is a locked version with a known sum.
+$(VENV)/.locked-ready: Makefile $(LOCKED)
 	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 13) else 'Python 3.10 to 3.13 is needed, $(PYTHON) is %d.%d: make PYTHON=python3.12 ...' % sys.version_info[:2])"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)."; exit 1; }
-	@echo "Setting up $(VENV): torch first (once; a few minutes)"
+	@echo "Setting up $(VENV) (once; a few minutes)"
+	$(PIP) --no-deps --require-hashes -r $(LOCKED)
+	@touch $@
+
+# torch finds what it needs there, but for what its build for a graphics card brings.
+$(VENV)/.torch-ready: $(VENV)/.locked-ready
 	$(PIP) $(TORCH) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@touch $@
 
-$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py Resources/requirements.txt requirements/cli.txt $(CONSTRAINTS)
-	$(PINNED) -e .
+$(VENV)/.demo-ready: $(VENV)/.torch-ready pyproject.toml setup.py Resources/requirements.txt requirements/cli.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(PINNED) -e ".[train,test]"
+$(VENV)/.test-ready: $(VENV)/.demo-ready $(DEVELOP)
+	$(PIP) --no-deps --require-hashes -r $(DEVELOP)
 	@touch $@
 
-$(VENV)/.bench-ready: $(VENV)/.demo-ready
-	$(PINNED) -e ".[bench]"
-	@touch $@
-
-# The newest versions that fit pyproject.toml, for all Pythons and systems at once. What the project needs is taken from
-# its installed metadata, as uv would have to build it to read the files of requirements.
+# The newest versions that fit pyproject.toml, for all Pythons and systems at once.
 lock: $(VENV)/.demo-ready
 	$(PIP) uv
-	head -n 3 $(CONSTRAINTS) > $(VENV)/lock.txt
-	echo "$(TORCH)" > $(VENV)/lock.in
-	$(PY) -c "import importlib.metadata as m, re; print(*(re.sub(r'(;| and) *extra == .[a-z]+.', '', r) for r in m.requires('diffusion-siblings')), sep='\n')" >> $(VENV)/lock.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --only-binary :all: --no-annotate --no-header \
-		--upgrade $(VENV)/lock.in > $(VENV)/lock.all
-	grep -v -E '^(nvidia-|cuda-|triton)' $(VENV)/lock.all >> $(VENV)/lock.txt
-	mv $(VENV)/lock.txt $(CONSTRAINTS)
+	PATH="$(abspath $(BIN)):$$PATH" $(PY) requirements/lock.py --upgrade
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
