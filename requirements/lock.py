@@ -2,9 +2,9 @@
 
     python requirements/lock.py [--upgrade]
 
-locked.txt has what the program needs but for torch, locked-develop.txt what tests, training and benchmarks need besides.
-Without --upgrade all versions stay as they are, and only what is missing is added. It needs uv and the installed
-metadata of this project, as uv would have to build the project to read its requirements.
+locked.txt has what the program needs but for torch, locked-develop.txt what tests, training and benchmarks need
+besides. Without --upgrade all versions stay as they are, and only what is missing is added. It needs uv and the
+installed metadata of this project, as uv would have to build the project to read its requirements.
 """
 
 from __future__ import annotations
