@@ -102,15 +102,16 @@ def _moments(coded: npt.NDArray[np.uint8], matrix: FloatArray, count: int) -> tu
 
 def _faces(coded: npt.NDArray[np.uint8], spacing: FloatArray, count: int) -> FloatArray:
     """(count + 1, count + 1) mm^2 of faces between values, background (0) included; spacing: (3,) IJK mm."""
-    table = np.zeros((256, 256))
+    side = count + 1
+    table = np.zeros((side, side))
     for axis in range(3):
         planes = np.moveaxis(coded, axis, 0)
-        found = np.zeros(1 << 16, dtype=np.int64)
+        found = np.zeros(side * side, dtype=np.int64)
         for one, two in pairwise(planes):
             edge = one != two
-            found += np.bincount(one[edge].astype(np.uint16) * 256 + two[edge], minlength=1 << 16)
-        table += found.reshape(256, 256) * (np.prod(spacing) / spacing[2 - axis])
-    return np.asarray((table + table.T)[: count + 1, : count + 1], dtype=np.float64)
+            found += np.bincount(one[edge].astype(np.intp) * side + two[edge], minlength=side * side)
+        table += found.reshape(side, side) * (np.prod(spacing) / spacing[2 - axis])
+    return np.asarray(table + table.T, dtype=np.float64)
 
 
 @np.errstate(all="ignore")
