@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Labels, LabelValues, Segment
+from .formats.slicer_segments import BESIDE_TAG
 from .formats.volume import Volume, label_counts
 from .label_options import chosen_tissues
 
@@ -21,8 +22,9 @@ SHOWN = 6  # names in one note
 
 @dataclass
 class Overlay:
-    """A label map that grows mask by mask. left_out: segment -> why it is not part of the map. shared: names of two
-    segments -> voxels that both cover; they belong to the later one.
+    """A label map that grows mask by mask. left_out: segment -> why it is not part of the map; beside: those of them
+    that lie over others, with their voxels. shared: names of two segments -> voxels that both cover; they belong to the
+    later one.
     """
 
     labels: Labels
@@ -32,6 +34,7 @@ class Overlay:
     sizes: dict[int, int] = field(default_factory=dict)
     shared: dict[tuple[str, str], int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    beside: list[tuple[Segment, npt.NDArray[np.bool_]]] = field(default_factory=list)
 
     def add(self, segment: Segment, mask: npt.NDArray[np.bool_]) -> bool:
         """Adds a segment -> whether it is part of the map. Tissues come first, and win over segments of no tissue.
@@ -45,8 +48,9 @@ class Overlay:
         if segment.tissue is None:
             if taken and not segment.name and not segment.tags:  # channels of a picture, and not segments
                 raise self._contradiction(name, names[next(iter(taken))], sum(taken.values()))
-            if sum(taken.values()) > SMALL * size:
-                self.left_out[name] = "overlaps " + ", ".join(names[value] for value in taken)
+            if sum(taken.values()) > SMALL * size or BESIDE_TAG in segment.tags:
+                self.left_out[name] = "overlaps " + (", ".join(names[value] for value in taken) or "its twin")
+                self.beside.append((segment, mask))
                 return False
             mask = mask & (self.labels == 0)
         for value, count in taken.items():
@@ -59,14 +63,14 @@ class Overlay:
         self.sizes[segment.value] = size
         return True
 
-    def notes(self) -> tuple[str, ...]:
-        """What was settled, in words."""
+    def notes(self, kept: str = "as siblings are made without it") -> tuple[str, ...]:
+        """What was settled, in words. kept: what becomes of segments that are left out."""
         found = [f"{one} and {two} share {count} voxel{'' if count == 1 else 's'} ({count * self.voxel_ml:.2g} ml), "
                  f"which are taken for {two}" for (one, two), count in self.shared.items()]
         if self.left_out:
             words = [f"{name} ({why})" for name, why in list(self.left_out.items())[:SHOWN]]
             more = f" and {len(self.left_out) - SHOWN} more" if len(self.left_out) > SHOWN else ""
-            found.append(f"Left out, as siblings are made without it: {'; '.join(words)}{more}")
+            found.append(f"Left out, {kept}: {'; '.join(words)}{more}")
         return tuple(found)
 
     def _contradiction(self, one: str, two: str, count: int) -> InputError:
@@ -88,15 +92,16 @@ def by_rank(segments: Sequence[Segment], anatomy: Anatomy) -> list[int]:
     return sorted(range(len(segments)), key=lambda n: (rank.get(segments[n].tissue, len(rank)), n))
 
 
-def flatten(volume: Volume, path: Path, anatomy: Anatomy,
-            labels: LabelValues | None = None) -> tuple[Labels, tuple[Segment, ...], tuple[str, ...]]:
-    """(D, H, W) labels, their segments, each with its own value, and notes. Raises InputError for contradictions.
+def flatten(volume: Volume, path: Path, anatomy: Anatomy, labels: LabelValues | None = None) -> Overlay:
+    """The layers of a volume as one. Raises InputError for contradictions.
 
     The values of the file are kept, unless two layers use the same value: then segments are numbered from 1. labels:
     the user's, as they decide which segments are tissues.
     """
+    voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000.0
     if volume.array.ndim == 3:
-        return *_single(volume.array, volume.segments, path), ()
+        single, found = _single(volume.array, volume.segments, path)
+        return Overlay(single, path, voxel_ml, list(found))
     parts: list[tuple[Segment, int]] = list(zip(volume.segments, volume.layer_of, strict=True))
     for layer in range(volume.array.shape[3]):
         named = {segment.value for segment, of in parts if of == layer}
@@ -107,12 +112,12 @@ def flatten(volume: Volume, path: Path, anatomy: Anatomy,
     segments = _with_tissues([replace(part, value=value) for (part, _), value in zip(parts, fresh, strict=True)],
                              anatomy, labels, path)
     whole = np.zeros(volume.array.shape[:3], dtype=np.uint8 if max(fresh, default=0) < 256 else np.int32)
-    overlay = Overlay(whole, path, abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000.0)
+    overlay = Overlay(whole, path, voxel_ml)
     for place in by_rank(segments, anatomy):
         stored, layer = parts[place]
         overlay.add(segments[place], volume.array[..., layer] == stored.value)
     kept = {segment.value for segment in overlay.segments}
-    return overlay.labels, tuple(replace(s, tissue=None) for s in segments if s.value in kept), overlay.notes()
+    return replace(overlay, segments=[replace(s, tissue=None) for s in segments if s.value in kept])
 
 
 def _with_tissues(segments: Sequence[Segment], anatomy: Anatomy, labels: LabelValues | None,

@@ -49,10 +49,11 @@ def read_labelmap(
     with reading(path):
         volume = read_folder(path, anatomy, _checked, unknown, labels) if path.is_dir() else _read_file(path)
     check_grid(volume.array.shape[:3], volume.affine, path)
-    values, segments, overlaps = flatten(volume, path, anatomy, labels)
-    header = {**volume.header, "anatomy": anatomy}
-    labelmap = LabelMap(values, volume.affine, segments, path, format_of(path), header,
-                        (*volume.notes, *overlaps))
+    flat = flatten(volume, path, anatomy, labels)
+    header = {**volume.header, "anatomy": anatomy, "beside": tuple(flat.beside)}
+    kept = "and kept as it is in the .seg.nrrd files of siblings, but in no other format"
+    labelmap = LabelMap(flat.labels, volume.affine, tuple(flat.segments), path, format_of(path), header,
+                        (*volume.notes, *flat.notes(kept)))
     labelmap = labelmap if recorded else named_beside(labelmap, path, anatomy)
     found = find_tissues(labelmap, anatomy, None if path.is_dir() else labels, path, recorded)
     header["assumed_numbering"] = found.assumed

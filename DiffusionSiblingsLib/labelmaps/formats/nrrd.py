@@ -115,8 +115,14 @@ def _layers_last(array: npt.NDArray[Any], space: Space, path: Path) -> tuple[npt
 
 
 def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:
-    """Writes a label map, with Slicer's segment fields if `named`. Other pairs of its original file are kept."""
+    """Writes a label map, with Slicer's segment fields if `named`, and then with segments beside it in layers of their
+    own. Other pairs of its original file are kept.
+    """
     data = storable(labelmap.labels, labelmap.header.get("dtype"))
+    beside = labelmap.header.get("beside", ()) if named else ()
+    if beside:
+        stacked: npt.NDArray[Any] = np.stack([labelmap.labels, *(mask * np.int64(s.value) for s, mask in beside)], -1)
+        data = storable(stacked, labelmap.header.get("dtype"))
     affine = LPS @ labelmap.affine
     vectors = " ".join(f"({_numbers(affine[:3, axis])})" for axis in range(3))
     lines = [
@@ -124,11 +130,11 @@ def write_nrrd(labelmap: LabelMap, path: Path, named: bool = True) -> None:
         "# Complete NRRD file format specification at:",
         "# http://teem.sourceforge.net/nrrd/format.html",
         f"type: {_NAMES[data.dtype.type]}",
-        "dimension: 3",
+        f"dimension: {data.ndim}",
         "space: left-posterior-superior",
         "sizes: " + " ".join(map(str, data.shape[::-1])),
-        f"space directions: {vectors}",
-        "kinds: domain domain domain",
+        f"space directions: {'none ' * bool(beside)}{vectors}",
+        f"kinds: {'list ' * bool(beside)}domain domain domain",
         *(["endian: little"] if data.dtype.itemsize > 1 else []),
         "encoding: gzip",
         f"space origin: ({_numbers(affine[:3, 3])})",

@@ -70,6 +70,8 @@ def extended(labelmap: LabelMap, extension: Extension) -> LabelMap:
     header = dict(labelmap.header)
     if "metadata" in header:
         header["metadata"] = _moved_offset(header["metadata"], extension)
+    if header.get("beside"):
+        header["beside"] = tuple((segment, np.pad(mask, extension[::-1])) for segment, mask in header["beside"])
     return replace(labelmap, labels=np.pad(labelmap.labels, extension[::-1]), affine=affine, header=header)
 
 

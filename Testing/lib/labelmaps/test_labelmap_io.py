@@ -200,6 +200,20 @@ def test_slicer_layers_become_one_and_true_overlaps_are_refused(tmp_path: Path) 
         read_labelmap(write(layers), HEART)
 
 
+def test_a_layer_over_the_chambers_stays_in_its_file_beside_the_map(tmp_path: Path) -> None:
+    segments = [*heart().segments, Segment(9, "Lead", None, (1.0, 0, 0), "lead", {"Kind": "device"})]
+    lead = (blocks() == 4) | (np.indices(blocks().shape)[0] == 7)
+    over = replace(heart(), segments=tuple(segments[:-1]), header={"beside": ((segments[-1], lead),)})
+    back = read_labelmap(write_labelmap(over, tmp_path / "a.seg.nrrd"), HEART)
+    assert np.array_equal(back.labels, blocks()) and "Lead" in " ".join(back.notes)
+    less = back.with_labels(np.where(blocks() == 4, 0, blocks()))
+    again = read_labelmap(write_labelmap(less, tmp_path / "b.seg.nrrd"), HEART, whole=False)
+    ((segment, mask),) = again.header["beside"]
+    assert np.array_equal(mask, lead), "also where it lies over nothing"
+    assert (segment.name, segment.value) == ("Lead", 9) and not unknown_mask(again).any()
+    assert sitk.ReadImage(str(tmp_path / "b.seg.nrrd")).GetNumberOfComponentsPerPixel() == 2
+
+
 def test_a_segment_of_no_tissue_over_the_chambers_stays_out(tmp_path: Path) -> None:
     folder = write_labelmap(heart(), tmp_path / "masks", "folder")
     write_labelmap(LabelMap((blocks() > 0).astype(np.uint8), heart().affine), folder / "heart.nii.gz")
