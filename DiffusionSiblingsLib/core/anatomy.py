@@ -72,6 +72,7 @@ class Anatomy:
     names is judged; None where nothing is known. whole_names, whole_codes: of a segment that is the whole organ in
     one piece; whole_hint: what to do then. name_rules: short forms in names.
     plausible_ml: tissue -> lowest and highest volume in ml of a map that a training set takes in.
+    measures: definitions of measures by name (`metrics.measures`), in the order in which they build on each other.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Anatomy:
     whole_codes: tuple[str, ...] = ()
     whole_hint: str = ""
     name_rules: NameRules = field(default_factory=NameRules)
+    measures: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -267,6 +269,7 @@ def _from_data(data: dict[str, Any]) -> Anatomy:
         whole_codes=tuple(data.get("whole", {}).get("codes", ())),
         whole_hint=data.get("whole", {}).get("hint", ""),
         name_rules=NameRules.from_data(data["name_rules"]) if "name_rules" in data else NameRules(),
+        measures=tuple(data.get("measures", ())),
     )
 
 

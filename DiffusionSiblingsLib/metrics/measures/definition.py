@@ -1,0 +1,43 @@
+"""Measures as an anatomy file defines them: a kind in code, and the tissues and distances that it is applied to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.anatomy import Anatomy
+from ...core.errors import InputError
+from ..measurement import MeasurementKey
+
+AREA, LENGTH, ANGLE, SHARE = "mm^2", "mm", "deg", "1"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One entry of an anatomy's measures. id: what has the measure ("mitral annulus"). kind: one of `kinds.KINDS`.
+    options: the rest of the entry.
+    """
+
+    id: str
+    kind: str
+    options: Mapping[str, Any]
+
+    def key(self, name: str, unit: str) -> MeasurementKey:
+        """The key of one of its numbers."""
+        return MeasurementKey(name, self.id, unit)
+
+
+def definitions_of(anatomy: Anatomy) -> tuple[Definition, ...]:
+    """The measures of an anatomy in the order in which they build on each other.
+
+    Raises InputError for an entry without an id or a kind.
+    """
+    found = []
+    for entry in anatomy.measures:
+        if not isinstance(entry.get("id"), str) or not isinstance(entry.get("kind"), str):
+            raise InputError(f"A measure of the {anatomy.id} anatomy is not sound", value=dict(entry),
+                             rule='an "id" and a "kind"')
+        options = {name: value for name, value in entry.items() if name not in ("id", "kind")}
+        found.append(Definition(entry["id"], entry["kind"], options))
+    return tuple(found)
