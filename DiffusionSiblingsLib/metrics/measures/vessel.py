@@ -1,4 +1,4 @@
-"""A vessel followed from its opening: sections across it, one each millimetre along its own centre line."""
+"""A vessel followed from its opening: sections across it, one every two millimetres along its own centre line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from .fields import FloatArray, TissueFields
 from .planes import Outline, Plane, section_at
 
-STEP_MM = 1.0
-SMOOTHING_STEPS = 3.0  # standard deviation of the Gaussian over the centre line
-LOOK_BACK = 8  # steps over which the direction of the centre line is taken
+STEP_MM = 2.0
+SMOOTHING_STEPS = 1.5  # standard deviation of the Gaussian over the centre line
+LOOK_BACK = 4  # steps over which the direction of the centre line is taken
 REACH = 1.6  # times the opening's greatest diameter: how far a section may extend from the centre line
 LEAST_SHARE = 0.25  # of the opening's area: below that the vessel has come to its end
 MOST_MM = 400.0
