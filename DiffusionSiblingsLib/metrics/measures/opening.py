@@ -3,7 +3,7 @@
 The label map has no leaflets: a valve is where the blood of one chamber meets that of the next. The plane's normal is
 that of the contact's vector area, the sum of its faces as vectors, which depends on the rim alone: a valve drawn as a
 dome or as steps has the plane of its ring. The outline is that of the contact seen along the normal, as the projected
-area of an annulus is measured in images (Blanke et al., JACC Cardiovasc Imaging 2015 and 2019).
+area of an annulus is measured in images (Blanke et al., JACC Cardiovasc Imaging 2015; 8:1191).
 """
 
 from __future__ import annotations
