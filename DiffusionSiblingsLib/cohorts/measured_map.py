@@ -15,6 +15,8 @@ from ..core.labelmap import LabelMap, LabelValues
 from ..labelmaps.read import read_labelmap
 from ..labelmaps.tissues import known_labels
 from ..metrics.measurement import MeasurementKey, keyed_numbers, titled
+from ..metrics.measures.measure import Measured
+from ..metrics.measures.measure import measure as measure_by_name
 from ..metrics.morphology import all_measurements, features, tissue_volumes
 from ..metrics.topology import TopologyReport, check_both
 from .training_distance import TrainingDistance, TrainingDistanceMeter, training_distance_columns
@@ -26,35 +28,40 @@ Checks = dict[str, TopologyReport]  # "full", "half": the resolution
 class MeasuredMap:
     """Features, volumes (ml by tissue) and checks of a map that is no sibling: a twin, or any file.
 
-    training_distance: how it lies among the training hearts of a model, where that model's meter measured it.
+    training_distance: how it lies among the training hearts of a model, where that model's meter measured it. measures:
+    by name, each at the place that it has in this map; None where they were not asked for.
     """
 
     features: dict[MeasurementKey, float]
     volumes: dict[str, float]
     checks: Checks
     training_distance: TrainingDistance | None = None
+    measures: Measured | None = None
 
     @classmethod
     def of(cls, labelmap: LabelMap, known: npt.NDArray[np.uint8], anatomy: Anatomy,
-           meter: TrainingDistanceMeter | None = None) -> MeasuredMap:
+           meter: TrainingDistanceMeter | None = None, *, by_name: bool = False) -> MeasuredMap:
         """Measures a map. known: (D, H, W) uint8, KJI order, its voxels in the anatomy's labels. meter: of the model in
-        use.
+        use. by_name: whether to find the measures by name as well (about a second).
         """
         found, volumes = features(known, labelmap.affine, anatomy), tissue_volumes(known, labelmap.affine, anatomy)
         distance = meter.distance_of(found, volumes) if meter is not None else None
-        return cls(found, volumes, check_both(known, anatomy), distance)
+        measures = measure_by_name(known, labelmap.affine, anatomy) if by_name else None
+        return cls(found, volumes, check_both(known, anatomy), distance, measures)
 
     def to_json(self) -> dict[str, Any]:
         """The measurements in a record's entry, in full: metrics.csv is written from them."""
         return {**measurements_to_json(self.features, self.volumes),
                 "checks": {resolution: report.to_json() for resolution, report in self.checks.items()},
-                **({"bias": self.training_distance.to_json()} if self.training_distance is not None else {})}
+                **({"bias": self.training_distance.to_json()} if self.training_distance is not None else {}),
+                **({"measures": self.measures.to_json()} if self.measures is not None else {})}
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> MeasuredMap:
         """The measurements in a record's entry of a twin; KeyError, TypeError or InputError where there are none."""
         return cls(*measurements_from_json(entry), checks_from_json(entry["checks"]),
-                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
+                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None,
+                   Measured.from_json(entry["measures"]) if entry.get("measures") else None)
 
     def row(self, name: str, edit: str = "") -> dict[str, object]:
         """The map's row in metrics.csv; empty cells for a missing tissue. edit: "twin" for the twin of a run."""
@@ -62,7 +69,8 @@ class MeasuredMap:
                  for key, value in all_measurements(self.features, self.volumes).items()}
         return {"map": name, "edit": edit, "ratio": "", "seed": "", "k": "",
                 **titled(there), **check_columns(self.checks, self.checks),
-                **training_distance_columns(self.training_distance)}
+                **training_distance_columns(self.training_distance),
+                **(self.measures.columns if self.measures is not None else {})}
 
 
 def measurements_to_json(features: Mapping[MeasurementKey, float], volumes: Mapping[str, float]) -> dict[str, Any]:

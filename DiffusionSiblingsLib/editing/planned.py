@@ -36,7 +36,7 @@ class PlacedTwin:
         twin = Path(source) if isinstance(source, str) else source
         if not isinstance(twin, Twin):
             twin = open_twin(twin, facts.anatomy, facts.reference, labels=labels, room=room)
-        return cls(twin, MeasuredMap.of(twin.labelmap, twin.known, facts.anatomy, facts.meter))
+        return cls(twin, MeasuredMap.of(twin.labelmap, twin.known, facts.anatomy, facts.meter, by_name=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,6 +136,7 @@ def sibling_row(name: str, sibling: Sibling | RecordedSibling) -> dict[str, obje
                               "k": sibling.k, **titled(all_measurements(sibling.features, sibling.volumes)),
                               **check_columns(sibling.checks, sibling.raw_checks),
                               **training_distance_columns(sibling.training_distance)}
+    row |= sibling.measures.columns if sibling.measures is not None else {}
     row["voxels repaired"] = sibling.voxels_repaired
     row["voxels changed inside region"] = changes.get("inside", "")
     row["voxels changed outside region"] = changes.get("outside", "")

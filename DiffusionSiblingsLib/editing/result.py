@@ -14,6 +14,7 @@ from ..cohorts.training_distance import TrainingDistance
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..metrics.measurement import MeasurementKey, titled
+from ..metrics.measures.measure import Measured
 from .repair.repair import Repair
 from .request import Request
 
@@ -40,7 +41,7 @@ class Sibling:
     cut_off_ml: tissue -> ml that the edge of the twin's grid cuts off. withheld_ml: unknown segment -> ml of it that
     the sibling wanted and did not get, where that is much.
     training_distance: how it lies among the hearts that the model was trained on; None for a model that ships no
-    statistics of them.
+    statistics of them. measures: by name, each at the place that it has in `labelmap`.
     """
 
     request: Request
@@ -66,6 +67,7 @@ class Sibling:
     training_distance: TrainingDistance | None = None
     cut_off_ml: dict[str, float] = field(default_factory=dict)
     withheld_ml: dict[str, float] = field(default_factory=dict)
+    measures: Measured | None = None
 
     @property
     def voxels_repaired(self) -> int:
@@ -102,6 +104,8 @@ class Sibling:
                       "guidance_notes": list(self.guidance_notes)}
         if self.training_distance is not None:
             entry["bias"] = self.training_distance.to_json()
+        if self.measures is not None:
+            entry["measures"] = self.measures.to_json()
         return entry
 
 
@@ -125,6 +129,7 @@ class RecordedSibling:
     guidance: tuple[Achieved, ...]
     guidance_notes: tuple[str, ...]
     training_distance: TrainingDistance | None
+    measures: Measured | None
 
     @classmethod
     def from_json(cls, request: Request | Mapping[str, Any], entry: Mapping[str, Any]) -> RecordedSibling:
@@ -142,7 +147,8 @@ class RecordedSibling:
                    dict(entry.get("conflicts") or {}), dict(entry.get("dice_to_twin") or {}),
                    tuple(Achieved.from_json(item) for item in entry.get("guidance", ())),
                    tuple(entry.get("guidance_notes", ())),
-                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None)
+                   TrainingDistance.from_json(entry["bias"]) if entry.get("bias") else None,
+                   Measured.from_json(entry["measures"]) if entry.get("measures") else None)
 
 
 def known_request(values: Mapping[str, Any]) -> Request:

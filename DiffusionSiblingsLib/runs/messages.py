@@ -102,6 +102,7 @@ class RunSummary:
     call. rows: of metrics.csv, the twin first, at most 41. remarks: what a person should look at, a line each. gate:
     the acceptance checks, "" without any. doubts: how many siblings are beyond the training hearts or suspiciously near
     to one, a line each. unplaced: finished siblings of a stopped run that wait until those before them are decided.
+    measures: rows of a table, how the siblings' measures by name vary.
     """
 
     out: Path
@@ -117,6 +118,7 @@ class RunSummary:
     gate: str = ""
     doubts: tuple[str, ...] = ()
     unplaced: int = 0
+    measures: Sequence[dict[str, object]] = ()
 
     @property
     def short(self) -> int:

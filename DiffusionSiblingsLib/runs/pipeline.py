@@ -125,7 +125,8 @@ class _Run:
         summary = RunSummary(self.out, self.plan.asked, len(folder.placed), self.scheduler.made, folder.drawn, complete,
                              self.scheduler.lost, time.monotonic() - self.began, folder.rows,
                              tuple(folder.tally.remarks), self.plan.settings.gate, folder.tally.doubts(),
-                             0 if complete else folder.unplaced())
+                             0 if complete else folder.unplaced(),
+                             folder.tally.measure_rows(self.plan.facts.anatomy, self.plan.twin))
         if self.hooks.report is not None:
             self.hooks.report(summary)
         return summary
@@ -174,4 +175,5 @@ def _nothing_left(plan: Plan, old: Record, out: Path) -> RunSummary | None:
     rows += [row_of(name_of(entry), entry, request) for request, entry in entries[:SHOWN]]
     rejected = sum(len(run.get("rejected", ())) for run in old.runs)
     return RunSummary(out, sum(counts), len(entries), 0, len(entries) + rejected, True, rows=rows,
-                      remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubts())
+                      remarks=tuple(tally.remarks), gate=plan.settings.gate, doubts=tally.doubts(),
+                      measures=tally.measure_rows(plan.facts.anatomy, plan.twin))

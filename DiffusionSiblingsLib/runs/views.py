@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from ..core.anatomy import Anatomy
 from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
 from ..editing.planned import PlacedTwin
 from ..editing.record_entries import guidance_of
 from ..editing.result import CUT_OFF, WITHHELD
 from ..editing.target_rows import looked_at, twin_columns
+from ..metrics.measurement import MeasurementKey
+from ..metrics.measures.measure import Measured, headlines
 
 Row = dict[str, object]
 Entry = Mapping[str, Any]
@@ -31,6 +36,7 @@ class Tally:
     near to one.
     cut: tissue -> ml that each sibling lost of it at the edge of the grid; siblings_cut: how many lost any. withheld:
     unknown segment -> ml of it that each sibling wanted and did not get. unchanged: siblings that equal their twin.
+    measures: what the siblings have of each measure by name.
     """
 
     twin_columns: Row = field(default_factory=dict)
@@ -43,6 +49,7 @@ class Tally:
     siblings_cut: int = 0
     siblings_withheld: int = 0
     unchanged: int = 0
+    measures: dict[MeasurementKey, list[float]] = field(default_factory=dict)
 
     def add(self, name: str, entry: Entry) -> None:
         """Takes a sibling in. name: in tables. Raises InputError for an entry that cannot be read."""
@@ -58,6 +65,8 @@ class Tally:
             self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
             self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
             self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
+            for key, value in _measures_of(entry).items():
+                self.measures.setdefault(key, []).append(value)
         except MALFORMED as error:
             raise InputError("An entry of the record cannot be read", value=f"{name}: {reason_of(error)}",
                              rule="the entry of a sibling as this program writes it") from error
@@ -80,9 +89,32 @@ class Tally:
                          f"keep: {_most(self.withheld)}. --overwrite lets siblings have that room")
         return tuple(words)
 
+    def measure_rows(self, anatomy: Anatomy, twin: PlacedTwin | None) -> tuple[Row, ...]:
+        """The measures that are shown first, each at the place that it has in each sibling: a row each.
+
+        Empty where the siblings have none, as those of earlier versions.
+        """
+        own = twin.measured.measures.values if twin is not None and twin.measured.measures is not None else {}
+        rows: list[Row] = []
+        for key in headlines(anatomy):
+            values = self.measures.get(key, [])
+            if key not in own and not values:
+                continue
+            row: Row = {"place": key.tissue, "measure": f"{key.name} [{key.unit}]"}
+            row |= {} if twin is None else {"twin": own.get(key)}
+            spread = np.quantile(values, (0, 0.5, 1)) if values else (None, None, None)
+            row |= dict(zip(("least", "median", "greatest"), spread, strict=True))
+            rows.append({**row, "siblings without it": self.siblings - len(values)})
+        return tuple(rows) if self.measures else ()
+
     def twin_row(self, twin: PlacedTwin) -> Row:
         """The twin's row of metrics.csv."""
         return {**twin.measured.row("twin", "twin"), **self.twin_columns}
+
+
+def _measures_of(entry: Entry) -> dict[MeasurementKey, float]:
+    """A sibling's measures by name; none in records of earlier versions."""
+    return Measured.from_json(entry["measures"]).values if entry.get("measures") else {}
 
 
 def _collect(ml: Mapping[str, float] | None, into: dict[str, list[float]]) -> bool:

@@ -40,17 +40,17 @@ class MeasuredRows:
         if self._spool is not None:
             self._spool.close()
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Takes some rows."""
-        for row in rows:
+    def add(self, rows: Sequence[Row], shown: Sequence[Row]) -> None:
+        """Takes some rows. shown: the same rows with the columns that a table on the terminal has."""
+        for row, short in zip(rows, shown, strict=True):
             self.count += 1
             if self._spool is not None:
                 text = indent(json.dumps(json_values(row), indent=1), " ")
                 self._spool.write(f"\n{text}" if self.count == 1 else f",\n{text}")
                 continue
             if self.count <= SHOWN:
-                self._first.append(row)
-            for column, number in row.items():
+                self._first.append(short)
+            for column, number in short.items():
                 numbers = self._numbers.setdefault(column, array("d"))
                 if isinstance(number, (int, float)):
                     numbers.append(number)

@@ -21,6 +21,7 @@ from ...editing.target_rows import domain_rows
 from ...labelmaps.label_options import parse_labels
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
+from ...metrics.measures.measure import headlines
 from ...models.registry import find_model
 from ...runs.streamed_csv import StreamedTable
 from .measured_rows import MeasuredRows
@@ -32,9 +33,10 @@ Rows = list[dict[str, object]]
 
 @dataclass(frozen=True)
 class Found:
-    """What one map gave: rows of the table, and notes on its file."""
+    """What one map gave: rows of metrics.csv, the same rows as a terminal shows them, and notes on its file."""
 
     rows: Rows
+    shown: Rows
     notes: tuple[str, ...] = ()
 
 
@@ -56,14 +58,17 @@ def measure(options: Measure) -> int:
                     continue
                 notes.add(path, found.notes)
                 table.add(found.rows)
-                # One heart needs no name in every row.
-                rows.add([{key: value for key, value in row.items() if key != "map"} for row in found.rows]
-                         if by_domain and len(maps) < 2 else found.rows)
+                one = by_domain and len(maps) < 2  # it needs no name in every row
+                rows.add(_nameless(found.rows) if one else found.rows, _nameless(found.shown) if one else found.shown)
         rows.show(table.path)
     notes.close()
     for message in failed:
         print(message, file=sys.stderr)
     return InputError.exit_code if failed else 0
+
+
+def _nameless(rows: Rows) -> Rows:
+    return [{key: value for key, value in row.items() if key != "map"} for row in rows]
 
 
 def _check(options: Measure) -> None:
@@ -129,9 +134,13 @@ def _whole(options: Measure) -> Measuring:
     def measured(member: Member | None) -> Found:
         assert member is not None  # only a control can be measured without a map
         labelmap = read_member(member, anatomy, labels, whole=False)
-        row = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy).row(str(member.path))
-        return Found([{key: value for key, value in row.items() if key not in ("edit", "ratio", "seed", "k")}],
-                     labelmap.notes)
+        whole = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy, by_name=True)
+        row = {key: value for key, value in whole.row(str(member.path)).items()
+               if key not in ("edit", "ratio", "seed", "k")}
+        assert whole.measures is not None
+        first = {key.title for key in headlines(anatomy)}
+        short = {key: value for key, value in row.items() if key in first or key not in whole.measures.columns}
+        return Found([row], [short], (*labelmap.notes, *whole.measures.notes))
 
     return measured
 
@@ -155,6 +164,6 @@ def _domains_of(options: Measure) -> Measuring:
         if options.write:
             write_control(options.write, own_values(control, found))
         rows = domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
-        return Found(rows, twin.warnings if twin is not None else ())
+        return Found(rows, rows, twin.warnings if twin is not None else ())
 
     return measured

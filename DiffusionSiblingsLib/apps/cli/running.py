@@ -51,6 +51,9 @@ def _report(bar: ProgressBar, as_json: bool, summary: RunSummary) -> None:
     print_table([{key: row[key] for key in SHOWN if key in row} for row in summary.rows])
     if (more := summary.accepted - ROWS) > 0:
         print(f"and {more} more, in {METRICS_NAME}")
+    if summary.measures:
+        print("\nMeasures, each at the place that it has in each heart:\n")
+        print_table(summary.measures)
     if summary.remarks:
         left = len(summary.remarks) - ROWS
         more_remarks = [f"and {left} more"] if left > 0 else []

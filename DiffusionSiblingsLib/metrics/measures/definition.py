@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.anatomy import Anatomy
@@ -16,12 +16,13 @@ AREA, LENGTH, ANGLE, SHARE = "mm^2", "mm", "deg", "1"
 @dataclass(frozen=True)
 class Definition:
     """One entry of an anatomy's measures. id: what has the measure ("mitral annulus"). kind: one of `kinds.KINDS`.
-    options: the rest of the entry.
+    options: the rest of the entry. headlines: name -> unit of the numbers that tables on a screen show.
     """
 
     id: str
     kind: str
     options: Mapping[str, Any]
+    headlines: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, name: str, unit: str) -> MeasurementKey:
         """The key of one of its numbers."""
@@ -38,6 +39,6 @@ def definitions_of(anatomy: Anatomy) -> tuple[Definition, ...]:
         if not isinstance(entry.get("id"), str) or not isinstance(entry.get("kind"), str):
             raise InputError(f"A measure of the {anatomy.id} anatomy is not sound", value=dict(entry),
                              rule='an "id" and a "kind"')
-        options = {name: value for name, value in entry.items() if name not in ("id", "kind")}
-        found.append(Definition(entry["id"], entry["kind"], options))
+        options = {name: value for name, value in entry.items() if name not in ("id", "kind", "headlines")}
+        found.append(Definition(entry["id"], entry["kind"], options, dict(entry.get("headlines", {}))))
     return tuple(found)

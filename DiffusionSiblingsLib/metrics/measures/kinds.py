@@ -26,6 +26,7 @@ MOST_LVOT = 2.0  # times the annulus: a section below it that is larger has run 
 LEAST_WALL = 0.02  # share of the wall's area that is thinner than its "least thickness"
 LEAST_SEGMENT_MM2 = 30.0  # of wall: a segment of which less is seen has no thickness
 RV_BASE = (0.05, 1 / 3)  # of the right ventricle's length: where its basal diameter is looked for
+ABSENT = "was not found"  # ends the reason of a measure that builds on another one
 WIDEST_MM = 90.0  # from the middle of a plane through a chamber
 
 
@@ -72,13 +73,13 @@ class Found:
     def outline(self, id: str) -> Outline:
         """The outline of an opening; NotFound where the heart does not have it."""
         if id not in self.outlines:
-            raise NotFound(f"the {id} was not found")
+            raise NotFound(f"the {id} {ABSENT}")
         return self.outlines[id]
 
     def axis(self, id: str) -> Axis:
         """The long axis of a chamber; NotFound where the heart does not have it."""
         if id not in self.axes:
-            raise NotFound(f"the long axis of {id} was not found")
+            raise NotFound(f"the long axis of {id} {ABSENT}")
         return self.axes[id]
 
     def volume_ml(self, tissue: str) -> float:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.labelmap import Affine
-from ..measurement import MeasurementKey
+from ..measurement import MeasurementKey, titled
 from ..run_lengths import LabelArray
 from .definition import Definition, definitions_of
 from .fields import TissueFields
-from .kinds import KINDS, Found, NotFound, Number
+from .kinds import ABSENT, KINDS, Found, NotFound, Number
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,39 @@ class Measured:
     """The measures of one map.
 
     values: by key, in the anatomy's order; what was not found is not among them. missing: measure's id -> why it was
-    not found. found: the planes, outlines, axes and thicknesses behind the numbers, for pictures.
+    not found. found: the planes, outlines, axes and thicknesses behind the numbers, for pictures; None if they were
+    read from a record.
     """
 
     values: dict[MeasurementKey, float]
     missing: dict[str, str]
-    found: Found
+    found: Found | None = field(default=None, compare=False)
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The columns of metrics.csv."""
+        return dict(titled(self.values))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of measures without a number: one sentence, empty where all were found."""
+        if not self.missing:
+            return ()
+        why = "; ".join(f"{id} ({reason})" for id, reason in self.missing.items() if not reason.endswith(ABSENT))
+        rest = [id for id, reason in self.missing.items() if reason.endswith(ABSENT)]
+        return (f"Measures without a number: {why}" + (f"; and what builds on it: {', '.join(rest)}" if rest else ""),)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the record; numbers keep their names and units apart."""
+        return {"numbers": [{"of": key.tissue, "name": key.name, "unit": key.unit, "value": round(float(value), 6)}
+                            for key, value in self.values.items()], "missing": self.missing}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Measured:
+        """The inverse of `to_json`; KeyError, TypeError or InputError for anything else."""
+        values = {MeasurementKey(number["name"], number["of"], number["unit"]): float(number["value"])
+                  for number in entry["numbers"]}
+        return cls(values, dict(entry["missing"]))
 
 
 def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
@@ -46,6 +74,12 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
             raise InputError(f"The measure {definition.id} of the {anatomy.id} anatomy is not sound",
                              value=repr(error), rule="docs/measures.md says what each kind needs") from error
     return Measured(values, missing, found)
+
+
+def headlines(anatomy: Anatomy) -> list[MeasurementKey]:
+    """The few measures that tables on a screen show, in the anatomy's order."""
+    return [definition.key(name, unit) for definition in definitions_of(anatomy)
+            for name, unit in definition.headlines.items()]
 
 
 def _kind_of(definition: Definition) -> Callable[[Found, Definition], list[Number]]:
