@@ -38,7 +38,8 @@ Points = npt.NDArray[np.float64]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("map", type=Path, nargs="?", default=ROOT / "Resources" / "SampleData" / "synthetic_twin.seg.nrrd")
+    sample = ROOT / "Resources" / "SampleData" / "synthetic_twin.seg.nrrd"
+    parser.add_argument("map", type=Path, nargs="?", default=sample)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "measures.png")
     arguments = parser.parse_args()
     labelmap = read_labelmap(arguments.map, HEART)
