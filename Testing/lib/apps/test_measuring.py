@@ -112,13 +112,13 @@ def test_rows_of_any_number_of_maps_are_printed_and_not_kept(capsys: pytest.Capt
     for count in (0, 1, 300):
         with measured_rows.MeasuredRows(as_json=True) as kept:
             for row in some[:count]:
-                kept.add([row])
+                kept.add([row], [row])
             kept.show(None)
         assert not kept._first and not kept._numbers
         expected = [{**row, "y": None} for row in some[:count]]
         assert capsys.readouterr().out == json.dumps(expected, indent=1) + "\n"
     with measured_rows.MeasuredRows(as_json=False) as kept:
-        kept.add(some)
+        kept.add(some, some)
         kept.show(None)
     assert len(kept._first) == measured_rows.SHOWN and "300 maps" in capsys.readouterr().out
 
@@ -162,7 +162,7 @@ def test_siblings_are_measured_by_their_record_also_one_by_one(tmp_path: Path,
         write_labelmap(LabelMap(swap[heart.labels], heart.affine), tmp_path / f"sibling_000{n}.nii.gz")
     twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
         {"value": int(swap[tissue.label]), "name": "", "tissue": tissue.id} for tissue in ANATOMY.tissues]}
-    files = [{"file": f"sibling_000{n}.nii.gz"} for n in range(2)]
+    files = [{"file": f"sibling_000{n}.nii.gz", "k": n} for n in range(2)]
     Record({}, {}, "", twin, [{"request": {}, "siblings": files}]).write(tmp_path / "record.json")
     expected = np.count_nonzero(heart.labels == left) * 0.008
     for words in ([str(tmp_path)], [str(tmp_path / file["file"]) for file in files]):
