@@ -26,6 +26,8 @@ LEAST = 4  # tissues; fewer do not tell one order from another
 ALLOWED = 1.5  # by which a value that a known numbering does not have may fit better (pulmonary artery for aorta)
 NEIGHBOURS = 2  # values of no tissue that are tried in place of one
 WIDTH = 6000  # choices that the search keeps
+SEARCHED = 24  # values that the search looks at, the largest ones: its time grows with their number
+AN_IMAGE = 254  # values, as many as are looked at: a file with more is an image, and no value of it a tissue
 
 Picks = npt.NDArray[np.int64]
 
@@ -130,9 +132,10 @@ def best_fit(shapes: ValueShapes, anatomy: Anatomy, fixed: Mapping[str, Sequence
     fixed: tissue id -> values that are known already.
     """
     layout, known = anatomy.layout, dict(fixed or {})
-    if layout is None or len(shapes.values) < len(anatomy.ids):
+    if layout is None or not len(anatomy.ids) <= len(shapes.values) < AN_IMAGE:
         return None
-    shapes, place_of = _grouped(shapes, known)
+    many = len(shapes.values) > MANY
+    shapes, place_of = _grouped(shapes, known, largest=SEARCHED)
     ranked, scores = _ranked(shapes, layout, list(range(len(anatomy.ids))),
                              {anatomy.ids.index(tissue): place_of[tissue] for tissue in known})
     if not len(scores):
@@ -141,7 +144,7 @@ def best_fit(shapes: ValueShapes, anatomy: Anatomy, fixed: Mapping[str, Sequence
               for tissue, place in zip(anatomy.ids, ranked[0], strict=True)}
     margin = float(scores[0] - scores[1]) if len(scores) > 1 else np.inf
     plausible = scores[0] >= -FLOOR * _terms(len(anatomy.ids))
-    if len(shapes.values) > MANY:  # among many values something always looks like a heart, but nothing stands out
+    if many:  # among many values something always looks like a heart, but nothing stands out
         plausible = plausible and margin >= CLEARER
     return Fit("", labels, float(scores[0]), margin, plausible)
 
@@ -164,12 +167,14 @@ def _score_of(shapes: ValueShapes, anatomy: Anatomy, labels: Mapping[str, Sequen
     return float(likeness(shapes, anatomy.layout, range(len(anatomy.ids)), picks)[0])
 
 
-def _grouped(shapes: ValueShapes, known: Mapping[str, Sequence[int]],
-             neighbours: int | None = None, without: Container[int] = ()) -> tuple[ValueShapes, dict[str, int]]:
+def _grouped(
+    shapes: ValueShapes, known: Mapping[str, Sequence[int]], neighbours: int | None = None,
+    without: Container[int] = (), largest: int | None = None,
+) -> tuple[ValueShapes, dict[str, int]]:
     """The values of each known tissue as one, then other values; and the place of each known tissue.
 
     neighbours: how many of the others, those that touch the known ones most; None for all. without: values to leave
-    out.
+    out. largest: how many of the others at most, those of the largest volume.
     """
     groups = [[shapes.index(value) for value in values if shapes.index(value) >= 0] for values in known.values()]
     taken = {place for group in groups for place in group}
@@ -177,6 +182,8 @@ def _grouped(shapes: ValueShapes, known: Mapping[str, Sequence[int]],
     if neighbours is not None:
         touch = shapes.contacts[:, sorted(taken)].sum(axis=1)
         rest = sorted(rest, key=lambda place: -touch[place])[:neighbours]
+    if largest is not None and len(rest) > largest:
+        rest = sorted(sorted(rest, key=lambda place: -shapes.volumes[place])[:largest])
     return shapes.joined([*groups, *([place] for place in rest)]), {tissue: n for n, tissue in enumerate(known)}
 
 

@@ -272,6 +272,16 @@ def test_a_header_line_takes_time_in_proportion_to_its_length(line: str, tmp_pat
     quick(nrrd(tmp_path / "a.nrrd", blocks(), line))
 
 
+@pytest.mark.parametrize("values", [60, 254, 3000, 60_000])
+def test_a_map_of_many_values_and_an_image_are_judged_in_a_moment(values: int, tmp_path: Path) -> None:
+    image = (np.arange(64**3).reshape(64, 64, 64) * 7919 % values).astype(np.uint16)
+    path = write_labelmap(LabelMap(image, np.eye(4)), tmp_path / "image.nii.gz")
+    start = time.process_time()
+    with pytest.raises(InputError, match="does not say which label is which tissue"):
+        read_labelmap(path, HEART)
+    assert time.process_time() - start < 8, "a bound on work, far above what a slow machine needs"
+
+
 def test_a_small_file_does_not_unpack_to_gigabytes(tmp_path: Path) -> None:
     head = b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 1300 1300 1300\nencoding: bzip2\n\n"
     block = bz2.compress(bytes(1 << 20))
