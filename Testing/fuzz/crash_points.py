@@ -28,7 +28,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ from quick_runs import QuickEngine  # noqa: E402
 from DiffusionSiblingsLib.apps.cli.main import main as siblings  # noqa: E402
 from DiffusionSiblingsLib.core.files import is_temporary  # noqa: E402
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap  # noqa: E402
+from DiffusionSiblingsLib.reports import chart_style  # noqa: E402
 from DiffusionSiblingsLib.runs import run_folder, sampler_loop  # noqa: E402
+from DiffusionSiblingsLib.studies import settings as studies  # noqa: E402
+from DiffusionSiblingsLib.studies.context import StudyContext  # noqa: E402
 
 KILLED, FAILED = 77, 78
 MINE = ("notes.txt", "photos/heart.jpg", "sibling_0000.txt", ".hidden", "record.json.bak", "sibling.nii.gz",
@@ -96,6 +99,9 @@ def furnish(work: Path, *, real: bool) -> None:
     if not real:
         sampler_loop.Engine = QuickEngine  # type: ignore[misc,assignment]
         run_folder.overview = lambda path, *_, **__: path.write_bytes(b"a picture")  # type: ignore[assignment]
+        chart_style.SHARP = 0.3  # drawing is most of a study's time
+        studies.QUICK = replace(studies.QUICK, count=2, held=1, pool=4, reference=4, ratios=(0.35,))
+        StudyContext.held = lambda self, request, twin: replace(request, ratio=0.66)  # type: ignore[method-assign]
 
 
 def called(words: list[str], out: Path, *, kill: int | None = None) -> tuple[int, int, str]:
