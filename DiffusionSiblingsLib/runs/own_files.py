@@ -30,6 +30,11 @@ _PART_MAP = re.compile(rf"\d+-\d+\.({MAP_ENDINGS})")
 _MASK = re.compile(r"[\w.-]+\.nii\.gz")
 
 
+def is_map_ending(ending: object) -> bool:
+    """Whether this is the ending of a sibling's label map, without its dot."""
+    return isinstance(ending, str) and re.fullmatch(MAP_ENDINGS, ending) is not None
+
+
 def files_of_a_run(out: Path) -> list[Path]:
     """What lies in a folder under the names that a run writes, in the order in which it is to be removed."""
     if not out.is_dir():

@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..core.files import atomic_path, json_values, move_over, output_error
+from ..core.json_files import MALFORMED, read_json
+from ..core.limits import MOST_RECORD_BYTES
 from ..editing.record_entries import sibling_entry
 from ..editing.result import Sibling
 from ..labelmaps.write import suffix_for, write_labelmap
 from ..metrics.acceptance import Verdict
-from .own_files import PART, PARTS
+from .own_files import PART, PARTS, is_map_ending
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,18 @@ class PartialResults:
                 temporary.write_bytes(files[name])
 
     def read(self, run: int, k: int) -> PartialResult:
-        """A part that is there; what earlier versions kept besides is ignored."""
-        values = json.loads(self.file_of(run, k).read_text(encoding="utf-8"))
-        rejected = values["rejected"]
-        return PartialResult(values["run"], values["k"], values["suffix"], values["entry"],
-                             None if rejected is None else tuple(rejected))
+        """A part that is there; what earlier versions kept besides is ignored. Raises InputError for a damaged one."""
+        path = self.file_of(run, k)
+        try:
+            values = read_json(path, MOST_RECORD_BYTES)
+            suffix, entry, rejected = values["suffix"], dict(values["entry"]), values["rejected"]
+            if not is_map_ending(suffix) or entry["k"] != k:
+                raise ValueError("it is of another sibling")
+            return PartialResult(run, k, suffix, entry, None if rejected is None else tuple(map(str, rejected)))
+        except (OSError, *MALFORMED) as error:
+            raise InputError("A finished sibling of the run cannot be read", value=f"{path}: {error}",
+                             rule="a run writes each part whole",
+                             hint="give --resume, which makes the sibling again") from error
 
     def all(self) -> list[tuple[int, int]]:
         """(run, k) of all parts, sorted."""

@@ -123,11 +123,15 @@ Verdicts = dict[int, tuple[bool, str]]  # k -> accepted, and the suffix of its l
 
 
 def verdicts_of(parts: PartialResults, requests: int) -> list[Verdicts]:
-    """What the parts of a run say, request by request."""
+    """What the parts of a run say, request by request. A damaged part goes, so that its sibling is made again."""
     found: list[Verdicts] = [{} for _ in range(requests)]
     for run, k in parts.all():
         if run < requests:
-            part = parts.read(run, k)
+            try:
+                part = parts.read(run, k)
+            except InputError:
+                parts.forget(run, k)
+                continue
             found[run][k] = (part.rejected is None, part.suffix)
     return found
 

@@ -27,7 +27,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from quick_runs import QuickEngine  # noqa: E402
 
 from DiffusionSiblingsLib.apps.cli.main import main as siblings  # noqa: E402
 from DiffusionSiblingsLib.core.files import is_temporary  # noqa: E402
+from DiffusionSiblingsLib.editing.result import Sibling  # noqa: E402
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap  # noqa: E402
 from DiffusionSiblingsLib.reports import chart_style  # noqa: E402
 from DiffusionSiblingsLib.runs import run_folder, sampler_loop  # noqa: E402
@@ -54,6 +55,14 @@ MINE = ("notes.txt", "photos/heart.jpg", "sibling_0000.txt", ".hidden", "record.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 VOLATILE = ("created", "timings_s", "compute", "written", "command", "whole", "core seconds", "core s", "key")
+
+
+class ComparedEngine(QuickEngine):
+    """The same, whose siblings are compared with a twin, as studies want to see it."""
+
+    def run(self, planned: Any, twin: Any = None, **given: Any) -> Iterator[Sibling]:
+        for sibling in super().run(planned, twin, **given):
+            yield replace(sibling, changes={"inside": 1, "outside": 0}, dice_to_twin={"LV": 0.9})
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def furnish(work: Path, *, real: bool) -> None:
     for number, spacing in enumerate((3.4, 3.3)):
         write_labelmap(ellipsoid_heart((40, 36, 44), spacing), work / "hearts" / f"heart_{number}.nii.gz")
     if not real:
-        sampler_loop.Engine = QuickEngine  # type: ignore[misc,assignment]
+        sampler_loop.Engine = ComparedEngine  # type: ignore[misc,assignment]
         run_folder.overview = lambda path, *_, **__: path.write_bytes(b"a picture")  # type: ignore[assignment]
         chart_style.SHARP = 0.3  # drawing is most of a study's time
         studies.QUICK = replace(studies.QUICK, count=2, held=1, pool=4, reference=4, ratios=(0.35,))

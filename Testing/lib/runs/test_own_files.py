@@ -15,8 +15,10 @@ from quick_runs import HEART, quicken, run
 
 from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.core.errors import InputError, OutputError
+from DiffusionSiblingsLib.core.record import read_record
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
+from DiffusionSiblingsLib.runs import resume as resuming
 from DiffusionSiblingsLib.runs.own_files import files_of_a_run, remove_parts, remove_run, require_apart
 
 MADE = {"record.json", "metrics.csv", "overview.png", *(f"sibling_{n:04d}.nii.gz" for n in range(6))}
@@ -206,3 +208,22 @@ def test_a_demo_replaces_an_earlier_demo_and_no_other_run(models: Path, tmp_path
     for seed in ("0", "1"):
         assert main([*demo, str(tmp_path / "demo"), "--seed", seed]) == 0
     assert main([*demo, str(tmp_path / "mine"), "--replace"]) == 0
+
+
+@pytest.mark.parametrize("part", [b"", b"{", b"[]", b"\xff", b"null", b"[" * 100_000, {"suffix": "/../../mine.txt"},
+                                  {"suffix": 3}, {"entry": None}, {"entry": {"k": 7}}, {"rejected": 3}])
+def test_a_damaged_part_is_made_again_and_leads_nowhere(models: Path, tmp_path: Path, part: Any) -> None:
+    out = tmp_path / "out"
+    run(out)
+    before = contents(out)
+    resuming.restore(out, read_record(out / "record.json"))
+    place = out / ".parts" / "0000-000002.json"
+    good = json.loads(place.read_text())
+    place.write_bytes(part if isinstance(part, bytes) else json.dumps({**good, **part}).encode())
+    (tmp_path / "mine.txt").write_text("mine")
+    (out / "mine.txt").write_text("mine")
+    assert run(out, resume=True).complete
+    after = contents(out)
+    assert after.pop("mine.txt") == b"mine" and (tmp_path / "mine.txt").read_text() == "mine"
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in before if name not in ("record.json", "overview.png"))
