@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .numbering import is_doubtful
 from .value_shapes import ValueShapes, value_shapes
 
 MOST_BYTES = 1 << 18  # of a table of names; a larger file is something else
+MOST_ENTRIES = 5000  # of a folder
 MOST_FILES = 40  # tables that are looked into
 LEAST_TISSUES = 2  # fewer named tissues do not make a table of this map
 _OWN_ENDINGS = (".labels.csv", "_labels.csv", ".labels.tsv", "_ColorTable.csv", "_ColorTable.ctbl", "_ColorTable.txt",
@@ -70,9 +72,9 @@ def _tables(path: Path) -> Iterator[tuple[Path, bool]]:
     with suppress(OSError):
         own = [path.with_name(name + end) for end in _OWN_ENDINGS]
         yield from ((file, True) for file in own if file.is_file())
-        beside = [file for file in sorted(path.parent.iterdir())[:1000] if file not in own and _is_table(file)]
-        yield from ((file, False) for file in beside[:MOST_FILES])
-        for folder in list(path.resolve().parents)[1:3]:
+        beside = [file for file in islice(path.parent.iterdir(), MOST_ENTRIES) if file not in own and _is_table(file)]
+        yield from ((file, False) for file in sorted(beside)[:MOST_FILES])
+        for folder in list(path.resolve().parents)[1:4]:
             above = [folder / "dataset.json", *sorted(folder.glob("*dseg.tsv"))[:MOST_FILES]]
             yield from ((file, False) for file in above if file.is_file())
 
