@@ -119,16 +119,15 @@ class Anatomy:
 
     def identify(self, segment_name: str, tags: Mapping[str, str] | None = None) -> str | None:
         """The tissue that a segment means: by the terminology code in its tags, else by its name, else None."""
-        return self._by_code(tags or {}) or self._by_name(segment_name)
+        return self._by_code(tags or {}) or self._by_name(segment_name, self._known[1])
 
     def _by_code(self, tags: Mapping[str, str]) -> str | None:
         codes, _ = self._known
         return next((found for key, value in tags.items()
                      if key.endswith(TERMINOLOGY_TAG) and (found := codes.get(_code_key(value)))), None)
 
-    def _by_name(self, name: str) -> str | None:
-        """The tissue of a name as a whole, or of all of its parts: "Left ventricle (LV)"."""
-        names = self._known[1]
+    def _by_name(self, name: str, names: Mapping[tuple[str, ...], str]) -> str | None:
+        """The tissue of a name as a whole, or of all of its parts: "Left ventricle (LV)". names: key -> tissue."""
         short = " ".join(self.name_rules.without_dropped(words_in(name)))
         whole = names.get(name_key(name)) or names.get(name_key(short))
         parts = {names.get(name_key(part)) for part in parts_of(name)} if whole is None else set()
@@ -152,7 +151,9 @@ class Anatomy:
         unless another segment has that tissue by name, or the name is of a tissue that belongs to the coded one
         ("Myocardium" under the code of the ventricle, as terminologies have no code for its wall).
         """
-        named = meant_together([name for name, _ in segments], self._by_name, self.name_rules)
+        known = self._known[1]
+        named = meant_together([name for name, _ in segments], lambda name: self._by_name(name, known), self.name_rules,
+                               len(self.tissues))
         coded = [self._by_code(tags) for _, tags in segments]
         agreed = {name for name, code in zip(named, coded, strict=True) if name is not None and code in (name, None)}
         return [self._settled(name, code, agreed) for name, code in zip(named, coded, strict=True)]

@@ -72,16 +72,19 @@ def without_numbers(name: str) -> str:
     return " ".join(kept) if kept and len(kept) < len(words) else ""
 
 
-def meant_together(names: Sequence[str], alone: Lookup, rules: NameRules) -> list[str | None]:
+def meant_together(names: Sequence[str], alone: Lookup, rules: NameRules, most: int) -> list[str | None]:
     """What the names of one map mean, tissue id or None each.
 
-    alone: what a name means by itself. A prefix or suffix that names share is no part of a tissue's name; a number at
+    alone: what a name means by itself. most: how many tissues there are; once all are found, nothing is read into other
+    names. A prefix or suffix that names share is no part of a tissue's name; a number at
     an end says nothing as long as no other name claims the same tissue; "L" is left where other names show that this is
     the organ.
     """
+    strong = [alone(name) for name in names]
+    if _tissues(strong) == most:
+        return strong
     readings = [names, *_trimmed(names)]
     found = max(([_sided(name, alone, rules) for name in reading] for reading in readings), key=_tissues)
-    strong = [alone(name) for name in names]
     found = [one or two for one, two in zip(strong, found, strict=True)]
     if len({tissue for tissue in found if tissue}) < COMPANY:
         found = strong
