@@ -29,10 +29,10 @@ SPARE = [None] * 5_000_000  # as in the test cases beside this file
 def main(folder: Path, session: Any) -> None:
     """All steps, in the order of the tutorial."""
     open_module(session)
-    twin = load_sample()
     panel = slicer.modules.diffusionsiblings.widgetRepresentation().self().panel
     panel.enter()
     turn()
+    twin = load_sample(panel)
     check_tissues(panel, twin, folder)
     run = perturb(panel, folder)
     compare(panel, run, folder)
@@ -58,10 +58,12 @@ def open_module(session: Any) -> None:
         session.show_module(session.load_module(str(ROOT / "DiffusionSiblings" / "DiffusionSiblings.py")), width=WIDTH)
 
 
-def load_sample() -> Any:
-    """Sample Data > Diffusion Siblings > the synthetic heart: what that button calls."""
-    source = slicer.modules.sampleDataSources["Diffusion Siblings"][0]
-    twin = source.customDownloader(source)
+def load_sample(panel: Any) -> Any:
+    """Twin > Sample: the synthetic heart, which Sample Data has too."""
+    assert "Diffusion Siblings" in slicer.modules.sampleDataSources
+    panel.panels["twin"].ui.sampleButton.click()
+    turn()
+    twin = panel.context.twin
     assert twin.GetSegmentation().GetNumberOfSegments() == 6
     return twin
 
@@ -296,13 +298,10 @@ def overview(panel: Any, twin: Any, path: Path) -> None:
     """The panel's lower sections beside the views, as they stand in Slicer's window."""
     from PIL import Image
 
-    sections = [panel.ui.twinSection, panel.ui.modelSection]
-    for section in sections:
-        section.collapsed = True
+    panel.ui.twinSection.collapsed = True
     fit(panel.widget)
     grab(panel.widget, path)
-    for section in sections:
-        section.collapsed = False
+    panel.ui.twinSection.collapsed = False
     fit(panel.widget)
     with Image.open(path) as image:
         left = np.asarray(image.convert("RGB"))
