@@ -14,13 +14,11 @@ from DiffusionSiblingsLib.core.cores import usable_cores
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsUI.context import Context, as_html
-from DiffusionSiblingsUI.guide.rows import run_notes, targets_words
-from DiffusionSiblingsUI.rich_text import bold, lines, literal, plain, sentence
+from DiffusionSiblingsUI.rich_text import literal, plain
 from DiffusionSiblingsUI.runs.edit_request import (
     EDITS,
     REGIONS,
     chosen_tissues,
-    duration,
     edit_words,
     guide_words,
     missing,
@@ -28,8 +26,9 @@ from DiffusionSiblingsUI.runs.edit_request import (
     scale_words,
     task_of,
 )
-from DiffusionSiblingsUI.runs.making import CHECKS, WALL, gate_words
+from DiffusionSiblingsUI.runs.making import CHECKS, WALL
 from DiffusionSiblingsUI.runs.operation import Operation
+from DiffusionSiblingsUI.runs.result_words import cancelled_words, result_as_html
 from DiffusionSiblingsUI.scene import markups
 from DiffusionSiblingsUI.setup import environment
 
@@ -256,29 +255,3 @@ class EditPanel:
     def _show_log(self) -> None:
         slicer.util.infoDisplay(_("The last lines of the worker's log:"), windowTitle=_("Diffusion Siblings log"),
                                 detailedText=self._log)
-
-
-def cancelled_words(folder: str) -> str:
-    """What is left of a run that was stopped."""
-    text = _("Cancelled. The scene is as it was before.")
-    if not folder:
-        return text
-    kept = _("The siblings that were finished are in {folder}. To make the rest, tick Continue an unfinished run and "
-             "press Run.")
-    return f"{text} {kept.format(folder=folder)}"
-
-
-def result_as_html(record: dict[str, Any], seconds: float, folder: str = "") -> str:
-    """What was made and where, what became of its checks and targets, and warnings. folder: in which the files stay."""
-    count = sum(len(run["siblings"]) for run in record["runs"])
-    if record["twin"]:
-        what = _("1 sibling") if count == 1 else _("{count} siblings").format(count=count)
-    else:
-        what = _("1 heart") if count == 1 else _("{count} hearts").format(count=count)
-    device = str(record["compute"].get("name", "")).replace("cpu", "CPU").replace("mps", _("Apple GPU"))
-    text = _("Made {what} in {time} on {device}.") if device else _("Made {what} in {time}.")
-    kept = _("The files are in {folder}.").format(folder=folder) if folder else ""
-    notes = [*(record["twin"] or {}).get("warnings", []), *run_notes(record)]
-    return lines([plain(text.format(what=what, time=duration(seconds), device=device)), plain(gate_words(record)),
-                  plain(targets_words(record)), plain(kept),
-                  *(f"{bold(_('Note:'))} {plain(sentence(note))}" for note in dict.fromkeys(notes))])

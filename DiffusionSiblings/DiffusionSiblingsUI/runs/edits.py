@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +64,10 @@ def edit_steps(session: Session, task: Task) -> Steps[Outcome]:
     folder, siblings = session.new_folder(), []
     try:
         command = yield from part(_commanded(task, folder), READ, PLACED, _("Sending the twin to the worker"))
-        job = job_steps(session, command, "sibling", lambda event: siblings.append(_taken(event, task.twin)))
+        files = {Path(each["region"]).name for each in command["requests"] if each.get("region")}
+        job = job_steps(session, command, "sibling", lambda event: siblings.append(_taken(event, task.twin, files)))
         result = yield from part(job, PLACED, 1.0)
-        return Outcome(siblings, result["record"], result["rows"], task.twin)
+        return Outcome(siblings, result["record"], [_worded(row, files) for row in result["rows"]], task.twin)
     finally:
         session.remove(folder)
 
@@ -134,9 +135,18 @@ def _commanded(task: Task, folder: Path) -> Steps[dict[str, Any]]:
             "requests": [{**request.to_json(), **task.targets} for request in requests]}
 
 
-def _taken(event: Mapping[str, Any], bridged: Any) -> SiblingResult:
-    """A sibling that the worker has put down, taken into memory."""
+def _worded(row: Mapping[str, Any], files: Collection[str]) -> dict[str, Any]:
+    """A row whose edit names no file of ours. files: names of the files of regions."""
+    edit = str(row.get("edit", ""))
+    for file in files:
+        edit = edit.replace(file, _("region"))
+    return {**row, "edit": edit}
+
+
+def _taken(event: Mapping[str, Any], bridged: Any, files: Collection[str]) -> SiblingResult:
+    """A sibling that the worker has put down, taken into memory. files: as `_worded` has them."""
     labelmap = read_exchange(event["stem"])
     remove_exchange(event["stem"])
     return SiblingResult(event["index"], event["k"], event["request"],
-                         labelmap.labels if bridged is not None else labelmap, event["row"], event["entry"])
+                         labelmap.labels if bridged is not None else labelmap, _worded(event["row"], files),
+                         event["entry"])

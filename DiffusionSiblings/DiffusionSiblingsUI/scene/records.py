@@ -96,6 +96,8 @@ def _twin(twin: Mapping[str, Any]) -> Pairs:
 def _request(run: Mapping[str, Any]) -> Pairs:
     request, entries = run["request"], run["siblings"]
     known = {key: value for key, value in request.items() if key in Request.__dataclass_fields__}
+    if known.get("region"):
+        known["region"] = _("region")  # its file was ours
     numbers = [str(entry["k"]) for entry in entries]
     listed = ", ".join(numbers) if len(numbers) < 8 else _("{first} to {last}").format(first=numbers[0],
                                                                                       last=numbers[-1])

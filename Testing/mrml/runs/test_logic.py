@@ -18,7 +18,8 @@ from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.runs import edit_request
 from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.runs.operation import OperationCancelled
-from DiffusionSiblingsUI.scene import bridge
+from DiffusionSiblingsUI.runs.result_words import cancelled_words, result_as_html
+from DiffusionSiblingsUI.scene import bridge, records
 from DiffusionSiblingsUI.scene.runs import find_runs
 from panel_parameters import parameters
 
@@ -81,8 +82,22 @@ def test_inpaint_in_a_roi_changes_nothing_outside_it_and_is_replayed_after_the_r
     mask = region_mask(bridged, roi=roi)
     changed = labels_of(node) != bridged.labelmap.labels
     assert changed.any() and not (changed & ~mask).any()
+    run = find_runs()[-1]
+    assert run.row_of(node)["edit"] == "edit LV + region" and ".nrrd" not in records.as_html(run.record)
+    assert "equal the twin" not in result_as_html(run.record, 3.0)
     roi.SetCenter(0.0, 0.0, 0.0)
     assert [row["verdict"] for row in logic.replay(find_runs()[-1])] == ["identical"]
+
+
+def test_a_run_in_which_nothing_could_change_says_so(logic: SiblingsLogic, sample_node: Any) -> None:
+    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    ventricle = next(i for i in sample_node.GetSegmentation().GetSegmentIDs()
+                     if sample_node.GetSegmentation().GetSegment(i).GetName() == "Left ventricle")
+    roi.SetCenter(*sample_node.GetSegmentCenterRAS(ventricle))
+    roi.SetSize(6.0, 6.0, 6.0)
+    logic.inpaint(sample_node, "LV", roi=roi, **QUICK)
+    assert "1 of 1 siblings equal the twin" in result_as_html(find_runs()[-1].record, 3.0)
+    assert "unfinished" in cancelled_words("/somewhere") and "unfinished" not in cancelled_words("")
 
 
 def test_inpaint_of_a_painted_segment_by_its_name(logic: SiblingsLogic, sample_node: Any) -> None:
