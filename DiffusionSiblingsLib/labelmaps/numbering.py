@@ -25,7 +25,7 @@ MANY = 12  # values
 LEAST = 4  # tissues; fewer do not tell one order from another
 ALLOWED = 1.5  # by which a value that a known numbering does not have may fit better (pulmonary artery for aorta)
 NEIGHBOURS = 2  # values of no tissue that are tried in place of one
-WIDTH = 6000  # choices that the search keeps
+WIDTH, WIDTH_OF_MANY = 6000, 1500  # choices that the search keeps, the second among more than MANY values
 SEARCHED = 24  # values that the search looks at, the largest ones: its time grows with their number
 AN_IMAGE = 254  # values, as many as are looked at: a file with more is an image, and no value of it a tissue
 
@@ -202,7 +202,7 @@ def _ranked(shapes: ValueShapes, layout: TissueLayout, tissues: Sequence[int],
         grown = np.concatenate([np.repeat(states, len(new), axis=0), np.tile(new, len(states))[:, None]], axis=1)
         grown = grown[(grown[:, :-1] != grown[:, -1:]).all(axis=1)]
         scores = likeness(shapes, layout, order[:step], grown)
-        best = np.argsort(-scores, kind="stable")[:WIDTH]
+        best = np.argsort(-scores, kind="stable")[: WIDTH if count <= MANY else WIDTH_OF_MANY]
         states, scores = grown[best], scores[best]
     back = [order.index(tissue) for tissue in tissues]
     return states[:, back], scores

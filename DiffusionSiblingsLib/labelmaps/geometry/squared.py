@@ -30,6 +30,7 @@ def squared(affine: Affine, shape: tuple[int, ...]) -> Affine:
     return found
 
 
+@np.errstate(all="ignore")  # what is not finite is refused elsewhere
 def apart_mm(one: Affine, other: Affine, shape: tuple[int, ...]) -> float:
     """The largest distance in mm between the places that two affines give to a voxel of a (D, H, W) grid."""
     ends = [(0.0, float(size - 1)) for size in shape[::-1]]
