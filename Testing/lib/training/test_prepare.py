@@ -92,6 +92,23 @@ def test_good_cases_are_packed_and_bad_ones_get_a_reason(source: Path, tmp_path:
     assert "6 cases" in str(summary) and "6 rejected" in str(summary)
 
 
+def test_what_reading_the_cases_assumed_is_in_the_table_and_the_summary(source: Path, tmp_path: Path) -> None:
+    plain = LabelMap(heart(), GRID, format="nii.gz")
+    write_labelmap(plain, source / "unnamed.nii.gz", "nii.gz")
+    folder = source / "s0001" / "segmentations"
+    for tissue in HEART.tissues:
+        mask = heart() == tissue.label
+        if tissue.id == "Ao":
+            mask[tuple(np.argwhere(heart() == HEART.label_of("LV"))[:3].T)] = True
+        write_labelmap(LabelMap(mask.astype(np.uint8), GRID), folder / f"{tissue.mask_names[0]}.nii.gz")
+    summary = prepare(source, tmp_path / "out", HEART, jobs=1)
+    rows = rows_of(summary.table)
+    assert "LV=3" in rows["unnamed"]["notes"] and rows["good_0"]["notes"] == ""
+    assert "aorta and heart_ventricle_left share 3 voxels" in rows["s0001"]["notes"]
+    assert "note on 1 case: The file names no tissues" in str(summary)
+    assert prepare(source, tmp_path / "out", HEART, jobs=1).notes == summary.notes
+
+
 def test_maps_are_repaired_so_that_no_model_learns_contacts(source: Path, tmp_path: Path) -> None:
     touching = heart()
     touching[ndimage.binary_dilation(touching == 5, iterations=2) & np.isin(touching, (0, 6))] = 5  # LA grows onto RA
