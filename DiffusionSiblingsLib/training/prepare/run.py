@@ -58,7 +58,8 @@ class PreparationSummary:
             lines.append(f"{len(self.rejected)} rejected:")
             lines += [f"  {name}: {reason}" for name, reason in list(self.rejected.items())[:SHOWN]]
             lines += [f"  ... and {len(self.rejected) - SHOWN} more"] if len(self.rejected) > SHOWN else []
-        lines += [f"note on {count} case{'' if count == 1 else 's'}: {words}" for words, count in list(self.notes.items())[:SHOWN]]
+        lines += [f"note on {count} case{'' if count == 1 else 's'}: {words}"
+                  for words, count in list(self.notes.items())[:SHOWN]]
         lines.append(f"table: {self.table}")
         lines.append("contact sheets: " + ", ".join(str(sheet) for sheet in self.sheets))
         return "\n".join(lines)
