@@ -37,12 +37,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "lib")]
 
 import numpy as np  # noqa: E402
 from hearts import ellipsoid_heart, small_model  # noqa: E402
-from quick_runs import QuickEngine  # noqa: E402
+from quick_runs import ANATOMY, HEART, QuickEngine  # noqa: E402
 
 from DiffusionSiblingsLib.apps.cli.main import main as siblings  # noqa: E402
 from DiffusionSiblingsLib.core.files import is_temporary  # noqa: E402
 from DiffusionSiblingsLib.editing.result import Sibling  # noqa: E402
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap  # noqa: E402
+from DiffusionSiblingsLib.metrics.morphology import features  # noqa: E402
 from DiffusionSiblingsLib.reports import chart_style  # noqa: E402
 from DiffusionSiblingsLib.runs import run_folder, sampler_loop  # noqa: E402
 from DiffusionSiblingsLib.studies import settings as studies  # noqa: E402
@@ -58,11 +59,13 @@ VOLATILE = ("created", "timings_s", "compute", "written", "command", "whole", "c
 
 
 class ComparedEngine(QuickEngine):
-    """The same, whose siblings are compared with a twin, as studies want to see it."""
+    """The same, whose siblings are measured whole and compared with a twin, as studies want to see it."""
 
     def run(self, planned: Any, twin: Any = None, **given: Any) -> Iterator[Sibling]:
+        measured = features(HEART.labels, HEART.affine, ANATOMY)
         for sibling in super().run(planned, twin, **given):
-            yield replace(sibling, changes={"inside": 1, "outside": 0}, dice_to_twin={"LV": 0.9})
+            yield replace(sibling, changes={"inside": 1, "outside": 0}, dice_to_twin={"LV": 0.9}, features=measured,
+                          raw_features=measured)
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,8 @@ def crash(name: str, command: Command, work: Path, *, every: int = 1, start: int
     for at in range(start, count + 1, every):
         folder, mine = fresh(str(at))
         code, _, said = called(command.call, folder, kill=at)
-        found = [] if code == KILLED else [f"it was not killed but ended with {code}: {said}"]
+        # How often a run writes its record depends on its speed: it may end before it comes to this operation.
+        found = [] if code in (KILLED, 0) else [f"it was not killed but ended with {code}: {said}"]
         found += faults_after_kill(folder, mine)
         code, _, said = called(command.again or command.call, folder)
         found += [f"the next call ended with {code}: {said}"] if code != 0 else faults_after_resume(folder, mine, whole)

@@ -46,7 +46,8 @@ NoRepair = Annotated[bool, flag(
     OUTPUT, "--no-repair", "Keep small specks and forbidden contacts between tissues instead of repairing them.")]
 Overwrite = Annotated[bool, flag(
     OUTPUT, "--overwrite", "Let siblings replace voxels of tissues that the model does not know, such as vessels.")]
-Replace = Annotated[bool, flag(OUTPUT, "--replace", "Replace the run that DIR already holds.")]
+Replace = Annotated[bool, flag(
+    OUTPUT, "--replace", "Replace the run that DIR already holds. Files that no run writes stay.")]
 MarginMm = Annotated[float | None, option(
     OUTPUT, "--margin", "MM", "Extend the grid of the siblings, so that it reaches MM beyond the twin's heart on every "
     "side. A grid that is cropped to the heart cuts off siblings that grow.", show_default="the twin's grid, extended "
