@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..core.defaults import MULTISTEP_STEPS, STEPS
+from ..core.defaults import LEAST_GUIDED_STEPS, MULTISTEP_STEPS, STEPS
 
 Edit = Literal["generate", "reconstruct", "perturb", "inpaint"]
 Solver = Literal["heun", "dpmpp-2m"]
@@ -14,6 +14,7 @@ Guider = Literal["projection", "gradient"]
 Parsing = Literal["auto", "V", "L"]
 
 
-def default_steps(solver: Solver) -> int:
+def default_steps(solver: Solver, *, guided: bool = False) -> int:
     """Steps of a whole run where nothing else is asked for."""
-    return STEPS if solver == "heun" else MULTISTEP_STEPS
+    steps = STEPS if solver == "heun" else MULTISTEP_STEPS
+    return max(steps, LEAST_GUIDED_STEPS) if guided else steps

@@ -56,7 +56,8 @@ def reconstruct(options: Reconstruct) -> int:
 
 
 def _common(options: Generate | Perturb | Inpaint | Guide) -> dict[str, Any]:
-    steps = default_steps(options.solver) if options.steps is None else options.steps
+    guided = not isinstance(options, Generate) and (isinstance(options, Guide) or bool(options.hold))
+    steps = default_steps(options.solver, guided=guided) if options.steps is None else options.steps
     return {"count": options.count, "seed": options.seed, "first": options.first, "steps": steps,
             "solver": options.solver, "overwrite": options.overwrite, "repair": not options.no_repair}
 

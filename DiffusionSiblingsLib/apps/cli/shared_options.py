@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...core.defaults import COUNT, DEFAULT_MODEL, GATE_LIMIT, MULTISTEP_STEPS, SEED, STEPS
+from ...core.defaults import COUNT, DEFAULT_MODEL, GATE_LIMIT, LEAST_GUIDED_STEPS, MULTISTEP_STEPS, SEED, STEPS
 from ...editing.choices import Device, Solver
 from ...metrics.acceptance_help import gate_help
 from . import completion
@@ -113,7 +113,7 @@ class Sampling(Options):
     first: First = 0
     steps: Annotated[int | None, option(
         SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.",
-        show_default=f"{STEPS}; {MULTISTEP_STEPS} with --solver dpmpp-2m")] = None
+        show_default=f"{STEPS}; with --solver dpmpp-2m {MULTISTEP_STEPS}, guided {LEAST_GUIDED_STEPS}")] = None
     solver: Annotated[Solver, option(
         SAMPLING, "--solver", LISTED, "What makes the steps: 'heun' is the solver of the papers and evaluates the "
         "network twice a step; 'dpmpp-2m' (DPM-Solver++) does so once and needs fewer steps.")] = "heun"

@@ -87,6 +87,15 @@ def test_a_guided_run_is_replayed_from_its_record_alone(twin: Path, tmp_path: Pa
     assert [row["verdict"] for row in json.loads(capsys.readouterr().out)] == ["identical"]
 
 
+def test_a_guided_run_works_with_the_multistep_solver_and_is_replayed(twin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("guide", str(twin), "--preset", "enlarge-rv", "--solver", "dpmpp-2m", "--out", str(out)) == 0
+    record = out / "record.json"
+    request = json.loads(record.read_text())["runs"][0]["request"]
+    assert (request["solver"], request["steps"]) == ("dpmpp-2m", 3)
+    assert main(["replay", str(record), "--device", "cpu"]) == 0
+
+
 def test_hold_goes_with_perturb_and_with_inpaint(twin: Path, tmp_path: Path) -> None:
     assert run("perturb", str(twin), "--ratio", "0.3", "--hold", "all", "--out", str(tmp_path / "all")) == 0
     record = json.loads((tmp_path / "all" / "record.json").read_text())

@@ -9,7 +9,9 @@ import pytest
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.terms import Quantity, Target, Term
+from DiffusionSiblingsLib.core.defaults import LEAST_GUIDED_STEPS, MULTISTEP_STEPS, STEPS
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.editing.choices import default_steps
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.region import parse_box
 
@@ -112,3 +114,14 @@ def test_a_bad_box_is_refused_with_the_rule(text: str) -> None:
 def test_unknown_settings_in_json_are_refused() -> None:
     with pytest.raises(InputError, match="colour"):
         Request.from_json({"edit": "generate", "colour": "red"})
+
+
+def test_defaults_of_steps_never_call_for_the_note_on_too_few() -> None:
+    assert default_steps("heun") == default_steps("heun", guided=True) == STEPS
+    assert default_steps("dpmpp-2m") == MULTISTEP_STEPS < LEAST_GUIDED_STEPS == default_steps("dpmpp-2m", guided=True)
+
+
+def test_the_record_names_the_solver_and_one_without_is_heuns() -> None:
+    values = Request("perturb", solver="dpmpp-2m").to_json()
+    assert values["solver"] == "dpmpp-2m" and Request.from_json(values).solver == "dpmpp-2m"
+    assert Request.from_json({key: value for key, value in values.items() if key != "solver"}).solver == "heun"
