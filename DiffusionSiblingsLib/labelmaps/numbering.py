@@ -22,6 +22,7 @@ DOUBT = 8.0  # by which another order must be likelier than what somebody says
 FLOOR = 50 / 57  # of half squared deviations for each of the 57 numbers that six tissues have; infants with
 #                  malformations reach 44, values in disorder 60
 MANY = 12  # values
+RARE = 6.0  # by which a map without a chamber must be likelier than one without an aorta
 LEAST = 4  # tissues; fewer do not tell one order from another
 ALLOWED = 1.5  # by which a value that a known numbering does not have may fit better (pulmonary artery for aorta)
 NEIGHBOURS = 2  # values of no tissue that are tried in place of one
@@ -97,16 +98,22 @@ class _Candidate:
             strange = others & (ranked >= count).any(axis=1)  # with a value that the numbering does not have
             rivals = [*scores[others & ~strange][:1], *(scores[strange][:1] - ALLOWED)]
             if count < len(anatomy.ids):
-                rivals += self._other_tissues(anatomy.layout)
+                rivals += self._other_tissues(anatomy)
             margin = self.score - max(rivals, default=-np.inf)
         return Fit(self.name, self.labels, self.score, float(margin), plausible, count == len(anatomy.ids))
 
 
-    def _other_tissues(self, layout: TissueLayout) -> list[float]:
-        """Scores where the map lacks other tissues than the numbering says, or none."""
-        total = len(layout.volume)
+    def _other_tissues(self, anatomy: Anatomy) -> list[float]:
+        """Scores where the map lacks other tissues than the numbering says, or none.
+
+        A tissue of which a scan may show nothing (an aorta) is missing more often than a chamber or a wall.
+        """
+        if (layout := anatomy.layout) is None:
+            return []
+        total, firm = len(layout.volume), {anatomy.ids.index(tissue) for tissue in anatomy.one_component}
+        rare = RARE if firm <= set(self.tissues) else 0.0
         sets = [kept for kept in combinations(range(total), len(self.tissues)) if list(kept) != list(self.tissues)]
-        best = [_ranked(self.joined, layout, kept, {})[1][:1] for kept in sets]
+        best = [_ranked(self.joined, layout, kept, {})[1][:1] - (0.0 if firm <= set(kept) else rare) for kept in sets]
         if len(self.joined.values) >= total:  # a map with all tissues is likelier, even where fewer fit better
             whole = _ranked(self.joined, layout, range(total), {})[1][0]
             best += [np.array([np.inf])] if whole >= -FLOOR * _terms(total) else []

@@ -98,7 +98,9 @@ def _by_numbering(labelmap: LabelMap, anatomy: Anatomy, path: Path) -> Found:
     shapes = value_shapes(labelmap.labels, labelmap.affine, counts)
     fits = known_fits(shapes, anatomy)
     if not fits or not fits[0].clear:
-        raise ask_for_labels(labelmap, counts, anatomy, best_fit(shapes, anatomy), path)
+        likely = [fit for fit in fits if fit.plausible]
+        best = best_fit(shapes, anatomy) or max(likely, key=lambda fit: fit.score / len(fit.labels), default=None)
+        raise ask_for_labels(labelmap, counts, anatomy, best, path)
     segments = _numbered(labelmap.segments, fits[0].tissue_of)
     other = next((n.other for n in anatomy.numberings if n.name == fits[0].name), {})
     notes = left_over(replace(labelmap, segments=segments), counts, shapes, other)

@@ -54,7 +54,8 @@ def measure(options: Measure) -> int:
         with table:
             for path, found in _each(maps, options):
                 if isinstance(found, str):
-                    failed.append(f"siblings: {path or 'mean heart'}: {found}")
+                    named = path is not None and found.startswith(str(path))  # most messages begin with their file
+                    failed.append(f"siblings: {found}" if named else f"siblings: {path or 'mean heart'}: {found}")
                     continue
                 notes.add(path, found.notes)
                 table.add(found.rows)

@@ -74,6 +74,19 @@ def test_of_all_orders_of_a_real_heart_none_is_taken_wrongly(case: str, shared_d
         assert not fits[0].clear or said == {truth[n]: value for n, value in enumerate(order, 1)}
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("order", [OWN, {tissue: values[0] for tissue, values in HEART.numberings[0].labels.items()}])
+def test_a_real_heart_without_an_aorta_keeps_its_numbering(case: str, order: dict[str, int], shared_data: Path,
+                                                           tmp_path: Path) -> None:
+    whole = read_labelmap(shared_data / f"hearts/real/{case}.nii.gz", HEART)
+    labels = np.where(whole.labels == OWN["Ao"], 0, whole.labels)
+    path = write_labelmap(LabelMap(numbered(order, labels), whole.affine), tmp_path / "heart.nii.gz")
+    back = read_labelmap(path, HEART, whole=False)
+    assert np.array_equal(known_labels(back, HEART), labels) and "Ao (Aorta) is missing" in back.notes[-1]
+    with pytest.raises(InputError, match="lacks Ao"):
+        read_labelmap(path, HEART)
+
+
 def test_a_mirrored_heart_keeps_its_numbering(tmp_path: Path) -> None:
     path = write_labelmap(LabelMap(blocks(), np.diag([-1.0, 1, 1, 1])), tmp_path / "mirrored.nii.gz")
     assert is_right(path), "its header is wrong, and not its numbers"
