@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...core.defaults import STEPS
 from .edm import Schedule
 
 LOWEST = 0.03  # the last noise level; the estimate there is the result
+RATIO_STEPS = 50  # of the papers' schedule that says what a sampling ratio means; records rely on it
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LogSchedule:
     @classmethod
     def like(cls, papers: Schedule) -> LogSchedule:
         """With as many steps as a schedule of the papers, and the ratios of the papers' own number of steps."""
-        return cls(papers.steps, replace(papers, steps=STEPS))
+        return cls(papers.steps, replace(papers, steps=RATIO_STEPS))
 
     @property
     def sigma_max(self) -> float:
