@@ -19,7 +19,7 @@ from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..labelmaps.geometry.resample import resample_to_canonical, to_twin
 from ..labelmaps.geometry.room import cut_at_faces, ml_beyond
-from ..labelmaps.region import box_mask, read_region
+from ..labelmaps.region import box_mask, read_noted_region
 from ..labelmaps.twin import BoolArray, Twin
 from .request import Request
 
@@ -54,7 +54,7 @@ def edit_scope(request: Request, twin: Twin, anatomy: Anatomy) -> Scope:
     every_label = (0, *(tissue.label for tissue in anatomy.tissues))
     if request.edit != "inpaint":
         return Scope(open_voxels, every_label, withheld=withheld)
-    region = edit_region(request, twin)
+    region, notes = edit_region(request, twin)
     allowed, canonical = every_label, twin.canonical.labels
     reach = open_voxels if region is None else open_voxels & region
     editable = np.ones(canonical.shape, dtype=bool)
@@ -72,7 +72,7 @@ def edit_scope(request: Request, twin: Twin, anatomy: Anatomy) -> Scope:
         raise InputError("The edit can reach no voxel of the twin", value=request.describe(),
                          rule="the region overlaps the heart and the model's field of view",
                          hint="check the box (RAS mm) or the mask against the twin")
-    return Scope(reach, allowed, preserved, about, withheld, _idle_words(request, reach, twin))
+    return Scope(reach, allowed, preserved, about, withheld, (*notes, *_idle_words(request, reach, twin)))
 
 
 def _idle_words(request: Request, reach: BoolArray, twin: Twin) -> tuple[str, ...]:
@@ -111,15 +111,19 @@ def free_labels(tissues: tuple[str, ...], anatomy: Anatomy) -> tuple[int, ...]:
     return tuple(sorted({anatomy.label_of(tissue) for tissue in (*tissues, *followers)}))
 
 
-def edit_region(request: Request, twin: Twin) -> BoolArray | None:
-    """(D, H, W) bool on the twin's grid: inside the box and the mask; None where the request names neither."""
+def edit_region(request: Request, twin: Twin) -> tuple[BoolArray | None, tuple[str, ...]]:
+    """(D, H, W) bool on the twin's grid: inside the box and the mask; None where the request names neither. And what
+    was assumed about the mask's file.
+    """
     region: BoolArray | None = None
+    notes = tuple[str, ...]()
     if request.box is not None:
         region = box_mask(request.box, twin.labelmap)
     if request.region is not None:
-        painted = read_region(Path(request.region), twin.labelmap)
+        painted, found = read_noted_region(Path(request.region), twin.labelmap)
+        notes = tuple(f"The region {Path(request.region).name}: {words}" for words in found)
         region = painted if region is None else region & painted
-    return region
+    return region, notes
 
 
 @dataclass(frozen=True)

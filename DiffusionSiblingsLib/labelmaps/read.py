@@ -75,6 +75,11 @@ def read(path: Path | str, *, anatomy: str = "heart", labels: LabelValues | None
 
 def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
     """(D, H, W) bool, KJI order: the non-zero voxels of a label map or mask; and its (4, 4) affine, IJK -> RAS mm."""
+    return read_noted_mask(path)[:2]
+
+
+def read_noted_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine, tuple[str, ...]]:
+    """The same, and what had to be assumed. Raises InputError."""
     path = Path(path)
     reachable(path)
     with reading(path):
@@ -83,7 +88,7 @@ def read_mask(path: Path | str) -> tuple[npt.NDArray[np.bool_], Affine]:
     mask: npt.NDArray[np.bool_] = volume.array > 0
     if mask.ndim == 4:
         mask = np.asarray(mask.any(axis=3))
-    return mask, volume.affine
+    return mask, volume.affine, volume.notes
 
 
 def is_folder_of_masks(folder: Path, anatomy: Anatomy) -> bool:

@@ -20,16 +20,21 @@ def read_region(path: Path, like: LabelMap) -> BoolArray:
 
     Raises InputError if the file cannot be read or is empty.
     """
-    from .read import read_mask  # brings scipy, and Slicer imports this file through `request` when it starts
+    return read_noted_region(path, like)[0]
 
-    mask, affine = read_mask(path)
+
+def read_noted_region(path: Path, like: LabelMap) -> tuple[BoolArray, tuple[str, ...]]:
+    """The same, and what had to be assumed about the file, such as where it lies."""
+    from .read import read_noted_mask  # brings scipy, and Slicer imports this file through `request` when it starts
+
+    mask, affine, notes = read_noted_mask(path)
     if not mask.any():
         raise InputError("The region mask is empty", value=path, rule="at least one voxel that is not 0",
                          hint="paint the region, or use --edit or --box")
     if mask.shape == like.labels.shape and np.allclose(affine, like.affine, atol=1e-4):
-        return mask
+        return mask, notes
     depth, height, width = like.labels.shape
-    return np.stack(list(nearest_planes(mask, np.linalg.inv(affine) @ like.affine, (depth, height, width))))
+    return np.stack(list(nearest_planes(mask, np.linalg.inv(affine) @ like.affine, (depth, height, width)))), notes
 
 
 def box_mask(box: tuple[float, ...], labelmap: LabelMap) -> BoolArray:

@@ -18,7 +18,16 @@ import numpy as np
 from ...core.errors import InputError
 from ...core.labelmap import Affine, LabelMap, Segment
 from .guard import Guarded, guarded, refuse_detached
-from .nifti_header import affine_of, is_square, new_header, place_notes, set_affine, set_qform, set_voxels
+from .nifti_header import (
+    affine_of,
+    has_broken_sform,
+    is_square,
+    new_header,
+    place_notes,
+    set_affine,
+    set_qform,
+    set_voxels,
+)
 from .volume import Volume, as_labels, little_endian, not_3d, one_time_point, storable
 
 if TYPE_CHECKING:  # see nifti_header
@@ -51,7 +60,11 @@ def _read_header(file: Guarded) -> Nifti1Header:
     from nibabel.nifti2 import Nifti2Header
 
     kinds: dict[int, Any] = {kind.template_dtype.itemsize: kind for kind in (Nifti1Header, Nifti2Header)}
-    raw = file.header(min(kinds))
+    raw = file.header(2)
+    if raw == b"\x1f\x8b":
+        raise InputError(f"{file.path} is packed twice", rule="the file is packed with gzip once, or not at all",
+                         hint="unpack it with gzip -d, and try again")
+    raw += file.header(min(kinds) - len(raw))
     for order in ("<", ">"):
         size = struct.unpack(order + "i", raw[:4])[0]
         if size not in kinds:
@@ -151,7 +164,7 @@ def write_nifti(labelmap: LabelMap, path: Path) -> None:
         extensions = _label_extension(labelmap.segments)
     header = new_header(old)
     set_voxels(header, data, extensions)
-    if old is None or not _same(affine_of(header), labelmap.affine):
+    if old is None or has_broken_sform(header) or not _same(affine_of(header), labelmap.affine):
         set_affine(header, labelmap.affine)
     elif int(header["qform_code"]) <= 0 and not is_square(labelmap.affine):
         set_qform(header, labelmap.affine)

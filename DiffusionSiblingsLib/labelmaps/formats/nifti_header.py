@@ -19,14 +19,24 @@ from .volume import LPS
 if TYPE_CHECKING:  # nibabel takes 0.1 s to import, and only those who read or write NIfTI have to wait for it
     from nibabel.nifti1 import Nifti1Header
 
+LEAST_VOXEL_MM3 = 1e-6
 _MILLIMETRES = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI unit code -> mm
 
 
 def affine_of(header: Nifti1Header) -> Affine:
     """(4, 4) voxel IJK -> RAS mm: sform, else qform, else spacing (methods 3, 2, 1 of the standard)."""
-    if int(header["sform_code"]) > 0:
+    if int(header["sform_code"]) > 0 and not has_broken_sform(header):
         return sform_of(header)
     return qform_of(header) if int(header["qform_code"]) > 0 else _scaled(header, _spacing(header))
+
+
+def has_broken_sform(header: Nifti1Header) -> bool:
+    """Whether the sform cannot place a map, while the qform can: some programs set its code and leave its rows 0."""
+    def sound(affine: Affine) -> bool:
+        return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > LEAST_VOXEL_MM3)
+
+    coded = int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0
+    return coded and not sound(sform_of(header)) and sound(qform_of(header))
 
 
 def sform_of(header: Nifti1Header) -> Affine:
@@ -69,6 +79,8 @@ def place_notes(header: Nifti1Header, shape: tuple[int, ...]) -> tuple[str, ...]
                 " mm away, and nibabel mirrors it. Regions and boxes drawn there do not fit",)
     if not (by_sform and by_qform):
         return ()
+    if has_broken_sform(header):
+        return ("The sform of the header cannot place a map, although it has a code; the qform was taken",)
     apart = apart_mm(affine, qform_of(header), shape)
     if not apart > MOST_OF_A_VOXEL * float(np.linalg.norm(affine[:3, :3], axis=0).min()):
         return ()  # also where a number is not finite

@@ -16,6 +16,7 @@ from nibabel.nifti1 import Nifti1Header
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap, read_mask
+from DiffusionSiblingsLib.labelmaps.region import read_noted_region
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 
 NUMBERS = {tissue.id: tissue.label for tissue in HEART.tissues}
@@ -131,6 +132,28 @@ def test_sform_and_qform_apart_are_told_in_mm_with_what_itk_takes(tmp_path: Path
         assert sitk.ReadImage(str(path)).GetOrigin()[0] == (-30 if code == 2 else 0), "as the note says"
     assert read(nifti(tmp_path / "a.nii", blocks(), qform_code=1, qoffset_x=0.2)).notes == (), "less than a voxel shows"
     assert read(nifti(tmp_path / "a.nii", blocks(), sform_code=0, qform_code=1)).notes == ()
+
+
+def test_an_sform_without_content_leaves_the_place_to_the_qform(tmp_path: Path) -> None:
+    zero = {f"srow_{axis}": [0, 0, 0, 0] for axis in "xyz"}
+    path = nifti(tmp_path / "a.nii", blocks(), qform_code=1, qoffset_x=30.0, **zero)
+    found = read(path)
+    assert found.affine[0, 3] == 30 and "the qform was taken" in found.notes[0]
+    again = read(write_labelmap(found, tmp_path / "b.nii.gz"))
+    assert np.allclose(again.affine, found.affine) and again.notes == (), "written with both"
+
+
+def test_a_file_that_is_packed_twice_is_named(tmp_path: Path) -> None:
+    once = nifti(tmp_path / "a.nii.gz", blocks()).read_bytes()
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(once))
+    with pytest.raises(InputError, match="packed twice"):
+        read(tmp_path / "a.nii.gz")
+
+
+def test_what_was_assumed_about_a_region_is_told(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "a.nii", blocks(), sform_code=0)
+    mask, notes = read_noted_region(path, heart())
+    assert mask.shape == blocks().shape and "code 0" in notes[0]
 
 
 def test_a_header_without_orientation_says_so(tmp_path: Path) -> None:

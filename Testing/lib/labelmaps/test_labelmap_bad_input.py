@@ -140,7 +140,7 @@ def test_grids_that_are_not_in_space(tmp_path: Path) -> None:
     path = write_labelmap(heart(named=False), tmp_path / "twin.nii")
     for affine, words in [(flat, "spacing"), (twice, "singular"), (flat * np.nan, "spacing")]:
         rows = dict(zip(("srow_x", "srow_y", "srow_z"), affine, strict=False))
-        refused(edit_header(path, **rows), words)
+        refused(edit_header(path, qform_code=0, **rows), words)
     refused(edit_header(path, sform_code=0, qform_code=0, pixdim=[1, 1, 0, 1, 0, 0, 0, 0]), "spacing")
     for name in ("twin.nrrd", "twin.mha"):
         path = write_labelmap(heart(named=False, affine=np.eye(4)), tmp_path / name)
