@@ -192,6 +192,15 @@ def _sweep(folder: Path) -> None:
                 remove(path)
 
 
+def make_folder(path: Path) -> Path:
+    """A folder for results, made if it is not there -> the folder. Raises OutputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    return path
+
+
 def output_error(path: Path, error: OSError) -> OutputError:
     """The OutputError that tells a user why nothing could be written at `path`."""
     hints = {
@@ -200,6 +209,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
         errno.EPERM: "write to a folder that you may change with --out",
         errno.EROFS: "write to a folder that you may change with --out",
         errno.ENOTDIR: "name a folder, not a file, with --out",
+        errno.EEXIST: "name a folder, not a file, with --out",
     }
     reason = reason_of(error)
     return OutputError(

@@ -9,22 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import SiblingsError
-from ..core.files import atomic_path, output_error
+from ..core.files import atomic_path
 from ..core.record import Record, now
 from ..core.version import __version__
 from .chart_style import Picture
 
 SCHEMA = "siblings-report/1"
 PAGE_NAME, JSON_NAME = "report.html", "report.json"
-
-
-def open_report(out: Path) -> Path:
-    """The report's folder, made if need be. Raises OutputError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(out, error) from error
-    return out
 
 
 def write_pictures(out: Path, pictures: Sequence[Picture]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
 from ..core.errors import OutputError
-from ..core.files import Streamed, output_error, write_json
+from ..core.files import Streamed, make_folder, output_error, write_json
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
@@ -80,7 +80,7 @@ class RunFolder:
 
     def begin(self) -> None:
         """Writes the first record. Parts that are there are kept."""
-        self.parts.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.parts.folder)
         self.checkpoint(always=True)
 
     @property

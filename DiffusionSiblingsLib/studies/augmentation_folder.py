@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import atomic_path, ending, json_values, output_error, read_json_object, write_json
+from ..core.files import atomic_path, ending, json_values, make_folder, output_error, read_json_object, write_json
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
@@ -71,8 +71,7 @@ def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str,
 
     command: as it was typed.
     """
-    accepted = out / ACCEPTED
-    accepted.mkdir(parents=True, exist_ok=True)
+    accepted = make_folder(out / ACCEPTED)
     kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
     try:
         for old in accepted.iterdir():

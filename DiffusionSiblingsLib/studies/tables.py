@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..cohorts.comparison_result import Comparison
-from ..core.files import atomic_path
+from ..core.files import atomic_path, make_folder
 from ..core.record import now
 from ..core.tables import columns_of, plain_text, write_metrics_csv
 from ..core.version import __version__
@@ -56,7 +56,7 @@ def interval(low: float, high: float) -> str:
 def write_result(result: StudyResult, context: StudyContext, seconds: float) -> Path:
     """Writes table.csv, table.md, study.json and the charts to DIR/<study> -> that folder."""
     out = context.settings.out / result.study
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_metrics_csv(out / "table.csv", result.rows)
     for picture in result.pictures:
         _write(out / picture.file_name, picture.data)

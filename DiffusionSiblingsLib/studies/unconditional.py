@@ -12,6 +12,7 @@ from ..cohorts.dataset_file import pack_file, read_pack
 from ..cohorts.measured import MeasuredCohort
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
+from ..core.files import make_folder
 from ..editing.postprocess import canonical_labelmap
 from ..labelmaps.write import write_labelmap
 from ..metrics.feature_space import NEIGHBOURS, compare, precision_recall, standardise
@@ -195,5 +196,5 @@ def heart_file(out: Path, k: int) -> Path:
 
 def write_heart(out: Path, k: int, labels: npt.NDArray[np.uint8], anatomy: Anatomy) -> None:
     """Writes canonical labels (D, H, W) uint8, KJI order, as a label map."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_labelmap(canonical_labelmap(labels, anatomy), heart_file(out, k), "nii.gz")

@@ -14,6 +14,7 @@ from ..cohorts.dataset_file import Pack, pack_file, read_pack
 from ..cohorts.training_statistics import measure_training_set, write_training_statistics
 from ..core.anatomy import load_anatomy
 from ..core.errors import InputError
+from ..core.files import make_folder
 from ..core.version import __version__
 from ..engine.diffusion.modes import Modes
 from ..models.card_page import write_card
@@ -46,7 +47,7 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     networks cannot be used.
     """
     dataset, config = pack_file(dataset), _checked(config, start, keep)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     hardware = find_hardware(device)
     train_set, validation = load_cohort(dataset, ("train",)), load_cohort(dataset, ("validation",))
     if not len(train_set) or not len(validation):
@@ -138,7 +139,7 @@ def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingCo
                 hardware: Hardware, about: dict[str, Any], sampling: dict[str, float]) -> Path:
     """Writes the weight file, the model card in both forms and the cohort's measurements -> the folder."""
     name = config.name if config.name.startswith(pack.anatomy) else f"{pack.anatomy}-{config.name}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     reference = {key: torch.from_numpy(value) for key, value in pack.reference.tensors().items()}
     weights = folder / "weights.safetensors"
     digest = save_networks(weights, networks, reference, {"name": name})

@@ -13,7 +13,7 @@ from ...cohorts.training_statistics import TrainingStatistics, read_training_sta
 from ...cohorts.variability import LEAST, OF_TRAINING, Variability, replicates, variability_of
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import ModelError
-from ...core.files import json_values
+from ...core.files import json_values, make_folder
 from ...core.record import Record, record_in
 from ...core.tables import write_metrics_csv
 from ...editing.postprocess import canonical_labelmap
@@ -23,7 +23,7 @@ from ...labelmaps.label_options import parse_labels
 from ...labelmaps.write import suffix_for, write_labelmap
 from ...metrics.measurement import MeasurementKey, tissue_key
 from ...models.registry import find_model
-from ...reports.report_files import open_report, write_pictures
+from ...reports.report_files import write_pictures
 from ...reports.variability_chart import variability_picture
 from .measuring_options import Variability as VariabilityOptions
 from .terminal import note, print_table
@@ -59,7 +59,7 @@ def spread(options: VariabilityOptions) -> int:
 
 
 def _write(folder: Path, result: Variability, first: Member, name: str, anatomy: Anatomy) -> None:
-    open_report(folder)
+    make_folder(folder)
     write_scalars(result.differing, result.affine, folder / "spread.nii.gz", shown=(0.0, 0.5),
                   description=f"share of {result.maps} siblings that differ")
     write_scalars(result.entropy, result.affine, folder / "entropy.nii.gz", shown=(0.0, 1.0),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.anatomy import Anatomy
 from ...core.errors import SiblingsError
-from ...core.files import atomic_path
+from ...core.files import atomic_path, make_folder
 from ...core.labelmap import LabelMap, Segment
 from ...core.record import RECORD_NAME
 from ...editing.record_entries import segment_rows
@@ -59,7 +59,7 @@ def cohort_source(source: dict[str, Any], anatomy: Anatomy, folder: Path) -> Pat
     """
     if source.get("folder"):
         return Path(source["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     segments = tuple(Segment(tissue.label, tissue.name, tissue.id) for tissue in anatomy.tissues)
     names = []
     for stem in source["maps"]:

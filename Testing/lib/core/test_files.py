@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from DiffusionSiblingsLib.core import files
-from DiffusionSiblingsLib.core.files import atomic_path, is_temporary, move_over
+from DiffusionSiblingsLib.core.errors import OutputError
+from DiffusionSiblingsLib.core.files import atomic_path, is_temporary, make_folder, move_over
 
 
 @pytest.fixture
@@ -73,3 +74,11 @@ def test_links_are_replaced_and_what_they_lead_to_is_not(tmp_path: Path) -> None
     assert (mine / "a.txt").read_text() == "mine"
     assert not (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "ours"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "mine"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"mine")
+    for path in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        with pytest.raises(OutputError, match="name a folder, not a file"):
+            make_folder(path)
+    assert make_folder(tmp_path / "a" / "b").is_dir() and make_folder(tmp_path / "a").is_dir()
