@@ -1,12 +1,13 @@
 """Frozen dataclasses to plain JSON values and back, by their annotations.
 
 Fields may be bool, int, float, str, another dataclass, a list, a tuple, a dictionary with text as keys, a Literal, Any,
-or a union of one of these with None. What has another type is refused with the name of the field.
+or a union of these and None. What has another type is refused with the name of the field.
 """
 
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -54,13 +55,18 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        return _value(next(part for part in inner if part is not type(None)), value, where)
+        for part in (several := [part for part in inner if part is not type(None)]):
+            try:
+                return _value(part, value, where)
+            except ValueError:
+                if len(several) == 1:
+                    raise
     if origin in (list, tuple) and isinstance(value, list):
         each = inner[:1] * len(value) if origin is list or inner[1:] == (...,) else inner
         if len(each) == len(value):
             pairs = zip(each, value, strict=True)
             return origin(_value(part, one, f"{where}[{n}]") for n, (part, one) in enumerate(pairs))
-    elif origin is dict and isinstance(value, dict):
+    elif origin in (dict, Mapping) and isinstance(value, dict):
         return {key: _value(inner[1], part, f"{where}[{key!r}]") for key, part in value.items()}
     elif is_dataclass(kind):
         return from_plain(cast(Any, kind), value, where)

@@ -73,7 +73,7 @@ def chosen_tissues(labels: LabelValues, segments: Sequence[Segment], anatomy: An
         if tissue in chosen.values():
             raise InputError("The label values contradict each other", value=f"{tissue} is given twice",
                              rule="each tissue appears once", hint="write several values as LA=420+421")
-        for one in given if isinstance(given, tuple) else (given,):
+        for one in given if isinstance(given, (tuple, list)) else (given,):  # lists come from JSON
             for value in _values(one, segments, tissue, path, listing):
                 if value in chosen:
                     raise InputError("The label values contradict each other", value=f"{name}={one}",

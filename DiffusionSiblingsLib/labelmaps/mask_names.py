@@ -41,7 +41,8 @@ def masks_of(folder: Path, anatomy: Anatomy, labels: LabelValues | None = None) 
     found: Sequence[str | None] = anatomy.identify_all(names)
     if labels:
         files_by_name = [Segment(n, stem_of(path), identifier=names[n][0]) for n, path in enumerate(files)]
-        wanted = {tissue: str(given) if isinstance(given, int) else given for tissue, given in labels.items()}
+        wanted = {tissue: tuple(str(one) for one in (given if isinstance(given, (tuple, list)) else (given,)))
+                  for tissue, given in labels.items()}  # files have names and no values
         listing = "the masks " + ", ".join(stem_of(path) for path in files)
         chosen = chosen_tissues(wanted, files_by_name, anatomy, folder, listing)
         found = [chosen.get(n, None if tissue in chosen.values() else tissue) for n, tissue in enumerate(found)]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from DiffusionSiblingsLib.core.codec import from_plain, to_plain
+from DiffusionSiblingsLib.core.labelmap import LabelValues
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,20 @@ def test_numbers_of_numpy_become_plain_and_whole_numbers_become_floats() -> None
 def test_what_is_wrong_is_named_with_its_place(values: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         from_plain(Whole, values)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    labels: LabelValues | None = None
+
+
+@pytest.mark.parametrize("labels", [None, {"LV": 3}, {"LV": "Ventricule gauche", "LA": [420, 421]}, {"LA": ["a", 7]}])
+def test_a_union_of_several_types_takes_each_of_them(labels: Any) -> None:
+    found = from_plain(Chosen, {"labels": labels}).labels
+    assert to_plain(found) == labels
+
+
+@pytest.mark.parametrize("labels", [[1], {"LV": 1.5}, {"LV": None}, {"LV": [True]}, {"LV": {"x": 1}}, 3])
+def test_a_union_of_several_types_refuses_others(labels: Any) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        from_plain(Chosen, {"labels": labels})
