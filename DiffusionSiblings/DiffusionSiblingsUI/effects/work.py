@@ -22,6 +22,7 @@ from DiffusionSiblingsUI.runs.edits import Task, edit_steps
 from DiffusionSiblingsUI.runs.operation import Outcome, Steps, part
 from DiffusionSiblingsUI.scene import bridge
 from DiffusionSiblingsUI.scene import grid as grids
+from DiffusionSiblingsUI.scene.comparison_view import restore
 from DiffusionSiblingsUI.scene.stamps import moved_by, stamp_of
 from DiffusionSiblingsUI.scene.terminology import missing_tissues, read_overrides
 from DiffusionSiblingsUI.setup import environment
@@ -146,6 +147,7 @@ def applying(session: Session, plan: Plan, editor_node: slicer.vtkMRMLSegmentEdi
         _beside(node, plan.node)
         return Applied(made, node, len(changes), voxels)
     commit(plan.node, changes, save=save, tag=made.tag, apart=made.bridged.apart)
+    restore(plan.node)  # as an outline over siblings of a run it would mislead: they were made from another twin
     yield from part(refreshing(plan.node, changes), 0.98, 1.0, _("Updating surfaces"))
     return Applied(made, plan.node, len(changes), voxels)
 

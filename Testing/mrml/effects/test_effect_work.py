@@ -16,6 +16,7 @@ from DiffusionSiblingsUI.effects.work import Plan, applying, check_twin, module_
 from DiffusionSiblingsUI.runs.edits import Task
 from DiffusionSiblingsUI.runs.operation import Outcome, SiblingResult
 from DiffusionSiblingsUI.scene.bridge import read_segmentation
+from DiffusionSiblingsUI.scene.comparison_view import Style, is_compared, outline_twin
 from DiffusionSiblingsUI.scene.grid import as_matrix
 from DiffusionSiblingsUI.scene.terminology import match_tissues
 from nodes import linear_transform
@@ -65,9 +66,11 @@ def test_what_was_previewed_is_applied_without_the_worker(heart_node: Any, worke
     twin = read_segmentation(heart_node).labelmap.labels
     plan, editor = plan_of(heart_node, seed=3), logic.GetSegmentEditorNode()
     made = exhaust(previewing(None, plan, editor, preview))
+    outline_twin(heart_node, Style())
     assert made.key == plan_of(heart_node, seed=3).key != plan_of(heart_node, seed=4).key
     applied = exhaust(applying(None, plan, editor, logic.SaveStateForUndo, made=made))
     assert worker["calls"] == 1 and applied.segments == 6
+    assert not is_compared(heart_node), "its outline would be compared with siblings of the twin as it was"
     assert np.array_equal(read_segmentation(heart_node).labelmap.labels, edited(twin))
     tag = json.loads(tag_of(heart_node, "LV_id"))
     assert Request.from_json(tag["request"]) == plan.task.requests[0] and tag["model"] == MODEL
