@@ -119,7 +119,7 @@ def test_maps_that_were_handed_over_are_read_by_their_own_values_and_not_by_thos
     stem = str(write_exchange(HEART, tmp_path / "sibling_0000"))
     twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
         {"value": 7 - tissue.label, "name": "thing", "tissue": tissue.id} for tissue in ANATOMY.tissues]}
-    run = {"request": {}, "siblings": [{"file": "sibling_0000"}]}
+    run = {"request": {}, "siblings": [{"file": "sibling_0000", "k": 0}]}
     record = {"schema": 1, "model": {}, "compute": {}, "created": "", "complete": True, "runs": [run], "twin": twin}
     found = cohort_source({"maps": [stem], "record": record}, ANATOMY, tmp_path / "made")
     member = find_members(found)[0]
@@ -133,7 +133,7 @@ def test_a_sibling_is_shown_as_its_record_says_also_without_a_tissue(tmp_path: P
     write_labelmap(LabelMap(table[HEART.labels], HEART.affine), tmp_path / "sibling_0000.nii.gz")
     twin = {"canonical_to_ras_mm": np.eye(4).tolist(), "segments": [
         {"value": value, "name": "", "tissue": tissue} for tissue, value in numbers.items()]}
-    run = {"request": {}, "siblings": [{"file": "sibling_0000.nii.gz"}]}
+    run = {"request": {}, "siblings": [{"file": "sibling_0000.nii.gz", "k": 0}]}
     Record({}, {}, "", twin, [run]).write(tmp_path / "record.json")
     stem = cohort_jobs.read_member({"file": str(tmp_path / "sibling_0000.nii.gz"), "out": str(tmp_path / "member")},
                                    Listener(), course())["stem"]
