@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.files import make_folder, write_json
+from ..core.files import write_json
 from ..core.record import readable_record
 from ..core.tables import write_metrics_csv
 from ..editing.target_rows import target_rows
@@ -26,6 +26,7 @@ from .report_files import (
     PAGE_NAME,
     command_line,
     made_by,
+    report_folder,
     write_pictures,
 )
 
@@ -54,7 +55,7 @@ def cohort_report(out: Path, cohort: MeasuredCohort, card: ModelCard, *, questio
     what the cohort is to answer; use: the context of use. occupancy: as `write_comparison`. Raises OutputError,
     ModelError.
     """
-    out = make_folder(Path(out))
+    out = report_folder(Path(out))
     facts = CohortFacts.of(cohort, card)
     files = _tables(out, facts)
     twin = twin_heart(facts.twin, cohort.anatomy) if facts.twin is not None else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.files import make_folder, write_json
+from ..core.files import write_json
 from ..core.record import readable_record
 from ..core.tables import write_metrics_csv
 from ..metrics.measurement import MeasurementKey
@@ -22,6 +22,7 @@ from .report_files import (
     PAGE_NAME,
     command_line,
     made_by,
+    report_folder,
     run_words,
     write_pictures,
 )
@@ -43,7 +44,7 @@ def write_comparison(out: Path, comparison: Comparison, real: MeasuredCohort, sy
     differences of occupancy (some 20 ms a map). counted: the two occupancies where that was done already. Raises
     OutputError.
     """
-    out = make_folder(Path(out))
+    out = report_folder(Path(out))
     files = write_tables(out, comparison, real, synthetic)
     drawn = draw(real, synthetic)
     if occupancy:

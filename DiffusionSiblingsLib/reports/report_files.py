@@ -8,14 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SiblingsError
-from ..core.files import atomic_path
+from ..core.errors import OutputError, SiblingsError
+from ..core.files import atomic_path, make_folder, read_json_object
 from ..core.record import Record, now
 from ..core.version import __version__
 from .chart_style import Picture
 
 SCHEMA = "siblings-report/1"
 PAGE_NAME, JSON_NAME = "report.html", "report.json"
+
+
+def report_folder(out: Path) -> Path:
+    """The folder of a report, made if need be. Raises OutputError where a page in it is not one of ours.
+
+    The numbers are written before the page, so that a page without them, or with others, is somebody else's.
+    """
+    make_folder(out)
+    ours = str((read_json_object(out / JSON_NAME) or {}).get("schema", "")).startswith(SCHEMA.partition("/")[0])
+    if not ours and (there := [str(out / name) for name in (PAGE_NAME, JSON_NAME) if (out / name).exists()]):
+        raise OutputError("The report would be written over a file that no report has written", value=", ".join(there),
+                          rule=f"a report is written as {PAGE_NAME} and {JSON_NAME}",
+                          hint="choose another folder with --out")
+    return out
 
 
 def write_pictures(out: Path, pictures: Sequence[Picture]) -> list[str]:

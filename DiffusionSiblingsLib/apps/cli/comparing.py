@@ -24,7 +24,9 @@ def compare(options: Compare) -> int:
     """siblings compare --real DIR --synthetic DIR --out REPORT."""
     from ...reports.comparison import write_comparison
     from ...reports.metric_table import figure_row
+    from ...reports.report_files import report_folder
 
+    report_folder(options.out)  # refused before anything is measured
     card = find_model(options.model or DEFAULT_MODEL)
     real, synthetic = (_measured(source, card, options, labels or _shared_labels(source, options), name)
                        for source, labels, name in (
@@ -47,7 +49,9 @@ def compare(options: Compare) -> int:
 def report(options: Report) -> int:
     """siblings report DIR --out REPORT."""
     from ...reports.cohort_report import cohort_report, model_of
+    from ...reports.report_files import report_folder
 
+    report_folder(options.out)
     card = find_model(options.model) if options.model else model_of(options.cohort)
     cohort = _measured(options.cohort, card, options, options.labels)
     page = cohort_report(options.out, cohort, card, question=options.question, use=options.use,
