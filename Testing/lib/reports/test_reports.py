@@ -315,7 +315,7 @@ def test_compare_reads_each_cohort_with_its_own_numbering(folders, tmp_path, cap
         asked[source] = labels
         if len(asked) == 2:
             raise InputError("enough")
-        return SimpleNamespace(skipped={})
+        return SimpleNamespace(skipped={}, notes={})
 
     monkeypatch.setattr("DiffusionSiblingsLib.apps.cli.comparing.measure_cohort", stopped)
     for words, real, synthetic in (
