@@ -13,6 +13,7 @@ from ...core.record import read_record
 from ...editing.planned import PlacedTwin
 from ...editing.record_entries import extension_in
 from ...editing.request import Request
+from ...labelmaps.read import read_labelmap
 from ...runs.replay import Replay, check_twin, installed
 from ...runs.run_folder import read_sibling
 from . import measuring_options
@@ -63,6 +64,7 @@ def _place_twin(facts: ModelFacts, described: dict[str, Any] | None, moved: Path
     if path is None or not path.exists():
         raise InputError("The twin of the record cannot be found", value=path, rule="the label map that was edited",
                          hint="give its present place with --twin")
-    values = {s["tissue"]: s["value"] for s in described["segments"] if s["tissue"]}
-    return check_twin(PlacedTwin.of(path, facts, values, extension_in(described)), described, named=path,
+    values = {int(s["value"]): str(s["tissue"]) for s in described["segments"] if s["tissue"]}
+    twin = read_labelmap(path, facts.anatomy, recorded=values)
+    return check_twin(PlacedTwin.of(twin, facts, room=extension_in(described)), described, named=path,
                       hint="name the unchanged file with --twin")
