@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from DiffusionSiblingsLib.control.control import Control, read_control
+from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.guide_rules import guided_request
 from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
 from DiffusionSiblingsUI.guide import domains
+from DiffusionSiblingsUI.panel_words import in_panel_words
 from DiffusionSiblingsUI.runs.edits import Task
 
 
@@ -30,8 +32,11 @@ def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount:
     region = {"tissues": arguments.tissues_of(tissues), "box": arguments.box_of(box),
               "region": arguments.region_of(roi, painted)}
     settings = {name: arguments.plain(value) for name, value in settings.items()}
-    request = guided_request(found if twin is not None else as_canonical(found), shorthand, twin=twin is not None,
-                             ratio=arguments.plain(ratio), region=region, **settings)
+    try:
+        request = guided_request(found if twin is not None else as_canonical(found), shorthand, twin=twin is not None,
+                                 ratio=arguments.plain(ratio), region=region, **settings)
+    except SiblingsError as error:
+        raise in_panel_words(error) from error
     where: dict[str, Any] = {"model": model, "device": device, "targets": shorthand.to_json()}
     if twin is None:
         return Task((request,), **where)
