@@ -30,6 +30,7 @@ UNITS = {3: "ml", 2: "mm^2", 1: "mm"}
 MAX_POINTS = 256  # along an axis; finer than any label map's voxels in a field of view of 180 mm
 MAX_TOTAL = 128**3 * 4
 MAX_SIZE_MM = 1000.0
+MAX_PLACE_MM = 1e6  # from 0 along an axis
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,10 @@ def _template(values: object, of: str) -> tuple[int, int, int]:
 
 
 def _check_extent(domain: ControlDomain, of: str) -> None:
-    """A size of 0 where the template has one point, and only there."""
+    """A size of 0 where the template has one point, and only there; and a centre that can be a place."""
+    if max(map(abs, domain.centre)) > MAX_PLACE_MM:
+        raise InputError(f"{of}: its centre", value=f"{domain.centre} mm",
+                         rule=f"at most {MAX_PLACE_MM:g} mm from 0 along each axis")
     for size, n in zip(domain.size, domain.template, strict=True):
         number(size, of)
         if (n == 1) != (size == 0) or not 0 <= size <= MAX_SIZE_MM:

@@ -23,8 +23,11 @@ def check_record(values: Mapping[str, Any]) -> None:
         _check(values["twin"], {}, "its twin")
         for segment in _list(values["twin"].get("segments", []), "segments of its twin"):
             _check(segment, {"value": int}, "a segment of its twin")
+            if not isinstance(segment["tissue"], str | None):
+                raise TypeError(f"tissue of a segment of its twin is {str(segment['tissue'])[:60]!r}")
     for number, run in enumerate(values["runs"]):
         _check(run, _RUN, f"run {number}")
+        _check(run.get("gate", {"checks": ""}), {"checks": str}, f"the gate of run {number}")
         for entry in run["siblings"]:
             _check(entry, {"file": str, "k": int}, f"a sibling of run {number}")
             if not is_plain_name(entry["file"]):

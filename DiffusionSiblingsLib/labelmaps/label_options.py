@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.labelmap import LabelValues, Segment
 from ..core.tissue_names import name_key
 
+MOST_VALUE_DIGITS = 10
 _EXAMPLE = '--labels "LV=3,RV=4", --labels "LA=420+421" or --labels "LV=Ventricule gauche"'
 
 
@@ -39,7 +40,12 @@ def parse_labels(text: str) -> LabelValues:
 def _numbers(text: str) -> list[int]:
     """ "420+421" -> [420, 421]; [] for anything else."""
     parts = [part.strip() for part in text.split("+")]
-    return [int(part) for part in parts] if all(part.isascii() and part.isdigit() for part in parts) else []
+    return [int(part) for part in parts] if all(_is_value(part) for part in parts) else []
+
+
+def _is_value(text: str) -> bool:
+    """Whether a text can be a label value; no file has one of more digits."""
+    return text.isascii() and text.isdigit() and len(text) <= MOST_VALUE_DIGITS
 
 
 def as_option(numbers: Mapping[str, int | str | Sequence[int]]) -> str:
@@ -88,7 +94,7 @@ def _values(given: int | str, segments: Sequence[Segment], tissue: str, path: Pa
         found = [segment.value for segment in segments if segment.value == given]
     else:
         parts = [given] if _named(given, segments) or "+" not in given else [part.strip() for part in given.split("+")]
-        groups = [[int(part)] if part.isdigit() else _named(part, segments) for part in parts]
+        groups = [[int(part)] if _is_value(part) else _named(part, segments) for part in parts]
         found = [value for group in groups for value in group] if all(groups) else []
     if not found:
         raise InputError(f"{path} has no voxel with the {'value' if isinstance(given, int) else 'name'} given for "

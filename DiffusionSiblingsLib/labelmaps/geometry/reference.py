@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
+from ...core.json_files import MALFORMED
 from .frame import CanonicalFrame, Matrix, box_under, index_map, inverse
 from .itk import resampled
 from .tissue_fractions import TissueMaps, tissue_maps
@@ -21,6 +22,7 @@ COARSE_MM = 4.0
 SIGMA_MM = 4.0
 WALL_GREY = 0.6
 LOOSE_WEIGHT = 0.3  # of tissues whose extent depends on where the scan or the segmentation was cut
+MOST_MM = 1000.0  # of the spacing and the smoothing of a reference
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,22 @@ class Reference:
             raise InputError("The file does not hold a reference of the canonical frame",
                              value="missing: " + ", ".join(missing), rule="the tensors that `siblings train` writes",
                              hint="install the model again")
-        values, centroids, weights, contrasts, maps, grid = (np.asarray(tensors[prefix + name]) for name in names)
-        return cls(
-            values.astype(np.int64),
-            centroids.astype(np.float64),
-            weights.astype(np.float64),
-            contrasts.astype(np.float64),
-            maps.astype(np.float32),
-            float(grid[0]),
-            float(grid[1]),
-            int(grid[2]),
-        )
+        try:
+            values, centroids, weights, contrasts, maps, grid = (np.asarray(tensors[prefix + name]) for name in names)
+            return cls(values.astype(np.int64), centroids.astype(np.float64), weights.astype(np.float64),
+                       contrasts.astype(np.float64), maps.astype(np.float32), *_grid_of(grid))
+        except MALFORMED as error:
+            raise InputError("The reference of the canonical frame is damaged", value=error,
+                             rule="the tensors that `siblings train` writes",
+                             hint="install the model again") from error
+
+
+def _grid_of(numbers: npt.NDArray[Any]) -> tuple[float, float, int]:
+    """Spacing and sigma in mm, and the number of cases. Raises one of MALFORMED."""
+    spacing, sigma, cases = (float(number) for number in numbers)
+    if not (0 < spacing < MOST_MM and 0 <= sigma < MOST_MM and np.isfinite(cases)):
+        raise ValueError(f"a grid of {spacing} mm, smoothed by {sigma} mm")
+    return spacing, sigma, int(cases)
 
 
 def contrasts_of(anatomy: Anatomy) -> dict[str, float]:
