@@ -57,7 +57,7 @@ def draw_arch(morphometry: Morphometry, kind: str, widths: dict[str, float]) -> 
     calibres = {name: morphometry.value(name, common=common, share=SHARED) for name in STATIONS}
     change = _pathology(morphometry, kind)
     low, high = DROPS[morphometry.choice("arch type")]
-    drop = float(morphometry.rng.uniform(low, high) * morphometry.value("LCCA"))
+    drop = float(morphometry.rng.uniform(low, high) * morphometry.once("LCCA"))
     apex = float(curve.along[int(np.argmax(curve.points[:, 2]))])
     first = apex
     for _ in range(ROUNDS):

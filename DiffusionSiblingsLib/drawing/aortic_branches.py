@@ -50,13 +50,15 @@ def draw_widths(morphometry: Morphometry, variant: str) -> dict[str, float]:
     trunk = "RCCA" if variant == "aberrant right subclavian" else "BCT"
     found = {trunk: morphometry.value(trunk)}
     if variant != "common trunk":
-        found |= {"gap 1": morphometry.value("gap trunk to carotid"), "LCCA": morphometry.value("LCCA")}
-    found["gap 2"] = morphometry.value("gap carotid to subclavian")
+        found |= {"gap to LCCA": morphometry.value("gap trunk to carotid"), "LCCA": morphometry.value("LCCA")}
+    later = ["LSA"]
     if variant == "left vertebral":
-        found |= {"LVA": morphometry.value("LVA"), "gap 3": morphometry.value("gap carotid to subclavian")}
-    found["LSA"] = morphometry.value("LSA")
+        later = ["LVA", "LSA"]
     if variant == "aberrant right subclavian":
-        found |= {"gap 4": morphometry.value("gap carotid to subclavian"), "RSA": morphometry.value("RSA")}
+        later = ["LSA", "RSA"]
+    for name in later:
+        found |= {f"gap to {name}": morphometry.value("gap carotid to subclavian", f"({name})"),
+                  name: morphometry.value(name)}
     return found
 
 
@@ -104,7 +106,7 @@ def _branch(morphometry: Morphometry, parent: Tube, name: str, place: float,
             course: tuple[FloatArray, Offsets]) -> Branch:
     """A branch from the middle of its parent through a point of the wall along its course."""
     origin, offsets = course
-    radius = float(morphometry.drawn.get(name) or morphometry.value(name)) / 2
+    radius = morphometry.once(name) / 2
     beyond = _places(origin, offsets)
     beyond = beyond + morphometry.rng.normal(0.0, UNEVEN, beyond.shape)
     curve = Curve.through(np.stack([parent.curve.at(place), origin, *beyond]), STEP)

@@ -94,7 +94,7 @@ class _Grower:
     def vessel(self, name: str, parent: str, course: _Course, length: float,
                radius: float) -> tuple[Vessel, _Course]:
         """A vessel from a place on the sphere, tapering and bending, and where it ends."""
-        bend, taper = self.morphometry.value("bend"), self.morphometry.value("taper") / 100
+        bend, taper = self.morphometry.value("bend", name), self.morphometry.value("taper", name) / 100
         wave, phase = self.morphometry.rng.uniform(*WAVE), self.morphometry.rng.uniform(0, 2 * np.pi)
         count = max(2, round(length / STEP))
         s = np.linspace(0.0, length, count + 1)
@@ -111,6 +111,6 @@ class _Grower:
         """A side branch of a vessel, to its left (1) or right (-1)."""
         curve = parent.tube.curve
         course = _Course(unit(curve.at(place)), across(curve.tangent(place), unit(curve.at(place))))
-        angle = side * self.morphometry.value("side angle")
-        radius = max(float(parent.tube.radius_at(place)) * self.morphometry.value("side ratio"), NARROWEST)
+        angle = side * self.morphometry.value("side angle", name)
+        radius = max(float(parent.tube.radius_at(place)) * self.morphometry.value("side ratio", name), NARROWEST)
         return self.vessel(name, parent.name, course.turned(angle), SIDE, radius)[0]

@@ -33,22 +33,27 @@ class Morphometry:
         path = resource_folder() / "Morphometry" / f"{name}.json"
         return cls(json.loads(path.read_text(encoding="utf-8"))["measurements"], rng)
 
-    def value(self, name: str, *, common: float = 0.0, share: float = 0.0) -> float:
-        """A draw. common: standard score of this subject that is shared with other measurements, `share` of the
-        variance is its.
+    def value(self, name: str, of: str = "", *, common: float = 0.0, share: float = 0.0) -> float:
+        """A draw. of: what it is drawn for, if a measurement is drawn for several things. common: standard score of
+        this subject that is shared with other measurements, `share` of the variance is its.
         """
         entry = self.entries[name]
         score = share**0.5 * common + (1 - share) ** 0.5 * self.score()
         found = float(entry["mean"] + entry["sd"] * np.clip(score, -LIMIT, LIMIT))
-        self.drawn[name] = max(found, float(entry.get("least", 0.0)))
-        return float(self.drawn[name])
+        self.drawn[key := f"{name} {of}".strip()] = max(found, float(entry.get("least", -np.inf)))
+        return float(self.drawn[key])
 
-    def choice(self, name: str) -> str:
+    def once(self, name: str) -> float:
+        """The value that was drawn, or a draw if there was none."""
+        return float(self.drawn[name]) if name in self.drawn else self.value(name)
+
+    def choice(self, name: str, of: str = "") -> str:
         """One of the entry's alternatives, with the chances that its shares give them."""
         shares = self.entries[name]["shares"]
         weights = np.array(list(shares.values()), dtype=np.float64)
-        self.drawn[name] = list(shares)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
-        return str(self.drawn[name])
+        found = list(shares)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
+        self.drawn[f"{name} {of}".strip()] = found
+        return found
 
     def score(self) -> float:
         """A standard score, redrawn until it is within LIMIT."""

@@ -93,24 +93,29 @@ def draw_plaques(morphometry: Morphometry, vessels: dict[str, Vessel]) -> list[P
 
 
 def _draw(morphometry: Morphometry, vessel: Vessel) -> Plaque:
-    kind = morphometry.choice("plaque kind")
+    kind = morphometry.choice("plaque kind", vessel.name)
     room = vessel.tube.curve.length - 2.0
-    length = min(morphometry.value("plaque length"), room)
+    length = min(morphometry.value("plaque length", vessel.name), room)
     low, high = 1.0 + length / 2, min(1.0 + room - length / 2, 22.0)
     middle = float(morphometry.rng.uniform(low, max(low, high)))
     angle = float(morphometry.rng.uniform(-np.pi, np.pi))
-    stenosis = float(np.clip(morphometry.value("area stenosis") / 100, LEAST, MOST))
-    return Plaque(vessel.name, middle, length, angle, stenosis, kind, _deposits(morphometry, kind, middle, length))
+    stenosis = float(np.clip(morphometry.value("area stenosis", vessel.name) / 100, LEAST, MOST))
+    deposits = _deposits(morphometry, vessel.name, kind, (middle, length))
+    return Plaque(vessel.name, middle, length, angle, stenosis, kind, deposits)
 
 
-def _deposits(morphometry: Morphometry, kind: str, middle: float, length: float) -> tuple[Deposit, ...]:
-    """Where the plaque is thick enough for them: within a quarter of its length from the middle."""
+def _deposits(morphometry: Morphometry, vessel: str, kind: str, extent: tuple[float, float]) -> tuple[Deposit, ...]:
+    """Where the plaque is thick enough for them: within a quarter of its length from the middle.
+
+    extent: middle and length of the plaque.
+    """
+    middle, length = extent
     low, high = middle - length / 4, middle + length / 4
     if kind == "lipid":
         return (Deposit("lipid", low, high, LIPID_ARC),)
     if kind == "calcified sheet":
-        return (Deposit("calcium", low, high, morphometry.value("sheet arc")),)
-    arc = morphometry.value("spot arc")
+        return (Deposit("calcium", low, high, morphometry.value("sheet arc", vessel)),)
+    arc = morphometry.value("spot arc", vessel)
     if kind == "mixed":
         return (Deposit("lipid", low, middle - 0.3, LIPID_ARC),
                 Deposit("calcium", middle + 0.3, min(high, middle + 0.3 + 2 * SPOT), arc))

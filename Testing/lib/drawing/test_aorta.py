@@ -138,6 +138,14 @@ def test_variants_have_their_branches(variant: str, tissues: list[str]) -> None:
     assert branches["LCCA"].parent == ("BCT" if variant == "common trunk" else "Ao")
 
 
+def test_the_truth_lists_every_draw_and_the_branches_have_the_drawn_diameters(drawn: Drawn) -> None:
+    values = drawn.truth["drawn"]
+    for tissue, branch in drawn.truth["branches"].items():
+        assert branch["diameter_mm"] == pytest.approx(values[tissue], abs=1e-3)
+    assert {f"gap carotid to subclavian ({name})" for name in ("LSA",)} <= set(values)
+    assert {"height", "width", "turn", "kind", "variant", "arch type", *STATIONS} <= set(values)
+
+
 def test_every_number_has_a_source() -> None:
     assert all(entry["source"] for entry in ENTRIES.values())
 
