@@ -1,8 +1,9 @@
 """Guide: a sibling of the whole heart that has a volume, or another measurement, that the user asks for."""
 
-# ruff: noqa: N802 - names that Slicer and Qt have given
+# ruff: noqa: E402, N802 - the library is found by the module; names that Slicer and Qt have given
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
+importlib.import_module("DiffusionSiblings")  # makes the library importable
 from DiffusionSiblingsUI.effects import work as effect_work
 from DiffusionSiblingsUI.effects.base import SiblingsEffect
 from DiffusionSiblingsUI.effects.goal import DOMAINS, GOALS, SCALED, VOLUME, Goal, goal_title, goal_words, ratio_words
@@ -19,7 +21,6 @@ from DiffusionSiblingsUI.guide import domains
 from DiffusionSiblingsUI.runs.edits import Task
 from DiffusionSiblingsUI.scene.volumes import Volumes, segments_of
 
-import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
 

@@ -1,8 +1,9 @@
 """Inpaint: a sibling that differs from the twin in one tissue, or inside a region, and nowhere else."""
 
-# ruff: noqa: N802 - names that Slicer and Qt have given
+# ruff: noqa: E402, N802 - the library is found by the module; names that Slicer and Qt have given
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
+importlib.import_module("DiffusionSiblings")  # makes the library importable
 from DiffusionSiblingsUI.effects import work as effect_work
 from DiffusionSiblingsUI.effects.base import SiblingsEffect
 from DiffusionSiblingsUI.effects.options import Option, put, reveal
@@ -19,7 +21,6 @@ from DiffusionSiblingsUI.runs.edit_request import scale_words
 from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.scene import markups
 
-import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.request import Request
 

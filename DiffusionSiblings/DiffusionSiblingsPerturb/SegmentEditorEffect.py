@@ -1,8 +1,9 @@
 """Perturb: a sibling of the whole heart, at the scale that the sampling ratio sets."""
 
-# ruff: noqa: N802 - names that Slicer and Qt have given
+# ruff: noqa: E402, N802 - the library is found by the module; names that Slicer and Qt have given
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 sys.path.append(str(Path(__file__).absolute().parents[1]))  # should the effect be loaded without its module
+importlib.import_module("DiffusionSiblings")  # makes the library importable
 from DiffusionSiblingsUI.effects import work as effect_work
 from DiffusionSiblingsUI.effects.base import SiblingsEffect
 from DiffusionSiblingsUI.effects.options import Option, put
@@ -17,7 +19,6 @@ from DiffusionSiblingsUI.effects.work import Plan
 from DiffusionSiblingsUI.runs.edit_request import scale_words
 from DiffusionSiblingsUI.runs.edits import Task
 
-import DiffusionSiblings  # noqa: F401, makes the library importable
 from DiffusionSiblingsLib.editing.request import Request
 
 
