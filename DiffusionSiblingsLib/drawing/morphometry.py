@@ -51,7 +51,7 @@ class Morphometry:
         """One of the entry's alternatives, with the chances that its shares give them."""
         shares = self.entries[name]["shares"]
         weights = np.array(list(shares.values()), dtype=np.float64)
-        found = list(shares)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
+        found = str(list(shares)[int(self.rng.choice(len(weights), p=weights / weights.sum()))])
         self.drawn[f"{name} {of}".strip()] = found
         return found
 
