@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +52,7 @@ class Measured:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Measured:
         """The inverse of `to_json`; KeyError, TypeError or InputError for anything else."""
-        values = {MeasurementKey(number["name"], number["of"], number["unit"]): float(number["value"])
+        values = {MeasurementKey(number["name"], number["of"], number["unit"]): _number(number["value"])
                   for number in entry["numbers"]}
         return cls(values, dict(entry["missing"]))
 
@@ -87,3 +88,8 @@ def _kind_of(definition: Definition) -> Callable[[Found, Definition], list[Numbe
         raise InputError(f"The measure {definition.id} is of an unknown kind", value=definition.kind,
                          rule=f"one of {', '.join(KINDS)}")
     return KINDS[definition.kind]
+
+
+def _number(value: float | None) -> float:
+    """null, which stands in a record for a number that is not finite, is nan."""
+    return math.nan if value is None else float(value)
