@@ -36,7 +36,7 @@ def changed(rng: random.Random, value: Any) -> Any:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         found = list(places(value))
         if not found:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         depth = rng.randrange(1, 1 + max(map(len, found)))
         *way, last = rng.choice([place for place in found if len(place) <= depth])
         holder = value
@@ -44,7 +44,7 @@ def changed(rng: random.Random, value: Any) -> Any:
             holder = holder[key]
         move = rng.randrange(8)
         if move <= 2:
-            holder[last] = rng.choice(VALUES)
+            holder[last] = copy.deepcopy(rng.choice(VALUES))
         elif move == 3 and isinstance(holder[last], (int, float)) and not isinstance(holder[last], bool):
             holder[last] = holder[last] * rng.choice(SCALES)
         elif move == 4:
@@ -52,7 +52,7 @@ def changed(rng: random.Random, value: Any) -> Any:
         elif move == 5 and isinstance(holder, list):
             holder.insert(rng.randrange(len(holder) + 1), copy.deepcopy(rng.choice((holder[last], rng.choice(VALUES)))))
         elif move == 6 and isinstance(holder, dict):
-            holder[rng.choice(("", "x", "schema", *map(str, holder)))] = rng.choice(VALUES)
+            holder[rng.choice(("", "x", "schema", *map(str, holder)))] = copy.deepcopy(rng.choice(VALUES))
         elif isinstance(holder, dict):
             other = rng.choice(list(holder))
             holder[last], holder[other] = holder[other], holder[last]
