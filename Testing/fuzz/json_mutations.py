@@ -46,7 +46,8 @@ def changed(rng: random.Random, value: Any) -> Any:
         if move <= 2:
             holder[last] = copy.deepcopy(rng.choice(VALUES))
         elif move == 3 and isinstance(holder[last], (int, float)) and not isinstance(holder[last], bool):
-            holder[last] = holder[last] * rng.choice(SCALES)
+            scale = rng.choice(SCALES)
+            holder[last] = holder[last] * (scale if abs(holder[last]) < 1e300 else 2)
         elif move == 4:
             del holder[last]
         elif move == 5 and isinstance(holder, list):
