@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...core.errors import InputError
 from ..measurement import MeasurementKey
@@ -246,7 +247,7 @@ def _numbers_of(measure: Definition, ring: Outline) -> list[Number]:
             Number(measure.key("eccentricity", SHARE), 1 - least / greatest)]
 
 
-def _thickness(measure: Definition, name: str, whole: Thickness, kept: np.ndarray) -> list[Number]:  # type: ignore[type-arg]
+def _thickness(measure: Definition, name: str, whole: Thickness, kept: npt.NDArray[np.bool_]) -> list[Number]:
     """The median thickness of a part of the wall; nothing where too little of it is seen."""
     part = Thickness(whole.thickness[kept], whole.area[kept], whole.points[kept])
     return [Number(measure.key(name, LENGTH), part.quantile(0.5))] if part.area.sum() >= LEAST_SEGMENT_MM2 else []

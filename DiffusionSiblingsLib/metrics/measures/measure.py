@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,8 +62,11 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
     """Every measure that the anatomy defines, found anew in this map.
 
     labels: (D, H, W) integer, KJI order, the anatomy's label values. affine: (4, 4) float64, voxel IJK -> RAS mm.
-    Definitions and sources: docs/measures.md. Raises InputError for an anatomy whose measures are not sound.
+    Definitions and sources: docs/measures.md. Without scikit-image, which draws the outlines, no measure has a number.
+    Raises InputError for an anatomy whose measures are not sound.
     """
+    if importlib.util.find_spec("skimage") is None:
+        return Measured({}, {definition.id: "scikit-image is not installed" for definition in definitions_of(anatomy)})
     found = Found(TissueFields(labels, affine, anatomy))
     values: dict[MeasurementKey, float] = {}
     missing: dict[str, str] = {}

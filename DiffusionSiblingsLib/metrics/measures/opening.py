@@ -75,8 +75,8 @@ def _largest_contact(fields: TissueFields, first: str, second: str) -> tuple[Flo
     index, steps = [], []
     for axis in range(3):
         a, b = np.moveaxis(one, axis, 0), np.moveaxis(other, axis, 0)
-        for sign, faces in ((1, a[:-1] & b[1:]), (-1, b[:-1] & a[1:])):
-            found = np.argwhere(faces)
+        for sign, meeting in ((1, a[:-1] & b[1:]), (-1, b[:-1] & a[1:])):
+            found = np.argwhere(meeting)
             low = np.insert(found[:, 1:], axis, found[:, 0], axis=1)
             index.append(low + 0.5 * np.eye(3)[axis])
             steps.append(np.broadcast_to(sign * np.eye(3)[axis], low.shape))

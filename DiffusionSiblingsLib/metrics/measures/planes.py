@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,14 +110,15 @@ def outlines(values: FloatArray, grid: FloatArray, plane: Plane) -> list[Outline
     values: (n, n) float64. grid: (n, n, 2), as `grid_of` makes it.
     """
     from scipy import ndimage
-    from skimage.measure import find_contours
+    from skimage import measure
 
     found = []
     smooth = ndimage.gaussian_filter(np.pad(values, PAD), ALONG_MM / STEP_MM)
     again = ndimage.gaussian_filter(smooth, np.hypot(ALONG_MM, SMOOTHING_MM) / STEP_MM)
+    find_contours: Any = measure.find_contours  # which says nothing of its types
     for line in find_contours(2 * smooth - again, 0.5):
         flat = grid[0, 0] + (line[:-1] - PAD) * STEP_MM
-        if len(flat) > 2 and _signed_area(flat) < 0:  # find_contours has higher values on the left: clockwise here
+        if len(flat) > 2 and _signed_area(flat) < 0:  # it has higher values on its left: clockwise here
             found.append(Outline(plane, flat))
     return sorted(found, key=lambda outline: -outline.area)
 

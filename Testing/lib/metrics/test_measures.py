@@ -105,6 +105,12 @@ def test_a_leak_between_two_chambers_is_no_valve() -> None:
     assert "less than a valve" in found.missing["mitral annulus"]
 
 
+def test_without_scikit_image_there_are_no_numbers_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = measure(*draw({"LV": ball(20)}), ANATOMY)
+    assert not found.values and set(found.missing.values()) == {"scikit-image is not installed"}
+
+
 def test_every_definition_of_the_heart_is_used(anatomy: Anatomy = ANATOMY) -> None:
     found = heart(spacing=1.4)
     known = {key.tissue for key in found.values} | set(found.missing)
