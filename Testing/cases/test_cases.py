@@ -5,13 +5,16 @@ The true volumes are those of the drawn heart that all cases show (ml, counted i
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -19,17 +22,35 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from DiffusionSiblingsLib.apps.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[2]
 TRUE = {"LV": 66.7, "RV": 95.0, "LA": 41.7, "RA": 41.9, "Ao": 27.5, "Myo": 95.9}
 QUICK = ("--steps", "3", "--count", "1", "--seed", "0")
 
 
-def siblings(*words: object, codepage: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    """What `siblings WORDS` printed, and its exit code; never longer than a minute."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": codepage, "PYTHONUTF8": "0",
-                                "COLUMNS": "400", "OMP_NUM_THREADS": "1"}
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def siblings(*words: object) -> Done:
+    """`siblings WORDS`, in this process."""
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        code = main(list(map(str, words)))
+    return Done(code, out.getvalue(), errors.getvalue())
+
+
+def on_a_console(codepage: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """`siblings WORDS` in a process whose output has this code page."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": codepage, "PYTHONUTF8": "0"}
     return subprocess.run([sys.executable, "-m", "DiffusionSiblingsLib", *map(str, words)], env=environment, cwd=ROOT,
-                          encoding=codepage, errors="replace", capture_output=True, timeout=60)
+                          encoding=codepage, errors="replace", capture_output=True)
 
 
 def volumes(*words: object) -> dict[str, float]:
@@ -259,7 +280,7 @@ def test_headers_that_place_a_map_twice_or_not_at_all_are_told(cases: Path, name
 @pytest.mark.parametrize("codepage", ["cp1252", "ascii"])
 def test_any_letter_of_a_path_is_printed_on_any_console(cases: Path, codepage: str) -> None:
     file = cases / "console_that_is_not_utf8" / "Patient Ω" / "heart.nii.gz"
-    done = siblings("measure", file, codepage=codepage)
+    done = on_a_console(codepage, "measure", file)
     assert done.returncode == 0 and "66.7" in done.stdout, done.stderr
 
 
@@ -291,10 +312,13 @@ def test_replace_refuses_to_write_over_its_own_twin(cases: Path, tmp_path: Path)
                                   b"[" * 100000 + b"\n", b"\xff\xfe\x00\n", b"1e400\n"])
 def test_the_worker_answers_after_any_line_and_ends_with_its_input(line: bytes) -> None:
     started = subprocess.Popen([sys.executable, "-m", "DiffusionSiblingsLib.apps.worker"], cwd=ROOT,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, _ = started.communicate(line + b'{"id": 7, "command": "hello"}\n', timeout=40)
-    answers = [json.loads(text) for text in out.splitlines()]
-    assert any(answer.get("id") == 7 for answer in answers), out
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert started.stdin is not None and started.stdout is not None
+    started.stdin.write(line + b'{"id": 7, "command": "hello"}\n')
+    started.stdin.flush()
+    assert any(json.loads(text).get("id") == 7 for text in started.stdout)
+    started.stdin.close()
+    started.wait(timeout=60)
 
 
 @pytest.mark.parametrize("name", ["redos.nii.gz", "redos.nrrd"])
