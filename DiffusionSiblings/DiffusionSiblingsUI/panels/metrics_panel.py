@@ -19,9 +19,9 @@ from DiffusionSiblingsUI.runs.edit_request import progress_words
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import records, runs, tables
 
-DIFFERENCES, FEATURES, CHECKS, CHANGES, TARGETS, BIAS, EVERYTHING = range(7)
-GROUPS = (_("Differences from the twin"), _("Features"), _("Checks"), _("Changes and settings"), _("Targets"),
-          _("Training distance"), _("Everything"))
+DIFFERENCES, FEATURES, MEASURES, CHECKS, CHANGES, TARGETS, BIAS, EVERYTHING = range(8)
+GROUPS = (_("Differences from the twin"), _("Features"), _("Annuli, lengths, walls"), _("Checks"),
+          _("Changes and settings"), _("Targets"), _("Training distance"), _("Everything"))
 TABLE = _("Metrics table")
 VERDICT = _("Replay")
 HEADS = {"map": _("Sibling")}  # what the panel calls columns that have another name in the CSV file
@@ -252,6 +252,9 @@ def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[s
         return everything
     if group == DIFFERENCES and differences:
         return ["map", *differences]
+    measures = [name for name in tables.measure_names(record) if name in everything]
+    if group == MEASURES and measures:
+        return ["map", *measures]
     if group == CHECKS and checks:
         return ["map", tables.VIOLATIONS, *checks]
     goals = tables.target_names(record) if group in (TARGETS, CHANGES) else []
@@ -261,7 +264,7 @@ def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[s
     if group == BIAS and bias:
         return ["map", *bias]
     if group == CHANGES:
-        taken = {*features, *differences, *checks, *goals, *bias}
+        taken = {*features, *measures, *differences, *checks, *goals, *bias}
         return [name for name in everything if name not in taken]
     return ["map", *features]
 

@@ -24,6 +24,7 @@ from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
 from DiffusionSiblingsLib.editing.record_entries import guidance_of
 from DiffusionSiblingsLib.editing.target_rows import target_columns
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys
+from DiffusionSiblingsLib.metrics.measures.measure import Measured
 
 Row = Mapping[str, Any]
 FAILED, VIOLATIONS, DICE = "failed checks", "violations [%]", "mean Dice to twin"  # columns of metrics.csv
@@ -56,6 +57,17 @@ def target_names(record: Mapping[str, Any]) -> list[str]:
     return sorted(dict.fromkeys(found), key=lambda title: title != REACHED)
 
 
+def measure_names(record: Mapping[str, Any]) -> list[str]:
+    """The columns of the measures by name, in the anatomy's order."""
+    return list(dict.fromkeys(key.title for key in _measures_of(record)))
+
+
+def _measures_of(record: Mapping[str, Any]) -> list[MeasurementKey]:
+    """The measures by name that a record has, of its twin and of its siblings; none in those of earlier versions."""
+    entries = [entry for entry in (record.get("twin"), *entries_of(record)) if entry and entry.get("measures")]
+    return [key for entry in entries for key in Measured.from_json(entry["measures"]).values]
+
+
 def training_distance_names(columns: Iterable[str]) -> list[str]:
     """Those of the columns that tell how a heart lies among the training hearts, the many percentiles last."""
     there = set(columns)
@@ -78,7 +90,7 @@ def units_of(record: Mapping[str, Any]) -> dict[str, str]:
     units |= {difference_name(key): PERCENT for key in feature_keys(load_anatomy())} | {VIOLATIONS: PERCENT}
     for item in (item for entry in entries_of(record) for item in guidance_of(entry)):
         units |= {item.asked_title: item.unit, item.achieved_title: item.unit}
-    return units
+    return units | {key.title: key.unit for key in _measures_of(record)}
 
 
 def difference(value: Any, reference: Any) -> float:

@@ -99,3 +99,15 @@ def test_generated_hearts_have_no_differences(made: Any) -> None:
 def test_rows_without_a_record_have_no_checks(made: Any) -> None:
     node = metrics_table(made[2])
     assert tables.columns_of_kind(node, "check") == [] and node.GetLocked()
+
+
+def test_measures_by_name_have_a_group_of_columns_and_units_of_their_own() -> None:
+    from DiffusionSiblingsLib.metrics.measurement import MeasurementKey
+    from DiffusionSiblingsLib.metrics.measures.measure import Measured
+
+    area, length = MeasurementKey("area", "aortic annulus", "mm^2"), MeasurementKey("length", "LV", "mm")
+    record = {"twin": {"measures": Measured({area: 491.0}, {}).to_json()},
+              "runs": [{"siblings": [{"measures": Measured({area: 450.0, length: 90.0}, {}).to_json()}, {}]}]}
+    assert tables.measure_names(record) == ["aortic annulus area [mm^2]", "LV length [mm]"]
+    assert tables.units_of(record)["LV length [mm]"] == "mm"
+    assert tables.measure_names({"runs": []}) == []
