@@ -140,7 +140,12 @@ def test_the_twin_is_measured_once_for_two_runs(service: Service, tmp_path: Path
 
     measured: list[object] = []
     of = planned.MeasuredMap.of
-    monkeypatch.setattr(planned.MeasuredMap, "of", lambda *given: measured.append(given) or of(*given))
+
+    def counted(*given: Any, **named: Any) -> Any:
+        measured.append(given)
+        return of(*given, **named)
+
+    monkeypatch.setattr(planned.MeasuredMap, "of", counted)
     twin = write_exchange(HEART, tmp_path / "twin")
     for _ in range(2):
         run(service, tmp_path / "out", 1, twin=str(twin), requests=[Request("reconstruct").to_json()])

@@ -211,7 +211,7 @@ def test_a_run_folder_is_measured_as_its_record_says(tmp_path: Path) -> None:
     place[0, 3] = 12.0
     for n in range(2):
         write(tmp_path / f"sibling_{n:04d}.nii.gz", heart(n), place @ FRAME.affine, named=False)
-    runs = [{"request": {}, "siblings": [{"file": f"sibling_{n:04d}.nii.gz"} for n in range(2)]}]
+    runs = [{"request": {}, "siblings": [{"file": f"sibling_{n:04d}.nii.gz", "k": n} for n in range(2)]}]
     record = {"schema": 1, "model": {}, "compute": {}, "created": "", "complete": True, "runs": runs,
               "twin": {"canonical_to_ras_mm": place.tolist()}}
     (tmp_path / "record.json").write_text(json.dumps(record))
