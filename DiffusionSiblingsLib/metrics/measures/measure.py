@@ -72,7 +72,10 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
     missing: dict[str, str] = {}
     for definition in definitions_of(anatomy):
         try:
-            values |= dict(_kind_of(definition)(found, definition))
+            numbers = {key: value for key, value in _kind_of(definition)(found, definition) if math.isfinite(value)}
+            if not numbers:
+                raise NotFound("too little of it is in the map")
+            values |= numbers
         except NotFound as reason:
             missing[definition.id] = str(reason)
         except (KeyError, TypeError, ValueError) as error:

@@ -61,7 +61,7 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     for change in ({"schema": 9}, {"shape": [1, 1, 1]}, {"dtype": "<i8"}, {"affine": [1, 2]}, {"segments": [{}]},
                    {"affine": [[float("nan")] * 4] * 4}):
         (tmp_path / "map.json").write_text(json.dumps({**described, **change}))
-        with pytest.raises(InputError, match="handed over"):
+        with pytest.raises(InputError, match="from another process cannot be read"):
             read_exchange(stem)
     for text in ("", "[]", "{}"):
         (tmp_path / "map.json").write_text(text)
@@ -74,7 +74,7 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
 def test_pickled_voxels_are_never_loaded(tmp_path: Path) -> None:
     stem = write_exchange(small_map(), tmp_path / "map")
     np.save(tmp_path / "map.npy", np.array([[[{}]]], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="handed over"):
+    with pytest.raises(InputError, match="from another process cannot be read"):
         read_exchange(stem)
     (tmp_path / "map.npy").write_bytes(b"\x80\x04N.")
     with pytest.raises(InputError):
