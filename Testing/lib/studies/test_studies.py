@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -222,8 +224,12 @@ def test_an_interval_stands_in_the_cell_of_its_figure() -> None:
 def test_labels_are_of_the_hearts_that_are_given_and_not_of_those_that_a_study_makes(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("DiffusionSiblingsLib.studies.context.measure_cohort",
-                        lambda members, *_, labels, **__: asked.append((members[0].path.name, labels)))
+
+    def measured(members: Sequence[Member], *_: object, labels: object, **__: object) -> SimpleNamespace:
+        asked.append((members[0].path.name, labels))
+        return SimpleNamespace(assumptions=())
+
+    monkeypatch.setattr("DiffusionSiblingsLib.studies.context.measure_cohort", measured)
     (tmp_path / "heart.nii.gz").write_bytes(b"is not read here")
     context = StudyContext(StudySettings(tmp_path / "out", real=tmp_path, labels={"LV": 4}))
     context.real  # noqa: B018 (is measured when it is asked for)
