@@ -204,7 +204,7 @@ def test_two_preparations_of_one_data_set_do_not_work_at_once(
 
     def reading(*values: object) -> object:
         if not refused:
-            with pytest.raises(InputError, match="at work"):
+            with pytest.raises(InputError, match="Another run uses this folder"):
                 prepare(source, tmp_path / "d.safetensors", HEART, jobs=1)
             refused.append(values)
         return read(*values)
