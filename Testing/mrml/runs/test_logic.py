@@ -172,7 +172,7 @@ def test_a_run_cancelled_while_its_siblings_come_into_the_scene_takes_them_out(l
 def test_a_failed_run_leaves_the_scene_as_it_was(logic: SiblingsLogic, sample_node: Any,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     before = (all_nodes(), items())
-    with pytest.raises(InputError, match="does not know this tissue"):
+    with pytest.raises(InputError, match="The tissue is unknown: spleen"):
         logic.inpaint(sample_node, "spleen", **QUICK)
     assert (all_nodes(), items()) == before
     monkeypatch.setattr("DiffusionSiblingsUI.scene.plots.drift_chart", lambda *_: 1 / 0)  # the last step

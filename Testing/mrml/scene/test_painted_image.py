@@ -84,7 +84,7 @@ def test_segments_that_overlap_can_be_edited_apart_so_they_get_an_image(scene: A
         add_segment(node, image_of(mask, np.eye(4)), 1, identifier=f"s{number}")
     add_segment(node, image_of(np.zeros((0, 0, 0), np.uint8), np.eye(4)), 1, identifier="nothing drawn yet")
     with pytest.raises(InputError, match="overlap"):
-        read_segmentation(node, {}, complete=False)
+        read_segmentation(node, {"s0": "LV", "s1": "RV"}, complete=False)
     grey = slicer.util.arrayFromVolume(paint_image(node, {"s0": "LV"}))
     assert grey.max() > 300 > 0 > grey.min()
 
