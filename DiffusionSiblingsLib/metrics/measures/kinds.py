@@ -5,7 +5,7 @@ A kind is a function (Found, Definition) -> list of Number; it leaves what other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,9 +62,10 @@ class Axis:
 
 @dataclass
 class Found:
-    """A heart's fields and what has been found in it so far, by the measure's id."""
+    """A heart's fields, the volumes of its tissues in ml, and what has been found in it so far, by the measure's id."""
 
     fields: TissueFields
+    volumes: Mapping[str, float]
     outlines: dict[str, Outline] = field(default_factory=dict)
     axes: dict[str, Axis] = field(default_factory=dict)
     vessels: dict[str, Vessel] = field(default_factory=dict)
@@ -82,11 +83,6 @@ class Found:
         if id not in self.axes:
             raise NotFound(f"the long axis of {id} {ABSENT}")
         return self.axes[id]
-
-    def volume_ml(self, tissue: str) -> float:
-        """ml of a tissue."""
-        voxel = abs(float(np.linalg.det(self.fields.affine[:3, :3]))) / 1000
-        return float(np.count_nonzero(self.fields.mask([tissue]))) * voxel
 
 
 def of_opening(found: Found, measure: Definition) -> list[Number]:
@@ -143,7 +139,7 @@ def of_axis(found: Found, measure: Definition) -> list[Number]:
     axis = found.axes[measure.id] = Axis(ring.centroid, apex)
     sphere = np.pi / 6 * axis.length**3 / 1000
     return [Number(measure.key("length", LENGTH), axis.length),
-            Number(measure.key("sphericity", SHARE), found.volume_ml(tissue) / sphere)]
+            Number(measure.key("sphericity", SHARE), found.volumes[tissue] / sphere)]
 
 
 def of_depth(found: Found, measure: Definition) -> list[Number]:
@@ -227,7 +223,7 @@ def of_ratio(found: Found, measure: Definition) -> list[Number]:
     """The ratio of two tissues' volumes. options: of, over."""
     of, over = measure.options["of"], measure.options["over"]
     _need(found, of, over)
-    return [Number(measure.key("volume ratio", SHARE), found.volume_ml(of) / found.volume_ml(over))]
+    return [Number(measure.key("volume ratio", SHARE), found.volumes[of] / found.volumes[over])]
 
 
 KINDS: dict[str, Callable[[Found, Definition], list[Number]]] = {

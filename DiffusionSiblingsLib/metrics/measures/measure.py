@@ -12,6 +12,7 @@ from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ...core.labelmap import Affine
 from ..measurement import MeasurementKey, titled
+from ..morphology import tissue_volumes
 from ..run_lengths import LabelArray
 from .definition import Definition, definitions_of
 from .fields import TissueFields
@@ -67,7 +68,7 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
     """
     if importlib.util.find_spec("skimage") is None:
         return Measured({}, {definition.id: "scikit-image is not installed" for definition in definitions_of(anatomy)})
-    found = Found(TissueFields(labels, affine, anatomy))
+    found = Found(TissueFields(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy))
     values: dict[MeasurementKey, float] = {}
     missing: dict[str, str] = {}
     for definition in definitions_of(anatomy):

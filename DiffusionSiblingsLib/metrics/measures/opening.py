@@ -67,8 +67,8 @@ def _largest_contact(fields: TissueFields, first: str, second: str) -> tuple[Flo
     area vectors in mm^2 that look from the first into the second.
     """
     one, other = fields.mask([first]), fields.mask([second])
-    box = foreground_box(one) and _grown(foreground_box(one), one.shape)
-    if not box or not other.any():
+    box = foreground_box(one, margin=1)
+    if box is None or not other.any():
         return np.zeros((0, 3)), np.zeros((0, 3))
     one, other = one[box], other[box]
     corner = np.array([part.start for part in box])
@@ -98,10 +98,3 @@ def _largest_group(faces: FloatArray) -> npt.NDArray[np.bool_]:
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(faces), len(faces)))
     group = connected_components(graph, directed=False)[1]
     return np.asarray(group == np.bincount(group).argmax())
-
-
-def _grown(box: tuple[slice, ...] | None, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
-    """The box, one voxel wider on each side within the grid."""
-    if box is None:
-        return None
-    return tuple(slice(max(part.start - 1, 0), min(part.stop + 1, size)) for part, size in zip(box, shape, strict=True))
