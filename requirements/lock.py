@@ -23,7 +23,7 @@ LEFT_OUT = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)==")  # a build of torch
 ABOUT = """\
 # {what}, for CPython 3.10 to 3.13 on Linux, macOS and Windows,
 # with the sums of all wheels: pip install --no-deps --require-hashes -r {name}
-# Made by `make lock`; see docs/decisions/0014-locked-packages.md.
+# Made by `make lock`; see docs/decisions/0016-locked-packages.md.
 """
 
 
