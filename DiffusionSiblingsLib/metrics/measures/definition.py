@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
 from ..measurement import MeasurementKey
 
 AREA, LENGTH, ANGLE, SHARE = "mm^2", "mm", "deg", "1"
+OfKind = TypeVar("OfKind")
 
 
 @dataclass(frozen=True)
 class Definition:
     """One entry of an anatomy's measures. id: what has the measure ("mitral annulus"). kind: one of `kinds.KINDS`.
-    options: the rest of the entry. headlines: name -> unit of the numbers that tables on a screen show.
+    options: the rest of the entry. headlines: name -> unit of the numbers that tables on a screen show. synonyms: what
+    else people call a number ("wall thickness") -> its name.
     """
 
     id: str
     kind: str
     options: Mapping[str, Any]
     headlines: Mapping[str, str] = field(default_factory=dict)
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, name: str, unit: str) -> MeasurementKey:
         """The key of one of its numbers."""
@@ -39,6 +42,16 @@ def definitions_of(anatomy: Anatomy) -> tuple[Definition, ...]:
         if not isinstance(entry.get("id"), str) or not isinstance(entry.get("kind"), str):
             raise InputError(f"A measure of the {anatomy.id} anatomy is not sound", value=dict(entry),
                              rule='an "id" and a "kind"')
-        options = {name: value for name, value in entry.items() if name not in ("id", "kind", "headlines")}
-        found.append(Definition(entry["id"], entry["kind"], options, dict(entry.get("headlines", {}))))
+        own = ("id", "kind", "headlines", "synonyms")
+        options = {name: value for name, value in entry.items() if name not in own}
+        found.append(Definition(entry["id"], entry["kind"], options, dict(entry.get("headlines", {})),
+                                dict(entry.get("synonyms", {}))))
     return tuple(found)
+
+
+def kind_of(measure: Definition, kinds: Mapping[str, OfKind]) -> OfKind:
+    """What stands for the kind of a measure. kinds: by name. Raises InputError for an unknown kind."""
+    if measure.kind not in kinds:
+        raise InputError(f"The measure {measure.id} is of an unknown kind", value=measure.kind,
+                         rule=f"one of {', '.join(kinds)}")
+    return kinds[measure.kind]

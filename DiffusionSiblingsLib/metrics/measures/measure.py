@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,9 @@ from ...core.labelmap import Affine
 from ..measurement import MeasurementKey, titled
 from ..morphology import tissue_volumes
 from ..run_lengths import LabelArray
-from .definition import Definition, definitions_of
+from .definition import definitions_of, kind_of
 from .fields import TissueFields
-from .kinds import ABSENT, KINDS, Found, NotFound, Number
+from .kinds import ABSENT, KINDS, Found, NotFound
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
     missing: dict[str, str] = {}
     for definition in definitions_of(anatomy):
         try:
-            numbers = {key: value for key, value in _kind_of(definition)(found, definition) if math.isfinite(value)}
+            given = kind_of(definition, KINDS)(found, definition)
+            numbers = {key: value for key, value in given if math.isfinite(value)}
             if not numbers:
                 raise NotFound("too little of it is in the map")
             values |= numbers
@@ -89,13 +90,6 @@ def headlines(anatomy: Anatomy) -> list[MeasurementKey]:
     """The few measures that tables on a screen show, in the anatomy's order."""
     return [definition.key(name, unit) for definition in definitions_of(anatomy)
             for name, unit in definition.headlines.items()]
-
-
-def _kind_of(definition: Definition) -> Callable[[Found, Definition], list[Number]]:
-    if definition.kind not in KINDS:
-        raise InputError(f"The measure {definition.id} is of an unknown kind", value=definition.kind,
-                         rule=f"one of {', '.join(KINDS)}")
-    return KINDS[definition.kind]
 
 
 def _number(value: float | None) -> float:
