@@ -17,6 +17,7 @@ from ..core.labelmap import LabelValues
 from ..core.version import __version__
 from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import keyed_numbers, titled
+from ..metrics.measures.measure import Measured
 
 if TYPE_CHECKING:
     from .measured import MeasuredMember
@@ -33,11 +34,13 @@ class Cache:
     settings: str
 
     @classmethod
-    def of(cls, folder: Path, anatomy: Anatomy, reference: Reference, labels: LabelValues | None = None) -> Cache:
-        """The cache in a folder for measurements with these settings."""
+    def of(cls, folder: Path, anatomy: Anatomy, reference: Reference, labels: LabelValues | None = None, *,
+           by_name: bool = False) -> Cache:
+        """The cache in a folder for measurements with these settings. by_name: with the measures by name."""
         parts = [np.ascontiguousarray(value).tobytes() for value in reference.tensors().values()]
         pose = hashlib.sha256(b"".join(parts)).hexdigest()
-        return cls(Path(folder), digest_of([VERSION, __version__, asdict(anatomy), labels, pose]))
+        settings = [VERSION, __version__, asdict(anatomy), labels, pose]
+        return cls(Path(folder), digest_of([*settings, "by name"] if by_name else settings))
 
     def key(self, member: Member) -> str:
         """A digest of all that a measurement depends on: the map's name, file, size, time, place, numbering, the
@@ -62,7 +65,8 @@ class Cache:
                 return MeasuredMember(member.name, keyed_numbers(facts["features"]), facts["volumes"],
                                       tuple(facts["failed_half"]), tuple(facts["failed_full"]), file["cloud"],
                                       file["second_cloud"], file["packed"].tobytes(), member.path,
-                                      tuple(facts["notes"]))
+                                      tuple(facts["notes"]),
+                                      Measured.from_json(facts["measures"]) if facts.get("measures") else None)
         except (OSError, KeyError, ValueError, EOFError, InputError):  # ValueError: not an .npz file, or not JSON in it
             return None
         except Exception as problem:  # zipfile.BadZipFile and zlib.error: a file cut short on a full disk
@@ -74,7 +78,8 @@ class Cache:
         """Keeps a measurement, whole or not at all. Raises OutputError where it cannot be written."""
         facts = {"features": titled(measured.features), "volumes": measured.volumes,
                  "failed_half": measured.failed_half, "failed_full": measured.failed_full,
-                 "notes": measured.notes}
+                 "notes": measured.notes,
+                 **({"measures": measured.measures.to_json()} if measured.measures is not None else {})}
         with atomic_path(self.path(member)) as temporary, temporary.open("wb") as file:
             np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), cloud=measured.cloud,
                      second_cloud=measured.second_cloud, packed=np.frombuffer(measured.packed, dtype=np.uint8))

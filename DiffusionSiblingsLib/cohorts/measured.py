@@ -20,12 +20,14 @@ from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.geometry.resample import resample_to_canonical
 from ..labelmaps.tissues import check_tissues, known_labels
 from ..metrics.measurement import MeasurementKey, tissue_key
+from ..metrics.measures.measure import Measured
 from ..metrics.pointcloud import surface_draws
 from ..metrics.topology import check
 from .cache import Cache
 from .dataset_file import encode
 from .measured_map import MeasuredMap
 from .members import Member, find_members, read_member
+from .named_measures import named_columns, named_measures
 from .pool import each, or_reason
 from .store import Store, joined
 
@@ -45,6 +47,7 @@ class MeasuredMember:
     All of these are of the map on its own grid, as metrics.csv has them.
     cloud: (1024, 3) float32, random points of its surface in canonical mm; second_cloud: another draw of the same
     surface. packed: `dataset_file.encode` of the (128, 128, 128) canonical labels. notes: what reading it assumed.
+    measures: by name; None where they were not asked for.
     """
 
     name: str
@@ -57,6 +60,7 @@ class MeasuredMember:
     packed: bytes
     path: Path
     notes: tuple[str, ...] = ()
+    measures: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class MeasuredCohort:
     failed_half, failed_full: names of the failed checks of each member; checks: names of all.
     clouds, second_clouds: (n, 1024, 3) float32, canonical mm. skipped: name -> why it could not be measured.
     notes: name -> what reading the map assumed, for maps where something was.
+    named: (n,) float64 for each measure by name, nan for a member without it; {} where they were not asked for.
     """
 
     name: str
@@ -84,6 +89,7 @@ class MeasuredCohort:
     store: Store
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    named: dict[MeasurementKey, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -133,7 +139,8 @@ class MeasuredCohort:
             self.name if name is None else name, self.anatomy, tuple(self.members[i] for i in chosen),
             tuple(self.paths[i] for i in chosen), self.feature_keys, self.features[chosen], self.volumes[chosen],
             self.checks, tuple(self.failed_half[i] for i in chosen), tuple(self.failed_full[i] for i in chosen),
-            self.clouds[chosen], self.second_clouds[chosen], self.store.subset(chosen))
+            self.clouds[chosen], self.second_clouds[chosen], self.store.subset(chosen),
+            named={key: values[chosen] for key, values in self.named.items()})
 
     def thinned(self, most: int) -> MeasuredCohort:
         """At most so many of the members, evenly chosen."""
@@ -143,21 +150,22 @@ class MeasuredCohort:
 
 def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jobs: int = 0, cache: Path | None = None,
                    labels: LabelValues | None = None, progress: Progress | None = None,
-                   name: str | None = None) -> MeasuredCohort:
+                   name: str | None = None, by_name: bool = False) -> MeasuredCohort:
     """Measures every map of a cohort, in several processes, one map in memory at a time in each.
 
     source: what `find_members` takes, or members. jobs: processes, 0 for one a core. cache: a folder where every
     member's measurement is kept as soon as it is there, so that a run that was stopped goes on and a second one only
     reads; without one the packed voxels stay in memory (12 kB a heart). labels: tissue id -> value in the files; by
     default what names, or the record of a run, say.
-    progress: called after every member. Maps that cannot be measured are left out and named in `skipped`.
+    progress: called after every member. Maps that cannot be measured are left out and named in `skipped`. by_name:
+    whether to find the measures by name as well (about a second a map, unless its record has them).
     Raises InputError where none can be measured.
     """
     members = _members(source, anatomy)
-    kept = Cache.of(cache, anatomy, reference, labels) if cache is not None else None
+    kept = Cache.of(cache, anatomy, reference, labels, by_name=by_name) if cache is not None else None
     found: dict[int, MeasuredMember] = {}
     skipped: dict[int, str] = {}
-    settings = MeasuringSettings(anatomy, reference, labels, kept)
+    settings = MeasuringSettings(anatomy, reference, labels, kept, by_name)
     for done, (index, result) in enumerate(_each(members, settings, jobs), 1):
         if isinstance(result, str):
             skipped[index] = result
@@ -177,8 +185,9 @@ def measure_cohort(source: Source, anatomy: Anatomy, reference: Reference, *, jo
 
 
 def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, labels: LabelValues | None = None,
-                   twin_frame: npt.NDArray[np.float64] | None = None) -> MeasuredMember:
-    """Measures one map. twin_frame: (4, 4) canonical mm -> RAS mm; by default that of the member's record.
+                   twin_frame: npt.NDArray[np.float64] | None = None, by_name: bool = False) -> MeasuredMember:
+    """Measures one map. twin_frame: (4, 4) canonical mm -> RAS mm; by default that of the member's record. by_name: of
+    `measure_cohort`.
 
     Its place in the canonical frame: a map on the canonical grid is taken as it is; the sibling of a twin lies where
     its twin lies, so that a changed heart is not moved to fit the reference again; anything else is aligned
@@ -199,7 +208,8 @@ def measure_member(member: Member, anatomy: Anatomy, reference: Reference, *, la
     one, other = surface_draws(canonical, affine, anatomy, rng, draws=2)
     return MeasuredMember(member.name, measured.features, volumes, measured.checks["half"].failed,
                           measured.checks["full"].failed, one.astype(np.float32), other.astype(np.float32),
-                          encode(canonical).tobytes(), member.path, labelmap.notes)
+                          encode(canonical).tobytes(), member.path, labelmap.notes,
+                          named_measures(member, labelmap, known, anatomy) if by_name else None)
 
 
 def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = "cohort", store: Store | None = None,
@@ -215,7 +225,9 @@ def collect(members: Sequence[MeasuredMember], anatomy: Anatomy, *, name: str = 
         check_names(anatomy), tuple(m.failed_half for m in members), tuple(m.failed_full for m in members),
         np.stack([m.cloud for m in members]), np.stack([m.second_cloud for m in members]),
         store or Store(anatomy.shape, tuple(m.packed for m in members)), dict(skipped or {}),
-        {m.name: m.notes for m in members if m.notes})
+        {m.name: m.notes for m in members if m.notes},
+        named_columns([m.measures for m in members if m.measures is not None], anatomy)
+        if all(m.measures is not None for m in members) else {})
 
 
 def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
@@ -231,7 +243,9 @@ def join(cohorts: Sequence[MeasuredCohort], name: str) -> MeasuredCohort:
         tuple(f for c in cohorts for f in c.failed_half), tuple(f for c in cohorts for f in c.failed_full),
         np.concatenate([c.clouds for c in cohorts]), np.concatenate([c.second_clouds for c in cohorts]),
         joined([c.store for c in cohorts]), {key: why for c in cohorts for key, why in c.skipped.items()},
-        {key: notes for c in cohorts for key, notes in c.notes.items()})
+        {key: notes for c in cohorts for key, notes in c.notes.items()},
+        {key: np.concatenate([c.named[key] for c in cohorts]) for key in first.named
+         if all(key in c.named for c in cohorts)})
 
 
 def check_names(anatomy: Anatomy) -> tuple[str, ...]:
@@ -247,6 +261,7 @@ class MeasuringSettings:
     reference: Reference
     labels: LabelValues | None
     cache: Cache | None
+    by_name: bool = False
 
 
 _settings: list[MeasuringSettings] = []  # of this process
@@ -273,8 +288,8 @@ def _each(members: Sequence[Member], settings: MeasuringSettings,
 def _measured(member: Member) -> MeasuredMember | str:
     """A member's measurement, kept in the cache; the reason in words where there can be none."""
     settings = _settings[0]
-    found = or_reason(lambda one: measure_member(one, settings.anatomy, settings.reference, labels=settings.labels),
-                      member)
+    found = or_reason(lambda one: measure_member(one, settings.anatomy, settings.reference, labels=settings.labels,
+                                                 by_name=settings.by_name), member)
     if settings.cache is not None and not isinstance(found, str):
         settings.cache.write(member, found)
     return found

@@ -1,4 +1,4 @@
-"""Written targets of a cohort: "RV>115", "LV volume<90 and LA>=60", "100<RV<150", "RV>p90", "aortic root area>450".
+"""Written targets of a cohort: "RV>115", "100<RV<150", "RV>p90", "aortic annulus diameter>26".
 
 A small grammar of its own, nothing is evaluated:
 
@@ -6,14 +6,17 @@ A small grammar of its own, nothing is evaluated:
     clause   = measure op number | number op measure | number op measure op number
     op       = ">" | ">=" | "<" | "<="
     number   = decimal [unit] | "p" decimal                 p90: the 90th percentile of a reference cohort
-    measure  = tissue ["volume"] | tissue "major axis" | tissue "minor axis" | control domain ["volume|area|length"]
+    measure  = tissue ["volume"] | tissue "major axis" | tissue "minor axis" | measure by name
+             | control domain ["volume|area|length"]
 
 A tissue is named by its id or any name that the anatomy knows ("right ventricle"). Volumes are ml, axes mm; a domain's
-unit is that of its dimension.
+unit is that of its dimension. Measures by name ("aortic annulus diameter") find their own place in each heart; a heart
+without one does not meet a target that names it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +30,8 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.tissue_names import name_key
 from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, VOLUME, MeasurementKey, tissue_key
+from ..metrics.measures.definition import SHARE
+from ..metrics.measures.names import find_named
 
 _WHAT = "The target cannot be read"
 _HINT = 'for example "RV>115", "LV volume<90 and LA>60", "100<RV<150" or "RV>p90"'
@@ -41,11 +46,12 @@ _AMOUNTS = {3: "volume", 2: "area", 1: "length"}
 @dataclass(frozen=True)
 class Measure:
     """What a clause is about. key: of the measurement. in_domain: whether `key.tissue` is a control domain, in which it
-    is then measured, and not a tissue of the anatomy.
+    is then measured, and not a tissue of the anatomy. by_name: whether it is a measure by name, which some hearts lack.
     """
 
     key: MeasurementKey
     in_domain: bool = False
+    by_name: bool = False
 
     @property
     def label(self) -> str:
@@ -54,13 +60,13 @@ class Measure:
 
     @property
     def unit(self) -> str:
-        """"ml", "mm^2" or "mm"."""
-        return self.key.unit
+        """"ml", "mm^2", "mm" or "deg"; "" for a ratio."""
+        return "" if self.key.unit == SHARE else self.key.unit
 
     @property
     def tissue(self) -> str | None:
-        """The tissue of a volume or an axis, None for a control domain."""
-        return None if self.in_domain else self.key.tissue
+        """The tissue of a volume or an axis, None for a control domain and a measure by name."""
+        return None if self.in_domain or self.by_name else self.key.tissue
 
     @property
     def domain(self) -> str | None:
@@ -70,7 +76,7 @@ class Measure:
     @property
     def is_volume(self) -> bool:
         """Whether it is the volume of a whole tissue."""
-        return self.key.is_volume and not self.in_domain
+        return self.key.is_volume and self.tissue is not None
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Clause:
 
     def words(self) -> str:
         """The condition as a person writes it: "RV volume > 115 ml"."""
-        number = f"p{self.value:g}" if self.percentile else f"{self.value:g} {self.measure.unit}"
+        number = f"p{self.value:g}" if self.percentile else f"{self.value:g} {self.measure.unit}".rstrip()
         return f"{self.measure.label} {self.op} {number}"
 
 
@@ -125,6 +131,16 @@ class Wanted:
         return tuple(measure.domain for measure in self.measures if measure.domain is not None)
 
     @property
+    def by_name(self) -> bool:
+        """Whether it needs measures by name."""
+        return any(measure.by_name for measure in self.measures)
+
+    @property
+    def steered(self) -> Wanted:
+        """The conditions that guidance can lead siblings to; those on measures by name only sort them."""
+        return Wanted(tuple(clause for clause in self.clauses if not clause.measure.by_name))
+
+    @property
     def axis_pairs(self) -> tuple[tuple[Measure, Measure], ...]:
         """The minor and the major axis of every chamber for which the target names both."""
         of_tissues = {(measure.tissue, measure.key.name): measure for measure in self.measures if measure.tissue}
@@ -137,9 +153,10 @@ class Wanted:
 
     def missed(self, measured: Mapping[MeasurementKey, float]) -> tuple[str, ...]:
         """The conditions that a heart does not meet, with what it has: "RV volume 98.2, wanted > 115 ml"."""
-        return tuple(f"{clause.measure.label} {_of(measured, clause.measure):.4g}, wanted {clause.op} "
-                     f"{clause.value:g} {clause.measure.unit}"
-                     for clause in self.clauses if not clause.met_by(_of(measured, clause.measure)))
+        values = ((clause, _of(measured, clause.measure)) for clause in self.clauses)
+        return tuple(f"{clause.measure.label} {'not found' if math.isnan(value) else f'{value:.4g}'}, wanted "
+                     f"{clause.words().removeprefix(clause.measure.label).strip()}"
+                     for clause, value in values if not clause.met_by(value))
 
     def bounds(self, measure: Measure) -> tuple[float, float]:
         """Lowest and highest value of a measure that meets all conditions; -inf or inf where it has no bound."""
@@ -157,10 +174,12 @@ class Wanted:
         for clause in self.clauses:
             if clause.percentile:
                 values = np.asarray(columns.get(clause.measure.key, ()), dtype=np.float64)
+                values = values[np.isfinite(values)]
                 if not len(values):
                     raise InputError("The percentile cannot be computed", value=clause.words(),
                                      rule="a measurement of the reference cohort",
-                                     hint=f"write a number of {clause.measure.unit} instead")
+                                     hint=f"write a number{f' of {unit}' if (unit := clause.measure.unit) else ''} "
+                                     "instead")
                 value = float(np.percentile(values, clause.value))
                 clause = replace(clause, value=float(f"{value:.5g}"), percentile=False)
             found.append(clause)
@@ -203,16 +222,19 @@ def _clause(measure: Measure, op: str, number: str, text: str) -> Clause:
         if unit not in ("", "%") or not 0 <= value <= 100:
             raise InputError(_WHAT, value=repr(text), rule="a percentile from p0 to p100", hint=_HINT)
         return Clause(measure, op, value, percentile=True)
-    if unit and unit.replace("²", "^2").replace("mm2", "mm^2").lower() != measure.unit:
-        raise InputError(_WHAT, value=repr(text), rule=f"{measure.label} is measured in {measure.unit}",
-                         hint=f"leave out the unit, or write {measure.unit}")
+    if unit and unit.replace("²", "^2").replace("mm2", "mm^2").replace("°", "deg").lower() != measure.unit:
+        raise InputError(_WHAT, value=repr(text), rule=f"{measure.label} "
+                         + (f"is measured in {measure.unit}" if measure.unit else "has no unit"),
+                         hint="leave out the unit" + (f", or write {measure.unit}" if measure.unit else ""))
     if not value >= 0:
         raise InputError(_WHAT, value=repr(text), rule="a number from 0 on")
     return Clause(measure, op, value)
 
 
 def find_measure(text: str, anatomy: Anatomy, control: Control | None = None) -> Measure:
-    """The measurement that a text names; a control's domain comes before a tissue. Raises InputError."""
+    """The measurement that a text names: a control's domain, a tissue's axis, a measure by name, or a tissue's volume,
+    in this order. Raises InputError.
+    """
     words = " ".join(re.sub(r"\[.*?\]|_", " ", text).split())
     if (domain := _domain(words, control)) is not None:
         return Measure(MeasurementKey(_AMOUNTS[domain.dimension], domain.name, domain.unit), in_domain=True)
@@ -223,13 +245,16 @@ def find_measure(text: str, anatomy: Anatomy, control: Control | None = None) ->
             if tissue in anatomy.chambers:
                 return Measure(tissue_key(tissue, axis))
             raise InputError(_WHAT, value=text, rule=f"axes are measured only for {', '.join(anatomy.chambers)}")
+    if (named := find_named(words, anatomy)) is not None:
+        return Measure(named, by_name=True)
     tissue = _tissue(lower.removesuffix(VOLUME).strip(), anatomy)
     if tissue is not None:
         return Measure(tissue_key(tissue))
     domains = ", ".join(domain.name for domain in control.domains) if control else ""
     raise InputError("The target names no known measurement", value=text,
-                     rule=f"a tissue ({', '.join(anatomy.ids)}), with volume, major axis or minor axis"
-                     + (f", or a domain of the control ({domains})" if domains else ""),
+                     rule=f"a tissue ({', '.join(anatomy.ids)}), with volume, major axis or minor axis; a measure "
+                     "(aortic annulus area; docs/measures.md lists them)"
+                     + (f"; or a domain of the control ({domains})" if domains else ""),
                      hint="to measure in other places, give a control: --control FILE or --preset NAME")
 
 
@@ -249,7 +274,10 @@ def _tissue(name: str, anatomy: Anatomy) -> str | None:
 
 
 def _of(measured: Mapping[MeasurementKey, float], measure: Measure) -> float:
+    """The value of a measure; nan for one by name that the heart lacks, which meets no condition."""
     if measure.key not in measured:
+        if measure.by_name:
+            return math.nan
         raise InputError("The target names a measurement that the heart does not have", value=measure.label,
                          rule=f"one of {', '.join(key.label for key in measured)}")
     return measured[measure.key]
@@ -261,7 +289,7 @@ def _possible(wanted: Wanted) -> Wanted:
         low, high = wanted.bounds(measure)
         strict = any(clause.op in "<>" for clause in wanted.clauses
                      if clause.measure == measure and clause.value in (low, high))
-        if low > high or (low == high and strict) or (high == 0 and (strict or measure.tissue is not None)):
+        if low > high or (low == high and strict) or (high == 0 and (strict or not measure.in_domain)):
             raise InputError("No heart can meet the target", value=str(wanted),
                              rule=f"{measure.label} above {max(low, 0.0):g} and below {high:g}")
     for minor, major in wanted.axis_pairs:

@@ -78,8 +78,9 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
     seeds: tuple[SeedHeart, ...] = ()
     notes: tuple[str, ...] = ()
     if order.seeds is not None and order.strategy != "generate":
-        measured, notes = _measured(order.seeds, order, anatomy, reference)
-        wanted = wanted.resolved(columns or _columns(measured))
+        measured, notes = _measured(order.seeds, order, anatomy, reference, by_name=wanted.by_name)
+        columns = {**_columns(measured), **columns} if wanted.by_name or not columns else columns
+        wanted = wanted.resolved(columns)
         found = choose_seed_hearts(measured, wanted)
         seeds, notes = found.seeds, (*notes, *found.left_out)
         say(f"{len(seeds)} of {len(measured)} hearts are seed hearts and meet {wanted}" if found.meet else
@@ -110,12 +111,12 @@ def _columns(hearts: Sequence[SeedHeart]) -> dict[MeasurementKey, npt.NDArray[np
     return {key: np.array([heart.values[key] for heart in hearts]) for key in hearts[0].values}
 
 
-def _measured(source: Path, order: AugmentationOrder, anatomy: Anatomy,
-              reference: Reference) -> tuple[list[SeedHeart], tuple[str, ...]]:
+def _measured(source: Path, order: AugmentationOrder, anatomy: Anatomy, reference: Reference, *,
+              by_name: bool) -> tuple[list[SeedHeart], tuple[str, ...]]:
     """The measurable hearts of a folder or a run, and notes: why others are none, and what reading assumed."""
     members = find_members(source, anatomy=anatomy)
     cohort = measure_cohort(members, anatomy, reference, jobs=order.jobs, labels=order.labels,
-                            cache=order.out / ".measured")
+                            cache=order.out / ".measured", by_name=by_name)
     twins = {member.name: TwinSource(member, anatomy, order.labels) for member in members}
     found = seed_hearts_of(cohort, [twins[name] for name in cohort.members])
     return found, (*(f"{name} is not a seed heart because it cannot be measured: {why}"

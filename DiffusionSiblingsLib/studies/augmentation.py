@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ..cohorts.measured_map import measurements_of
 from ..cohorts.members import Member, read_member
+from ..cohorts.named_measures import named_measures
 from ..cohorts.training_statistics import TrainingStatistics
 from ..cohorts.wanted import Wanted
 from ..control.control import Control
@@ -79,6 +80,10 @@ class AugmentationTask:
         if self.hold and self.strategy != "guided":
             raise InputError("Tissues cannot be held with this strategy", value=self.strategy,
                              rule="--hold needs the strategy guided")
+        if self.strategy == "guided" and not self.wanted.steered.clauses:
+            raise InputError("The strategy guided cannot lead siblings to this target", value=str(self.wanted),
+                             rule="at least one condition on a tissue, or on a domain of a control",
+                             hint="make siblings and keep those that meet the target: --strategy perturb")
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,7 @@ class Augmenter:
         placement, found = self.placement_of(heart), []
         for k in range(first, first + count):
             values = self.tail.draw(heart.values, np.random.default_rng([task.seed, index, k]))
-            asked = control_for(values, task.wanted, placement, control)
+            asked = control_for(values, task.wanted.steered, placement, control)
             request = replace(plain, first=k, count=1, control=asked)
             found.append(make_guided(request, placement, PresetsAndHolds(hold=task.hold), None).request)
         return found
@@ -232,7 +237,7 @@ class Augmenter:
             with suppress(InputError):  # a heart that lacks the target's domain is reported when its turn comes
                 seeds.append({key: np.array([value]) for key, value in self.measured_seed(heart).items()})
         training = [self.statistics.columns()] if self.statistics else []
-        return Tail.of(self.task.wanted, [*seeds, *training])
+        return Tail.of(self.task.wanted.steered, [*seeds, *training])
 
     def measured_seed(self, heart: SeedHeart) -> Values:
         """The values of a seed heart, including those in control domains."""
@@ -271,13 +276,23 @@ class Augmenter:
         found = []
         for member in condition.members:
             entry = member.entry or {}
-            values: Values = measurements_of(entry)
-            if self.task.wanted.domains:
-                labelmap = read_member(member, self.anatomy)
-                placement = self.placement_of(seed)
-                values |= self.in_domains(known_labels(labelmap, self.anatomy), labelmap.affine, placement)
+            values: Values = {**measurements_of(entry), **self._of_map(member, seed)}
             found.append(Candidate(member, seed.name if seed is not None else "", values,
                                    self.task.wanted.missed(values), busy_seconds(entry) * condition.threads))
+        return found
+
+    def _of_map(self, member: Member, seed: SeedHeart | None) -> Values:
+        """What the target needs of a sibling beyond its entry: values in control domains, and measures by name."""
+        wanted, found = self.task.wanted, Values()
+        if not wanted.domains and not wanted.by_name:
+            return found
+        labelmap = read_member(member, self.anatomy)
+        known = known_labels(labelmap, self.anatomy)
+        if wanted.domains:
+            found |= self.in_domains(known, labelmap.affine, self.placement_of(seed))
+        if wanted.by_name:
+            named = named_measures(member, labelmap, known, self.anatomy).values
+            found |= {m.key: named[m.key] for m in wanted.measures if m.key in named}
         return found
 
     def _notes(self, made: Sequence[Candidate]) -> tuple[str, ...]:
@@ -289,8 +304,14 @@ class Augmenter:
         if task.strategy == "guided":
             known = len(self.tail.rows)
             notes.append(f"guided: values were drawn from {known} seed hearts and training hearts that meet "
-                         f"{task.wanted}." if known > 1 else "guided: almost no known heart meets the target, so the "
-                         "siblings were guided to values just beyond the threshold. Look at their shapes.")
+                         f"{task.wanted.steered}." if known > 1 else "guided: almost no known heart meets the target, "
+                         "so the siblings were guided to values just beyond the threshold. Look at their shapes.")
+        if task.strategy == "guided" and task.wanted.by_name:
+            notes.append(f"guided: siblings were led to {task.wanted.steered} only; the other conditions decided which "
+                         "were accepted.")
+        if lacking := sum(any(m.by_name and m.key not in c.values for m in task.wanted.measures) for c in made):
+            notes.append(f"{lacking} of {len(made)} siblings lack a measure that the target names, and so do not meet "
+                         "it.")
         return tuple(notes)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..cohorts.measured import MeasuredCohort
 from ..cohorts.wanted import Wanted, parse_wanted
+from ..core.errors import InputError
 from ..reports.charts import Group, scatter
 from .augmentation import AugmentationResult, AugmentationTask, Augmenter, Strategy
 from .charts import renamed
@@ -81,7 +82,12 @@ def target_of(context: StudyContext) -> tuple[Wanted, str]:
     """The target and a note on its choice: the given one, the papers', or a percentile if their 115 ml is not rare."""
     columns = context.real.columns()
     if context.settings.target is not None:
-        wanted = parse_wanted(context.settings.target, context.anatomy).resolved(columns)
+        wanted = parse_wanted(context.settings.target, context.anatomy)
+        if wanted.by_name:
+            raise InputError("The target does not suit the study", value=str(wanted),
+                             rule="volumes and axes of tissues, which all four strategies are compared in",
+                             hint="measures by name are targets of `siblings augment`")
+        wanted = wanted.resolved(columns)
         return wanted, f"Target: {wanted}, as you gave it."
     wanted = parse_wanted(PAPERS_TARGET, context.anatomy)
     share = float(np.mean([wanted.met_by({RV: value}) for value in columns[RV]]))

@@ -32,7 +32,7 @@ class SeedHearts:
 
 def seed_hearts_of(cohort: MeasuredCohort, twins: Sequence[TwinSource]) -> list[SeedHeart]:
     """The hearts of a measured cohort as seed hearts. twins: the same hearts in the same order."""
-    columns = cohort.columns()
+    columns = {**cohort.columns(), **cohort.named}
     return [SeedHeart(name, twin, {key: float(values[i]) for key, values in columns.items()})
             for i, (name, twin) in enumerate(zip(cohort.members, twins, strict=True))]
 

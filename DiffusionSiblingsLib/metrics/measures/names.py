@@ -55,10 +55,10 @@ def find_named(text: str, anatomy: Anatomy) -> MeasurementKey | None:
     exact = [] if found is None else [key for key in _keys(found[0]) if _plain(key.name) == found[1]]
     if known := exact or _synonyms(ways, anatomy):
         return known[0]
-    if found is None:
+    if found is None or anatomy.identify(words) is not None:
         return None
     measure, rest = found
-    fitting = _fitting(rest, measure) if rest or measure.id not in anatomy.ids else []
+    fitting = _fitting(rest, measure)
     if len(fitting) == 1:
         return fitting[0]
     if measure.id in anatomy.ids and not fitting:

@@ -17,20 +17,27 @@ from DiffusionSiblingsLib.cohorts.cache import Cache, signature
 from DiffusionSiblingsLib.cohorts.measured import check_names, join, measure_cohort, measure_member
 from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.members import Member, find_members
+from DiffusionSiblingsLib.cohorts.named_measures import named_measures
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
-from DiffusionSiblingsLib.core.record import Record
+from DiffusionSiblingsLib.core.record import Record, hash_labelmap
 from DiffusionSiblingsLib.labelmaps.geometry.canonical import canonicalise
 from DiffusionSiblingsLib.labelmaps.geometry.frame import CanonicalFrame
 from DiffusionSiblingsLib.labelmaps.geometry.reference import starting_reference
+from DiffusionSiblingsLib.labelmaps.read import read_labelmap
+from DiffusionSiblingsLib.labelmaps.tissues import known_labels
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
-from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
+from DiffusionSiblingsLib.metrics.measures.measure import measure
+from DiffusionSiblingsLib.metrics.measures.names import keys_of
 from DiffusionSiblingsLib.metrics.overlap import dice
 
 ANATOMY = coarse_anatomy(44)
 FRAME = CanonicalFrame.of(ANATOMY)
 PLAIN = small_heart(ANATOMY, np.ones(len(PARTS)))
 REFERENCE = starting_reference(PLAIN, FRAME.affine, ANATOMY)
+WALL = MeasurementKey("median thickness", "LV wall", "mm")
+ANNULUS = MeasurementKey("area", "aortic annulus", "mm^2")
 VALUES = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
 
 
@@ -218,3 +225,31 @@ def test_a_run_folder_is_measured_as_its_record_says(tmp_path: Path) -> None:
     found = measure_cohort(tmp_path, ANATOMY, REFERENCE, jobs=1, name="arm")
     assert (found.name, found.members) == ("arm", ("sibling_0000", "sibling_0001"))
     assert np.array_equal(found.labels(1), heart(1))
+
+
+def test_measures_by_name_are_columns_with_nan_where_a_map_has_none_and_are_kept(folder: Path, tmp_path: Path) -> None:
+    cohort = measure_cohort(folder, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "kept", by_name=True)
+    alone = [measure(heart(n), FRAME.affine, ANATOMY).values for n in range(5)]
+    assert tuple(cohort.named) == keys_of(ANATOMY)
+    for key, values in cohort.named.items():
+        assert values == pytest.approx(np.array([one.get(key, np.nan) for one in alone]), rel=1e-4, nan_ok=True)
+    assert np.isfinite(cohort.named[WALL]).all() and not np.isfinite(cohort.named[ANNULUS]).any()
+    again = measure_cohort(folder, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "kept", by_name=True)
+    assert again.named[WALL] == pytest.approx(cohort.named[WALL], abs=1e-6)
+    assert cohort.subset([3, 1]).named[WALL].tolist() == cohort.named[WALL][[3, 1]].tolist()
+    assert join([cohort, again], "both").named[WALL].shape == (10,)
+    assert not measure_cohort(folder, ANATOMY, REFERENCE, jobs=1, cache=tmp_path / "kept").named
+
+
+def test_the_measures_of_a_record_count_only_for_the_voxels_that_it_describes(folder: Path) -> None:
+    path = find_members(folder)[0].path
+    labelmap = read_labelmap(path, ANATOMY)
+    known = known_labels(labelmap, ANATOMY)
+    true = measure(known, labelmap.affine, ANATOMY)
+    told = replace(true, values={**true.values, WALL: 99.0})
+    entry = {"measures": told.to_json(), "labels_sha256": hash_labelmap(labelmap)}
+    assert named_measures(Member("one", path, entry), labelmap, known, ANATOMY).values[WALL] == 99.0
+    changed = {**entry, "labels_sha256": "of other voxels"}
+    assert named_measures(Member("one", path, changed), labelmap, known, ANATOMY).values[WALL] == true.values[WALL]
+    less = {**entry, "measures": {"numbers": entry["measures"]["numbers"], "missing": {}}}  # of an earlier version
+    assert named_measures(Member("one", path, less), labelmap, known, ANATOMY).values[WALL] == true.values[WALL]

@@ -39,6 +39,12 @@ def read(text: str) -> Wanted:
     ("aortic root area>450", "aortic root area > 450 mm^2"),
     ("aortic root > 450 mm2", "aortic root area > 450 mm^2"),
     ("RV > p90", "RV volume > p90"),
+    ("aortic annulus diameter > 26mm", "aortic annulus area diameter > 26 mm"),
+    ("mitral annulus area > 900 mm2", "mitral annulus area > 900 mm^2"),
+    ("6 < wall thickness < 12", "LV wall median thickness > 6 mm and LV wall median thickness < 12 mm"),
+    ("RV/LV<1.5", "RV/LV volume ratio < 1.5"),
+    ("aorto-mitral angle > 120°", "aorto-mitral angle > 120 deg"),
+    ("LV wall > 100", "Myo volume > 100 ml"),
 ])
 def test_a_target_is_read_as_a_person_means_it(text: str, words: str) -> None:
     assert str(read(text)) == words
@@ -49,6 +55,7 @@ def test_a_target_is_read_as_a_person_means_it(text: str, words: str) -> None:
     "", "RV", "RV>", ">115", "RV=115", "RV>115>90<80", "RV>big", "RV>115 cm", "RV>-3", "RV>1__import__", "RV>p120",
     "liver>3", "Myo major axis>3", "aortic valve>3", "RV>150 and RV<100", "RV>100 and RV<100", "100>RV<150", "and",
     "__import__('os')>1", "RV>nan", "RV>inf", "RV<0", "RV<=0", "LV minor>60 and LV major<50", "aortic root<0",
+    "mitral annulus colour>3", "RV/LV>2 ml", "wall thickness>9 ml", "wall thickness<0",
 ])
 def test_what_cannot_be_meant_is_refused_with_a_rule(text: str) -> None:
     with pytest.raises(InputError) as error:
@@ -64,6 +71,20 @@ def test_a_heart_meets_all_conditions_or_is_told_which_it_misses() -> None:
     assert wanted.bounds(wanted.measures[0]) == (115.0, float("inf"))
     with pytest.raises(InputError, match="LA volume"):
         wanted.met_by({tissue_key("RV"): 120.0})
+
+
+def test_a_heart_without_a_measure_does_not_meet_a_target_that_names_it() -> None:
+    for text, wanted in (("wall thickness>8", "> 8 mm"), ("RV/LV<99", "< 99")):
+        target = read(text)
+        assert target.by_name and not target.met_by({}) and not target.steered.clauses
+        assert target.missed({}) == (f"{target.measures[0].label} not found, wanted {wanted}",)
+        assert target.met_by({target.measures[0].key: 9.0})
+    assert str(read("wall thickness>8 and RV>100").steered) == "RV volume > 100 ml"
+
+
+def test_a_percentile_of_a_measure_is_of_the_hearts_that_have_it() -> None:
+    target = read("wall thickness>p50")
+    assert target.resolved({target.measures[0].key: [7.0, float("nan"), 8.0, 9.0]}).clauses[0].value == 8.0
 
 
 def test_percentiles_become_numbers_of_a_cohort() -> None:

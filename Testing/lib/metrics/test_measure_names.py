@@ -47,6 +47,7 @@ def test_every_number_is_found_by_its_own_words_in_any_case_with_or_without_its_
     ("LV wall thickness", "LV wall median thickness [mm]"),
     ("left ventricle wall thickness", "LV wall median thickness [mm]"),
     ("wall thickness", "LV wall median thickness [mm]"),
+    ("left ventricular wall thickness", "LV wall median thickness [mm]"),
     ("myocardium thickness", "LV wall median thickness [mm]"),
     ("septal thickness", "LV wall septal thickness [mm]"),
     ("LV wall mid anterior", "LV wall thickness AHA 7 mid anterior [mm]"),
@@ -73,8 +74,8 @@ def test_words_of_people_mean_a_number(words: str, meant: str) -> None:
     assert title(words) == meant
 
 
-@pytest.mark.parametrize("words", ["LV", "RV volume", "left ventricle", "Ao", "LV major axis", "RV minor axis",
-                                   "liver", "upper RV", ""])
+@pytest.mark.parametrize("words", ["LV", "RV volume", "left ventricle", "Ao", "LV wall", "LV major axis",
+                                   "RV minor axis", "liver", "upper RV", ""])
 def test_words_for_tissues_and_other_things_mean_no_measure(words: str) -> None:
     assert title(words) is None
 

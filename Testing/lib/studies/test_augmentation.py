@@ -23,6 +23,7 @@ from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsLib.metrics.measures.measure import measure
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.studies import augment_command as augment_command
 from DiffusionSiblingsLib.studies.augment_command import AugmentationOrder, augment_cohort
@@ -69,6 +70,39 @@ def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batch
     again = augment_cohort(order, said.append)
     assert [c.member.path for c in again.candidates] == [c.member.path for c in found.candidates]
     assert len(fake_batches) == made, "a second call made something again"
+
+
+def test_siblings_are_sorted_by_a_measure_that_is_found_anew_in_each(fake_batches: list[Path], tmp_path: Path) -> None:
+    heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
+    order = AugmentationOrder("wall thickness>p50 and RV>0", tmp_path / "out", "perturb", tmp_path / "seeds", count=2,
+                              most=12, steps=2, jobs=1, model="small")
+    found = augment_cohort(order, lambda said: None)
+    wall = found.task.wanted.measures[0].key
+    assert wall.title == "LV wall median thickness [mm]"
+    made = read_labelmap(found.candidates[0].member.path, ANATOMY)
+    assert found.candidates[0].values[wall] == measure(made.labels, made.affine, ANATOMY).values[wall]
+    limit = found.task.wanted.clauses[0].value  # of the one seed heart
+    assert {c.accepted for c in found.candidates} == {True, False}
+    assert all(c.accepted == (c.values[wall] > limit) for c in found.candidates)
+
+
+def test_siblings_without_a_measure_do_not_meet_a_target_that_names_it_and_are_told(fake_batches: list[Path],
+                                                                                  tmp_path: Path) -> None:
+    heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)  # of ellipsoids whose chambers do not touch
+    order = AugmentationOrder("aortic annulus diameter<40", tmp_path / "out", "perturb", tmp_path / "seeds", count=1,
+                              most=2, steps=2, jobs=1, model="small")
+    found = augment_cohort(order, lambda said: None)
+    assert not found.met and "2 of 2 siblings lack a measure" in found.notes[-1]
+    assert found.candidates[0].missed == ("aortic annulus area diameter not found, wanted < 40 mm",)
+
+
+def test_guidance_that_cannot_lead_to_a_measure_is_refused_before_anything_is_made(fake_batches: list[Path],
+                                                                                   tmp_path: Path) -> None:
+    heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
+    order = AugmentationOrder("wall thickness>5", tmp_path / "out", "guided", tmp_path / "seeds", model="small", jobs=1)
+    with pytest.raises(InputError, match="--strategy perturb"):
+        augment_cohort(order, lambda said: None)
+    assert not fake_batches
 
 
 def test_a_seed_that_the_target_cannot_be_asked_of_is_left_out_and_the_rest_goes_on(
