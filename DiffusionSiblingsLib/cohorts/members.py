@@ -13,6 +13,7 @@ from ..core.errors import InputError, reason_of
 from ..core.files import ending, looking_into
 from ..core.labelmap import LabelMap, LabelValues
 from ..core.record import RECORD_NAME, Record, has_record, read_record
+from ..labelmaps.label_options import as_option, values_of
 from ..labelmaps.mask_names import stem_of
 from ..labelmaps.read import FORMATS, is_folder_of_masks, read_labelmap
 
@@ -96,6 +97,17 @@ def read_member(member: Member, anatomy: Anatomy, labels: LabelValues | None = N
     return read_labelmap(member.path, anatomy, labels, unknown=unknown,
                          whole=member.entry is None if whole is None else whole,
                          recorded=dict(member.values) if member.values is not None else None)
+
+
+def numbering_notes(copied: Sequence[Member], folder: str) -> tuple[str, ...]:
+    """Notes about copies of members whose label numbers their record alone tells, as a folder without it does not.
+
+    folder: where the copies are.
+    """
+    renumbered = [member.values for member in copied if member.renumbered and member.values is not None]
+    return tuple(f"{renumbered.count(values)} hearts in {folder} use the label numbers of their twins, which their "
+                 f"files do not state: read them with {as_option(values_of(values))}."
+                 for values in dict.fromkeys(renumbered))
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

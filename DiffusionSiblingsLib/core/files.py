@@ -238,6 +238,15 @@ def move_over(temporary: Path, target: Path) -> None:
     remove(aside)
 
 
+def copy_whole(source: Path, place: Path) -> None:
+    """Copies a file or a folder with its times, so that cached measurements stay valid. Raises OutputError."""
+    with atomic_path(place) as temporary:
+        if source.is_dir():
+            shutil.copytree(source, temporary)
+        else:
+            shutil.copy2(source, temporary)
+
+
 def remove(path: Path) -> None:
     """Removes a file, a link (not what it points at) or a folder; for paths that this program made up itself.
 

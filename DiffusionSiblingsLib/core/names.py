@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import InputError
 
 
@@ -21,3 +23,8 @@ def readable(text: str) -> str:
     if text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text):
         return text
     return text.encode("utf-8", errors="surrogateescape").decode("cp1252", errors="replace")
+
+
+def plain_name(name: str) -> str:
+    """A name of a condition, a heart or a cohort as part of a file name: letters, digits, dots, + and -."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cohorts.measured import measure_cohort
-from ..cohorts.members import find_members
+from ..cohorts.members import find_members, numbering_notes
 from ..cohorts.training_statistics import TrainingStatistics, beyond_training, read_training_statistics
 from ..cohorts.wanted import Wanted, parse_wanted
 from ..control.control import Control
@@ -24,7 +24,7 @@ from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import MeasurementKey
 from ..models.registry import find_model
 from .augmentation import AugmentationResult, AugmentationTask, Augmenter, Strategy
-from .augmentation_folder import MADE, numbering_notes, require_apart, require_same_order, write_augmentation
+from .augmentation_folder import ACCEPTED, MADE, require_apart, require_same_order, write_augmentation
 from .conditions import Conditions
 from .seed_hearts import SeedHeart, choose_seed_hearts, seed_hearts_of
 from .sibling_maker import SiblingMaker
@@ -101,7 +101,8 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
     make = SiblingMaker(order.model, order.device, order.jobs, say)
     conditions = Conditions(order.out / MADE, card.sha256, make, order.existing_runs, say)
     made = Augmenter(task, conditions, anatomy, reference, statistics).run()
-    made = replace(made, notes=(*notes, *made.notes, *numbering_notes(made)))
+    made = replace(made, notes=(*notes, *made.notes, *numbering_notes(
+        [candidate.member for candidate in made.accepted], ACCEPTED)))
     write_augmentation(order.out, made, model, order.command)
     return made
 

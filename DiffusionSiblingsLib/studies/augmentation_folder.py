@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import atomic_path, ending, json_values, make_folder, output_error, read_json_object, write_json
+from ..core.files import copy_whole, ending, json_values, make_folder, output_error, read_json_object, write_json
+from ..core.names import plain_name
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
 from ..editing.request import Request
-from ..labelmaps.label_options import as_option, values_of
 from ..metrics.measurement import titled
 from ..runs.own_files import MAP_ENDINGS, remove_map
 from .augmentation import AugmentationResult, AugmentationTask, Candidate
-from .conditions import plain_name
 
 ACCEPTED, MADE, TABLE, REPORT = "accepted", "made", "augment.csv", "augment.json"
 _HEART = re.compile(rf"heart_\d{{4,}}(_[A-Za-z0-9.+-]+)?_k\d+\.({MAP_ENDINGS})")  # as `name_of` names them
@@ -80,7 +78,7 @@ def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str,
     except OSError as error:
         raise output_error(accepted, error) from error
     for candidate in found.accepted:
-        _copy(candidate.member.path, accepted / kept[id(candidate)])
+        copy_whole(candidate.member.path, accepted / kept[id(candidate)])
     rows = [_row(out, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]
     write_metrics_csv(out / TABLE, rows)
     values = {"program": __version__, "written": now(), "command": command, **identity(found.task, model),
@@ -93,24 +91,6 @@ def name_of(number: int, candidate: Candidate) -> str:
     """The accepted heart's file name, in the format that it was made in: heart_0003_<seed>_k2.nii.gz."""
     parts = ["heart", f"{number:04d}", plain_name(candidate.seed), f"k{(candidate.member.entry or {}).get('k', 0)}"]
     return "_".join(part for part in parts if part) + ending(candidate.member.path)
-
-
-def numbering_notes(found: AugmentationResult) -> tuple[str, ...]:
-    """Notes about accepted hearts with the label numbers of their seed hearts, which the files alone do not state."""
-    renumbered = [c.member.values for c in found.accepted if c.member.renumbered and c.member.values is not None]
-    return tuple(f"{renumbered.count(values)} hearts in {ACCEPTED} use the label numbers of their seed hearts, which "
-                 "their files do not state: "
-                 f"read them with {as_option(values_of(values))}."
-                 for values in dict.fromkeys(renumbered))
-
-
-def _copy(source: Path, place: Path) -> None:
-    """Copies a file or a folder of masks with its times, so that cached measurements stay valid."""
-    with atomic_path(place) as temporary:
-        if source.is_dir():
-            shutil.copytree(source, temporary)
-        else:
-            shutil.copy2(source, temporary)
 
 
 def _row(out: Path, candidate: Candidate, kept: str) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from ..cohorts.measured_map import measurements_of
 from ..cohorts.members import Member, find_members
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
+from ..core.names import plain_name
 from ..core.record import RECORD_NAME, has_record, readable_record
 from ..editing.request import Request
 from ..metrics.measurement import MeasurementKey
@@ -140,6 +140,3 @@ def same_but_count(request: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in request.items() if key not in ("count", "first")}
 
 
-def plain_name(name: str) -> str:
-    """The name of a condition as a folder name: letters, digits, dots, + and -."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")

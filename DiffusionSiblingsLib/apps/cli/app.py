@@ -52,6 +52,8 @@ COMMANDS = {
                      "measuring_options:Measure", "measuring:measure"),
     "spread": Entry(LOOK, "Show how much the siblings of one request differ: in voxels, surfaces and measurements.",
                     "measuring_options:Variability", "spreading:spread"),
+    "pick": Entry(LOOK, "Choose members of a cohort that stand for quantiles of a measurement.",
+                  "picking_options:Pick", "picking:pick"),
     "replay": Entry(LOOK, "Make the siblings of a record again and compare them with the recorded ones.",
                     "measuring_options:Replay", "replaying:replay"),
     "models": Entry(LOOK, "List the installed models.", "measuring_options:Models", "listing:models"),

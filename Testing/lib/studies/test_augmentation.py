@@ -148,7 +148,7 @@ def test_a_run_as_seeds_is_edited_as_it_is_measured(models: Path, tmp_path: Path
                               model="small")
     found = augment_cohort(order, lambda words: None)
     assert len(twins) == 2
-    assert f"2 hearts in {ACCEPTED} use the label numbers of their seed hearts" in found.notes[-1]
+    assert f"2 hearts in {ACCEPTED} use the label numbers of their twins" in found.notes[-1]
     assert "LV=4" in found.notes[-1]
     assert all({tissue: values[0] for tissue, values in twin.tissues.items()} == SWAPPED for twin in twins)
 
