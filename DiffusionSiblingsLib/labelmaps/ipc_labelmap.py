@@ -1,7 +1,8 @@
 """Label maps between two programs of one machine: voxels in NAME.npy, all the rest in NAME.json.
 
-This is faster than any image format and loses nothing: the type of the voxels, and the order, names, colours and tags
-of the segments. It is not meant for keeping; `write_labelmap` writes files that other programs read.
+This is faster than any image format and loses nothing: the type of the voxels, the order, names, colours and tags of
+the segments, and the notes of whoever read the map. It is not meant for keeping; `write_labelmap` writes files that
+other programs read.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def write_exchange(labelmap: LabelMap, stem: Path | str) -> Path:
         np.save(temporary, np.ascontiguousarray(labelmap.labels), allow_pickle=False)
     described = {"schema": SCHEMA, "shape": list(labelmap.labels.shape), "dtype": labelmap.labels.dtype.str,
                  "affine": np.asarray(labelmap.affine, dtype=np.float64).tolist(),
-                 "segments": to_plain(labelmap.segments)}
+                 "segments": to_plain(labelmap.segments), "notes": list(labelmap.notes)}
     with atomic_path(_beside(stem, ".json")) as temporary:
         temporary.write_text(json.dumps(described), encoding="utf-8")
     return stem
@@ -49,7 +50,8 @@ def read_exchange(stem: Path | str) -> LabelMap:
         affine = np.asarray(described["affine"], dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise ValueError("the affine is not a (4, 4) matrix of finite numbers")
-        return LabelMap(labels, affine, tuple(from_plain(Segment, entry) for entry in described["segments"]))
+        return LabelMap(labels, affine, tuple(from_plain(Segment, entry) for entry in described["segments"]),
+                        notes=tuple(str(note) for note in described["notes"]))
     except (OSError, EOFError, *MALFORMED) as error:
         raise InputError("The label map from another process cannot be read", value=f"{stem}: {reason_of(error)}",
                          rule="this version wrote both STEM.npy and STEM.json",

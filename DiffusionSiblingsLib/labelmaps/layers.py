@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,11 +12,10 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Labels, LabelValues, Segment
-from .formats.slicer_segments import BESIDE_TAG
 from .formats.volume import Volume, label_counts
 from .label_options import chosen_tissues
+from .overlaps import RULE, by_rank, contradict, lies_beside, shared_words
 
-SMALL = 0.05  # of the smaller of two segments: as much of it may belong to another one as well
 SHOWN = 6  # names in one note
 
 
@@ -48,13 +47,13 @@ class Overlay:
         if segment.tissue is None:
             if taken and not segment.name and not segment.tags:  # channels of a picture, and not segments
                 raise self._contradiction(name, names[next(iter(taken))], sum(taken.values()))
-            if sum(taken.values()) > SMALL * size or BESIDE_TAG in segment.tags:
+            if lies_beside(sum(taken.values()), size, segment):
                 self.left_out[name] = "overlaps " + (", ".join(names[value] for value in taken) or "its twin")
                 self.beside.append((segment, mask))
                 return False
             mask = mask & (self.labels == 0)
         for value, count in taken.items():
-            if segment.tissue is not None and count > SMALL * min(size, self.sizes[value]):
+            if segment.tissue is not None and contradict(count, size, self.sizes[value]):
                 raise self._contradiction(name, names[value], count)
             winner = (names[value], name) if segment.tissue is not None else (name, names[value])
             self.shared[winner] = count
@@ -65,8 +64,7 @@ class Overlay:
 
     def notes(self, kept: str = "as siblings are made without it") -> tuple[str, ...]:
         """What was settled, in words. kept: what becomes of segments that are left out."""
-        found = [f"{one} and {two} share {count} voxel{'' if count == 1 else 's'} ({count * self.voxel_ml:.2g} ml), "
-                 f"which are taken for {two}" for (one, two), count in self.shared.items()]
+        found = [shared_words(one, two, count, count * self.voxel_ml) for (one, two), count in self.shared.items()]
         if self.left_out:
             words = [f"{name} ({why})" for name, why in list(self.left_out.items())[:SHOWN]]
             more = f" and {len(self.left_out) - SHOWN} more" if len(self.left_out) > SHOWN else ""
@@ -77,19 +75,13 @@ class Overlay:
         return InputError(
             f"{self.path} has segments that overlap",
             value=f"{one} and {two} share {count} voxels",
-            rule=f"two tissues share at most {SMALL:.0%} of the smaller one, which then belong to the later one",
+            rule=RULE,
             hint="correct the smaller one; in Slicer's Segment Editor with masking or Logical operators > Subtract",
         )
 
 
 def _name(segment: Segment) -> str:
     return segment.name or str(segment.value)
-
-
-def by_rank(segments: Sequence[Segment], anatomy: Anatomy) -> list[int]:
-    """The order in which segments are laid over one another: tissues in the anatomy's order, then all others."""
-    rank: Mapping[str | None, int] = {tissue: n for n, tissue in enumerate(anatomy.ids)}
-    return sorted(range(len(segments)), key=lambda n: (rank.get(segments[n].tissue, len(rank)), n))
 
 
 def flatten(volume: Volume, path: Path, anatomy: Anatomy, labels: LabelValues | None = None) -> Overlay:

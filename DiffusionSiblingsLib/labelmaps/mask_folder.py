@@ -19,8 +19,9 @@ from .formats.nrrd import write_nrrd
 from .formats.slicer_segments import complete
 from .formats.volume import Volume, label_counts
 from .geometry.squared import can_be_squared
-from .layers import Overlay, by_rank
+from .layers import Overlay
 from .mask_names import masks_of
+from .overlaps import by_rank
 
 Reader = Callable[[Path], Volume]
 

@@ -40,13 +40,22 @@ def changing(labels: np.ndarray, bridged: Bridged) -> Generator[None, None, list
     different = before != after
     touched = np.union1d(np.unique(before[different]), np.unique(after[different]))
     changes = []
-    for value in (int(value) for value in touched if value):
+    for value in (int(value) for value in np.union1d(touched, list(bridged.covered)) if value):
         yield
         lost, gained = different & (before == value), different & (after == value)
+        if value in bridged.covered:  # what it has below another segment must not come to light where that one goes
+            lost |= _marked(bridged.covered[value], twin.shape, box) & different & ~gained
         changes.append(Change(bridged.segment_ids[value - 1], _image(lost, bridged.grid, box, 255, 0),
                               _image(gained, bridged.grid, box, 0, 1),
                               int(np.count_nonzero(lost)) + int(np.count_nonzero(gained))))
     return changes
+
+
+def _marked(flat: np.ndarray, shape: tuple[int, ...], box: grids.Box) -> np.ndarray:
+    """(k, j, i) bool in a box: the voxels of flat indices into an array of a shape."""
+    marks = np.zeros(shape, dtype=bool)
+    marks.flat[flat] = True
+    return marks[box]
 
 
 def commit(node: slicer.vtkMRMLSegmentationNode, changes: Sequence[Change], *, save: Callable[[], None],

@@ -234,6 +234,7 @@ class TwinPanel(VTKObservationMixin):
         state = self.context.twin_checks.state_of(node, mapping)
         apart = state.apart if state is not None else ()
         remarks = terminology.twin_remarks(node, mapping, self.context.anatomy, apart)
+        remarks += [f"{note}." for note in (state.notes if state is not None else ())]
         if mapping and not node.GetSegmentation().ContainsRepresentation(LABELMAP):
             remarks.append(_("Its surfaces are converted to voxels on a copy each time; to save time, create its "
                              "binary labelmap representation once in the Segmentations module."))

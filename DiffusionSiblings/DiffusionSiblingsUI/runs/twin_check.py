@@ -23,12 +23,14 @@ MOST_KEPT = 8  # checks; the next one removes the oldest
 @dataclass(frozen=True)
 class TwinState:
     """problem: why it can be no twin, None if it can. apart: names of segments that are no tissue and lie over
-    tissues. labels_sha256: of its label map, as records have it; "" with a problem.
+    tissues. labels_sha256: of its label map, as records have it; "" with a problem. notes: what was settled in reading,
+    such as small overlaps, a sentence each.
     """
 
     problem: SiblingsError | None
     apart: tuple[str, ...] = ()
     labels_sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def checking(node: slicer.vtkMRMLSegmentationNode, tissue_of: TissueOf) -> Steps[TwinState]:
@@ -39,7 +41,8 @@ def checking(node: slicer.vtkMRMLSegmentationNode, tissue_of: TissueOf) -> Steps
         return TwinState(error)
     names = {segment.identifier: segment.name for segment in bridged.labelmap.segments}
     digest = yield from hashing_labelmap(bridged.labelmap)
-    return TwinState(None, tuple(names[identifier] for identifier in bridged.apart), digest)
+    return TwinState(None, tuple(names[identifier] for identifier in bridged.apart), digest,
+                     bridged.labelmap.notes)
 
 
 class TwinChecks:

@@ -7,7 +7,7 @@ reading at once. The twin's node is never modified.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.core.steps import exhaust
+from DiffusionSiblingsLib.labelmaps.overlaps import BESIDE_TAG
 from DiffusionSiblingsUI.scene import grid as grids
 from DiffusionSiblingsUI.scene.grid import Grid
+from DiffusionSiblingsUI.scene.joining import joining
 from DiffusionSiblingsUI.scene.layers import LABELMAP, Layer, grid_of, layers_of, placed
 from DiffusionSiblingsUI.scene.regions import masking
 from DiffusionSiblingsUI.scene.terminology import match_tissues, missing_tissues, tags_of
@@ -30,7 +32,6 @@ __all__ = [
 ]  # fmt: skip
 
 FEWEST_VOXELS = 10  # the limit of labelmaps.tissues, which cannot be imported here: it needs scipy
-ROUNDING = 0.05  # share of a segment that conversion to voxels may let overlap at its borders
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Bridged:
     RAS mm in the world. segment_ids: ids of values 1..n. grid: where the voxels lie in the node's own coordinates.
     descriptions: vtkSegments with all that Slicer keeps of each segment (every tag included), without voxels. apart:
     IDs of segments that are no tissue and lie over tissues: the label map has none of their voxels, and their
-    descriptions have all of them, so that siblings keep them as they are.
+    descriptions have all of them, so that siblings keep them as they are. covered: value -> (n,) indices into the flat
+    labels, of voxels that the segment has in the scene and another one has in the label map.
     """
 
     labelmap: LabelMap
@@ -49,6 +51,7 @@ class Bridged:
     grid: Grid
     descriptions: tuple[slicer.vtkSegment, ...] = ()
     apart: tuple[str, ...] = ()
+    covered: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def value_of(self, segment_id: str) -> int:
         """The voxel value of a segment."""
@@ -69,8 +72,9 @@ def reading(
 
     tissues: segment id -> tissue id or None; by default found by terminology code and name. complete: every tissue of
     the anatomy must be there. Voxels are copied in the first step, so that later edits in the scene do not tear them.
-    Segments that are no tissue may lie over tissues: see `Bridged.apart`. Raises InputError for missing or empty
-    tissues, tissues that overlap and transforms that are not linear.
+    Segments that are no tissue may lie over tissues: see `Bridged.apart`. Small overlaps are settled, and told in the
+    notes of the label map. Raises InputError for missing or empty tissues, tissues that overlap by more and transforms
+    that are not linear.
     """
     anatomy = anatomy or load_anatomy()
     if node is None or node.GetSegmentation() is None or not node.GetSegmentation().GetNumberOfSegments():
@@ -90,19 +94,18 @@ def reading(
                          hint=_("segment the heart, or choose another segmentation"))
     grid = grid_of(node.GetSegmentation(), layers, world)
     yield
-    labels, counts, found = yield from _joined(layers, grid, segments, node.GetName())
-    apart = found
-    while found:  # what lay below them may overlap, too
+    joined = yield from joining(layers, grid, segments, anatomy, node.GetName())
+    apart = joined.apart
+    while joined.apart:  # what lay below them may overlap, too
         rest = [replace(layer, values={i: v for i, v in layer.values.items() if i not in apart}) for layer in layers]
-        labels, counts, found = yield from _joined([layer for layer in rest if layer.values], grid, segments,
-                                                   node.GetName())
-        apart += found
-    _refuse_empty(node, segments, counts, anatomy)
-    labelmap = LabelMap(labels, grid.affine, segments, format="seg.nrrd")
+        joined = yield from joining([layer for layer in rest if layer.values], grid, segments, anatomy, node.GetName())
+        apart += joined.apart
+    _refuse_empty(node, segments, joined.counts, anatomy)
+    labelmap = LabelMap(joined.labels, grid.affine, segments, format="seg.nrrd", notes=joined.notes)
     for layer in layers:
         for identifier in layer.values.keys() & set(apart):
             yield from _keep_voxels(descriptions[ids.index(identifier)], layer, layer.values[identifier], grid)
-    return Bridged(labelmap, ids, grid, descriptions, apart)
+    return Bridged(labelmap, ids, grid, descriptions, apart, joined.covered)
 
 
 def _keep_voxels(description: slicer.vtkSegment, layer: Layer, value: int, grid: Grid) -> Generator[None, None, None]:
@@ -114,6 +117,7 @@ def _keep_voxels(description: slicer.vtkSegment, layer: Layer, value: int, grid:
     inner = yield from grids.bounding(mask.shape, lambda slab: mask[slab])
     description.AddRepresentation(LABELMAP, oriented_image(mask, grid, inner))
     description.SetLabelValue(1)
+    description.SetTag(BESIDE_TAG, "1")  # it lies apart of siblings as well, however little they share
 
 
 def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None]) -> tuple[tuple[Segment, ...],
@@ -127,84 +131,10 @@ def _described(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str |
         kept.DeepCopyMetadata(segment)
         descriptions.append(kept)
         red, green, blue = segment.GetColor()
+        tags = tags_of(segment) | ({BESIDE_TAG: "1"} if segment.HasTag(BESIDE_TAG) else {})
         segments.append(Segment(value, segment.GetName() or identifier, tissues.get(identifier) or None,
-                                (red, green, blue), identifier, tags_of(segment)))
+                                (red, green, blue), identifier, tags))
     return tuple(segments), tuple(descriptions)
-
-
-def _joined(
-    layers: Sequence[Layer], grid: Grid, segments: Sequence[Segment], name: str
-) -> Generator[None, None, tuple[np.ndarray, np.ndarray, tuple[str, ...]]]:
-    """All layers on one grid -> (D, H, W) labels, the number of voxels that each value asked for, and IDs of segments
-    without a tissue that lie over others.
-
-    Where two segments want a voxel the first one has it, if the overlap is small and comes of conversion to voxels;
-    any other overlap of tissues is an InputError.
-    """
-    labels = np.zeros(grid.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
-    counts = np.zeros(len(segments) + 1, dtype=np.int64)
-    numbers = {segment.identifier: segment.value for segment in segments}
-    clashes: dict[tuple[int, int], int] = {}
-    for layer in layers:
-        box, values = yield from placed(layer, grid)
-        table = _table(layer, numbers, name, segments)
-        part = labels[box]
-        for slab in grids.slabs(part.shape):
-            fresh, target = table[values[slab]], part[slab]
-            if len(layers) > 1:
-                _note_clashes(clashes, target, fresh)
-                np.copyto(target, fresh, where=target == 0)
-            else:
-                target[...] = fresh
-            counts += np.bincount(fresh.ravel(), minlength=len(counts))
-            yield
-    if not all(layer.fits(grid) for layer in layers):
-        clashes = {pair: n for pair, n in clashes.items() if n > ROUNDING * min(counts[pair[0]], counts[pair[1]])}
-    unknown = {segment.value for segment in segments if not segment.tissue}
-    apart = {next((value for value in reversed(pair) if value in unknown), 0) for pair in clashes} - {0}
-    clashes = {pair: n for pair, n in clashes.items() if not unknown.intersection(pair)}
-    if clashes:
-        said = [_("{first} and {second} share {count} voxels").format(first=segments[a - 1].name,
-                                                                      second=segments[b - 1].name, count=count)
-                for (a, b), count in sorted(clashes.items(), key=lambda item: -item[1])]
-        raise _overlap("; ".join(said[:6]), name)
-    return labels, counts, tuple(segments[value - 1].identifier for value in sorted(apart))
-
-
-def _table(layer: Layer, numbers: Mapping[str, int], name: str, segments: Sequence[Segment]) -> np.ndarray:
-    """Look-up table from a layer's values to the label map's; values of no segment become background."""
-    highest = max(int(layer.labels.max(initial=0)), max(layer.values.values()))
-    if int(layer.labels.min(initial=0)) < 0 or layer.labels.dtype.kind not in "iu" or highest > 1 << 20:
-        raise InputError(_("{name} has voxels that are not label values").format(name=name), value=layer.labels.dtype,
-                         rule=_("label values are whole numbers from 0"),
-                         hint=_("export the segmentation to a label map and import it again"))
-    table = np.zeros(highest + 1, dtype=np.uint8 if len(segments) < 256 else np.uint16)
-    for identifier, value in layer.values.items():
-        if value > 0 and table[value]:
-            first, second = segments[table[value] - 1].name, segments[numbers[identifier] - 1].name
-            raise _overlap(_("{first} and {second} have the same voxels").format(first=first, second=second), name)
-        if value > 0:
-            table[value] = numbers[identifier]
-    return table
-
-
-def _note_clashes(clashes: dict[tuple[int, int], int], before: np.ndarray, fresh: np.ndarray) -> None:
-    """Adds how many voxels two segments both want, by their values."""
-    both = (before > 0) & (fresh > 0)
-    if both.any():
-        pairs, counts = np.unique(np.stack([before[both], fresh[both]]), axis=1, return_counts=True)
-        for first, second, count in zip(*pairs, counts, strict=True):
-            pair = (int(first), int(second))
-            clashes[pair] = clashes.get(pair, 0) + int(count)
-
-
-def _overlap(what: str, name: str) -> InputError:
-    return InputError(
-        _("{name} has segments that overlap").format(name=name),
-        value=what,
-        rule=_("every voxel belongs to one segment only"),
-        hint=_("in the Segment Editor, subtract one segment from the other (Logical operators), then run again"),
-    )
 
 
 def _refuse_missing(node: slicer.vtkMRMLSegmentationNode, tissues: Mapping[str, str | None], anatomy: Anatomy) -> None:

@@ -12,9 +12,9 @@ from ...core.anatomy import Anatomy, load_anatomy
 from ...core.labelmap import LabelMap, Labels, Segment
 from ...core.limits import MOST_SEGMENTS
 from ...core.names import readable
+from ..overlaps import BESIDE_TAG
 from .volume import label_counts
 
-BESIDE_TAG = "DiffusionSiblings.Beside"  # of a segment in a layer of its own, which is no part of the map
 _FIELD = re.compile(r"Segment(\d{1,9})_(\w+)$")
 _WRITTEN = ("ID", "Name", "Color", "LabelValue", "Layer", "Extent", "Tags")
 _DEFAULTS = {

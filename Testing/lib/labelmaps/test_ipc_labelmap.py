@@ -22,7 +22,7 @@ def small_map(dtype: str = "uint8", order: str = "C") -> LabelMap:
     affine = np.array([[0.9, -0.2, 0.1, -7.25], [0.3, 1.1, 0.0, 12.5], [0.0, 0.1, -2.0, 1e3], [0, 0, 0, 1]])
     segments = (Segment(2, "Linke Kammer ü", "LV", (0.25, 1.0, 0.5), "Segment_2", {"TerminologyEntry": "a~b^c"}),
                 Segment(1, "other", None, None), Segment(3))
-    return LabelMap(np.asarray(labels, order=order), affine, segments)
+    return LabelMap(np.asarray(labels, order=order), affine, segments, notes=("One and two share 3 voxels",))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -33,7 +33,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, dtype: str, order: str
     assert read.labels.dtype == written.labels.dtype
     assert np.array_equal(read.labels, written.labels)
     assert np.array_equal(read.affine, written.affine)  # to the last bit
-    assert read.segments == written.segments
+    assert (read.segments, read.notes) == (written.segments, written.notes)
     assert read.source is None
 
 
