@@ -199,6 +199,15 @@ class SiblingsLogic:
         return Operation(replaying(self._worker(), run, device), title=_("Replaying"), on_update=on_update,
                          on_finished=on_finished)
 
+    def measures_operation(self, node: Any, tissue_of: Mapping[str, str | None] | None = None, *,
+                           on_finished: Listener | None = None) -> Operation:
+        """Shows in the views where the measures of a segmentation are -> those that were not found; not yet begun."""
+        from DiffusionSiblingsUI.runs.operation import Operation
+        from DiffusionSiblingsUI.runs.scene_edits import drawing_measures
+
+        return Operation(drawing_measures(self._worker(), node, tissue_of), title=_("Finding the measures"),
+                         on_finished=on_finished)
+
     def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,
                          on_finished: Listener | None = None) -> Operation:
         """`openCohort`, not yet begun."""

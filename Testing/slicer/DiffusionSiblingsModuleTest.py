@@ -264,6 +264,48 @@ class DiffusionSiblingsModuleTest(ModuleCase):
         self.assertEqual([row["verdict"] for row in operation.result], ["identical"])
         self.assertEqual(run.twin_node, self.twin)
 
+    def test_measures_are_drawn_for_the_selected_heart_and_go_with_the_switch(self) -> None:
+        self.ui.countBox.setValue(2)
+        run = self.run_to_end()
+        metrics, tree = self.panel.panels["metrics"], slicer.mrmlScene.GetSubjectHierarchyNode()
+        part, before = metrics.measures, self.nodes()
+        self.assertFalse(part.check.checked)
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLModelNode"), [])
+
+        def drawn() -> tuple[str, int, float]:
+            """The name of the folder, its nodes, and the area of the mitral annulus in its ring's name."""
+            self.turn(lambda: part._work is None)
+            rings = [node for node in slicer.util.getNodesByClass("vtkMRMLModelNode")
+                     if node.GetName().startswith("mitral annulus ") and "mm²" in node.GetName()]
+            self.assertEqual(len(rings), 1, metrics.ui.messageLabel.text)
+            item = tree.GetItemParent(tree.GetItemByDataNode(rings[0]))
+            return tree.GetItemName(item), len(self.nodes() - before), float(rings[0].GetName().split()[2])
+
+        part.check.setChecked(True)
+        first = drawn()
+        self.assertEqual(first[0], f"Measures of {run.siblings[0].GetName()}")
+        metrics.ui.metricsTable.selectRow(2)
+        second = drawn()
+        self.assertEqual(second[0], f"Measures of {run.siblings[1].GetName()}")
+        metrics.ui.metricsTable.selectRow(0)
+        twin = drawn()
+        self.assertEqual(twin[0], f"Measures of {self.twin.GetName()}")
+        self.assertEqual(metrics.ui.metricsTable.currentRow(), 0)
+        self.assertEqual(len({first[1], second[1], twin[1]}), 1, "nodes of another heart are left")
+        rows = run.rows()
+        for found, name in ((first, "sibling_0000"), (second, "sibling_0001"), (twin, "twin")):
+            self.assertAlmostEqual(found[2], rows[name]["mitral annulus area [mm^2]"], delta=0.51)
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            part.check.setChecked(False)
+            self.turn()
+            self.assertEqual(self.nodes() - before, set())
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(path)
+            self.turn()
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLModelNode"), [])
+
     def test_a_worker_that_dies_ends_in_a_message_and_the_next_run_works(self) -> None:
         before = self.nodes()
         operation = self.press_run()

@@ -14,10 +14,11 @@ import vtk
 from vtk.util import numpy_support
 
 LARGEST_BYTES = 300_000  # of a picture
-IN_SLICES = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager",
-             "vtkMRMLColorLegendDisplayableManager")
-IN_3D = ("vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager",
-         "vtkMRMLSegmentationsDisplayableManager3D", "vtkMRMLMarkupsDisplayableManager")
+IN_SLICES = ("vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D",
+             "vtkMRMLMarkupsDisplayableManager", "vtkMRMLColorLegendDisplayableManager")
+IN_3D = ("vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager", "vtkMRMLModelDisplayableManager",
+         "vtkMRMLSegmentationsDisplayableManager3D", "vtkMRMLMarkupsDisplayableManager",
+         "vtkMRMLColorLegendDisplayableManager")
 
 
 class _View:

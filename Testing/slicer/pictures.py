@@ -36,6 +36,7 @@ def main(folder: Path, session: Any) -> None:
     check_tissues(panel, twin, folder)
     run = perturb(panel, folder)
     compare(panel, run, folder)
+    measures(panel, run, folder)
     measure(panel, run, folder)
     console(twin)
     guide(panel, twin, folder)
@@ -112,6 +113,21 @@ def compare(panel: Any, run: Any, folder: Path) -> None:
     overview(panel, run.twin_node, folder / "slicer-overview.png")
     siblings.ui.surfaceCheck.setChecked(False)
     turn()
+
+
+def measures(panel: Any, run: Any, folder: Path) -> None:
+    """Where the measures of the second sibling are, within its surfaces."""
+    part, siblings = panel.panels["metrics"].measures, panel.panels["siblings"]
+    siblings.ui.surfaceCheck.setChecked(True)
+    wait(lambda: siblings._work is None)
+    part.check.setChecked(True)
+    wait(lambda: part._work is None)
+    assert slicer.util.getNodesByClass("vtkMRMLModelNode"), panel.panels["metrics"].ui.messageLabel.text
+    save(four_views(run.twin_node), folder / "slicer-measures.png")
+    part.check.setChecked(False)
+    siblings.ui.surfaceCheck.setChecked(False)
+    turn()
+    assert not slicer.util.getNodesByClass("vtkMRMLModelNode")
 
 
 def measure(panel: Any, run: Any, folder: Path) -> None:

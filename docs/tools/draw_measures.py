@@ -25,6 +25,7 @@ from matplotlib.colors import ListedColormap  # noqa: E402
 from DiffusionSiblingsLib.core.anatomy import load_anatomy  # noqa: E402
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap  # noqa: E402
 from DiffusionSiblingsLib.labelmaps.tissues import known_labels  # noqa: E402
+from DiffusionSiblingsLib.metrics.measures.drawing import Drawing, drawing_of  # noqa: E402
 from DiffusionSiblingsLib.metrics.measures.kinds import Found  # noqa: E402
 from DiffusionSiblingsLib.metrics.measures.measure import Measured, measure  # noqa: E402
 from DiffusionSiblingsLib.metrics.measures.planes import Outline, Plane  # noqa: E402
@@ -44,11 +45,12 @@ def main() -> None:
     arguments = parser.parse_args()
     labelmap = read_labelmap(arguments.map, HEART)
     found = measure(known_labels(labelmap, HEART), labelmap.affine, HEART)
+    drawing = drawing_of(found, HEART)
     figure, axes = plt.subplots(2, 4, figsize=(13, 7))
-    openings(found, axes[0])
+    openings(found, drawing, axes[0])
     tract(found, axes[1, 0])
-    vessel(found, axes[1, 1])
-    lengths(found, axes[1, 2])
+    vessel(found, drawing, axes[1, 1])
+    lengths(found, drawing, axes[1, 2])
     wall(found, axes[1, 3])
     angle(found, axes[0, 3])
     figure.tight_layout()
@@ -56,14 +58,14 @@ def main() -> None:
     small(arguments.out)
 
 
-def openings(found: Measured, axes: npt.NDArray[np.object_]) -> None:
+def openings(found: Measured, drawing: Drawing, axes: npt.NDArray[np.object_]) -> None:
     """The three annuli, each in its own plane, looked at from the ventricle."""
     for axis, name in zip(axes, ("mitral annulus", "aortic annulus", "tricuspid annulus"), strict=False):
         ring = found.found.outlines[name]
         side = {"mitral annulus": "LA", "aortic annulus": "Ao", "tricuspid annulus": "RA"}[name]
         show(axis, found.found, ring.plane.shifted(1.5), ring.plane.axes, 38)
-        closed = np.concatenate([ring.flat, ring.flat[:1]])
-        axis.plot(*closed.T[::-1], color=LINE, linewidth=2)
+        flat = ring.plane.flat(drawing.line(name, "ring").points)
+        axis.plot(*np.concatenate([flat, flat[:1]]).T[::-1], color=LINE, linewidth=2)
         area = value(found, name, "area")
         axis.set_title(f"{name}: {area:.0f} mm$^2$\n(plane 1.5 mm inside the {side})", fontsize=9)
 
@@ -94,10 +96,9 @@ def tract(found: Measured, axis: Axes) -> None:
                    f"{value(found, 'LVOT', 'area diameter at 5 mm'):.1f} mm", fontsize=9)
 
 
-def vessel(found: Measured, axis: Axes) -> None:
+def vessel(found: Measured, drawing: Drawing, axis: Axes) -> None:
     """The aorta along its centre line."""
-    way = found.found.vessels["Ao"]
-    centers = way.centers
+    centers = drawing.line("Ao", "centre line").points
     up = unit(centers[-1] - centers[0])
     bend = centers[len(centers) // 2] - (centers[0] + centers[-1]) / 2
     basis = (up, unit(bend - up * (bend @ up)))
@@ -105,13 +106,13 @@ def vessel(found: Measured, axis: Axes) -> None:
     show(axis, found.found, plane, basis, 45)
     flat = np.stack([(centers - plane.center) @ basis[1], (centers - plane.center) @ basis[0]], axis=1)
     axis.plot(*flat.T, color=LINE, linewidth=1)
-    for section in way.sections[::2]:
+    for section in found.found.vessels["Ao"].sections[::2]:
         line(axis, plane, basis, section, 0.6)
     names = {key.name: number for key, number in found.values.items() if key.tissue == "Ao"}
     axis.set_title("\n".join(f"{name} {number:.1f} mm" for name, number in names.items()), fontsize=9)
 
 
-def lengths(found: Measured, axis: Axes) -> None:
+def lengths(found: Measured, drawing: Drawing, axis: Axes) -> None:
     """Long axes and depths in the plane of the left ventricle's axis and the tricuspid annulus."""
     long, ring = found.found.axes["LV"], found.found.outlines["tricuspid annulus"]
     up = long.direction
@@ -119,8 +120,8 @@ def lengths(found: Measured, axis: Axes) -> None:
     basis = (up, unit(aside - up * (aside @ up)))
     plane = Plane((long.base + long.apex) / 2, np.cross(*basis))
     show(axis, found.found, plane, basis, 75)
-    for start, end in ((long.base, long.apex), *found.found.chords.values()):
-        pair = np.stack([start, end]) - plane.center
+    for each in (each for each in drawing.lines if each.kind == "length"):
+        pair = each.points - plane.center
         axis.plot(pair @ basis[1], pair @ basis[0], color=LINE, linewidth=1.5)
     axis.set_title(f"LV length {value(found, 'LV', 'length'):.0f}, LA {value(found, 'LA', 'length'):.0f}, "
                    f"RA {value(found, 'RA', 'length'):.0f} mm", fontsize=9)

@@ -14,6 +14,7 @@ from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
+from DiffusionSiblingsUI.panels.measures_part import MeasuresPart, heart_of
 from DiffusionSiblingsUI.panels.result_table import Cell
 from DiffusionSiblingsUI.runs.edit_request import progress_words
 from DiffusionSiblingsUI.runs.operation import Operation
@@ -38,6 +39,8 @@ class MetricsPanel:
         self._verdicts: dict[str, list[dict[str, Any]]] = {}  # run id -> rows of its last replay
         self._beside = Beside()
         self._filling = False
+        self._on_twin: tuple[str, int] | None = None  # run and sibling in whose place the twin's row is selected
+        self.measures = MeasuresPart(self)
         for group in GROUPS:
             self.ui.columnsCombo.addItem(group)
         self._connect()
@@ -53,6 +56,7 @@ class MetricsPanel:
         ui.emptyLabel.visible = not there
         ui.messageLabel.visible = bool(ui.messageLabel.text)
         self._list(run)
+        self.measures.refresh()
         if run is None:
             return
         has_table = run.table_node is not None
@@ -60,16 +64,22 @@ class MetricsPanel:
         ui.replayButton.enabled = not self.context.busy
         if has_table:
             twin = tables.twin_of(tables.rows_of(run.table_node)) is not None
-            result_table.select(ui.metricsTable, number + twin)
+            result_table.select(ui.metricsTable, 0 if self._on_twin == (run.id, number) else number + twin)
+
+    def selected(self) -> tuple[runs.Run | None, Any]:
+        """The run, and the heart whose row is selected: a segmentation node, None where it is not in the scene."""
+        run, number = chosen(self.context)
+        return run, heart_of(run, number, twin=run is not None and self._on_twin == (run.id, number))
 
     def progressed(self, operation: Operation) -> None:
         """Shows how far a replay is."""
         if operation.title == VERDICT:
             done = _("Replaying, {percent:.0f} %").format(percent=100 * operation.progress)
-            self._say(f"{done}: {progress_words(operation)}")
+            self.say(f"{done}: {progress_words(operation)}")
 
     def cleanup(self) -> None:
         """Nothing of the panel's outlives it."""
+        self.measures.stop()
         self.context = None
 
     def export(self) -> None:
@@ -125,7 +135,7 @@ class MetricsPanel:
         operation.title = VERDICT
         try:
             self.context.begin(operation)
-            self._say(_("Replaying..."))
+            self.say(_("Replaying..."))
         except SiblingsError as error:
             self.context.show_error(error)
 
@@ -150,13 +160,16 @@ class MetricsPanel:
         ui.replayButton.connect("clicked()", self.replay)
 
     def _on_row(self) -> None:
-        run, _number = chosen(self.context)
+        run, shown = chosen(self.context)
         if run is None or run.table_node is None or self._filling:
             return
         twin = tables.twin_of(tables.rows_of(run.table_node)) is not None
         number = int(self.ui.metricsTable.currentRow()) - twin
+        self._on_twin = (run.id, shown) if number < 0 else None
         if number >= 0:
             choose(self.context, run, number)
+        else:
+            self.measures.refresh()
 
     def _on_view(self, _index: int) -> None:
         if not self._filling and self.ui.viewsButton.checked:
@@ -171,7 +184,7 @@ class MetricsPanel:
         if state == self._listed:
             return
         if self._listed is not None and self._listed[0] != key:
-            self._say(records.verdict_words(self._verdicts[key]) if key in self._verdicts else "")
+            self.say(records.verdict_words(self._verdicts[key]) if key in self._verdicts else "")
         self._listed, self._filling = state, True
         try:
             heads, cells = (table_cells(node, group, run.record, self._verdicts.get(key, []))
@@ -193,12 +206,12 @@ class MetricsPanel:
     def _replayed(self, operation: Operation, key: str) -> None:
         if operation.state == "done":
             self._verdicts[key] = operation.result
-            self._say(records.verdict_words(operation.result))
+            self.say(records.verdict_words(operation.result))
         elif operation.state == "failed" and operation.error is not None:
-            self._say(_("The replay failed."))
+            self.say(_("The replay failed."))
             self.context.show_error(operation.error, operation.log)
         else:
-            self._say(_("The replay was cancelled."))
+            self.say(_("The replay was cancelled."))
 
     def _save_record(self, run: runs.Run) -> None:
         path = self._ask_path(_("Save record"), "record.json", _("JSON files (*.json)"))
@@ -215,10 +228,11 @@ class MetricsPanel:
         except SiblingsError as error:
             self.context.show_error(error)
             return None
-        self._say(_("Saved {path}").format(path=path))
+        self.say(_("Saved {path}").format(path=path))
         return path
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A message below the table."""
         self.ui.messageLabel.text = text
         self.ui.messageLabel.visible = bool(text)
 

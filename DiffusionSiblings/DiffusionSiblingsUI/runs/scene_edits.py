@@ -15,7 +15,7 @@ from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import write_exchange
 from DiffusionSiblingsUI.runs.edits import Task, edit_steps, job_steps, prepared
 from DiffusionSiblingsUI.runs.operation import Status, Steps, part
-from DiffusionSiblingsUI.scene import bridge, runs
+from DiffusionSiblingsUI.scene import bridge, measure_view, runs
 from DiffusionSiblingsUI.scene.regions import write_mask
 
 if TYPE_CHECKING:
@@ -109,6 +109,30 @@ def measuring(session: Session, nodes: Sequence[slicer.vtkMRMLSegmentationNode])
         return list(result["rows"])
     finally:
         session.remove(folder)
+
+
+def drawing_measures(session: Session, node: slicer.vtkMRMLSegmentationNode,
+                     tissues: Mapping[str, str | None] | None = None) -> Steps[Mapping[str, str]]:
+    """Finds the measures of a segmentation and shows where they are -> measure -> why it was not found.
+
+    tissues: segment ID -> tissue ID; by default found by terminology and name.
+    """
+    from DiffusionSiblingsLib.metrics.measures.drawing_file import read_drawing
+
+    folder = session.new_folder()
+    try:
+        bridged = yield from bridge.reading(node, tissues, complete=False)
+        stem = write_exchange(bridged.labelmap, folder / "map")
+        yield None
+        result = yield from job_steps(session, {"command": "draw", "map": str(stem), "title": node.GetName(),
+                                                "out": str(folder / "drawing.npz")})
+        drawing = read_drawing(result["drawing"])
+    finally:
+        session.remove(folder)
+    yield None
+    if slicer.mrmlScene.IsNodePresent(node):
+        yield from measure_view.showing(drawing, node)
+    return drawing.missing
 
 
 def title_of(task: Task) -> str:

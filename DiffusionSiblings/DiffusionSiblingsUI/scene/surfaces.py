@@ -75,7 +75,7 @@ def surface_of(image: slicer.vtkOrientedImageData, value: int) -> Generator[None
         faces = faces[:, ::-1]  # a left-handed grid turns surfaces inside out
     yield
     normals = yield from _normals(points, faces)
-    return _poly_data(points, faces, normals)
+    return poly_data(points, faces, normals)
 
 
 def _contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,8 +129,8 @@ def _normals(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np.
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> vtk.vtkPolyData:
-    """vtkPolyData that owns its arrays."""
+def poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray | None = None) -> vtk.vtkPolyData:
+    """vtkPolyData that owns its arrays. points, normals: (n, 3). faces: (m, 3) triangles by numbers of points."""
     places = vtk.vtkPoints()
     places.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
     cells = vtk.vtkCellArray()
@@ -140,7 +140,8 @@ def _poly_data(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> vt
     result = vtk.vtkPolyData()
     result.SetPoints(places)
     result.SetPolys(cells)
-    outward = numpy_support.numpy_to_vtk(np.ascontiguousarray(normals), deep=True)
-    outward.SetName("Normals")
-    result.GetPointData().SetNormals(outward)
+    if normals is not None:
+        outward = numpy_support.numpy_to_vtk(np.ascontiguousarray(normals), deep=True)
+        outward.SetName("Normals")
+        result.GetPointData().SetNormals(outward)
     return result

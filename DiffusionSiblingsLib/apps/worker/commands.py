@@ -65,6 +65,16 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Where the measures of a label map are."""
+
+    map: str
+    out: str
+    title: str = ""
+    anatomy: str = "heart"
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Memory that a run would take."""
 
@@ -127,8 +137,8 @@ class Report:
     use: str = ""
 
 
-COMMANDS = {"hello": Hello, "run": Run, "replay": Replay, "measure": Measure, "estimate": Estimate, "cohort": Cohort,
-            "member": Member, "compare": Compare, "report": Report}
+COMMANDS = {"hello": Hello, "run": Run, "replay": Replay, "measure": Measure, "draw": Draw, "estimate": Estimate,
+            "cohort": Cohort, "member": Member, "compare": Compare, "report": Report}
 
 
 def check_command(command: Values) -> None:

@@ -1,8 +1,8 @@
 """What goes over the line: commands in, events out. Nothing here loads torch, so that the worker answers at once.
 
-Commands: {"id": 1, "command": "hello" | "run" | "replay" | "measure" | "estimate" | "cohort" | "member" | "compare" |
-"report", ...}, {"command": "cancel", "id": 1}, {"command": "quit"}, and {"command_file": PATH} for one that is too long
-for a pipe to take at once.
+Commands: {"id": 1, "command": "hello" | "run" | "replay" | "measure" | "draw" | "estimate" | "cohort" | "member" |
+"compare" | "report", ...}, {"command": "cancel", "id": 1}, {"command": "quit"}, and {"command_file": PATH} for one that
+is too long for a pipe to take at once.
 Events: {"id": 1, "event": "started" | "progress" | "twin" | "guided" | "sibling" | "replayed" | "members" | "done" |
 "failed" | "cancelled"}.
 Every command is answered by exactly one of the last three.

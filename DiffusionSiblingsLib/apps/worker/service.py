@@ -34,6 +34,9 @@ from ...engine.engine import Engine
 from ...labelmaps.ipc_labelmap import read_exchange
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
+from ...metrics.measures.drawing import drawing_of
+from ...metrics.measures.drawing_file import write_drawing
+from ...metrics.measures.measure import measure as find_measures
 from ...models.registry import find_model
 from ...runs.own_files import require_apart
 from ...runs.pipeline import run_plan
@@ -65,8 +68,8 @@ class Service:
     def do(self, command: dict[str, Any], task: Any, watch: Watch) -> dict[str, Any]:
         """Does one command -> the values of its "done" event. Raises SiblingsError, or what went wrong."""
         jobs = {"hello": self.hello, "run": self.run, "replay": self.replay, "measure": self.measure,
-                "estimate": self.estimate, "cohort": cohort_jobs.open_cohort, "member": cohort_jobs.read_member,
-                "compare": cohort_jobs.compare, "report": cohort_jobs.report}
+                "draw": self.draw, "estimate": self.estimate, "cohort": cohort_jobs.open_cohort,
+                "member": cohort_jobs.read_member, "compare": cohort_jobs.compare, "report": cohort_jobs.report}
         check_command(command)
         job = jobs[command["command"]]
         progress = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,
@@ -129,6 +132,16 @@ class Service:
                 domains.append({"map": name, **measure(known, labelmap.affine, domain, anatomy).to_json()})
         progress.finish()
         return {"rows": rows} if control is None else {"rows": rows, "domains": domains}
+
+    def draw(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
+        """Where the measures of a label map are, as a drawing in the file `out`."""
+        anatomy = load_anatomy(command.get("anatomy", "heart"))
+        progress.plan("draw", 1)
+        progress.start("draw", f"Finding the measures of {command.get('title') or Path(command['map']).name}", 1)
+        labelmap = read_exchange(command["map"])
+        found = find_measures(known_labels(labelmap, anatomy), labelmap.affine, anatomy)
+        progress.finish()
+        return {"drawing": str(write_drawing(drawing_of(found, anatomy), command["out"]))}
 
     def run(self, command: dict[str, Any], task: Any, progress: JobProgress) -> dict[str, Any]:
         """Makes the siblings of all requests into the run folder `out`; an event tells of each as soon as it is there.

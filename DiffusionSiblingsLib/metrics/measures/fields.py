@@ -7,7 +7,7 @@ not in voxels, so that the same heart on a finer or a turned grid gives the same
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,23 @@ class TissueFields:
     def to_mm(self, index: FloatArray) -> FloatArray:
         """(n, 3) RAS mm of (n, 3) voxel indices in KJI order."""
         return np.asarray(index[:, ::-1] @ self.affine[:3, :3].T + self.affine[:3, 3], dtype=np.float64)
+
+    def surface(self, *tissues: str) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """Where the field of the tissues taken together is one half: (n, 3) points in RAS mm, and (m, 3) triangles by
+        their numbers, seen from outside against the clock. Both are empty where the map has none of the tissues.
+        """
+        from skimage import measure
+
+        field = self._field(tuple(sorted(tissues)))
+        if field is None:
+            return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+        marching_cubes: Any = measure.marching_cubes  # which says nothing of its types
+        corners, triangles, *_rest = marching_cubes(np.pad(field.values, 1), 0.5)
+        points = self.to_mm(corners.astype(np.float64) - 1 + field.corner[::-1])
+        first, second, third = (points[triangles[:, corner]] - points.mean(axis=0) for corner in range(3))
+        if (first * np.cross(second, third)).sum() < 0:  # six times the volume within
+            triangles = triangles[:, ::-1]
+        return points, np.asarray(triangles, dtype=np.int64)
 
     def _field(self, tissues: tuple[str, ...]) -> _Field | None:
         if tissues not in self._fields:

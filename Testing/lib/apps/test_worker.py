@@ -22,6 +22,7 @@ from DiffusionSiblingsLib.core.errors import DeviceError, InputError, SiblingsEr
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.engine import Engine
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
+from DiffusionSiblingsLib.metrics.measures.drawing_file import read_drawing
 from DiffusionSiblingsLib.runs.pipeline import run as run_here
 from DiffusionSiblingsLib.runs.settings import RunSettings
 
@@ -148,6 +149,14 @@ def test_label_maps_are_measured_as_they_are(workshop: Service, twin: Path) -> N
     measured = run(workshop, twin, ONE)[0]["rows"][0]
     assert [row["map"] for row in result["rows"]] == ["one", "two"]
     assert result["rows"][0]["LV volume [ml]"] == measured["LV volume [ml]"]
+
+
+def test_where_measures_are_is_written_into_a_file(workshop: Service, twin: Path, tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    result, heard = do(workshop, "draw", map=str(twin), out=str(tmp_path / "drawing.npz"), title="one")
+    drawing = read_drawing(result["drawing"])
+    assert drawing.lines or drawing.missing
+    assert "one" in heard.of("progress")[0]["what"]
 
 
 def test_hello_names_each_graphics_card(workshop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
