@@ -68,7 +68,7 @@ def test_show_means_to_bring_into_the_views(form: Path) -> None:
         text = next(("".join(entry.itertext()).strip() for entry in widget.findall("property")
                      if entry.get("name") == "text"), "")
         if text.startswith("Show"):
-            assert text in ("Show in 3D", "Show in slices", "Show in views", "Show plot"), text
+            assert text in ("Show in 3D", "Show in slices", "Show in views", "Show plot", "Show measures"), text
 
 
 def test_names_of_users_are_no_markup() -> None:

@@ -129,11 +129,17 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         asked = 1.2 * self.number(0, TWIN)
         self.assertAlmostEqual(self.number(0, ACHIEVED) / asked, 1.0, delta=0.015)
         self.assertEqual(self.cells.rowCount, 6)  # the five that were held stand below
+        from DiffusionSiblingsUI.panels.metrics_panel import TARGETS
+
         metrics = self.panel.panels["metrics"].ui
-        metrics.columnsCombo.setCurrentIndex(4)
+        metrics.columnsCombo.setCurrentIndex(TARGETS)
         self.turn()
         heads = [metrics.metricsTable.horizontalHeaderItem(n).text() for n in range(metrics.metricsTable.columnCount)]
-        self.assertIn("RV mass achieved [ml]", heads)
+        self.assertIn("RV volume achieved [ml]", heads)
+        self.assertNotIn("mass", " ".join(heads))
+        column = heads.index("RV volume achieved [ml]")
+        self.assertTrue(metrics.metricsTable.item(0, column).text().endswith("of the twin"))
+        self.assertNotIn("twin", metrics.metricsTable.item(1, column).text())
         achieved, record = self.text(0, ACHIEVED), run.record
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "scene.mrb")
@@ -162,7 +168,7 @@ class DiffusionSiblingsGuideTest(ModuleCase):
             self.assertEqual(self.cells.rowCount, 0)
             self.guide.open(path)
             self.turn(lambda: self.cells.rowCount == 1)
-            self.assertEqual((self.text(0, DOMAIN), self.text(0, TARGET)), ("LA", "+10 %"))
+            self.assertEqual((self.text(0, DOMAIN), self.text(0, TARGET)), ("LA (fixed)", "+10 %"))
             Path(path).write_text("{}", encoding="utf-8")
             self.guide.open(path)
             self.turn()

@@ -14,12 +14,14 @@ from slicer.i18n import tr as _
 from DiffusionSiblingsLib.control.measure import Measurement
 from DiffusionSiblingsLib.control.terms import Quantity, Term, free_name
 from DiffusionSiblingsLib.core.errors import InputError, SiblingsError
+from DiffusionSiblingsLib.editing.record_entries import guidance_of
 from DiffusionSiblingsLib.editing.target_rows import cavity_words
 from DiffusionSiblingsUI.guide import domains, targets
 from DiffusionSiblingsUI.guide.live import LiveValue
-from DiffusionSiblingsUI.scene import markups
+from DiffusionSiblingsUI.scene import markups, tables
 
 NO_QUANTITY = _("no target yet")
+FIXED = _("Its place is fixed: it stays where it was drawn, while the heart moves under it.")
 HELD = _("Held, or a target, when the sibling that is shown was made")
 
 
@@ -44,6 +46,11 @@ class Row:
     achieved: str = ""
     reached: bool | None = None
     tips: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def shown_domain(self) -> str:
+        """The domain's name; that of a markup with a word on its place."""
+        return self.domain if self.node is None else _("{domain} (fixed)").format(domain=self.domain)
 
     @property
     def key(self) -> tuple[str, int, int | None, str]:
@@ -91,6 +98,22 @@ def targets_words(record: Mapping[str, Any]) -> str:
         else _("{reached} of {whole} targets were reached; see the table.").format(reached=reached, whole=whole)
 
 
+def target_heads(record: Mapping[str, Any]) -> dict[str, str]:
+    """Title of a column with a target -> what the panel calls it: an amount is a volume, an area or a length."""
+    heads = {}
+    for item in [item for entry in tables.entries_of(record) for item in guidance_of(entry)]:
+        what = f"{item.domain} {targets.quantity_words(item.quantity, item.unit).lower()}"
+        unit = f" [{words}]" if (words := targets.unit_words(item.quantity, item.unit)) else ""
+        heads[item.asked_title] = _("{what} asked{unit}").format(what=what, unit=unit)
+        heads[item.achieved_title] = _("{what} achieved{unit}").format(what=what, unit=unit)
+    return heads
+
+
+def achieved_titles(record: Mapping[str, Any]) -> set[str]:
+    """The columns with what siblings achieved; in the twin's row they have what the twin has there."""
+    return {item.achieved_title for entry in tables.entries_of(record) for item in guidance_of(entry)}
+
+
 def run_notes(record: Mapping[str, Any]) -> list[str]:
     """The warnings about a run's targets, and the notes on its siblings, gaps left in a tissue among them."""
     said = [text for run in record["runs"] for text in run.get("warnings", [])]
@@ -117,7 +140,8 @@ def _rows(node: Any, settings: domains.DomainSettings, found: Sequence[LiveValue
             mass = measured.measurement.mass if measured.measurement is not None else None
             twin = targets.value_text("mass", mass, unit) if mass is not None else _absent(measured)
             rows.append(Row(**shared, term=None, on=False, quantity=NO_QUANTITY, twin=twin,
-                            tips=(("twin", measured.problem), ("quantity", _("Set a target with Add target")))))
+                            tips=(("domain", FIXED), ("twin", measured.problem),
+                                  ("quantity", _("Set a target with Add target")))))
     return rows
 
 
@@ -128,7 +152,7 @@ def _row(shared: Mapping[str, Any], index: int, term: Term, measured: LiveValue,
          entry: Mapping[str, Any] | None) -> Row:
     value = targets.measured_of(measured.measurement, term.quantity)
     twin = targets.value_text(term.quantity, value, unit) if value is not None else _absent(measured)
-    tips = [("quantity", _sentence(targets.MEANINGS[term.quantity])),
+    tips = [("domain", FIXED), ("quantity", _sentence(targets.MEANINGS[term.quantity])),
             ("target", _target_tip(term, measured.measurement, unit)), ("twin", measured.problem or _full(value))]
     return Row(**shared, term=index, on=term.on, quantity=targets.quantity_words(term.quantity, unit), twin=twin,
                target=targets.target_text(term.target, term.quantity), tolerance=targets.tolerance_text(term),

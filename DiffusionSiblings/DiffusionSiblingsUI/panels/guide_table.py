@@ -14,7 +14,7 @@ from DiffusionSiblingsUI.rich_text import literal
 ON, DOMAIN, TISSUES, QUANTITY, TWIN, TARGET, TOLERANCE, ACHIEVED = range(8)
 GOOD = "#1e8449"
 MOST_ROWS = 9
-TIP_COLUMNS = {"quantity": QUANTITY, "twin": TWIN, "target": TARGET}
+TIP_COLUMNS = {"domain": DOMAIN, "quantity": QUANTITY, "twin": TWIN, "target": TARGET}
 
 
 class GuideTable:
@@ -68,8 +68,8 @@ class GuideTable:
                 return
 
     def _fill(self, number: int, row: Row) -> None:
-        texts = {DOMAIN: row.domain, TISSUES: row.tissues, QUANTITY: row.quantity, TWIN: row.twin, TARGET: row.target,
-                 TOLERANCE: row.tolerance, ACHIEVED: row.achieved}
+        texts = {DOMAIN: row.shown_domain, TISSUES: row.tissues, QUANTITY: row.quantity, TWIN: row.twin,
+                 TARGET: row.target, TOLERANCE: row.tolerance, ACHIEVED: row.achieved}
         tips = {TIP_COLUMNS[name]: text for name, text in row.tips if text}
         for column in range(self.table.columnCount):
             item = self.table.item(number, column)

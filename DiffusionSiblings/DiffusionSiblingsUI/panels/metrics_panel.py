@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.core.errors import SiblingsError
+from DiffusionSiblingsUI.guide.rows import achieved_titles, target_heads
 from DiffusionSiblingsUI.panels import result_table
 from DiffusionSiblingsUI.panels.beside import Beside
 from DiffusionSiblingsUI.panels.chosen_run import choose, chosen
@@ -242,12 +244,15 @@ def table_cells(node: Any, group: int, record: Mapping[str, Any],
     """Heads and cells of a group of columns of a run's metrics table."""
     names = columns_of_group(node, group, record)
     table = node.GetTable()
-    shorter = tables.difference_heads() if group == DIFFERENCES else {}
+    shorter = tables.difference_heads() if group == DIFFERENCES else target_heads(record)
     heads = [HEADS.get(name, shorter.get(name, name)) for name in names]
     maps = table.GetColumnByName("map")
     kinds = [node.GetColumnProperty(name, tables.KIND) for name in names]
     rows = [[_cell(name, kind, table.GetColumnByName(name).GetValue(row))
              for name, kind in zip(names, kinds, strict=True)] for row in range(table.GetNumberOfRows())]
+    if tables.twin_of(tables.rows_of(node)) is not None:
+        achieved = achieved_titles(record)
+        rows[0] = [_of_twin(cell) if name in achieved else cell for name, cell in zip(names, rows[0], strict=True)]
     if verdicts:
         heads.insert(1, VERDICT)
         for row, cells in enumerate(rows):
@@ -281,6 +286,11 @@ def columns_of_group(node: Any, group: int, record: Mapping[str, Any]) -> list[s
         taken = {*features, *measures, *differences, *checks, *goals, *bias}
         return [name for name in everything if name not in taken]
     return ["map", *features]
+
+
+def _of_twin(cell: Cell) -> Cell:
+    """What the twin has where its siblings have what they achieved."""
+    return replace(cell, text=_("{value} of the twin").format(value=cell.text)) if cell.text else cell
 
 
 def _cell(name: str, kind: str, value: Any) -> Cell:

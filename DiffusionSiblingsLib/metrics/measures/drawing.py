@@ -130,8 +130,9 @@ def _lines_of(found: Found, measure: Definition, said: _Said) -> Iterator[Line]:
         yield from _vessel(found.vessels[id], measure, said)
     if measure.kind == "axis" and id in found.axes:
         yield said.line(f"{id} length", "length", np.stack([found.axes[id].base, found.axes[id].apex]), "length")
-    if f"{id} length" in found.chords:
-        yield said.line(f"{id} length", "length", np.stack(found.chords[f"{id} length"]), "length")
+    for name, ends in found.chords.items():
+        if name.startswith(f"{id} ") and said.has(number := name.removeprefix(f"{id} ")):
+            yield said.line(name, "length", np.stack(ends), number)
     if (halfway := f"{id} halfway") in found.outlines:
         yield said.line(f"{id} width", "ring", found.outlines[halfway].points, "width")
 

@@ -107,6 +107,7 @@ def test_rows_say_what_the_twin_has_and_what_is_asked(heart_node: Any) -> None:
     made = live_of(heart_node)
     (row,) = guide_rows.rows_of([box], made.found)
     assert (row.domain, row.tissues, row.quantity, row.target, row.on) == ("RV", "RV", "Volume", "keep", True)
+    assert row.shown_domain == "RV (fixed)" and "fixed" in dict(row.tips)["domain"]
     assert row.twin.endswith(" ml") and float(row.twin.split()[0]) == pytest.approx(volume(heart_node, "RV"), rel=0.05)
     guide_rows.retarget(row, "+20 %", made.measured(box))
     guide_rows.retolerate(row, "2 %")
@@ -308,6 +309,9 @@ def test_a_guided_sibling_has_the_volume_and_the_held_ones_stay(logic: SiblingsL
     assert len(achieved) == 6 and all(entry["reached"] for entry in achieved)
     names = tables.target_names(run.record)
     assert names[0] == "targets reached" and "RV mass achieved [ml]" in names
+    heads = guide_rows.target_heads(run.record)
+    assert heads["RV mass achieved [ml]"] == "RV volume achieved [ml]" and "mass" not in " ".join(heads.values())
+    assert "RV mass achieved [ml]" in guide_rows.achieved_titles(run.record)
     assert run.row_of(run.siblings[0])["targets reached"] == "6 of 6"
     assert dict(records.summary(run.record)[-1][1])["targets reached"] == "6 of 6"
     record = json.loads(json.dumps(run.record))
