@@ -145,7 +145,7 @@ def class_stub(cls: type, used: set[str], known: set[str]) -> str:
 
 
 HEAD = '''"""Made by make_mrml.py: what the Slicer side uses of these classes."""
-# mypy: disable-error-code="overload-cannot-match"
+# mypy: disable-error-code="overload-cannot-match, override"
 
 from collections.abc import Callable
 from typing import Any, Literal, overload

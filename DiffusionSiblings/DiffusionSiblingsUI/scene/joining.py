@@ -67,7 +67,7 @@ def _flat(shape: tuple[int, ...], box: Box, slab: slice) -> Callable[[np.ndarray
 
     def of(marked: np.ndarray) -> np.ndarray:
         places = [index + start for index, start in zip(np.nonzero(marked), first, strict=True)]
-        return np.ravel_multi_index(tuple(places), shape)
+        return np.asarray(np.ravel_multi_index(tuple(places), shape))
 
     return of
 

@@ -6,6 +6,7 @@ time, so they are not saved with the scene, and there is at most one heart's of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from DiffusionSiblingsLib.metrics.measures.drawing import Drawing, Line, Wall
 
 MARK = "DiffusionSiblings.Measure"  # attribute of all nodes and of the folder
-OPACITY = "DiffusionSiblings.Opacity3D"  # attribute of the heart's display node: its opacity before
-HEART_OPACITY = 0.25  # of the heart's surfaces meanwhile: rings lie within it
+OPACITY = "DiffusionSiblings.Opacity"  # attribute of a display node: the opacities of its segments before, JSON
+# Shares of their opacity that are left meanwhile: to surfaces, as rings lie within them; and to outlines, which Slicer
+# draws over the wall: none to the heart's own, which has its fill and the wall, and some to its twin's.
+FAINT, HEART_OUTLINE, TWIN_OUTLINE = 0.08, 0.0, 0.25
 RING, OTHER = (1.0, 0.85, 0.1), (0.1, 0.9, 0.95)  # colours far from those of tissues and of the twin's outline
 RADIUS_MM = 0.6
 SIDES = 10  # of a tube
@@ -34,6 +37,7 @@ SCALE = ((0.267, 0.005, 0.329), (0.283, 0.141, 0.458), (0.254, 0.265, 0.530), (0
          (0.478, 0.821, 0.318), (0.741, 0.873, 0.150), (0.993, 0.906, 0.144))  # viridis
 THICKNESS = "Wall thickness [mm]"
 TEXT_SCALE = 2.2
+INTERSECTION = 5  # pixels, so that the wall shows beside the outline of the segment
 Steps = Generator[None, None, None]
 
 
@@ -53,14 +57,15 @@ def showing(drawing: Drawing, node: slicer.vtkMRMLSegmentationNode) -> Steps:
             yield
         if named := [line for line in drawing.lines if line.headline]:
             tree.CreateItem(folder, _labels(named))
-        _make_faint(node)
+        _make_faint(node, HEART_OUTLINE)
+        _make_faint(node.GetNodeReference(runs.TWIN), TWIN_OUTLINE)
     except BaseException:  # GeneratorExit too: what was stopped leaves nothing
         clear()
         raise
 
 
 def clear() -> None:
-    """Takes all measures out of the scene, and gives the heart its opacity back."""
+    """Takes all measures out of the scene, and gives hearts their opacity back."""
     scene, tree = slicer.mrmlScene, runs.hierarchy()
     marked = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
     runs.remove_nodes([node for node in marked if node.GetAttribute(MARK) and not node.IsA("vtkMRMLDisplayNode")])
@@ -72,7 +77,9 @@ def clear() -> None:
             tree.RemoveItem(folder)
     for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
         if before := display.GetAttribute(OPACITY):
-            display.SetOpacity3D(float(before))
+            for segment, (surface, line) in json.loads(before).items():
+                display.SetSegmentOpacity3D(segment, surface)
+                display.SetSegmentOpacity2DOutline(segment, line)
             display.RemoveAttribute(OPACITY)
 
 
@@ -89,7 +96,7 @@ def _add(tree: Any, folder: int, name: str, data: vtk.vtkPolyData, color: Sequen
     display = slicer.vtkMRMLModelDisplayNode()
     display.SetColor(*color)
     display.SetVisibility2D(True)
-    display.SetSliceIntersectionThickness(3)
+    display.SetSliceIntersectionThickness(INTERSECTION)
     _keep_out_of_files(display)
     slicer.mrmlScene.AddNode(display)
     node = slicer.vtkMRMLModelNode()
@@ -176,12 +183,15 @@ def _color(node: slicer.vtkMRMLModelNode, display: slicer.vtkMRMLModelDisplayNod
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
     if legend is not None:
         legend.SetTitleText(THICKNESS)
+        legend.SetUseColorNamesForLabels(False)
+        legend.SetMaxNumberOfColors(BANDS)
+        legend.SetNumberOfLabels(5)
         legend.SetLabelFormat("%.0f")
         _keep_out_of_files(legend)
 
 
 def _labels(lines: Sequence[Line]) -> Any:
-    """The names and numbers as points with labels, at the outer end of what they name."""
+    """The names and numbers as points with labels, on what they name."""
     node = slicer.vtkMRMLMarkupsFiducialNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(_("Names of measures")))
     _keep_out_of_files(node)
@@ -193,17 +203,27 @@ def _labels(lines: Sequence[Line]) -> Any:
     display.SetGlyphScale(0.8)
     display.SetTextScale(TEXT_SCALE)
     display.SetPointLabelsVisibility(True)
-    middle = np.vstack([line.points for line in lines]).mean(axis=0)
+    display.SetOccludedVisibility(True)
+    taken = [np.vstack([line.points for line in lines]).mean(axis=0)]
     for line in lines:
-        away = np.linalg.norm(line.points - middle, axis=1)
-        node.AddControlPoint(vtk.vtkVector3d(*line.points[int(np.argmax(away))]), line.text)
+        away = np.min([np.linalg.norm(line.points - place, axis=1) for place in taken], axis=0)
+        taken.append(line.points[int(np.argmax(away))])  # at its end that is farthest from the other names
+        node.AddControlPoint(vtk.vtkVector3d(*taken[-1]), line.headline)
     node.SetLocked(True)
     return node
 
 
-def _make_faint(node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Lets what lies within a heart's surfaces be seen."""
-    display = node.GetDisplayNode()
-    if display is not None and not display.GetAttribute(OPACITY):
-        display.SetAttribute(OPACITY, str(display.GetOpacity3D()))
-        display.SetOpacity3D(min(HEART_OPACITY, display.GetOpacity3D()))
+def _make_faint(node: slicer.vtkMRMLSegmentationNode | None, outline: float) -> None:
+    """Lets what lies within a heart's surfaces be seen. Segment by segment, as comparisons set the whole's opacity.
+
+    outline: share of their opacity that is left to outlines in slices.
+    """
+    display = node.GetDisplayNode() if node is not None else None
+    if node is None or display is None or display.GetAttribute(OPACITY):
+        return
+    before = {segment: (display.GetSegmentOpacity3D(segment), display.GetSegmentOpacity2DOutline(segment))
+              for segment in node.GetSegmentation().GetSegmentIDs()}
+    display.SetAttribute(OPACITY, json.dumps(before))
+    for segment, (surface, line) in before.items():
+        display.SetSegmentOpacity3D(segment, FAINT * surface)
+        display.SetSegmentOpacity2DOutline(segment, outline * line)

@@ -33,14 +33,14 @@ class Line:
     """Points that are joined in their order; the last one of a ring is joined with the first.
 
     name: of the measure, for people. text: the name with its numbers and units; "" where another line says it. points:
-    (n, 3) RAS mm. headline: whether it has a number of those that tables on a screen show.
+    (n, 3) RAS mm. headline: the name with those of its numbers that tables on a screen show, "" without any.
     """
 
     name: str
     kind: Kind
     points: FloatArray
     text: str = ""
-    headline: bool = False
+    headline: str = ""
 
     @property
     def closed(self) -> bool:
@@ -106,7 +106,8 @@ class _Said:
 
     def line(self, name: str, kind: Kind, points: FloatArray, *numbers: str) -> Line:
         """A line with its numbers."""
-        return Line(name, kind, points, self.text(name, *numbers), any(number in self._headlines for number in numbers))
+        shown = [number for number in numbers if number in self._headlines]
+        return Line(name, kind, points, self.text(name, *numbers), self.text(name, *shown) if shown else "")
 
     def text(self, name: str, *numbers: str) -> str:
         """The name, and those of the numbers that there are."""

@@ -35,7 +35,7 @@ def read_drawing(path: Path | str) -> Drawing:
             described = json.loads(file["described"].tobytes().decode("utf-8"))
             lines = [Line(name, kind, file[f"line{n}"], text, headline)
                      for n, (name, kind, text, headline) in enumerate(described["lines"])]
-            walls = [Wall(name, *(file[f"{part}{n}"] for part in ("points", "triangles", "thickness")), text)
+            walls = [Wall(name, file[f"points{n}"], file[f"triangles{n}"], file[f"thickness{n}"], text)
                      for n, (name, text) in enumerate(described["walls"])]
             return Drawing(tuple(lines), tuple(walls), dict(described["missing"]))
     except (OSError, EOFError, zipfile.BadZipFile, *MALFORMED) as error:

@@ -55,7 +55,8 @@ def test_rings_have_the_numbers_of_the_table(drawing: Drawing, measured: Measure
     for name, area in areas.items():
         ring = drawing.line(name, "ring")
         assert polygon(ring.points) == pytest.approx(area, rel=1e-6)
-        assert ring.text == f"{name} {area:.0f} mm², {2 * np.sqrt(area / np.pi):.1f} mm" and ring.headline
+        assert ring.text == f"{name} {area:.0f} mm², {2 * np.sqrt(area / np.pi):.1f} mm"
+        assert ring.headline == f"{name} {2 * np.sqrt(area / np.pi):.1f} mm"
     sinus = next(value for key, value in measured.values.items() if key.label == "Ao sinus diameter")
     ring = drawing.line("Ao sinus diameter", "ring")
     assert 2 * np.sqrt(polygon(ring.points) / np.pi) == pytest.approx(sinus, rel=1e-6)

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from DiffusionSiblingsUI.logic import SiblingsLogic
 from DiffusionSiblingsUI.scene import measure_view
-from DiffusionSiblingsUI.scene.runs import hierarchy
+from DiffusionSiblingsUI.scene.runs import TWIN, hierarchy
 from run_cases import read, save
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -21,9 +21,9 @@ from DiffusionSiblingsLib.metrics.measures.drawing import Drawing, Line, Wall
 ANGLE = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 CIRCLE = np.stack([10 * np.cos(ANGLE) + 5, 10 * np.sin(ANGLE) - 7, np.full(40, 30.0)], axis=1)
 DRAWING = Drawing(
-    (Line("mitral annulus", "ring", CIRCLE, "mitral annulus 314 mm², 20.0 mm", True),
+    (Line("mitral annulus", "ring", CIRCLE, "mitral annulus 314 mm², 20.0 mm", "mitral annulus 20.0 mm"),
      Line("mitral annulus", "normal", np.array([[5, -7, 30], [5, -7, 45.0]])),
-     Line("LV length", "length", np.array([[5, -7, 30], [5, -7, -50.0]]), "LV length 80.0 mm", True),
+     Line("LV length", "length", np.array([[5, -7, 30], [5, -7, -50.0]]), "LV length 80.0 mm", "LV length 80.0 mm"),
      Line("Ao", "centre line", np.array([[0, 0, 0], [0, 5, 10], [0, 12, 18.0]]))),
     (Wall("LV wall", np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0.0]]), np.array([[0, 1, 2]]), np.array([4.0, 8.0, 12.0]),
           "LV wall, median 8.0 mm"),),
@@ -52,6 +52,13 @@ def names(scene: Any) -> list[str]:
     return sorted(node.GetID() for node in every if "SubjectHierarchy" not in node.GetClassName())
 
 
+def opacities(node: Any) -> set[float]:
+    """Of all segments, in 3D and of their outlines."""
+    display = node.GetDisplayNode()
+    return {round(of(segment), 6) for segment in node.GetSegmentation().GetSegmentIDs()
+            for of in (display.GetSegmentOpacity3D, display.GetSegmentOpacity2DOutline)}
+
+
 def test_a_ring_is_a_closed_tube_where_the_ring_is(heart_node: Any) -> None:
     shown(heart_node)
     ring = models()["mitral annulus 314 mm², 20.0 mm"]
@@ -77,19 +84,30 @@ def test_headlines_are_named_at_what_they_measure(heart_node: Any) -> None:
     (labels,) = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
     assert labels.GetLocked()
     said = [labels.GetNthControlPointLabel(n) for n in range(labels.GetNumberOfControlPoints())]
-    assert said == ["mitral annulus 314 mm², 20.0 mm", "LV length 80.0 mm"]
+    assert said == ["mitral annulus 20.0 mm", "LV length 80.0 mm"]
     assert tuple(labels.GetNthControlPointPositionWorld(1)) == (5, -7, -50)  # the apex, not the middle
 
 
 def test_all_lie_in_one_folder_and_go_together(heart_node: Any, scene: Any) -> None:
-    heart_node.GetDisplayNode().SetOpacity3D(0.9)
+    display, segment = heart_node.GetDisplayNode(), heart_node.GetSegmentation().GetNthSegmentID(0)
+    display.SetSegmentOpacity3D(segment, 0.9)
     before = names(scene)
     shown(heart_node)
     assert folders() == [f"Measures of {heart_node.GetName()}"]
-    assert heart_node.GetDisplayNode().GetOpacity3D() == measure_view.HEART_OPACITY
+    assert display.GetSegmentOpacity3D(segment) == pytest.approx(0.9 * measure_view.FAINT)
     measure_view.clear()
     assert names(scene) == before and folders() == []
-    assert heart_node.GetDisplayNode().GetOpacity3D() == pytest.approx(0.9)
+    assert display.GetSegmentOpacity3D(segment) == pytest.approx(0.9)
+
+
+def test_a_sibling_and_its_twin_let_what_is_in_them_be_seen(heart_node: Any, make_node: Any, heart: Any) -> None:
+    sibling = make_node(heart, "sibling")
+    sibling.SetNodeReferenceID(TWIN, heart_node.GetID())
+    shown(sibling)
+    assert opacities(sibling) == {measure_view.FAINT, measure_view.HEART_OUTLINE}
+    assert opacities(heart_node) == {measure_view.FAINT, measure_view.TWIN_OUTLINE}
+    measure_view.clear()
+    assert opacities(sibling) == opacities(heart_node) == {1.0}
 
 
 def test_another_heart_takes_the_place_of_the_first(heart_node: Any, make_node: Any, heart: Any, scene: Any) -> None:
@@ -99,7 +117,7 @@ def test_another_heart_takes_the_place_of_the_first(heart_node: Any, make_node: 
     for node in (other, other, heart_node):
         shown(node)
         assert folders() == [f"Measures of {node.GetName()}"] and len(names(scene)) == count
-    assert other.GetDisplayNode().GetOpacity3D() == 1.0
+    assert opacities(other) == {1.0}
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3])
@@ -109,7 +127,7 @@ def test_what_is_stopped_on_its_way_leaves_nothing(heart_node: Any, scene: Any, 
         next(work)
     work.close()
     assert names(scene) == before and folders() == []
-    assert heart_node.GetDisplayNode().GetOpacity3D() == 1.0
+    assert opacities(heart_node) == {1.0}
 
 
 def test_a_saved_scene_has_none_of_them(heart_node: Any, scene: Any, tmp_path: Path) -> None:
@@ -120,7 +138,7 @@ def test_a_saved_scene_has_none_of_them(heart_node: Any, scene: Any, tmp_path: P
     assert models() == {} and not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
     measure_view.clear()  # as the panel does while its switch is off
     assert folders() == []
-    assert slicer.util.getNode("heart").GetDisplayNode().GetOpacity3D() == 1.0
+    assert opacities(slicer.util.getNode("heart")) == {1.0}
 
 
 def test_a_heart_of_the_scene_is_drawn_by_the_worker(sample_node: Any, logic: SiblingsLogic) -> None:
