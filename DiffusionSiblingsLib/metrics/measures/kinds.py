@@ -91,7 +91,7 @@ def of_opening(found: Found, measure: Definition) -> list[Number]:
     _need(found, first, second)
     ring, least = opening(found.fields, first, second), float(measure.options.get("least_mm2", 0))
     if ring is None:
-        raise NotFound(f"{first} and {second} do not touch: the valve may be drawn closed")
+        raise NotFound(f"{first} and {second} do not touch in one opening: the valve may be drawn closed")
     if ring.area < least:
         raise NotFound(f"{first} and {second} touch over {ring.area:.0f} mm^2 only, less than a valve ({least:.0f})")
     found.outlines[measure.id] = ring

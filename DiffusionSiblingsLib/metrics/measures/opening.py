@@ -18,16 +18,18 @@ from .planes import STEP_MM, Outline, Plane, grid_of, outlines
 MARGIN_MM = 4.0  # around the contact, for the outline
 DEPTH_MM = 2.0  # above and below the contact's faces, where the two tissues are looked for
 LEAST_AREA_MM2 = 20.0  # of contact: less is a leak of the segmentation and no valve
+LEAST_FACING = 0.2  # of the contact's area that looks one way: 0.5 and more in hearts, 0.3 in half a ball, 0 in crumbs
 
 
 def opening(fields: TissueFields, first: str, second: str) -> Outline | None:
     """The outline of the opening between two tissues; its plane's normal looks from the first into the second.
 
-    None where the tissues do not touch over LEAST_AREA_MM2 or more.
+    None where the tissues do not touch over LEAST_AREA_MM2 or more, or where their contact looks all ways: tissues in
+    crumbs touch everywhere, and the plane through that would be as large as the heart and mean nothing.
     """
     centers, vectors = _largest_contact(fields, first, second)
     whole = vectors.sum(axis=0)
-    if np.linalg.norm(whole) < LEAST_AREA_MM2:
+    if np.linalg.norm(whole) < max(LEAST_AREA_MM2, LEAST_FACING * np.linalg.norm(vectors, axis=1).sum()):
         return None
     normal = whole / np.linalg.norm(whole)
     weight = np.abs(vectors @ normal)

@@ -105,6 +105,14 @@ def test_a_leak_between_two_chambers_is_no_valve() -> None:
     assert "less than a valve" in found.missing["mitral annulus"]
 
 
+def test_tissues_in_crumbs_touch_everywhere_and_have_no_valve() -> None:
+    labels, affine = draw({"LV": tube(-30, 0, 20), "Ao": tube(0, 30, 20)})
+    crumbs = np.random.default_rng(0).permuted(labels[labels > 0])
+    labels[labels > 0] = crumbs
+    found = measure(labels, affine, ANATOMY)
+    assert "LV and Ao do not touch in one opening" in found.missing["aortic annulus"]
+
+
 def test_without_scikit_image_there_are_no_numbers_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     found = measure(*draw({"LV": ball(20)}), ANATOMY)
