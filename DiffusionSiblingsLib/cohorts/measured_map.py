@@ -89,6 +89,11 @@ def measurements_of(entry: Mapping[str, Any]) -> dict[MeasurementKey, float]:
     return all_measurements(*measurements_from_json(entry))
 
 
+def named_of(entry: Mapping[str, Any]) -> dict[MeasurementKey, float]:
+    """The measures by name in a record's entry, of a twin or of a sibling; {} in records of earlier versions."""
+    return Measured.from_json(entry["measures"]).values if entry.get("measures") else {}
+
+
 def checks_from_json(values: Mapping[str, Any]) -> Checks:
     """The checks that a record's entry holds."""
     return {resolution: TopologyReport.from_json(report) for resolution, report in values.items()}

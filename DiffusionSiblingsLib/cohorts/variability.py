@@ -24,10 +24,12 @@ from ..metrics.morphology import all_measurements, features, tissue_volumes
 from ..metrics.summary import summary_of
 from ..metrics.walls import surface_area
 from .members import Member, read_member
+from .named_measures import named_measures
 from .training_statistics import TrainingStatistics
 
 LEAST = 2  # replicates: a single one does not vary
 _FREE = ("count", "first", "seed")  # settings in which replicates of one request may differ
+VARIATION = "coefficient of variation [%]"
 OF_TRAINING = "of the training hearts' [%]"  # the standard deviation
 Row = dict[str, object]
 
@@ -39,7 +41,8 @@ class Variability:
     differing: float32, 0..1, share of the replicates that have another tissue than most of them. entropy: float32,
     bits: 0 where all agree, 1 where two tissues are equally frequent. consensus: uint8, the most frequent tissue (the
     lower label where two are). surfaces: tissue -> standard deviation of its surface's position in mm, the mean over
-    the surface. measurements: mean, standard deviation and percentiles of each.
+    the surface. measurements: mean, standard deviation, range and percentiles of each, measures by
+    name among them.
     request: JSON of the common request, None for maps of unknown origin. notes: what reading the maps assumed.
     """
 
@@ -158,8 +161,9 @@ def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: Label
         known = known_labels(labelmap, anatomy)
         _same_grid(first, labelmap, member)
         counts.add(known)
-        measured.append(all_measurements(features(known, labelmap.affine, anatomy),
-                                         tissue_volumes(known, labelmap.affine, anatomy)))
+        measured.append({**all_measurements(features(known, labelmap.affine, anatomy),
+                                            tissue_volumes(known, labelmap.affine, anatomy)),
+                         **named_measures(member, labelmap, known, anatomy).values})
     differing, entropy, consensus = counts.summary()
     surfaces = {tissue.id: _surface_deviation(counts.share(row), first, counts.maps)
                 for row, tissue in enumerate(anatomy.tissues)}
@@ -170,15 +174,17 @@ def variability_of(members: Sequence[Member], anatomy: Anatomy, *, labels: Label
 def measurement_rows(measured: Sequence[Mapping[MeasurementKey, float]],
                      twin: Mapping[MeasurementKey, float] | None = None,
                      statistics: TrainingStatistics | None = None) -> dict[MeasurementKey, Row]:
-    """For each measurement its mean, standard deviation (n - 1) and percentiles over the replicates.
+    """For each measurement its mean, standard deviation (n - 1), range and percentiles over the replicates that have
+    it: "siblings" is their number.
 
     The relative error of a standard deviation of n replicates is about 1 / sqrt(2 (n - 1)): 16 % for 20 of them.
     """
     rows = {}
-    for key in measured[0]:
-        found = summary_of([one[key] for one in measured])
+    for key in dict.fromkeys(key for one in measured for key in one):
+        found = summary_of([one[key] for one in measured if key in one])
         row: Row = {"siblings": found.count, "mean": found.mean, "standard deviation": found.deviation,
-                    **found.percentile_cells()}
+                    VARIATION: found.variation, "least": found.least, **found.percentile_cells(),
+                    "greatest": found.most}
         if twin is not None and key in twin:
             row |= {"twin": twin[key], "mean minus twin": found.mean - twin[key]}
         if statistics is not None and key in statistics.keys:

@@ -21,6 +21,11 @@ class Summary:
     most: float
     percentiles: tuple[float, ...]
 
+    @property
+    def variation(self) -> float:
+        """The coefficient of variation in percent: the standard deviation over the mean; nan for a mean of 0."""
+        return 100 * self.deviation / abs(self.mean) if self.mean else float("nan")
+
     def percentile_cells(self, before: str = "") -> dict[str, float]:
         """The percentiles under their column titles: "5 %", "50 %", "95 %", each after the text `before`."""
         return {f"{before}{share} %": value for share, value in zip(PERCENTILES, self.percentiles, strict=True)}

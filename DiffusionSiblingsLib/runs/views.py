@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cohorts.measured_map import named_of
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
@@ -16,7 +17,7 @@ from ..editing.record_entries import guidance_of
 from ..editing.result import CUT_OFF, WITHHELD
 from ..editing.target_rows import looked_at, twin_columns
 from ..metrics.measurement import MeasurementKey
-from ..metrics.measures.measure import Measured, headlines
+from ..metrics.measures.measure import headlines
 
 Row = dict[str, object]
 Entry = Mapping[str, Any]
@@ -65,7 +66,7 @@ class Tally:
             self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
             self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
             self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
-            for key, value in _measures_of(entry).items():
+            for key, value in named_of(entry).items():
                 self.measures.setdefault(key, []).append(value)
         except MALFORMED as error:
             raise InputError("An entry of the record cannot be read", value=f"{name}: {reason_of(error)}",
@@ -110,11 +111,6 @@ class Tally:
     def twin_row(self, twin: PlacedTwin) -> Row:
         """The twin's row of metrics.csv."""
         return {**twin.measured.row("twin", "twin"), **self.twin_columns}
-
-
-def _measures_of(entry: Entry) -> dict[MeasurementKey, float]:
-    """A sibling's measures by name; none in records of earlier versions."""
-    return Measured.from_json(entry["measures"]).values if entry.get("measures") else {}
 
 
 def _collect(ml: Mapping[str, float] | None, into: dict[str, list[float]]) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...cohorts.measured_map import measurements_of
+from ...cohorts.measured_map import measurements_of, named_of
 from ...cohorts.members import Member, find_members
 from ...cohorts.training_statistics import TrainingStatistics, read_training_statistics
-from ...cohorts.variability import LEAST, OF_TRAINING, Variability, replicates, variability_of
+from ...cohorts.variability import LEAST, OF_TRAINING, VARIATION, Variability, replicates, variability_of
 from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import ModelError
 from ...core.files import json_values, make_folder
@@ -22,6 +23,7 @@ from ...labelmaps.formats.scalars import write_scalars
 from ...labelmaps.label_options import parse_labels
 from ...labelmaps.write import suffix_for, write_labelmap
 from ...metrics.measurement import MeasurementKey, tissue_key
+from ...metrics.measures.measure import headlines
 from ...models.registry import find_model
 from ...reports.report_files import write_pictures
 from ...reports.variability_chart import variability_picture
@@ -54,7 +56,7 @@ def spread(options: VariabilityOptions) -> int:
     if options.json:
         print(json.dumps(json_values([_plain(*one) for one in found]), indent=1))
     else:
-        _show(found)
+        _show(found, headlines(anatomy))
     return 0
 
 
@@ -72,13 +74,23 @@ def _write(folder: Path, result: Variability, first: Member, name: str, anatomy:
     write_pictures(folder, [variability_picture(result, anatomy, place=first.canonical_to_ras, name=name)])
 
 
-def _show(found: list[tuple[str, Path, Variability]]) -> None:
-    """Prints a table for each request, and where its files are."""
+def _show(found: list[tuple[str, Path, Variability]], first: Sequence[MeasurementKey]) -> None:
+    """Prints the tables of each request, and where its files are. first: the measures that are shown."""
     for number, (name, folder, result) in enumerate(found):
         print(f"{chr(10) * bool(number)}{name}: {result.maps} siblings")
         print_table([{"tissue": tissue, "surface, sd [mm]": value, **_volume(result, tissue)}
                      for tissue, value in result.surfaces.items()])
+        if measures := [_measure(result, key) for key in first if key in result.measurements]:
+            print("\nMeasures, each at the place that it has in each heart; spread.csv has more of them:\n")
+            print_table(measures)
         print(f"\n{', '.join(FILES)} are in {folder}")
+
+
+def _measure(result: Variability, key: MeasurementKey) -> dict[str, object]:
+    row = result.measurements[key]
+    shown = {"siblings": "siblings with it", "twin": "twin", "50 %": "median", VARIATION: "cv [%]", "least": "least",
+             "5 %": "5 %", "95 %": "95 %", "greatest": "greatest"}
+    return {"place": key.tissue, "measure": f"{key.name} [{key.unit}]", **{title: row[name] for name, title in shown.items() if name in row}}
 
 
 def _volume(result: Variability, tissue: str) -> dict[str, object]:
@@ -93,7 +105,9 @@ def _plain(name: str, folder: Path, result: Variability) -> dict[str, Any]:
 
 
 def _twin(record: Record | None) -> dict[MeasurementKey, float] | None:
-    return measurements_of(record.twin) if record is not None and record.twin is not None else None
+    if record is None or record.twin is None:
+        return None
+    return {**measurements_of(record.twin), **named_of(record.twin)}
 
 
 def _statistics(record: Record | None, anatomy: Anatomy) -> TrainingStatistics | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from DiffusionSiblingsLib.core.record import Record, read_record
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
-from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
+from DiffusionSiblingsLib.metrics.measures.measure import measure
 
 HEART = load_anatomy("heart")
 SEGMENTS = tuple(Segment(t.label, t.name, t.id) for t in HEART.tissues)
@@ -83,8 +85,26 @@ def test_equal_maps_have_none(tmp_path: Path) -> None:
 def test_measurements_stand_beside_the_twin() -> None:
     rows = measurement_rows([{tissue_key("LV"): value} for value in (100.0, 110.0, 120.0)], {tissue_key("LV"): 130.0})
     assert rows == {tissue_key("LV"): {
-        "siblings": 3, "mean": 110.0, "standard deviation": 10.0, "5 %": 101.0, "50 %": 110.0, "95 %": 119.0,
-        "twin": 130.0, "mean minus twin": -20.0}}
+        "siblings": 3, "mean": 110.0, "standard deviation": 10.0, "coefficient of variation [%]": 100 / 11,
+        "least": 100.0, "5 %": 101.0, "50 %": 110.0, "95 %": 119.0, "greatest": 120.0, "twin": 130.0,
+        "mean minus twin": -20.0}}
+
+
+def test_a_measure_that_some_siblings_lack_is_of_those_that_have_it() -> None:
+    ring, volume = MeasurementKey("area", "aortic annulus", "mm^2"), tissue_key("LV")
+    rows = measurement_rows([{volume: 100.0}, {volume: 110.0, ring: 400.0}, {volume: 120.0, ring: 500.0}])
+    assert (rows[volume]["siblings"], rows[ring]["siblings"], rows[ring]["mean"]) == (3, 2, 450.0)
+
+
+def test_measures_by_name_are_found_anew_in_each_map(tmp_path: Path) -> None:
+    place = ellipsoid_heart().affine
+    grid = [replace(ellipsoid_heart(spacing=spacing), affine=place) for spacing in (2.7, 2.8, 2.9)]
+    wall = MeasurementKey("median thickness", "LV wall", "mm")
+    alone = [measure(heart.labels, heart.affine, HEART).values[wall] for heart in grid]
+    found = variability_of(members_of(tmp_path, grid), HEART).measurements[wall]
+    assert len(set(alone)) == 3 and found["siblings"] == 3
+    assert found["mean"] == pytest.approx(np.mean(alone), rel=1e-4)
+    assert found["least"] == pytest.approx(min(alone), rel=1e-4)
 
 
 def test_one_map_and_maps_of_two_grids_are_refused(tmp_path: Path) -> None:
