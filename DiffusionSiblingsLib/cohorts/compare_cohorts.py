@@ -13,6 +13,8 @@ from ..metrics.bootstrap import Halves, IntArray
 from ..metrics.summary import summary_of
 from .comparison_result import Comparison, Figure, Side
 from .distances import Distances, Kind, mean_paired, measure_distances
+from .gating import gate_words
+from .measure_rows import compared_measures
 from .measured import MeasuredCohort
 
 Progress = Callable[[int, int, str], None]
@@ -53,7 +55,8 @@ def compare_cohorts(real: MeasuredCohort, synthetic: MeasuredCohort, *, seed: in
              for at in ("half", "full") for name, part in (("real", real), ("synthetic", synthetic))}
     return Comparison(sides[0], sides[1], tuple(figures), tuple(_features(real, synthetic)),
                       tuple(_checks(real, synthetic)), rates, seed, draws,
-                      tuple(_notes(real, synthetic, emd_members if emd else None)))
+                      tuple(_notes(real, synthetic, emd_members if emd else None)),
+                      tuple(compared_measures(real, synthetic)))
 
 
 ORDER = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD", "1-NNA-CD", "1-NNA-EMD", "TV half",
@@ -161,11 +164,15 @@ def _violations(real: MeasuredCohort, synthetic: MeasuredCohort, rng: np.random.
 
 
 def _features(real: MeasuredCohort, synthetic: MeasuredCohort) -> Iterator[dict[str, object]]:
-    """One row for each feature: both distributions in a few numbers, and how far apart they are."""
+    """One row for each feature, and for the volume of each tissue that has none: both distributions in a few numbers,
+    and how far apart they are. Maps that lack a tissue do not count for its volume.
+    """
     from scipy.stats import ks_2samp
 
-    for key in real.feature_keys:
-        ours, theirs = real.column(key), synthetic.column(key)
+    for key in real.columns():
+        ours, theirs = (values[np.isfinite(values)] for values in (real.column(key), synthetic.column(key)))
+        if not len(ours) or not len(theirs):
+            continue  # `_notes` names it
         one, other = summary_of(ours), summary_of(theirs)
         spread = 0.0 if feature_space.constant(ours) else one.deviation
         row: dict[str, object] = {"feature": key.title}
@@ -200,3 +207,7 @@ def _notes(real: MeasuredCohort, synthetic: MeasuredCohort, emd_members: int | N
         if part.skipped:
             yield f"{len(part.skipped)} maps of the {side} cohort could not be measured and are left out"
         yield from (f"{side} cohort {words}" for words in part.assumptions)
+        yield from (f"No map of the {side} cohort has {key.tissue}, which is not compared"
+                    for key, values in part.columns().items() if not np.isfinite(values).any())
+        if (words := gate_words(part.paths)) is not None:
+            yield f"The {side} cohort {words}"

@@ -43,7 +43,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a synthetic cohort lies to a real one. per_feature, checks: rows of tables (column -> value).
+    """How a synthetic cohort lies to a real one. per_feature, checks, per_measure: rows of tables (column -> value),
+    the last of measures by name.
 
     violations: "real half", "synthetic half", "real full", "synthetic full" -> failed checks in percent of all.
     seed, draws: of the intervals.
@@ -58,6 +59,7 @@ class Comparison:
     seed: int = 0
     draws: int = 0
     notes: tuple[str, ...] = ()
+    per_measure: tuple[dict[str, Any], ...] = ()
 
     def figure(self, name: str) -> Figure:
         """The figure of that name, such as "1-NNA-CD". InputError if there is none."""
@@ -103,7 +105,8 @@ class Comparison:
             return cls(Side(**values["real"]), Side(**values["synthetic"]), figures,
                        tuple(dict(row) for row in values["per_feature"]), tuple(dict(row) for row in values["checks"]),
                        {key: float(value) for key, value in values["violations"].items()}, int(values["seed"]),
-                       int(values["draws"]), tuple(values["notes"]))
+                       int(values["draws"]), tuple(values["notes"]),
+                       tuple(dict(row) for row in values.get("per_measure", ())))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise InputError("The comparison cannot be read", value=reason_of(problem), rule=f"schema {SCHEMA}",
                              hint="compare the cohorts again") from problem

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..cohorts.measured_map import measurements_of
+from ..cohorts.measured_map import measurements_of, named_of
 from ..control.control import Control
 from ..control.placement import Placement
 from ..control.terms import Target, Term
@@ -143,20 +144,22 @@ def design_rows(design: Design, record: Record) -> list[Row]:
     """The design as one table: a row for each sibling that is there, with its factors, measurements and differences.
 
     "LV volume minus base [ml]": what the cell's one factor changed in this draw; empty in the base's own row and where
-    the base has no sibling k. "... minus twin": against the twin. record: of the run of `requests`, cells in order.
+    the base has no sibling k. "... minus twin": against the twin. Measures by name are among the measurements, each
+    found anew in each heart; one that either of two hearts lacks has no difference. record: of the run of `requests`,
+    cells in order.
     """
     if len(record.runs) != len(design.cells):
         raise InputError("The record belongs to another design", value=f"{len(record.runs)} requests",
                          rule=f"one request for each of the {len(design.cells)} cells", hint="choose another --out")
     found = {(cell, entry["k"]): entry for cell, run in zip(design.cells, record.runs, strict=True)
              for entry in run["siblings"]}
-    twin = measurements_of(record.twin) if record.twin is not None else {}
+    twin = _measured(record.twin) if record.twin is not None else {}
     rows = []
     for (cell, k), entry in found.items():
         base = design.base_of(cell)
         other = found.get((base, k)) if base is not None else None
-        own = measurements_of(entry)
-        its = measurements_of(other) if other is not None else {}
+        own = _measured(entry)
+        its = _measured(other) if other is not None else {}
         row: Row = {"sibling": str(entry["file"]).split(".")[0], "cell": cell.name,
                     "region": "+".join(cell.region) or WHOLE, "ratio": cell.ratio,
                     "magnitude [%]": "" if cell.magnitude is None else 100 * cell.magnitude,
@@ -185,7 +188,7 @@ def effects(design: Design, rows: Sequence[Mapping[str, object]], keys: Sequence
         others = [row for row in rows if row["cell"] == base.name]
         for key in keys:
             column = _minus_base(key)
-            paired = np.array([row[column] for row in own if row[column] != ""], dtype=np.float64)
+            paired = np.array([row[column] for row in own if row.get(column, "") != ""], dtype=np.float64)
             if not len(paired):
                 continue
             result: Row = {"cell": cell.name, "base": base.name, "measurement": key.title, "pairs": len(paired),
@@ -193,11 +196,37 @@ def effects(design: Design, rows: Sequence[Mapping[str, object]], keys: Sequence
             if len(paired) > 1:
                 deviation = float(paired.std(ddof=1))
                 half = float(stdtrit(len(paired) - 1, (1 + CONFIDENCE) / 2)) * deviation / np.sqrt(len(paired))
-                apart = [np.var([float(str(row[key.title])) for row in side], ddof=1) for side in (own, others)]
+                apart = [np.var(_numbers(side, key), ddof=1) for side in (own, others)]
                 result |= {"low": float(paired.mean() - half), "high": float(paired.mean() + half),
                            "standard deviation": deviation, "unpaired": float(np.sqrt(sum(apart)))}
             found.append(result)
     return found
+
+
+def levels(design: Design, rows: Sequence[Mapping[str, object]], keys: Sequence[MeasurementKey]) -> list[Row]:
+    """What each cell reached: how many of its siblings have a measurement, and its median, least and greatest value.
+
+    rows: of `design_rows`. keys: the measurements; those that no sibling of a cell has are left out there.
+    """
+    found: list[Row] = []
+    for cell in design.cells:
+        own = [row for row in rows if row["cell"] == cell.name]
+        for key in keys:
+            if len(values := _numbers(own, key)):
+                found.append({"cell": cell.name, "measurement": key.title, "siblings": len(own), "found": len(values),
+                              "median": float(np.median(values)), "least": float(values.min()),
+                              "greatest": float(values.max())})
+    return found
+
+
+def _measured(entry: Mapping[str, Any]) -> dict[MeasurementKey, float]:
+    """The measurements of an entry, measures by name among them."""
+    return {**measurements_of(entry), **named_of(entry)}
+
+
+def _numbers(rows: Sequence[Mapping[str, object]], key: MeasurementKey) -> npt.NDArray[np.float64]:
+    """(n,) a measurement of the rows that have it."""
+    return np.array([float(str(row[key.title])) for row in rows if row.get(key.title, "") != ""], dtype=np.float64)
 
 
 def _minus_base(key: MeasurementKey) -> str:

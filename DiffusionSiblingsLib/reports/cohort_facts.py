@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cohorts.measured_map import measurements_from_json, measurements_of
+from ..cohorts.gating import accepted_of
+from ..cohorts.measure_rows import cohort_measures
+from ..cohorts.measured_map import measurements_from_json, measurements_of, named_of
 from ..cohorts.training_distance import TrainingDistance, TrainingDistanceMeter
 from ..cohorts.training_statistics import TrainingStatistics, read_training_statistics
 from ..core.errors import SiblingsError
@@ -103,7 +105,7 @@ class CohortFacts:
     @property
     def gated(self) -> bool:
         """True if the members had to pass acceptance checks."""
-        return bool(self.rejected) or any("gate" in entry for entry in self.entries)
+        return self.record is not None and accepted_of(self.record) is not None
 
     @property
     def drawn(self) -> int:
@@ -152,6 +154,11 @@ class CohortFacts:
     def twin_measurements(self) -> dict[MeasurementKey, float]:
         """The measurements of the twin; {} for hearts without one."""
         return {} if self.twin is None else measurements_of(self.twin)
+
+    @cached_property
+    def measures(self) -> list[dict[str, Any]]:
+        """One row for each measure by name that members have, beside the twin's; [] where none was measured."""
+        return cohort_measures(self.cohort, named_of(self.twin) if self.twin is not None else None)
 
 
 def edit_words(asked: Mapping[str, Any]) -> str:

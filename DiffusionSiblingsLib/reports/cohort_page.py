@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ..cohorts.measure_rows import shown_first
+from ..core.tables import decimals_of
 from ..metrics.feature_space import constant
 from ..metrics.measurement import keyed_numbers
+from ..metrics.measures.measure import headlines
 from .chart_style import Picture
 from .cohort_facts import CohortFacts, share_of
-from .page import DASH, Cell, write_page
+from .page import DASH, Cell, number, write_page
 from .training_distance_parts import LISTED, distance_facts
 
 TEMPLATE = "cohort.html.j2"
@@ -47,8 +50,8 @@ def write_cohort_page(path: Path, known: CohortFacts, shown: Shown, report: Mapp
         path, TEMPLATE, title=f"{known.kind.capitalize()}: {known.cohort.name}", kicker="Report on a cohort",
         made=report, report=report, shown=shown, twin=known.twin is not None, answer=answer(known),
         making=making_facts(known), targets=targets_facts(report["targets"], known), distance=distance_facts(known),
-        checks=checks_facts(known), rejected=rejected_facts(known), model=model_facts(known),
-        limits=list(limits(known)), listed=LISTED)
+        measures=measure_cells(known), checks=checks_facts(known), rejected=rejected_facts(known),
+        model=model_facts(known), limits=list(limits(known)), listed=LISTED)
 
 
 def answer(known: CohortFacts) -> str:
@@ -65,6 +68,20 @@ def answer(known: CohortFacts) -> str:
         words.append(f"Acceptance checks let {100 * share:.0f} % of what was drawn pass (95 % interval "
                      f"{100 * low:.0f} to {100 * high:.0f} %).")
     return " ".join(words)
+
+
+def measure_cells(known: CohortFacts) -> list[dict[str, Cell]]:
+    """The measures that are shown first, as the page's table has them."""
+    return [_measure_cells(row) for row in shown_first(known.measures, headlines(known.cohort.anatomy))]
+
+
+def _measure_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
+    found = {name: number(row.get(name), decimals_of(row["greatest"]))
+             for name in ("twin", "50 %", "5 %", "95 %", "least", "greatest")}
+    return {"Measure": row["measure"], "Found in": row["found"], **({"Twin": found["twin"]} if "twin" in row else {}),
+            "Median": found["50 %"], "Middle 90 %": f"{found['5 %']} to {found['95 %']}",
+            "Range": f"{found['least']} to {found['greatest']}",
+            "Variation [%]": number(row["coefficient of variation [%]"], 1)}
 
 
 def _distance_sentences(known: CohortFacts) -> list[str]:

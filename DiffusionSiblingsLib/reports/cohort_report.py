@@ -17,7 +17,7 @@ from .chart_style import Picture
 from .charts import Group, Mark, checks_chart, distributions, failures, scatter
 from .cohort_facts import CohortFacts, distance_rows, flagged, ordinary_to_unusual
 from .cohort_page import Shown, write_cohort_page
-from .comparison import member_rows, volume_pairs
+from .comparison import group_of, member_rows, volume_pairs
 from .occupancy_slices import occupancy_slices
 from .overview import Panel, overview
 from .reference_heart import MeanHeart, OneHeart, Smoothed, twin_heart
@@ -86,6 +86,7 @@ def summary(facts: CohortFacts) -> dict[str, Any]:
             f"failed {at}": dict(zip(cohort.checks, failures(cohort.checks, failed)[0], strict=True))
             for at, failed in (("half", cohort.failed_half), ("full", cohort.failed_full))}},
         "targets": target_rows(facts.entries),
+        "measures": facts.measures,
         "training_distance": distance_rows(facts),
         "flagged": [dict(row) for row in flagged(facts, LISTED)],
         "gate": {"used": facts.gated, "rejected": len(facts.rejected), "reasons": dict(facts.reasons()),
@@ -102,6 +103,9 @@ def _tables(out: Path, facts: CohortFacts) -> dict[str, str]:
             for row, found in zip(rows, facts.distances or [None] * len(rows), strict=True)]
     write_metrics_csv(out / "members.csv", rows)
     files = {"members.csv": "measurements, failed checks and training distance of every map"}
+    if facts.measures:
+        write_metrics_csv(out / "measures.csv", facts.measures)
+        files["measures.csv"] = "how each measure is distributed"
     if table := distance_rows(facts):
         write_metrics_csv(out / "training_distance.csv", table)
         files["training_distance.csv"] = "where the cohort lies among the training hearts"
@@ -111,14 +115,14 @@ def _tables(out: Path, facts: CohortFacts) -> dict[str, str]:
 def _drawn(out: Path, facts: CohortFacts, twin: OneHeart | None, occupancy: bool) -> Shown:
     """All pictures; the contact sheet is written at once."""
     cohort = facts.cohort
-    group = Group(cohort.name, cohort.features, cohort.feature_keys)
+    group = group_of(cohort)
     training = None
-    if facts.statistics is not None and set(cohort.feature_keys) <= set(facts.statistics.keys):
-        rows = np.stack([facts.statistics.column(key) for key in cohort.feature_keys], axis=1)
-        training = Group("Training hearts", rows, cohort.feature_keys)
+    if facts.statistics is not None and set(group.keys) <= set(facts.statistics.keys):
+        rows = np.stack([facts.statistics.column(key) for key in group.keys], axis=1)
+        training = Group("Training hearts", rows, group.keys)
     marks = [Mark("twin", facts.twin_measurements)] if facts.twin is not None else []
     scatters = [scatter(training, [group], x, y, marks=marks, width=480, height=440)
-                for x, y in volume_pairs(cohort.feature_keys)]
+                for x, y in volume_pairs(group.keys)]
     chart = checks_chart(cohort.checks, {"half resolution": failures(cohort.checks, cohort.failed_half),
                                          "full resolution": failures(cohort.checks, cohort.failed_full)})
     where = _occupancy(facts, twin) if occupancy else None

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..core.files import write_json
 from ..core.record import readable_record
 from ..core.tables import write_metrics_csv
@@ -75,15 +77,21 @@ def write_tables(out: Path, comparison: Comparison, real: MeasuredCohort, synthe
     write_metrics_csv(out / "checks.csv", comparison.checks)
     rows = [row for side, cohort in (("real", real), ("synthetic", synthetic)) for row in member_rows(side, cohort)]
     write_metrics_csv(out / "members.csv", rows)
-    return {"figures.csv": "the figures, with intervals and floors",
-            "features.csv": "both distributions of each measurement", "checks.csv": "how many maps fail each check",
-            "members.csv": "the measurements and failed checks of every map"}
+    files = {"figures.csv": "the figures, with intervals and floors",
+             "features.csv": "both distributions of each measurement", "checks.csv": "how many maps fail each check",
+             "members.csv": "the measurements and failed checks of every map"}
+    if comparison.per_measure:
+        write_metrics_csv(out / "measures.csv", comparison.per_measure)
+        files["measures.csv"] = "both distributions of each measure"
+    return files
 
 
 def member_rows(side: str, cohort: MeasuredCohort) -> list[dict[str, object]]:
-    """One row for each map: its measurements and the checks that it fails."""
+    """One row for each map: its measurements, its measures by name and the checks that it fails."""
     columns = {key.title: values for key, values in cohort.columns().items()}
+    named = {key.title: values for key, values in cohort.named.items()}
     return [{"cohort": side, "map": member, **{title: float(values[n]) for title, values in columns.items()},
+             **{title: float(values[n]) for title, values in named.items()},
              "failed checks": "; ".join(cohort.failed_half[n]),
              "failed checks full resolution": "; ".join(cohort.failed_full[n])}
             for n, member in enumerate(cohort.members)]
@@ -91,13 +99,19 @@ def member_rows(side: str, cohort: MeasuredCohort) -> list[dict[str, object]]:
 
 def draw(real: MeasuredCohort, synthetic: MeasuredCohort) -> Drawn:
     """The figures that need measurements alone."""
-    reference, group = (Group(side.name, side.features, side.feature_keys) for side in named_apart(real, synthetic))
+    reference, group = (group_of(side) for side in named_apart(real, synthetic))
     scatters = [scatter(reference, [group], x, y, width=480, height=440)
                 for x, y in volume_pairs(reference.keys)]
     failed = {part.name: failures(real.checks, side.failed_half)
               for part, side in ((reference, real), (group, synthetic))}
     return Drawn(scatters, replace(distributions(reference, [group]), caption=READ_DISTRIBUTIONS),
                  checks_chart(real.checks, failed))
+
+
+def group_of(cohort: MeasuredCohort) -> Group:
+    """The cohort in a chart: its features, and the volumes of the tissues that have none."""
+    columns = cohort.columns()
+    return Group(cohort.name, np.stack(list(columns.values()), axis=1), tuple(columns))
 
 
 def count_occupancy(real: MeasuredCohort, synthetic: MeasuredCohort) -> Counted:

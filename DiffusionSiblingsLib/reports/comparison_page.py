@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cohorts.measure_rows import shown_first
+from ..core.tables import decimals_of
+from ..metrics.measures.measure import headlines
 from .chart_style import Picture
 from .metric_meanings import Shown
 from .metric_table import metric_groups, shown
@@ -28,6 +31,7 @@ READ_OCCUPANCY = ("How often the synthetic hearts have tissue in a place, minus 
                   "a boundary, cohorts of these sizes differ by up to {chance:.2f} by chance alone (95 %). All hearts "
                   "lie in the canonical frame, turned and shifted but not scaled, so size shows. Seen from the front, "
                   "the right side of the heart is on the left.")
+REAL_MIDDLE, SYNTHETIC_MIDDLE = "Real, median (middle 90 %)", "Synthetic, median (middle 90 %)"
 NARROWED, WIDENED, SHIFTED = 0.8, 1.25, 0.5  # of a measurement: worth a word
 
 
@@ -54,6 +58,7 @@ def write_comparison_page(path: Path, comparison: Comparison, real: MeasuredCoho
         path, TEMPLATE, title=f"{comparison.synthetic.name} against {comparison.real.name}",
         kicker="Comparison of two cohorts", made=report, report=report, comparison=comparison, drawn=drawn,
         answer=answer(comparison), groups=metric_groups(comparison.figures), checks=checks_facts(real, synthetic),
+        measures=measure_cells(shown_first(comparison.per_measure, headlines(real.anatomy))),
         features=features, feature_numbers=tuple(features[0])[1:6] if features else (), listed=LISTED, few=SMALL,
         small=min(comparison.real.size, comparison.synthetic.size), emd=comparison.has("MMD-EMD"))
 
@@ -94,6 +99,24 @@ def feature_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Cell]]:
              "Synthetic, mean ± sd": _spread(row, "synthetic"), "Shift [real sd]": number(row["shift [real sd]"], 2),
              "Spread, x real": number(row["spread ratio"], 2), "Largest gap": number(row["Kolmogorov-Smirnov"], 2),
              "In words": _in_words(row)} for row in rows]
+
+
+def measure_cells(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Cell]]:
+    """Measures by name in both cohorts, as the page's table has them."""
+    return [{"Measure": row["measure"], "Real, found in": row["real found"], REAL_MIDDLE: _middle(row, "real"),
+             "Synthetic, found in": row["synthetic found"], SYNTHETIC_MIDDLE: _middle(row, "synthetic"),
+             "Difference of medians": number(row["difference of medians"], _decimals(row)),
+             "Largest gap": number(row["Kolmogorov-Smirnov"], 2)} for row in rows]
+
+
+def _middle(row: Mapping[str, Any], side: str) -> str:
+    low, middle, high = (number(row[f"{side} {share} %"], _decimals(row)) for share in (5, 50, 95))
+    return f"{middle} ({low} to {high})"
+
+
+def _decimals(row: Mapping[str, Any]) -> int:
+    """The decimals of all numbers of a measure's row."""
+    return decimals_of(max(row[f"{side} 95 %"] or 0.0 for side in ("real", "synthetic")))
 
 
 def _spread(row: Mapping[str, Any], side: str) -> str:

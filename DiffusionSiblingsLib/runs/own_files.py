@@ -18,8 +18,8 @@ from ..core.record import RECORD_NAME
 from ..labelmaps.read import FORMATS
 
 METRICS_NAME, OVERVIEW_NAME = "metrics.csv", "overview.png"
-DESIGN_NAME, EFFECTS_NAME, DESIGN_PLAN_NAME = "design.csv", "effects.csv", "design.json"
-NAMES = (METRICS_NAME, OVERVIEW_NAME, DESIGN_NAME, EFFECTS_NAME, DESIGN_PLAN_NAME, RECORD_NAME)
+DESIGN_NAME, EFFECTS_NAME, LEVELS_NAME, DESIGN_PLAN_NAME = "design.csv", "effects.csv", "levels.csv", "design.json"
+NAMES = (METRICS_NAME, OVERVIEW_NAME, DESIGN_NAME, EFFECTS_NAME, LEVELS_NAME, DESIGN_PLAN_NAME, RECORD_NAME)
 PARTS, LOCK, TOKEN = ".parts", "lock", "token"
 MASKS = ".masks"
 

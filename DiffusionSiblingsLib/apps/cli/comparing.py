@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ...cohorts.compare_cohorts import compare_cohorts
 from ...cohorts.measured import MeasuredCohort, measure_cohort
@@ -12,6 +14,8 @@ from ...core.defaults import DEFAULT_MODEL
 from ...core.progress import ProgressBar
 from ...core.record import has_record
 from ...labelmaps.label_options import parse_labels
+from ...metrics.measurement import MeasurementKey
+from ...metrics.measures.measure import headlines
 from ...models.card import ModelCard
 from ...models.registry import find_model
 from .comparing_options import Compare, Page, Report
@@ -42,8 +46,23 @@ def compare(options: Compare) -> int:
         print(json.dumps(comparison.to_json(), indent=1))
         return 0
     print_table([figure_row(figure) for figure in comparison.figures])
+    rows = {str(row["measure"]): row for row in comparison.per_measure}
+    if measures := [_measure(key, rows[key.title]) for key in headlines(real.anatomy) if key.title in rows]:
+        print("\nMeasures, each at the place that it has in each heart; measures.csv has more of them, and ranges:\n")
+        print_table(measures)
+    for words in comparison.notes:
+        note(words)
     print(f"\nThe report is {page}")
     return 0
+
+
+def _measure(key: MeasurementKey, row: Mapping[str, Any]) -> dict[str, object]:
+    """A row of the table of measures on the terminal."""
+    shown = {f"{side} {column}": f"{side} {title}" for side in ("real", "synthetic")
+             for column, title in (("found", "with it"), ("50 %", "median"))}
+    return {"place": key.tissue, "measure": f"{key.name} [{key.unit}]",
+            **{title: row[column] for column, title in shown.items()},
+            "difference of medians": row["difference of medians"]}
 
 
 def report(options: Report) -> int:
@@ -77,7 +96,7 @@ def _measured(source: Path, card: ModelCard, options: Page, labels: str | None,
     with ProgressBar(f"Measuring {source.name or source}") as bar:
         cohort = measure_cohort(source, load_anatomy(card.anatomy), card.reference(), jobs=options.jobs,
                                 cache=_cache(options), labels=parse_labels(labels) if labels else None,
-                                progress=bar.show, name=name or None)
+                                progress=bar.show, name=name or None, by_name=True)
     for member, why in cohort.skipped.items():
         note(f"{member} is left out: {why}")
     assumed = FileNotes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,15 @@ from ...core.names import names_of
 from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME, read_record
 from ...core.tables import write_metrics_csv
-from ...editing.design import Design, Row, design_rows, effects, parse_region
+from ...editing.design import Design, Row, design_rows, effects, levels, parse_region
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
 from ...labelmaps.label_options import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key
-from ...runs.own_files import DESIGN_NAME, DESIGN_PLAN_NAME, EFFECTS_NAME
+from ...metrics.measures.measure import headlines
+from ...metrics.measures.names import keys_of
+from ...runs.own_files import DESIGN_NAME, DESIGN_PLAN_NAME, EFFECTS_NAME, LEVELS_NAME
 from .measuring_options import PairedDesign
 from .terminal import note, print_table
 
@@ -43,14 +46,16 @@ def design(options: PairedDesign) -> int:
     _run(options, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
     out: Path = options.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))
-    found = effects(plan, rows, measurement_keys(anatomy))
+    keys = [*measurement_keys(anatomy), *keys_of(anatomy)]
+    found, reached = effects(plan, rows, keys), levels(plan, rows, keys)
     write_metrics_csv(out / DESIGN_NAME, rows)
     write_metrics_csv(out / EFFECTS_NAME, found)
+    write_metrics_csv(out / LEVELS_NAME, reached)
     write_json(out / DESIGN_PLAN_NAME, plan.to_json())
     if options.json:
-        print(json.dumps({"rows": rows, "effects": found}, indent=1))
+        print(json.dumps({"rows": rows, "effects": found, "levels": reached}, indent=1))
     else:
-        _show(plan, rows, found, anatomy, out)
+        _show(plan, rows, {"effects": found, "levels": reached}, anatomy, out)
     return 0
 
 
@@ -73,11 +78,16 @@ def _stopped(summary: RunSummary) -> None:
               f"{summary.out}. The same command with --resume continues the run.", file=sys.stderr)
 
 
-def _show(plan: Design, rows: list[Row], found: list[Row], anatomy: Anatomy, out: Path) -> None:
-    """Prints the effects on volumes, and where everything is."""
+def _show(plan: Design, rows: list[Row], tables: Mapping[str, list[Row]], anatomy: Anatomy, out: Path) -> None:
+    """Prints the effects on volumes and on the first measures, what these are in each cell, and where everything is."""
+    first = [key.title for key in headlines(anatomy)]
     volumes = [tissue_key(tissue).title for tissue in anatomy.ids]
-    if shown := [row for row in found if row["measurement"] in volumes]:
+    if shown := [row for row in tables["effects"] if row["measurement"] in (*volumes, *first)]:
+        print_table(shown)
+        print()
+    if shown := [row for row in tables["levels"] if row["measurement"] in first]:
+        print("Measures, each at the place that it has in each heart:\n")
         print_table(shown)
         print()
     print(f"{len(rows)} siblings in {len(plan.cells)} cells. {DESIGN_NAME} (one row for each sibling), {EFFECTS_NAME}, "
-          f"{DESIGN_PLAN_NAME}, metrics.csv and {RECORD_NAME} are in {out}")
+          f"{LEVELS_NAME}, {DESIGN_PLAN_NAME}, metrics.csv and {RECORD_NAME} are in {out}")

@@ -102,8 +102,8 @@ class Variability(Labels, Json):
 @dataclass(frozen=True, kw_only=True)
 class PairedDesign(Labels, Run):
     """Every combination of region, ratio and magnitude is a cell. All cells start from the same noise, so that the
-    differences between them come from what was asked and not from chance. Writes design.csv with one row per sibling
-    and effects.csv with the paired differences.
+    differences between them come from what was asked and not from chance. Writes design.csv with one row per sibling,
+    effects.csv with the paired differences and levels.csv with what each cell reached, of volumes, axes and measures.
     """
 
     twin: TwinFile

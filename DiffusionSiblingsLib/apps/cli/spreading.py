@@ -90,7 +90,8 @@ def _measure(result: Variability, key: MeasurementKey) -> dict[str, object]:
     row = result.measurements[key]
     shown = {"siblings": "siblings with it", "twin": "twin", "50 %": "median", VARIATION: "cv [%]", "least": "least",
              "5 %": "5 %", "95 %": "95 %", "greatest": "greatest"}
-    return {"place": key.tissue, "measure": f"{key.name} [{key.unit}]", **{title: row[name] for name, title in shown.items() if name in row}}
+    return {"place": key.tissue, "measure": f"{key.name} [{key.unit}]",
+            **{title: row[name] for name, title in shown.items() if name in row}}
 
 
 def _volume(result: Variability, tissue: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ from ...labelmaps.geometry.frame import CanonicalFrame
 from ...labelmaps.ipc_labelmap import write_exchange
 from ...labelmaps.read import read_labelmap
 from ...labelmaps.tissues import known_labels
+from ...metrics.measures.measure import Measured
 from ...metrics.topology import TopologyReport
 from ...models.registry import find_model
 from .payloads import cohort_source, described
@@ -100,7 +101,8 @@ def _row_of(cohort: MeasuredCohort, index: int, meter: TrainingDistanceMeter | N
     failed = {"half": cohort.failed_half[index], "full": cohort.failed_full[index]}
     checks = {at: TopologyReport({name: name not in names for name in cohort.checks}) for at, names in failed.items()}
     distance = meter.distance_of(features, volumes) if meter is not None else None
-    return dict(MeasuredMap(features, volumes, checks, distance).row(cohort.members[index]))
+    named = {key: float(values[index]) for key, values in cohort.named.items() if np.isfinite(values[index])}
+    return dict(MeasuredMap(features, volumes, checks, distance, Measured(named, {})).row(cohort.members[index]))
 
 
 def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | None = None) -> Row:
@@ -110,7 +112,8 @@ def member_row(member: Member, anatomy: Anatomy, meter: TrainingDistanceMeter | 
     """
     if member.entry is None:
         labelmap = read_labelmap(member.path, anatomy)
-        return dict(MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy, meter).row(member.name))
+        known = known_labels(labelmap, anatomy)
+        return dict(MeasuredMap.of(labelmap, known, anatomy, meter, by_name=True).row(member.name))
     return row_of(member.name, member.entry, member.request or {}, meter)
 
 
@@ -187,7 +190,7 @@ def _measured(source: Row, members: list[Member], command: Row, card: ModelCard,
     progress.start("cohort", f"Measuring {name}", count)
     cache = Path(command["cache"]) if command.get("cache") else None
     return measure_cohort(members, load_anatomy(card.anatomy), card.reference(), cache=cache, name=name,
-                          progress=_advancing(task, progress, count))
+                          progress=_advancing(task, progress, count), by_name=True)
 
 
 def _advancing(task: Any, progress: JobProgress, units: float) -> Callable[[int, int, str], None]:

@@ -15,10 +15,12 @@ from small_cohorts import small_cohort
 from DiffusionSiblingsLib.cohorts.compare_cohorts import compare_cohorts
 from DiffusionSiblingsLib.cohorts.comparison_result import Comparison
 from DiffusionSiblingsLib.cohorts.distances import Progress, mean_paired, measure_distances
+from DiffusionSiblingsLib.cohorts.gating import gate_words
 from DiffusionSiblingsLib.cohorts.measured import MeasuredCohort
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.core.record import Record
 from DiffusionSiblingsLib.metrics import bootstrap, pointcloud
-from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, tissue_key
 from DiffusionSiblingsLib.metrics.transport import earth_mover
 
 NAMES = ("precision", "recall", "FMD", "MMD-CD", "MMD-EMD", "COV-CD", "COV-EMD", "1-NNA-CD", "1-NNA-EMD", "TV half",
@@ -137,7 +139,9 @@ def test_feature_rows_say_how_two_distributions_lie(hearts: MeasuredCohort) -> N
     mean, deviation = real.features.mean(axis=0), real.features.std(axis=0, ddof=1)
     wide = replace(real, features=mean + 2 * (real.features - mean) + deviation)
     rows = {row["feature"]: row for row in compare_cohorts(real, wide, emd=False, **QUICK).per_feature}
-    assert tuple(rows) == tuple(key.title for key in real.feature_keys)
+    volumes = [tissue_key(tissue).title for tissue in real.anatomy.ids]
+    assert set(rows) == {*(key.title for key in real.feature_keys), *volumes}, "every tissue is compared"
+    assert rows["Myo volume [ml]"]["real mean"] == pytest.approx(real.column(tissue_key("Myo")).mean())
     row = rows["RV volume [ml]"]
     assert row["shift [real sd]"] == pytest.approx(1)
     assert row["spread ratio"] == pytest.approx(2)
@@ -161,6 +165,50 @@ def test_a_comparison_survives_json_and_makes_a_row(hearts: MeasuredCohort) -> N
         Comparison.from_json({"schema": "siblings-comparison/1"})
     same = compare_cohorts(hearts.subset(range(6)), hearts.subset(range(6, 12)), emd=False, **QUICK)
     assert same.to_json() == found.to_json()  # its seed decides
+
+
+def test_a_tissue_that_some_maps_lack_is_compared_in_the_others_and_one_that_all_lack_is_told(
+        hearts: MeasuredCohort) -> None:
+    real, other = hearts.subset(range(8)), hearts.subset(range(8, 16))
+    aorta = real.anatomy.ids.index("Ao")
+    some, none = other.volumes.copy(), other.volumes.copy()
+    some[0, aorta], none[:, aorta] = np.nan, np.nan
+    found = compare_cohorts(real, replace(other, volumes=some), emd=False, **QUICK)
+    row = next(row for row in found.per_feature if row["feature"] == "Ao volume [ml]")
+    assert row["synthetic mean"] == pytest.approx(some[1:, aorta].mean()) and not found.notes
+    found = compare_cohorts(real, replace(other, volumes=none), emd=False, **QUICK)
+    assert found.notes == ("No map of the synthetic cohort has Ao, which is not compared",)
+
+
+def test_measures_by_name_are_compared_in_the_members_that_have_them(hearts: MeasuredCohort) -> None:
+    wall, ring = MeasurementKey("thickness", "LV wall", "mm"), MeasurementKey("area", "aortic annulus", "mm^2")
+    lost = np.full(8, np.nan)
+    real = replace(hearts.subset(range(8)), named={wall: np.arange(8.0), ring: lost})
+    other = replace(hearts.subset(range(8, 16)), named={wall: np.r_[np.nan, np.arange(7.0) + 20],
+                                                        ring: np.r_[lost[1:], 4]})
+    rows = {row["measure"]: row for row in compare_cohorts(real, other, emd=False, **QUICK).per_measure}
+    first = rows[wall.title]
+    assert (first["real found"], first["synthetic found"]) == (8, 7)
+    assert first["real 50 %"] == 3.5 and first["synthetic 50 %"] == 23
+    assert first["difference of medians"] == 19.5 and first["Kolmogorov-Smirnov"] == 1
+    second = rows[ring.title]
+    assert (second["real found"], second["synthetic found"], second["synthetic 50 %"]) == (0, 1, 4)
+    assert second["real 50 %"] is None and second["difference of medians"] is None
+
+
+def test_a_gated_cohort_says_how_many_of_how_many_it_is(hearts: MeasuredCohort, tmp_path: Path) -> None:
+    def written(name: str, siblings: list[dict[str, object]], rejected: int) -> MeasuredCohort:
+        record = Record({"id": "m", "version": "0", "sha256": ""}, {}, "2026-01-01T00:00:00+00:00")
+        record.runs = [{"request": {}, "rejected": [{"k": 8 + n} for n in range(rejected)], "siblings": [
+            {"file": f"{n}.nrrd", "k": n, **one} for n, one in enumerate(siblings)]}]
+        record.write(tmp_path / name / "record.json")
+        return replace(hearts.subset(range(8)), paths=tuple(tmp_path / name / f"{n}.nrrd" for n in range(8)))
+
+    plain, gated = written("plain", [{}] * 8, 0), written("gated", [{"gate": {"passed": True}}] * 8, 5)
+    assert gate_words(plain.paths) is None
+    (words,) = compare_cohorts(plain, gated, emd=False, **QUICK).notes
+    assert words.startswith("The synthetic cohort was made with acceptance checks, which 8 of 13 hearts passed")
+    assert gate_words([*plain.paths, tmp_path / "elsewhere" / "a.nrrd"]) is None
 
 
 def test_cohorts_that_cannot_be_compared_are_refused(hearts: MeasuredCohort) -> None:

@@ -16,9 +16,10 @@ from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.record import Record
-from DiffusionSiblingsLib.editing.design import WHOLE, Cell, Design, design_rows, effects, parse_region
+from DiffusionSiblingsLib.editing.design import WHOLE, Cell, Design, design_rows, effects, levels, parse_region
 from DiffusionSiblingsLib.editing.request import Request
-from DiffusionSiblingsLib.metrics.measurement import measurement_keys, tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, measurement_keys, tissue_key
+from DiffusionSiblingsLib.metrics.measures.measure import Measured
 from DiffusionSiblingsLib.runs.messages import RunSummary
 
 HEART = load_anatomy("heart")
@@ -111,6 +112,30 @@ def test_differences_are_between_siblings_with_the_same_noise() -> None:
     assert found[0]["unpaired"] > 20 * found[0]["standard deviation"]
 
 
+def test_measures_by_name_are_read_anew_and_what_lacks_one_counts_for_nothing() -> None:
+    ring = MeasurementKey("area", "aortic annulus", "mm^2")
+
+    def with_ring(found: dict[str, object], area: float | None) -> dict[str, object]:
+        return {**found, "measures": Measured({} if area is None else {ring: area}, {}).to_json()}
+
+    design = Design((("LV",),), (0.5,), (0.1,))
+    low, high = design.cells
+    record = record_of(design, {low: [90.0] * 3, high: [100.0] * 3})
+    for run, areas in zip(record.runs, ((400.0, 410.0, None), (440.0, 460.0, 500.0)), strict=True):
+        run["siblings"] = [with_ring(one, area) for one, area in zip(run["siblings"], areas, strict=True)]
+    rows = design_rows(design, record)
+    assert [row.get("aortic annulus area minus base [mm^2]", "") for row in rows] == ["", "", "", 40, 50, ""]
+    assert not any("aortic annulus area minus twin [mm^2]" in row for row in rows), "an old record's twin has none"
+    (effect,) = effects(design, rows, [ring])
+    assert (effect["pairs"], effect["mean difference"]) == (2, 45.0)
+    assert effect["unpaired"] == pytest.approx(np.sqrt(np.var([400, 410], ddof=1) + np.var([440, 460, 500], ddof=1)))
+    assert levels(design, rows, [ring]) == [
+        {"cell": low.name, "measurement": ring.title, "siblings": 3, "found": 2, "median": 405.0, "least": 400.0,
+         "greatest": 410.0},
+        {"cell": high.name, "measurement": ring.title, "siblings": 3, "found": 3, "median": 460.0, "least": 440.0,
+         "greatest": 500.0}]
+
+
 def test_a_stopped_run_gives_the_pairs_that_are_there() -> None:
     design = Design((("LV",),), (0.2, 0.5))
     low, high = design.cells
@@ -154,4 +179,4 @@ def test_the_command_writes_one_table(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "4 siblings in 2 cells" in told and "whole, ratio 0.5" in told
     rows = list(csv.DictReader((out / "design.csv").open(encoding="utf-8")))
     assert [row["LV volume minus base [ml]"] for row in rows] == ["", "", "0.3", "0.3"]
-    assert (out / "effects.csv").is_file() and (out / "design.json").is_file()
+    assert all((out / name).is_file() for name in ("effects.csv", "levels.csv", "design.json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.postprocess import canonical_labelmap
 from DiffusionSiblingsLib.editing.target_rows import target_rows
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
-from DiffusionSiblingsLib.metrics.measurement import key_of, tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, key_of, tissue_key
 from DiffusionSiblingsLib.models.registry import find_model
 from DiffusionSiblingsLib.reports import overview_layout as sheet
 from DiffusionSiblingsLib.reports.cohort_facts import CohortFacts, distance_rows, ordinary_to_unusual, share_of
@@ -36,9 +37,19 @@ from DiffusionSiblingsLib.reports.training_distance_parts import LISTED, distanc
 QUESTION = "Does a ring of 30 mm & more <fit>?"
 
 
+WALL = MeasurementKey("median thickness", "LV wall", "mm")  # shown first
+APEX = MeasurementKey("thickness AHA 17 apex", "LV wall", "mm")  # in files alone
+
+
+def named(count: int) -> dict[MeasurementKey, np.ndarray]:
+    """Measures of members, of which the first has none."""
+    return {key: np.r_[np.nan, np.linspace(5, 9, count - 1)] for key in (WALL, APEX)}
+
+
 @pytest.fixture(scope="module")
 def cohorts():
-    return small_cohort("hearts", 12), small_cohort("made", 10, seed=1, larger=1.05, spread=0.04)
+    real, made = small_cohort("hearts", 12), small_cohort("made", 10, seed=1, larger=1.05, spread=0.04)
+    return replace(real, named=named(12)), replace(made, named=named(10))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +88,16 @@ def test_the_page_says_what_each_figure_means_and_its_trap(compared, comparison)
         assert MEANINGS[figure.name].title in text
     assert text.count("Trap:") == len(comparison.figures)
     assert "Few hearts." in text and "--no-emd" in text
+
+
+def test_measures_by_name_are_in_the_tables_and_the_first_of_them_on_the_page(compared):
+    rows = {row["measure"]: row for row in rows_of(compared.parent / "measures.csv")}
+    assert set(rows) == {WALL.title, APEX.title}
+    assert (rows[APEX.title]["real found"], rows[APEX.title]["synthetic found"]) == ("11", "9")
+    members = rows_of(compared.parent / "members.csv")
+    assert (members[0][WALL.title], members[1][WALL.title]) == ("", "5")
+    text = one_line(text_of(compared))
+    assert WALL.title in text and APEX.title not in text and "7.00 (5.20 to 8.80)" in text
 
 
 def test_a_browser_shows_the_report_in_silence(compared, tmp_path):
@@ -188,7 +209,7 @@ def write_run(folder: Path, count: int, twin: dict[str, object] | None = None) -
 def reported(tmp_path_factory) -> Path:
     base = tmp_path_factory.mktemp("reported")
     write_run(base / "run", 6)
-    cohort = small_cohort("made", 6, folder=base / "run")
+    cohort = replace(small_cohort("made", 6, folder=base / "run"), named=named(6))
     with pytest.MonkeyPatch.context() as patch:  # a small contact sheet: as much of the code, a tenth of the time
         patch.setattr(sheet, "TILE", 90)
         patch.setattr("DiffusionSiblingsLib.reports.cohort_report.SHEET", 3)
@@ -207,6 +228,15 @@ def test_a_cohorts_report_tells_how_it_was_made_and_what_was_rejected(reported):
                   "2 of 6 maps have background that one tissue encloses", "made_000, made_001.",
                   "Drawn from a shape model of 15 adults", "No context of use was given", "training hearts"):
         assert words in text, words
+
+
+def test_a_report_has_measures_by_name_of_the_members_that_have_them(reported):
+    report = json.loads((reported.parent / "report.json").read_text(encoding="utf-8"))
+    assert [row["measure"] for row in report["measures"]] == [WALL.title, APEX.title]
+    assert (report["measures"][0]["found"], report["measures"][0]["greatest"]) == (5, 9.0)
+    assert len(rows_of(reported.parent / "measures.csv")) == 2
+    text = one_line(text_of(reported))
+    assert WALL.title in text and APEX.title not in text and "5.00 to 9.00" in text
 
 
 def test_the_acceptance_rate_is_of_all_that_were_drawn_however_many_are_measured(tmp_path):
