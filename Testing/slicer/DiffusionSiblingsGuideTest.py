@@ -55,7 +55,8 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         roi = self.box_around("Right ventricle")
         self.assertTrue(self.context.parameters.guide and self.gui.guideCheck.checked)
         self.assertTrue(roi.GetDisplayNode().GetHandlesInteractive())
-        self.assertEqual([self.text(0, column) for column in (1, 2, 3, 5, 6)], ["RV", "RV", "Volume", "keep", "1 %"])
+        self.assertEqual([self.text(0, column) for column in (1, 2, 3, 5, 6)],
+                         ["RV (fixed)", "RV", "Volume", "keep", "1 %"])
         whole, center = self.number(0, TWIN), np.array(roi.GetCenter())
         slowest = 0.0
         for step in range(1, 4):

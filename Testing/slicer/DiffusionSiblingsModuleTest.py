@@ -30,7 +30,11 @@ class DiffusionSiblingsModuleTest(ModuleCase):
         self.assertTrue(self.ui.runButton.enabled)
 
     def test_the_panel_opens_with_run_in_sight_and_the_rest_folded(self) -> None:
-        folded = {name: getattr(self.panel.ui, f"{name}Section").collapsed for name in self.panel.panels}
+        from DiffusionSiblingsUI.widget import ModulePanel
+
+        fresh = ModulePanel(self.context.logic, self.module.resourcePath)  # in that of other cases sections were opened
+        folded = {name: getattr(fresh.ui, f"{name}Section").collapsed for name in fresh.panels}
+        fresh.cleanup()
         self.assertEqual([name for name, is_folded in folded.items() if not is_folded], ["twin", "edit"])
 
     def test_the_sample_is_loaded_with_a_button(self) -> None:

@@ -35,7 +35,7 @@ BANDS = 16  # colours of the scale, one a millimetre
 SCALE = ((0.267, 0.005, 0.329), (0.283, 0.141, 0.458), (0.254, 0.265, 0.530), (0.207, 0.372, 0.553),
          (0.164, 0.471, 0.558), (0.128, 0.567, 0.551), (0.135, 0.659, 0.518), (0.267, 0.749, 0.441),
          (0.478, 0.821, 0.318), (0.741, 0.873, 0.150), (0.993, 0.906, 0.144))  # viridis
-THICKNESS = "Wall thickness [mm]"
+THICKNESS = "WallThickness"  # name of the array of numbers in mm
 TEXT_SCALE = 2.2
 INTERSECTION = 5  # pixels, so that the wall shows beside the outline of the segment
 Steps = Generator[None, None, None]
@@ -182,7 +182,7 @@ def _color(node: slicer.vtkMRMLModelNode, display: slicer.vtkMRMLModelDisplayNod
     display.SetScalarVisibility(True)
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
     if legend is not None:
-        legend.SetTitleText(THICKNESS)
+        legend.SetTitleText(_("Wall thickness [mm]"))
         legend.SetUseColorNamesForLabels(False)
         legend.SetMaxNumberOfColors(BANDS)
         legend.SetNumberOfLabels(5)
