@@ -91,8 +91,10 @@ class Made:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the goal from before the sibling was made, such as that no training heart is like it."""
-        return tuple(self._run.get("warnings", ()))
+        """What is known from before the sibling was made: small overlaps in the twin that were settled, and warnings
+        about the goal, such as that no training heart is like it.
+        """
+        return (*self.bridged.labelmap.notes, *self._run.get("warnings", ()))
 
     @property
     def _run(self) -> Mapping[str, Any]:

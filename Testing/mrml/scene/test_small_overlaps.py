@@ -10,6 +10,8 @@ import pytest
 import slicer
 from at_once import written
 from DiffusionSiblingsUI.effects.commit import changing, commit
+from DiffusionSiblingsUI.effects.work import Made
+from DiffusionSiblingsUI.runs.operation import Outcome
 from DiffusionSiblingsUI.runs.twin_check import TwinChecks
 from DiffusionSiblingsUI.scene.bridge import read_segmentation
 from DiffusionSiblingsUI.scene.terminology import match_tissues
@@ -128,6 +130,12 @@ def test_the_panel_hears_of_them(heart: Any) -> None:
     node = overlapping(heart, 5)
     state = TwinChecks(lambda: None, background=False).state_of(node, match_tissues(node, ANATOMY))
     assert state is not None and state.problem is None and state.notes[0].startswith(BOTH)
+
+
+def test_a_preview_tells_of_them(heart: Any) -> None:
+    plan: Any = None
+    made = Made(plan, (), Outcome([], {}, [], read_segmentation(overlapping(heart, 5))))
+    assert len(made.warnings) == 1 and made.warnings[0].startswith(BOTH)
 
 
 def test_a_segment_beside_the_twin_stays_beside_a_sibling_that_it_hardly_touches(heart: Any) -> None:
