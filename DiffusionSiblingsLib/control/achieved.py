@@ -22,11 +22,12 @@ class Achieved:
 
     unit: of before, asked and achieved ("" for pure numbers). error: in the tolerance's measure (see
     `default_tolerance`), never negative; None where the sibling had nothing to measure. reached: error <= tolerance.
-    id: of the term that asked for it; "" in records of earlier versions.
+    id: of the term that asked for it; "" in records of earlier versions. follows: whether the value was measured where
+    this map has the place, as measures by name are; else in a control domain that stays where it was put.
     """
 
     domain: str
-    quantity: Quantity
+    quantity: str
     unit: str
     before: Value | None
     asked: Value
@@ -35,6 +36,7 @@ class Achieved:
     tolerance: float
     reached: bool
     id: str = ""
+    follows: bool = False
 
     @property
     def label(self) -> str:
@@ -57,15 +59,17 @@ class Achieved:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"id": self.id, "domain": self.domain, "quantity": self.quantity, "unit": self.unit,
+        follows = {"follows": True} if self.follows else {}
+        return {"id": self.id, "domain": self.domain, "quantity": self.quantity, "unit": self.unit, **follows,
                 "before": plain(self.before), "asked": plain(self.asked), "achieved": plain(self.achieved),
                 "error": self.error, "tolerance": self.tolerance, "reached": self.reached}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Achieved:
         """What `to_json` wrote, now or in an earlier version; KeyError or TypeError for anything else."""
-        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__ if name != "id"}
-        found["id"] = values.get("id", "")
+        later = {"id": "", "follows": False}  # which some records do not have
+        found = {name: unplain(values[name]) for name in cls.__dataclass_fields__ if name not in later}
+        found |= {name: values.get(name, default) for name, default in later.items()}
         return cls(**found)
 
 

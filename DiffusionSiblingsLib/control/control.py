@@ -11,11 +11,13 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError, reason_of
 from ..core.files import reachable, write_json
 from ..core.json_files import read_json
+from ..metrics.measurement import MeasurementKey
 from .absolute_targets import Asked, resolved
 from .checks import fields, rigid, sequence
 from .domain import ControlDomain
 from .limits import check_possible
 from .measure import Measurement
+from .measure_terms import AskedMeasure, MeasureTerm, measure_ids, require_steerable, resolved_measures
 from .terms import Term, free_name, with_ids
 
 SCHEMA = "siblings-control/1"
@@ -28,24 +30,27 @@ class Control:
     """Domains and what is asked of them.
 
     frame: of all coordinates, "world" (RAS mm of the twin) or "canonical" (mm of the model's frame, 0 at its centre,
-    x y z order). Terms without an id get one. Raises InputError for two domains of one name, two terms of one id, a
-    term on no domain, and targets that no tissue in the domain can have.
+    x y z order). measures: targets for measures by name, which find their own place. Terms without an id get one.
+    Raises InputError for two domains of one name, two terms of one id, a term on no domain, and targets that no tissue
+    in the domain can have.
     """
 
-    domains: tuple[ControlDomain, ...]
+    domains: tuple[ControlDomain, ...] = ()
     terms: tuple[Term, ...] = ()
     frame: Frame = "world"
     name: str = ""
+    measures: tuple[MeasureTerm, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", tuple(self.domains))
         object.__setattr__(self, "terms", with_ids(tuple(self.terms)))
+        object.__setattr__(self, "measures", measure_ids(self.measures, {term.id for term in self.terms}))
         if self.frame not in FRAMES:
             raise InputError("The control's frame cannot be used", value=repr(self.frame),
                              rule=f"one of {', '.join(FRAMES)}")
         names = [domain.name for domain in self.domains]
-        if not names:
-            raise InputError("The control has no domain", rule="at least one control domain")
+        if not names and not self.measures:
+            raise InputError("The control has no domain", rule="at least one control domain, or a target for a measure")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError("Two control domains have one name", value=", ".join(twice), rule="every name once")
         for term in self.terms:
@@ -60,6 +65,11 @@ class Control:
     def active(self) -> tuple[Term, ...]:
         """The terms that are on."""
         return tuple(term for term in self.terms if term.on)
+
+    @property
+    def active_measures(self) -> tuple[MeasureTerm, ...]:
+        """The targets for measures that are on."""
+        return tuple(term for term in self.measures if term.on)
 
     def domain(self, name: str) -> ControlDomain:
         """The domain of that name. Raises InputError for an unknown name."""
@@ -78,9 +88,10 @@ class Control:
                          rule=f"the ids of its terms are {', '.join(term.id for term in self.terms) or 'none'}")
 
     def require(self, anatomy: Anatomy) -> None:
-        """InputError unless the anatomy has every tissue that is measured."""
+        """InputError unless the anatomy has every tissue that is measured, and every measure that has a target."""
         for tissue in self.tissues:
             anatomy.tissue(tissue)
+        require_steerable(self.measures, anatomy)
 
     def moved(self, matrix: object, frame: Frame) -> Control:
         """The control in another frame: domains, and the targets that have a place or a direction.
@@ -89,7 +100,7 @@ class Control:
         """
         motion = rigid(matrix)
         domains = tuple(domain.moved(motion) for domain in self.domains)
-        return Control(domains, tuple(term.moved(motion) for term in self.terms), frame, self.name)
+        return Control(domains, tuple(term.moved(motion) for term in self.terms), frame, self.name, self.measures)
 
     def merged(self, other: Control) -> Control:
         """Both controls in one. A domain that both have is kept once; other names and ids in use get a number."""
@@ -109,7 +120,8 @@ class Control:
             if not any(replace(known, id="") == replace(moved, id="") for known in terms):
                 terms.append(moved)
         name = " + ".join(part for part in (self.name, other.name) if part)
-        return Control(tuple(domains), tuple(terms), self.frame, name)
+        added = [term for term in other.measures if term not in self.measures]
+        return Control(tuple(domains), tuple(terms), self.frame, name, (*self.measures, *added))
 
     def resolve(self, measured: Mapping[str, Measurement]) -> tuple[Asked, ...]:
         """Absolute targets of the terms that are on. measured: domain name -> what the twin has there.
@@ -119,11 +131,16 @@ class Control:
         """
         return resolved(self.active, {domain.name: domain for domain in self.domains}, measured)
 
+    def resolve_measures(self, measured: Mapping[MeasurementKey, float]) -> tuple[AskedMeasure, ...]:
+        """Absolute targets of the measures that are on. measured: what the twin has. Raises InputError as `resolve`."""
+        return resolved_measures(self.active_measures, measured)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, in reading order."""
+        measures = {"measures": [term.to_json() for term in self.measures]} if self.measures else {}
         return {"schema": SCHEMA, "name": self.name, "frame": self.frame,
                 "domains": [domain.to_json() for domain in self.domains],
-                "terms": [term.to_json() for term in self.terms]}
+                "terms": [term.to_json() for term in self.terms], **measures}
 
     @classmethod
     def from_json(cls, values: object) -> Control:
@@ -133,13 +150,15 @@ class Control:
             found = values.get("schema", "none") if isinstance(values, Mapping) else type(values).__name__
             raise InputError(what, value=f"schema {found}", rule=f"a JSON object of schema {SCHEMA}",
                              hint="write a control with `siblings measure TWIN --preset NAME --write FILE` and edit it")
-        found = fields(values, what, ("schema", "domains"), ("terms", "frame", "name"))
+        found = fields(values, what, ("schema", "domains"), ("terms", "frame", "name", "measures"))
         if not isinstance(found.get("name", ""), str):
             raise InputError(what, value=found["name"], rule="the name is text")
         domains = sequence(found["domains"], what, "a list of domains")
         terms = sequence(found.get("terms", []), what, "a list of terms")
+        measures = sequence(found.get("measures", []), what, "a list of targets for measures")
         return cls(tuple(ControlDomain.from_json(entry) for entry in domains),
-                   tuple(Term.from_json(entry) for entry in terms), found.get("frame", "world"), found.get("name", ""))
+                   tuple(Term.from_json(entry) for entry in terms), found.get("frame", "world"), found.get("name", ""),
+                   tuple(MeasureTerm.from_json(entry) for entry in measures))
 
 
 def read_control(path: Path | str, anatomy: Anatomy | None = None) -> Control:

@@ -101,7 +101,12 @@ class Placement:
 
     def canonical(self, control: Control) -> Control:
         """The control, which lies in this heart's frame, in the canonical frame."""
-        return control.moved(inverse(self._registered()), "canonical")
+        return control.moved(self.to_canonical, "canonical")
+
+    @property
+    def to_canonical(self) -> Affine:
+        """(4, 4) rigid, mm of `frame` -> canonical mm. Raises InputError for a heart without registration."""
+        return inverse(self._registered())
 
     def measure(self, domain: ControlDomain, *, betti: bool = True) -> Measurement:
         """What this heart has in a domain of its frame; errors as for `control.measure.measure`."""
@@ -115,14 +120,13 @@ class Placement:
 
     def in_canonical(self, measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
         """Measurements in this heart's frame -> the same ones in the canonical frame."""
-        to_canonical = inverse(self._registered())
-        return {name: found.moved(to_canonical) for name, found in measured.items()}
+        return {name: found.moved(self.to_canonical) for name, found in measured.items()}
 
     def in_view(self, domain: ControlDomain) -> float:
         """Share (0..1) of a domain's points that the model sees. domain: in this frame."""
         view = CanonicalFrame.of(self.anatomy)
         points = domain.points().reshape(-1, 3)
-        to_canonical = inverse(self._registered())
+        to_canonical = self.to_canonical
         canonical = points @ to_canonical[:3, :3].T + to_canonical[:3, 3]
         half = np.array(view.shape[::-1]) * view.spacing / 2
         return float((np.abs(canonical) <= half + 1e-6).all(axis=1).mean())

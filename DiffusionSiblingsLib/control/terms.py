@@ -60,6 +60,12 @@ class Target:
         """Whether it needs a measured value to become absolute."""
         return self.value is None
 
+    def of(self, before: float) -> float:
+        """The target as one absolute number. before: the measured value. For targets that are one number."""
+        if self.times is not None:
+            return before * self.times
+        return float(cast("float", self.value)) if self.plus is None else before + float(cast("float", self.plus))
+
 
 @dataclass(frozen=True)
 class Term:

@@ -22,8 +22,8 @@ def guided_request(control: Control | None, shorthand: PresetsAndHolds, *, twin:
     twin that is not there.
     """
     if control is None and not shorthand:
-        raise InputError("There is nothing to guide by", rule="a control, a preset or tissues to hold",
-                         hint="for example the preset enlarge-rv; `siblings guide --help` lists the presets")
+        raise InputError("There is nothing to guide by", rule="a wish, a control, a preset or tissues to hold",
+                         hint='for example --want "RV volume=+20%"; `siblings guide --help` tells more')
     bounds = {name: value for name, value in (region or {}).items() if value}
     if not twin:
         if bounds or ratio is not None or shorthand.hold:

@@ -18,10 +18,12 @@ from ..control.achieved import Achieved, achieved_of
 from ..control.control import Control
 from ..control.levels import level_to_targets
 from ..control.measure import Measurement, measured_weights, sample
+from ..control.measure_terms import AskedMeasure
 from ..control.placement import Placement
 from ..control.rounding import Likelihood, round_to_targets
 from ..core.defaults import LEAST_GUIDED_STEPS
 from ..core.errors import InputError
+from ..metrics.measures.measure import Measured, measure
 from .composite import free_labels
 from .presets_and_holds import PresetsAndHolds, control_of
 from .request import Request
@@ -38,7 +40,8 @@ class GuidedTargets:
 
     heart: on which the control is placed. control: in the heart's frame, in which siblings are measured. asked: its
     absolute targets. measured: domain name -> what the heart itself has there. canonical, canonical_asked: the same
-    control and targets in canonical mm, in which latents are steered.
+    control and targets in canonical mm, in which latents are steered. asked_measures: targets for measures by name;
+    places: the heart's own measures, with the places where it has them.
     """
 
     heart: Placement
@@ -47,6 +50,8 @@ class GuidedTargets:
     measured: Mapping[str, Measurement]
     canonical: Control
     canonical_asked: tuple[Asked, ...]
+    asked_measures: tuple[AskedMeasure, ...] = ()
+    places: Measured | None = None
 
     @classmethod
     def of(cls, control: Control, heart: Placement) -> GuidedTargets:
@@ -56,7 +61,12 @@ class GuidedTargets:
         asked = placed.resolve(measured)
         canonical = heart.canonical(placed)
         terms = {term.id: term for term in canonical.terms}
-        return cls(heart, placed, asked, measured, canonical, in_frame(asked, terms, heart.in_canonical(measured)))
+        found, asked_measures = None, tuple[AskedMeasure, ...]()
+        if names := {term.key.tissue for term in placed.active_measures}:
+            found = measure(heart.labels, heart.affine, heart.anatomy, names)
+            asked_measures = placed.resolve_measures(found.values)
+        return cls(heart, placed, asked, measured, canonical, in_frame(asked, terms, heart.in_canonical(measured)),
+                   asked_measures, found)
 
     def rounded(self, labels: UInt8Array, affine: npt.NDArray[np.float64], likelihood: Likelihood,
                 reach: npt.NDArray[np.bool_] | None = None) -> UInt8Array:
@@ -74,12 +84,22 @@ class GuidedTargets:
         names = dict.fromkeys(target.domain for target in self.asked)
         return {name: sample(labels, affine, self.control.domain(name), self.heart.anatomy) for name in names}
 
-    def achieved(self, shares: Shares) -> tuple[Achieved, ...]:
-        """What a map has of every target. Betti numbers are counted only where they are asked for."""
+    def places_in(self, labels: UInt8Array, affine: npt.NDArray[np.float64]) -> Measured | None:
+        """The measures that have targets, found anew in a map; None where none has. Arguments as for `rounded`."""
+        if not self.asked_measures:
+            return None
+        return measure(labels, affine, self.heart.anatomy, {asked.key.tissue for asked in self.asked_measures})
+
+    def achieved(self, shares: Shares, places: Measured | None = None) -> tuple[Achieved, ...]:
+        """What a map has of every target. Betti numbers are counted only where they are asked for.
+
+        places: as `places_in` found them in the map.
+        """
         counted = {target.domain for target in self.asked if target.quantity == "betti"}
         measured = {name: measured_weights(values, self.control.domain(name), betti=name in counted)
                     for name, values in shares.items()}
-        return achieved_of(self.asked, measured)
+        found = places.values if places is not None else {}
+        return (*achieved_of(self.asked, measured), *(asked.achieved(found) for asked in self.asked_measures))
 
 
 @dataclass(frozen=True)
@@ -102,6 +122,11 @@ class GuidedPlan:
         return self.targets.asked if self._in_frame else self.targets.canonical_asked
 
     @property
+    def asked_measures(self) -> tuple[AskedMeasure, ...]:
+        """The absolute targets of measures by name."""
+        return self.targets.asked_measures if self.targets is not None else ()
+
+    @property
     def measured(self) -> Mapping[str, Measurement]:
         """Domain name -> what the twin (or the mean heart) has there, in the frame of the request's control."""
         if self.targets is None:
@@ -119,6 +144,7 @@ class GuidedPlan:
         control = self.request.control
         return {"control": control.to_json() if control is not None else None,
                 "asked": [asked.to_json() for asked in self.asked],
+                "asked_measures": [asked.to_json() for asked in self.asked_measures],
                 "measured": {name: found.to_json() for name, found in self.measured.items()},
                 "warnings": list(self.warnings)}
 

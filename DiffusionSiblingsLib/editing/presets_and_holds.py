@@ -15,10 +15,12 @@ from ..core.anatomy import Anatomy
 from ..core.defaults import AMOUNT
 from ..core.errors import InputError
 from ..core.names import names_of
+from ..metrics.measures.probes import moves
+from .wants import control_of_wants, parse_want
 
 MOST = 0.5  # a box with this share of a tissue decides its volume
 ALL = "all"
-_NAMES = ("preset", "amount", "hold")
+_NAMES = ("preset", "amount", "hold", "want")
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class PresetsAndHolds:
 
     presets: names of `control.presets.PRESETS`. amount: the share by which presets change what they are about (0.2 is
     20 %). hold: tissues that keep the volume they have in the twin, ("all",) for every one that is not asked to change.
-    Raises InputError for unknown presets and impossible amounts.
+    wants: volumes and measures in a person's words, see `wants`. Raises InputError for unknown presets and impossible
+    amounts.
     """
 
     presets: tuple[str, ...] = ()
     amount: float = AMOUNT
     hold: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.presets:
@@ -45,20 +49,22 @@ class PresetsAndHolds:
                              hint="0.2 is 20 %; for less of something take the preset that shrinks it")
 
     def __bool__(self) -> bool:
-        return bool(self.presets or self.hold)
+        return bool(self.presets or self.hold or self.wants)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `taken_from` reads them beside a request's settings; {} where nothing is asked."""
         found: dict[str, Any] = {"preset": list(self.presets), "amount": self.amount} if self.presets else {}
-        return {**found, "hold": list(self.hold)} if self.hold else found
+        found |= {"hold": list(self.hold)} if self.hold else {}
+        return {**found, "want": list(self.wants)} if self.wants else found
 
     @classmethod
     def taken_from(cls, values: Mapping[str, Any]) -> tuple[dict[str, Any], PresetsAndHolds]:
-        """A request's JSON with `preset`, `amount` and `hold` beside its settings -> the settings, and the shorthand.
+        """A request's JSON with `preset`, `amount`, `hold` and `want` beside its settings -> these, and the shorthand.
 
-        preset, hold: a name, several with commas, or a list.
+        preset, hold, want: a name, several with commas, or a list.
         """
-        shorthand = cls(names_of(values.get("preset")), values.get("amount", AMOUNT), names_of(values.get("hold")))
+        shorthand = cls(names_of(values.get("preset")), values.get("amount", AMOUNT), names_of(values.get("hold")),
+                        names_of(values.get("want")))
         return {key: value for key, value in values.items() if key not in _NAMES}, shorthand
 
     def held(self, anatomy: Anatomy) -> tuple[str, ...]:
@@ -82,6 +88,9 @@ def control_of(control: Control | None, heart: Placement, shorthand: PresetsAndH
     control = heart.placed(control) if control is not None else None
     for name in shorthand.presets:
         control = _together(control, preset(name, heart, shorthand.amount))
+    if shorthand.wants:
+        wanted = [parse_want(text, heart.anatomy) for text in shorthand.wants]
+        control = _together(control, control_of_wants(wanted, heart))
     if tissues := _to_hold(heart, shorthand, control, free):
         control = _together(control, hold(tissues, heart))
     return control
@@ -122,7 +131,7 @@ def _changing(control: Control, heart: Placement) -> set[str]:
     not: the opening between two chambers can widen while both keep their volume.
     """
     measured = heart.measured(control)
-    found: set[str] = set()
+    found = {tissue for term in control.active_measures if not term.keeps for tissue in moves(term.key, heart.anatomy)}
     for term in control.active:
         domain = control.domain(term.domain)
         if term.quantity not in ("mass", "size") or _keeps(term):

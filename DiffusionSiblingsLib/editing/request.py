@@ -17,6 +17,7 @@ from .choices import Edit, Guider, Method, Parsing, Solver
 
 if TYPE_CHECKING:
     from ..control.control import Control
+    from ..control.measure_terms import MeasureTerm
     from ..control.terms import Term
 
 MAX_SEED = 2**63 - 1
@@ -142,7 +143,7 @@ def _check_control(control: Control, request: Request) -> None:
     if not isinstance(control, Control):
         raise InputError("The request's control is not a Control object", value=type(control).__name__,
                          rule="a Control", hint="read a file with read_control(path), or make one with preset(...)")
-    if not control.active:
+    if not control.active and not control.active_measures:
         raise InputError("The control asks for nothing", value=control.name or f"{len(control.domains)} domains",
                          rule="at least one term that is on", hint="give a domain a target, or leave out the control")
     if request.psi == 0:
@@ -157,20 +158,21 @@ def _check_control(control: Control, request: Request) -> None:
 
 
 def _guided_words(control: Control) -> str:
-    held = [term for term in control.active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
-    changed = [_term_words(term) for term in control.active if term not in held]
+    active = [*control.active, *control.active_measures]
+    held = [term for term in active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
+    changed = [_term_words(term) for term in active if term not in held]
     more = [f"{len(changed) - NAMED_TERMS} more"] if len(changed) > NAMED_TERMS else []
     return "guided: " + ", ".join([*changed[:NAMED_TERMS], *more, *([f"{len(held)} held"] if held else [])])
 
 
-def _term_words(term: Term) -> str:
+def _term_words(term: Term | MeasureTerm) -> str:
     target = term.target
     if target.times is not None:
-        return f"{term.domain} {term.quantity} x {target.times:g}"
+        return f"{term.label} x {target.times:g}"
     value, sign = (target.value, "") if target.value is not None else (target.plus, "+")
     if isinstance(value, (int, float)):
-        return f"{term.domain} {term.quantity} {value:{sign}g}"
-    return f"{term.domain} {term.quantity}"  # the record holds a matrix in full
+        return f"{term.label} {value:{sign}g}"
+    return term.label  # the record holds a matrix in full
 
 
 def _plain_values(request: Request) -> None:

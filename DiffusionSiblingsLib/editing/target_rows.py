@@ -14,6 +14,8 @@ from ..metrics.fidelity import betti_accuracy, mean_l1
 
 NOTES = "guidance notes"
 ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degrees"}  # pure numbers of the others
+MEASURE_ERRORS = {"mm^2": "%", "": "%", "mm": "mm", "deg": "degrees"}  # of measures by name, by their unit
+FIXED, FOLLOWS = "fixed", "in each heart"  # where a target is measured
 
 
 def target_columns(guidance: Sequence[Achieved], notes: Iterable[str] = ()) -> dict[str, object]:
@@ -69,13 +71,15 @@ def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         unit = next((item["unit"] for item in items if item["unit"]), "")
         errors = [item["error"] for item in items if item["error"] is not None]
         scalars = [item["achieved"] for item in items if isinstance(item["achieved"], (int, float))]
-        tolerances = [_error_text(quantity, error) for error in sorted({item["tolerance"] for item in items})]
-        rows.append({"target": f"{domain} {quantity}", "members": len(items),
+        follows = bool(items[0].get("follows", False))
+        shown = _error_unit(quantity, unit, follows=follows)
+        tolerances = [_error_text(shown, error) for error in sorted({item["tolerance"] for item in items})]
+        rows.append({"target": f"{domain} {quantity}", "place": FOLLOWS if follows else FIXED, "members": len(items),
                      "asked": _asked_words([item["asked"] for item in items], unit),
                      "achieved": _with_unit(float(median(scalars)), unit) if scalars else "",
                      "tolerance": " to ".join(dict.fromkeys((tolerances[0], tolerances[-1]))),
-                     "median error": _error_text(quantity, median(errors)) if errors else "",
-                     "worst error": _error_text(quantity, max(errors)) if errors else "",
+                     "median error": _error_text(shown, median(errors)) if errors else "",
+                     "worst error": _error_text(shown, max(errors)) if errors else "",
                      "fidelity": _fidelity_words(quantity, items, unit),
                      "not reached": sum(not item["reached"] for item in items)})
     return rows
@@ -103,12 +107,17 @@ def _with_unit(value: Value | None, unit: str) -> str:
 
 
 def _error_words(item: Achieved) -> str:
-    return "" if item.error is None else f" ({_error_text(item.quantity, item.error)} off)"
+    shown = _error_unit(item.quantity, item.unit, follows=item.follows)
+    return "" if item.error is None else f" ({_error_text(shown, item.error)} off)"
 
 
-def _error_text(quantity: str, error: float) -> str:
-    """An error or a tolerance in the measure of its quantity."""
-    unit = ERROR_UNITS.get(quantity, "")
+def _error_unit(quantity: str, unit: str, *, follows: bool) -> str:
+    """The unit in which the error of a target is told. unit: of its values."""
+    return MEASURE_ERRORS.get(unit, "") if follows else ERROR_UNITS.get(quantity, "")
+
+
+def _error_text(unit: str, error: float) -> str:
+    """An error or a tolerance in its unit; "%" of a share."""
     return f"{100 * error:.1f} %" if unit == "%" else f"{error:.3g} {unit}".rstrip()
 
 

@@ -22,9 +22,10 @@ from .decoders import ModelDecoders
 from .diffusion.log_schedule import LOWEST
 from .diffusion.modes import Modes
 from .diffusion.sampler import Sampler
+from .guidance.following import Followers, Placed
 from .guidance.guide import Guide, GuideSettings
 
-LONG_STEPS: dict[str, Any] = {"refresh": 1, "reuse": 1, "last": LOWEST}  # of a solver that makes few of them
+LONG_STEPS: dict[str, Any] = {"refresh": 1, "reuse": 1, "last": LOWEST, "follow": 2}  # of a solver with few of them
 FINISHES = 8  # maps of one sibling that are made at most to bring it to its targets
 NEAR = 0.5  # of a tolerance: no more is asked of a finished map
 PATIENCE = 2  # maps in a row that are not clearly better: more of them would not be either
@@ -49,10 +50,15 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
     pace = {} if request.solver == "heun" else LONG_STEPS
     frame = CanonicalFrame.of(anatomy)
     extent = [n * frame.spacing for n in reversed(frame.shape)]
-    guide = Guide(targets.canonical.domains, targets.canonical_asked, {t.id: t.label for t in anatomy.tissues}, extent,
-                  ModelDecoders(networks), GuideSettings(request.guider, parsing, **pace),
-                  free=None if mask is None else ~mask, metric=None if modes is None else modes.posterior)
-    if twin is not None and guide.whole:
+    labels = {tissue.id: tissue.label for tissue in anatomy.tissues}
+    followers = None
+    if targets.places is not None:
+        origin = Placed(targets.places, targets.heart.to_canonical)
+        followers = Followers(targets.asked_measures, origin, anatomy, frame, labels)
+    guide = Guide(targets.canonical.domains, targets.canonical_asked, labels, extent, ModelDecoders(networks),
+                  GuideSettings(request.guider, parsing, **pace), free=None if mask is None else ~mask,
+                  metric=None if modes is None else modes.posterior, followers=followers)
+    if twin is not None and (guide.whole or followers is not None):
         guide.calibrate(twin, weights_for(guide, targets.shares(targets.heart.labels, targets.heart.affine)))
     return guide
 
@@ -80,7 +86,8 @@ def finish_guided(targets: GuidedTargets, guide: Guide, z: Tensor, finish: Calla
         spent = {key: seconds + (spent.get(key, 0.0) if key != "sample" else 0.0)
                  for key, seconds in sibling.timings.items()}
         shares = targets.shares(sibling.known, sibling.labelmap.affine)
-        achieved = targets.achieved(shares)
+        places = targets.places_in(sibling.known, sibling.labelmap.affine)
+        achieved = targets.achieved(shares, places)
         missed = [_share(target) for target in achieved]
         rank = _rank(missed)
         idle = 0 if best is None or rank < (best[0][0], CLEARLY * best[0][1]) else idle + 1
@@ -88,7 +95,8 @@ def finish_guided(targets: GuidedTargets, guide: Guide, z: Tensor, finish: Calla
             best = (rank, dataclasses.replace(sibling, guidance=achieved))
         if max(missed) <= NEAR or not guide.steers or idle == PATIENCE or round_ == FINISHES - 1:
             break
-        z = guide.refine(z, weights_for(guide, shares), bracket, NEAR)
+        found = Placed(places, targets.heart.to_canonical) if places is not None else None
+        z = guide.refine(z, weights_for(guide, shares), bracket, NEAR, found)
     assert best is not None  # FINISHES is above 0
     return dataclasses.replace(best[1], timings=spent, guidance_notes=_notes(guide))
 

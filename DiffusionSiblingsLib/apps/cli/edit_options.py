@@ -96,8 +96,8 @@ class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
 
 @dataclass(frozen=True, kw_only=True)
 class Guide(Labels, Region, Sampling, Batch, Margin, Run):
-    """Targets are volumes, areas, lengths or the number of pieces, loops and voids. They come from presets (--preset),
-    from a control file (--control), or from tissues that must keep their volume (--hold).
+    """Targets are volumes, areas, lengths, angles or the number of pieces, loops and voids. They come from wishes
+    (--want), presets (--preset), a control file (--control), or tissues that must keep their volume (--hold).
     """
 
     twin: Annotated[Path | None, typer.Argument(
@@ -106,6 +106,10 @@ class Guide(Labels, Region, Sampling, Batch, Margin, Run):
     control: Annotated[Path | None, option(
         GUIDANCE, "--control", "FILE", "Control file (JSON): places in the heart (control domains) and their targets. "
         "`siblings measure TWIN --preset NAME --write FILE` writes one to start from.")] = None
+    want: Annotated[list[str] | None, option(
+        GUIDANCE, "--want", "WHAT=VALUE", "A volume or a measure by name, and its value or change: \"RV volume=+20%\", "
+        "\"wall thickness=+2mm\", \"aortic annulus area=450mm2\", \"LV length=same\". It is measured anew in each "
+        "heart. The option can be repeated.")] = None
     preset: PresetNames = None
     amount: Annotated[float, option(
         GUIDANCE, "--amount", "A", "How much the presets change, as a share of what the twin has: 0.2 is 20 %.")
@@ -121,7 +125,8 @@ class Guide(Labels, Region, Sampling, Batch, Margin, Run):
         GUIDANCE, "--guider", LISTED, "How each step is led to the targets: 'projection' is exact and needs no "
         "weights, 'gradient' is the method of the papers.")] = "projection"
 
-    examples = ("siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
+    examples = ('siblings guide heart.nii.gz --want "aortic annulus diameter=+10%" --hold all --out out/annulus',
+                "siblings guide heart.nii.gz --preset enlarge-rv --ratio 0.6 --hold all --count 2 --out out/rv",
                 "siblings guide heart.nii.gz --control control.json --count 4 --out out/own")
 
     @classmethod

@@ -43,7 +43,8 @@ def guide(options: Guide) -> int:
     """siblings guide [TWIN]: targets on top of generate, perturb or inpaint."""
     anatomy = load_anatomy(find_model(options.model).anatomy)
     control = read_control(options.control, anatomy) if options.control else None
-    shorthand = PresetsAndHolds(names_of(options.preset), options.amount, names_of(options.hold))
+    shorthand = PresetsAndHolds(names_of(options.preset), options.amount, names_of(options.hold),
+                                names_of(options.want))
     request = guided_request(control, shorthand, twin=options.twin is not None, ratio=options.ratio,
                              region=_region(options), guider=options.guider, parsing=options.parsing,
                              **_common(options))

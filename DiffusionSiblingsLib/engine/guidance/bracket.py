@@ -18,9 +18,16 @@ class Bracket:
         self._below = torch.full((2, count), -torch.inf, dtype=torch.float64)  # (u, m) of the least m that fell short
         self._above = torch.full((2, count), torch.inf, dtype=torch.float64)  # and of the least that overshot
         self._best = self._above.clone()  # and of the one that was nearest
+        self._pairs = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known yet."""
+        return not self._pairs
 
     def add(self, u: Tensor, m: Tensor) -> None:
-        """u, m: (K,) float64."""
+        """u, m: (K,) float64; nan in m where the map had nothing to measure."""
+        self._pairs += 1
         pair = torch.stack([u, m])
         self._below = torch.where((m < 0) & (m >= self._below[1]), pair, self._below)
         self._above = torch.where((m > 0) & (m <= self._above[1]), pair, self._above)

@@ -15,8 +15,9 @@ from ...control.domain import ControlDomain
 from ...control.limits import can_show
 from .bracket import Bracket
 from .features import TopologyPart
+from .following import Followers, Placed, ProbePart
 from .gradient import descend
-from .linearise import Aim, MomentPart, linearise, missing, residuals_of
+from .linearise import Aim, MomentPart, Part, linearise, missing
 from .parsing import Decoders, Parser, Site, site
 from .projection import Metric, Step, project
 from .residuals import moment_residuals
@@ -35,7 +36,8 @@ class GuideSettings:
     topology_below: noise level below which topology is steered; topology_fine_below: on its whole template.
     weight: of the gradient guider's step, 1 for the whole way that the linearised residuals ask for. refresh,
     reuse: solver steps for which a Jacobian and critical points of topology are used; residuals are new at each step.
-    last: noise level from which on both are new at each evaluation: what is left there stays.
+    last: noise level from which on both are new at each evaluation: what is left there stays. follow: solver steps
+    after which the probes of measures are placed anew.
     """
 
     guider: Guider = "projection"
@@ -48,6 +50,7 @@ class GuideSettings:
     refresh: int = 6
     reuse: int = 3
     last: float = 0.01
+    follow: int = 6
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Guide:
 
     domains: in canonical mm. asked: resolved targets, in the same frame. labels: tissue id -> class. extent: (3,) mm,
     edge lengths of the field of view along x, y, z. free: (1, 1, d, h, w) bool, latents that may be changed, all by
-    default. metric: of the projection, see `projection.project`.
+    default. metric: of the projection, see `projection.project`. followers: targets of measures by name.
     """
 
     domains: Sequence[ControlDomain]
@@ -100,6 +103,7 @@ class Guide:
     settings: GuideSettings = field(default_factory=GuideSettings)
     free: Tensor | None = None
     metric: Metric | None = None
+    followers: Followers | None = None
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -111,11 +115,12 @@ class Guide:
         self.topology = [self._topology(target) for target in self.asked if target.quantity == "betti"]
         self._offset: Tensor | float = 0.0  # residuals of finished maps less those of their latents
         self._linear: Linear | None = None
+        self._placed: int | None = None  # solver step at which the probes were placed
 
     @property
     def steers(self) -> bool:
         """Whether there is any target that latents can be steered to."""
-        return bool(self.whole or self.topology)
+        return bool(self.whole or self.topology or self.followers)
 
     def _part(self, domain: ControlDomain) -> MomentPart:
         terms = [term for term in self.asked if term.domain == domain.name]
@@ -144,16 +149,17 @@ class Guide:
         """The projection's step. Residuals are measured once a solver step. Their Jacobian changes little and is
         expensive: it is taken on coarse templates and reused for several steps.
         """
+        self._follow(z0_hat, step)
         aim = self._aim(sigma, step)
         if not aim.parts and not aim.topology:
             return torch.zeros_like(z0_hat)
         known, terms = self._linear, (aim.fine, len(aim.topology))
         last = sigma <= self.settings.last
         if known is None or known.terms != terms or last or not 0 <= step - known.made < self.settings.refresh:
-            rough = self.coarse if not last else aim.parts
+            rough = [*self.coarse, *self._probes] if not last else aim.parts
             r, jacobian = linearise(self.parser, z0_hat, dataclasses.replace(aim, parts=rough))
             known = Linear(step, terms, jacobian, step, z0_hat, r)
-            if aim.parts is not rough:
+            if not last and sigma <= self.settings.coarse_above:
                 known = dataclasses.replace(known, r=missing(self.parser, z0_hat, aim))
         elif known.step != step:
             known = dataclasses.replace(known, step=step, z0_hat=z0_hat, r=missing(self.parser, z0_hat, aim))
@@ -162,7 +168,7 @@ class Guide:
 
     def correct(self, z: Tensor) -> Tensor:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
-        r, jacobian = linearise(self.parser, z, Aim(self.fine, self.topology))
+        r, jacobian = linearise(self.parser, z, Aim(self._parts, self.topology))
         slack = torch.zeros(r.shape[1], dtype=torch.float64)  # none for topology
         tolerance = self._tolerance()
         slack[: len(tolerance)] = WORTH * tolerance
@@ -172,12 +178,13 @@ class Guide:
         """The denoiser of the gradient guider: D - sigma^2 grad_z L(D), through the denoiser (Anatomica)."""
 
         def linearised(z0_hat: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+            self._follow(z0_hat, self.log.guided // 2)  # two evaluations are a solver step
             r, jacobian = linearise(self.parser, z0_hat, self._aim(sigma, -1))
             return self._calibrated(r), self._within(jacobian)
 
         def denoise(z: Tensor, sigma: Tensor) -> Tensor:
             aim = self._aim(float(sigma.reshape(-1)[0]), -1)
-            if not aim.parts and not aim.topology:
+            if not aim.parts and not aim.topology and not self.followers:
                 return denoiser(z, sigma)
             step, z0_hat = descend(denoiser, z, sigma, linearised, cap=self.settings.cap, weight=self.settings.weight)
             self.log.add(step)
@@ -188,46 +195,95 @@ class Guide:
     def calibrate(self, z: Tensor, weights: Sequence[Tensor]) -> None:
         """Takes account of what lies between latents and a finished map: decoder, resampling, thresholds, repair.
 
-        z: (1, C, d, h, w). weights: for each of the guide's domains the tissue's share (N,) at its points in the
-        finished map of z. From now on corrections aim at what the map would have: this also covers what thinner
-        templates miss.
-        """
-        self._offset = self._finished(z, weights) - missing(self.parser, z, Aim(self.fine))
-
-    def refine(self, z: Tensor, weights: Sequence[Tensor], bracket: Bracket, near: float) -> Tensor:
-        """Latents (1, C, d, h, w), moved to where their finished map should have what was asked.
-
-        weights: as for `calibrate`. bracket: of this sample; it grows. near: share of a tolerance that is good enough.
+        z: (1, C, d, h, w), of the twin. weights: for each of the guide's domains the tissue's share (N,) at its points
+        in the finished map of z. From now on corrections aim at what the map would have: this also covers what thinner
+        templates miss. The probes of measures begin where the twin has them.
         """
         if self.whole:
-            u, m = missing(self.parser, z, Aim(self.fine))[0].cpu(), self._finished(z, weights)[0].cpu()
+            offset = self._finished(z, weights) - missing(self.parser, z, Aim(self.fine))
+            self._offset = torch.cat([offset, offset.new_zeros(1, len(self.followers or ()))], 1)
+        if self.followers:
+            self.followers.place(self.parser, z, [self.followers.origin])
+
+    def refine(self, z: Tensor, weights: Sequence[Tensor], bracket: Bracket, near: float,
+               places: Placed | None = None) -> Tensor:
+        """Latents (1, C, d, h, w), moved to where their finished map should have what was asked.
+
+        weights: as for `calibrate`. places: the measures of the finished map. bracket: of this sample; it grows. near:
+        share of a tolerance that is good enough.
+        """
+        if self.whole or self.followers:
+            u = missing(self.parser, z, Aim(self._parts))[0].cpu()
+            m = self._finished(z, weights)[0].cpu() if self.whole else u[:0]
+            if self.followers and places is not None:
+                u, m = self._renewed(z, u, m, places, first=bracket.empty)
             bracket.add(u, m)
-            self._offset = -bracket.aim(u, m, self._tolerance(), near)[None].to(z.device)
+            aim = bracket.aim(u, m, self._tolerance(), near)
+            self._offset = -torch.where(torch.isnan(aim), u, aim)[None].to(z.device)
         return self.correct(z)
+
+    def _renewed(self, z: Tensor, u: Tensor, m: Tensor, places: Placed, *, first: bool) -> tuple[Tensor, Tensor]:
+        """Places the probes on a finished map -> u and m (K,) with the measures.
+
+        From one finished map to the next the latents' residuals go on from where they were: the bracket compares them.
+        At the first map they are the map's own.
+        """
+        assert self.followers is not None
+        own = self.followers.residuals(places.measured)
+        if first:
+            u = torch.cat([u[: len(m)], torch.nan_to_num(own)])
+        self.followers.place(self.parser, z, [places], u[None, len(m):].to(z.device))
+        return u, torch.cat([m, own])
+
+    def _follow(self, z0_hat: Tensor, step: int) -> None:
+        """Places the probes of measures where the clean estimate has them, every few solver steps."""
+        if not self.followers:
+            return
+        if self.followers.parts and self._placed is not None and 0 <= step - self._placed < self.settings.follow:
+            return
+        with torch.no_grad():
+            labels = self.decoders.volume(z0_hat).argmax(1).to(torch.uint8).cpu().numpy()
+            self.followers.place(self.parser, z0_hat, [self.followers.in_canonical(one) for one in labels])
+        self._placed, self._linear = step, None
+
+    @property
+    def _probes(self) -> list[ProbePart]:
+        return self.followers.parts if self.followers else []
+
+    @property
+    def _parts(self) -> list[Part]:
+        """All parts at full resolution, those of domains first."""
+        return [*self.fine, *self._probes]
 
     def _tolerance(self) -> Tensor:
         """(K,) float64 residuals of the moments at their tolerances."""
         found = [residual.allowed for part in self.whole for residual in part.residuals]
+        found += [part.allowed for part in self._probes]
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
 
     def bracket(self) -> Bracket:
         """An empty one, for a sample that is about to be finished."""
-        return Bracket(sum(part.count for part in self.whole))
+        return Bracket(self._count)
+
+    @property
+    def _count(self) -> int:
+        """How many residuals the moments and measures have."""
+        return sum(part.count for part in (*self.whole, *self._probes))
 
     def _finished(self, z: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """(1, K) float64 residuals of the moments of a finished map."""
         found = zip(weights, self.whole, strict=True)
-        return torch.cat([residuals_of(w[None].double(), part) for w, part in found], 1).to(z.device)
+        return torch.cat([part.residuals_of(w[None].double()) for w, part in found], 1).to(z.device)
 
     def _aim(self, sigma: float, step: int) -> Aim:
         """Coarse templates at high noise, and no topology where the estimate is still a blur."""
-        parts = self.coarse if sigma > self.settings.coarse_above else self.fine
+        parts = [*(self.coarse if sigma > self.settings.coarse_above else self.fine), *self._probes]
         topology = self.topology if sigma <= self.settings.topology_below else ()
         return Aim(parts, topology, sigma <= self.settings.topology_fine_below, step)
 
     def _calibrated(self, r: Tensor) -> Tensor:
         """Residuals of latents (moments first) -> those that the finished map would have."""
-        count = sum(part.count for part in self.whole)
+        count = self._count
         return torch.cat([r[:, :count] + self._offset, r[:, count:]], 1)
 
     def _step(self, r: Tensor, jacobian: Tensor, sigma: float, slack: Tensor | None = None) -> Step:

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .features import TopologyPart
-from .moments import BatchMoments, moments
-from .parsing import Parser, Site
+from .moments import moments
+from .parsing import Parser, Readable, Site
 from .residuals import MomentResidual
+
+
+class Part(Protocol):
+    """Residuals of what is read at a site."""
+
+    @property
+    def site(self) -> Readable:
+        """Where it is read."""
+
+    @property
+    def count(self) -> int:
+        """How many numbers its residuals are."""
+
+    def residuals_of(self, weights: Tensor) -> Tensor:
+        """(B, N) of the site -> (B, count)."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What one evaluation is to reach: moments of some domains and the topology of others.
+    """What one evaluation is to reach: moments of some domains, measures by name, and the topology of other domains.
 
     fine: topology on whole templates, else on coarse ones. step: of the solver, for what is used again at the next one;
     -1 for an evaluation outside of a sampling.
     """
 
-    parts: Sequence[MomentPart]
+    parts: Sequence[Part]
     topology: Sequence[TopologyPart] = ()
     fine: bool = True
     step: int = -1
@@ -40,23 +56,23 @@ class MomentPart:
         """How many numbers its residuals are."""
         return sum(residual.count for residual in self.residuals)
 
+    def residuals_of(self, weights: Tensor) -> Tensor:
+        """weights: (B, N) share of the tissue at the site's points -> (B, count)."""
+        own = self.site.own.to(weights.device)
+        found = moments(weights.to(own.dtype), own, self.site.domain.cell)
+        return torch.cat([residual(found) for residual in self.residuals], 1)
+
 
 def missing(parser: Parser, z: Tensor, aim: Aim) -> Tensor:
     """The residuals (B, K) float64 alone, without a graph."""
     with torch.no_grad():
         prepared = parser.prepare(z)
-        found = [residuals_of(parser.probability(parser.read(prepared, part.site), part.site), part)
+        found = [part.residuals_of(parser.probability(parser.read(prepared, part.site), part.site))
                  for part in aim.parts]
         for topology in aim.topology:
             topology.locate(parser, prepared, aim.fine, aim.step)
             found.append(topology.residual(parser, prepared, aim.fine))
         return torch.cat(found, 1)
-
-
-def residuals_of(weights: Tensor, part: MomentPart) -> Tensor:
-    """weights: (B, N) share of the tissue at the site's points -> (B, k)."""
-    found = _moments(weights, part)
-    return torch.cat([residual(found) for residual in part.residuals], 1)
 
 
 def linearise(parser: Parser, z: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
@@ -84,17 +100,12 @@ def linearise(parser: Parser, z: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
     return torch.cat(values, 1), torch.stack(jacobian)
 
 
-def _at_points(parser: Parser, read: Tensor, part: MomentPart) -> tuple[Tensor, list[Tensor]]:
+def _at_points(parser: Parser, read: Tensor, part: Part) -> tuple[Tensor, list[Tensor]]:
     """read: (B, N, width) -> residuals (B, k) without a graph, and d r_k / d read (B, N, width) for every k."""
     read = read.requires_grad_()
     weights = parser.probability(read, part.site)  # (B, N)
     (slope,) = torch.autograd.grad(weights.sum(), read)
     weights = weights.detach().requires_grad_()
-    r = residuals_of(weights, part)
+    r = part.residuals_of(weights)
     pulls = [torch.autograd.grad(r[:, k].sum(), weights, retain_graph=True)[0] for k in range(r.shape[1])]
     return r.detach(), [pull.to(slope.dtype)[..., None] * slope for pull in pulls]
-
-
-def _moments(weights: Tensor, part: MomentPart) -> BatchMoments:
-    own = part.site.own.to(weights.device)
-    return moments(weights.to(own.dtype), own, part.site.domain.cell)

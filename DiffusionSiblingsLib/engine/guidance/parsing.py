@@ -36,6 +36,21 @@ class Decoders(Protocol):
         """(..., width) -> (..., classes) logits."""
 
 
+class Readable(Protocol):
+    """Points whose classes' shares are read and put together, as `Site` describes them."""
+
+    @property
+    def points(self) -> Tensor:
+        """(N, 3) or (B, N, 3) in [-1, 1], x y z."""
+
+    @property
+    def grid(self) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[int, ...]] | None:
+        """Coordinates of points that lie along the axes."""
+
+    def combined(self, shares: Tensor) -> Tensor:
+        """(B, N, classes) -> (B, N)."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A domain made ready for decoding.
@@ -50,6 +65,10 @@ class Site:
     points: Tensor
     own: Tensor
     grid: tuple[tuple[Tensor, Tensor, Tensor], tuple[int, ...]] | None
+
+    def combined(self, shares: Tensor) -> Tensor:
+        """(B, N, classes) shares of the classes -> (B, N) of the site's tissues together."""
+        return shares[..., list(self.labels)].sum(-1)
 
     def coarse(self, factor: float, extent: Tensor) -> Site:
         """The same domain on a template with fewer points along every axis."""
@@ -91,7 +110,7 @@ class Parser:
         """What is decoded once for all sites: the feature grid, or the volume of logits."""
         return self.decoders.features(z) if self.method == "L" else self.decoders.volume(z)
 
-    def read(self, prepared: Tensor, site: Site) -> Tensor:
+    def read(self, prepared: Tensor, site: Readable) -> Tensor:
         """prepared: of `prepare` -> (B, N, width), linear in `prepared`, in the order of the site's points."""
         if self.method == "V":
             return self._sampled(prepared, site.points)
@@ -101,13 +120,14 @@ class Parser:
         read = self.decoders.read_grid(prepared, (z, y, x))  # (B, nz, ny, nx, width)
         return read.permute(0, *(1 + axis for axis in order), 4).flatten(1, 3)
 
-    def probability(self, read: Tensor, site: Site, temperature: float = 1.0) -> Tensor:
-        """(B, N, width) of `read` -> (B, N) float32, the sum over the site's tissues.
+    def probability(self, read: Tensor, site: Readable, temperature: float = 1.0) -> Tensor:
+        """(B, N, width) of `read` -> (B, N) float32, what the site makes of the classes' shares: their sum over its
+        tissues.
 
         temperature: of the softmax; above 1 it softens saturated probabilities, which lets gradients through.
         """
         logits = read if self.method == "V" else self.decoders.pointwise(read)
-        return logits.float().div(temperature).softmax(-1)[..., list(site.labels)].sum(-1)
+        return site.combined(logits.float().div(temperature).softmax(-1))
 
     def at(self, prepared: Tensor, site: Site, index: Tensor, temperature: float = 1.0) -> Tensor:
         """(B, n) probabilities at some of the site's points. index: (n,) into the points."""

@@ -27,6 +27,12 @@ class Definition:
     headlines: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """Ids of the measures whose places it needs."""
+        named = [self.options.get("opening"), self.options.get("axis")]
+        return tuple(id for id in [*named, *(self.options["between"] if self.kind == "angle" else ())] if id)
+
     def key(self, name: str, unit: str) -> MeasurementKey:
         """The key of one of its numbers."""
         return MeasurementKey(name, self.id, unit)

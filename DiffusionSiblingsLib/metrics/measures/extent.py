@@ -56,6 +56,17 @@ def widths(fields: TissueFields, tissue: str, plane: Plane, axis: FloatArray, re
     return np.stack([grid[met, 0, 0], length[met]], axis=1)
 
 
+def ends_across(fields: TissueFields, tissue: str, point: FloatArray, direction: FloatArray
+                ) -> tuple[FloatArray, FloatArray]:
+    """(3,), (3,) RAS mm: where a line through a point enters a tissue first and leaves it last; the point itself,
+    twice, if the line does not meet it. direction: unit vector.
+    """
+    along = np.arange(-MOST_MM / 2, MOST_MM / 2, STEP_MM)
+    inside = np.flatnonzero(fields.sample(point + along[:, None] * direction, tissue) > 0.5)
+    first, last = (along[inside[0]], along[inside[-1]]) if len(inside) else (0.0, 0.0)
+    return np.asarray(point + first * direction), np.asarray(point + last * direction)
+
+
 def _last_crossing(along: FloatArray, inside: FloatArray) -> float | None:
     above = np.flatnonzero(inside > 0.5)
     if not len(above) or above[-1] + 1 == len(along):

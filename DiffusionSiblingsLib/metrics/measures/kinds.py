@@ -16,7 +16,7 @@ from ...core.errors import InputError
 from ..measurement import MeasurementKey
 from ..walls import Thickness, wall_thickness
 from .definition import ANGLE, AREA, LENGTH, SHARE, Definition
-from .extent import tip, way_out, widths
+from .extent import ends_across, tip, way_out, widths
 from .fields import FloatArray, TissueFields
 from .opening import opening
 from .planes import Outline, Plane, section_at
@@ -179,16 +179,21 @@ def of_chords(found: Found, measure: Definition) -> list[Number]:
     basal, mid = (rows[(share >= low) & (share <= high), 1] for low, high in (RV_BASE, (0.48, 0.52)))
     if not len(basal) or not len(mid):
         raise NotFound(f"{tissue} has no section in the plane of {measure.options['axis']}'s axis")
-    return [Number(measure.key("basal diameter", LENGTH), float(basal.max())),
-            Number(measure.key("mid diameter", LENGTH), float(mid.mean())),
-            Number(measure.key("length", LENGTH), float(np.linalg.norm(apex - ring.centroid)))]
+    numbers = {"basal diameter": float(basal.max()), "mid diameter": float(mid.mean()),
+               "length": float(np.linalg.norm(apex - ring.centroid))}
+    across = np.cross(plane.normal, long)
+    widest = rows[rows[:, 1] == basal.max(), 0][0]
+    for name, at in (("basal diameter", widest), ("mid diameter", numbers["length"] / 2)):
+        found.chords[f"{measure.id} {name}"] = ends_across(found.fields, tissue, plane.center + at * long, across)
+    found.chords[f"{measure.id} length"] = (ring.centroid, apex)
+    return [Number(measure.key(name, LENGTH), value) for name, value in numbers.items()]
 
 
 def of_angle(found: Found, measure: Definition) -> list[Number]:
     """The angle between two planes, or between a plane's normal and an axis. options: between: two ids; supplement:
     whether it is measured on the other side (of planes that face each other like the pages of an open book).
     """
-    directions = [_direction(found, id) for id in measure.options["between"]]
+    directions = [direction_of(found, id) for id in measure.options["between"]]
     angle = float(np.degrees(np.arccos(np.clip(directions[0] @ directions[1], -1, 1))))
     return [Number(measure.key("angle", ANGLE), 180 - angle if measure.options.get("supplement") else angle)]
 
@@ -198,7 +203,7 @@ def of_wall(found: Found, measure: Definition) -> list[Number]:
 
     options: cavity, wall, axis: the cavity's long axis, septum: the tissue beyond the septum.
     """
-    cavity, wall, beyond = (measure.options[name] for name in ("cavity", "wall", "septum"))
+    cavity, wall = (measure.options[name] for name in ("cavity", "wall"))
     _need(found, cavity, wall)
     fields = found.fields
     try:
@@ -206,17 +211,26 @@ def of_wall(found: Found, measure: Definition) -> list[Number]:
     except InputError as error:
         raise NotFound(str(error)) from error
     found.walls[measure.id] = whole
-    numbers = [Number(measure.key("median thickness", LENGTH), whole.quantile(0.5)),
-               Number(measure.key("least thickness", LENGTH), whole.quantile(LEAST_WALL))]
+    numbers = [Number(measure.key("least thickness", LENGTH), whole.quantile(LEAST_WALL))]
+    for name, kept in parts_of_wall(found, measure, whole).items():
+        numbers += _thickness(measure, name, whole, kept)
+    return sorted(numbers, key=lambda number: number.key.name != "median thickness")
+
+
+def parts_of_wall(found: Found, measure: Definition, whole: Thickness) -> dict[str, npt.NDArray[np.bool_]]:
+    """The numbers of a wall that are medians -> which of its points (n,) they are about.
+
+    All of the wall; where the heart shows how it lies, the septum and the 17 segments, too.
+    """
+    fields, beyond = found.fields, measure.options["septum"]
+    parts = {"median thickness": np.ones(len(whole.points), dtype=bool)}
     if measure.options["axis"] not in found.axes or not fields.has(beyond):
-        return numbers
+        return parts
     axis = found.axis(measure.options["axis"])
     septum = fields.to_mm(np.argwhere(fields.mask([beyond])).astype(np.float64)).mean(axis=0)
     segment = segments_of(whole.points, axis.base, axis.apex, septum)
-    numbers += _thickness(measure, "septal thickness", whole, np.isin(segment, SEPTAL))
-    for number, name in enumerate(NAMES, 1):
-        numbers += _thickness(measure, f"thickness AHA {number} {name}", whole, segment == number)
-    return numbers
+    parts["septal thickness"] = np.isin(segment, SEPTAL)
+    return parts | {f"thickness AHA {number} {name}": segment == number for number, name in enumerate(NAMES, 1)}
 
 
 def of_ratio(found: Found, measure: Definition) -> list[Number]:
@@ -249,7 +263,7 @@ def _thickness(measure: Definition, name: str, whole: Thickness, kept: npt.NDArr
     return [Number(measure.key(name, LENGTH), part.quantile(0.5))] if part.area.sum() >= LEAST_SEGMENT_MM2 else []
 
 
-def _direction(found: Found, id: str) -> FloatArray:
+def direction_of(found: Found, id: str) -> FloatArray:
     """The normal of an opening or the direction of a long axis, towards the base."""
     return found.axes[id].direction if id in found.axes else found.outline(id).plane.normal
 

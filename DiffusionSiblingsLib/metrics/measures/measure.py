@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +59,11 @@ class Measured:
         return cls(values, dict(entry["missing"]))
 
 
-def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
+def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy, only: Collection[str] | None = None) -> Measured:
     """Every measure that the anatomy defines, found anew in this map.
 
     labels: (D, H, W) integer, KJI order, the anatomy's label values. affine: (4, 4) float64, voxel IJK -> RAS mm.
+    only: ids of the measures that are needed; they and what they build on are found, the rest is left out.
     Definitions and sources: docs/measures.md. Without scikit-image, which draws the outlines, no measure has a number.
     Raises InputError for an anatomy whose measures are not sound.
     """
@@ -71,7 +72,7 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
     found = Found(TissueFields(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy))
     values: dict[MeasurementKey, float] = {}
     missing: dict[str, str] = {}
-    for definition in definitions_of(anatomy):
+    for definition in _needed(definitions_of(anatomy), only):
         try:
             given = kind_of(definition, KINDS)(found, definition)
             numbers = {key: value for key, value in given if math.isfinite(value)}
@@ -84,6 +85,17 @@ def measure(labels: LabelArray, affine: Affine, anatomy: Anatomy) -> Measured:
             raise InputError(f"The measure {definition.id} of the {anatomy.id} anatomy is not sound",
                              value=repr(error), rule="docs/measures.md says what each kind needs") from error
     return Measured(values, missing, found)
+
+
+def _needed(definitions: Sequence[Definition], only: Collection[str] | None) -> list[Definition]:
+    """The definitions of `only`, and those that they build on, which come before them."""
+    if only is None:
+        return list(definitions)
+    needed = set(only)
+    for definition in reversed(definitions):
+        if definition.id in needed:
+            needed.update(definition.builds_on)
+    return [definition for definition in definitions if definition.id in needed]
 
 
 def headlines(anatomy: Anatomy) -> list[MeasurementKey]:
