@@ -26,6 +26,7 @@ from .topology import TopologyTerm
 Guider = Literal["projection", "gradient"]
 MOST_POINTS = 16_384  # of a template at low noise: more cost time and change nothing that calibration does not
 WORTH = 5.0  # tolerances that a finished map may be off by rather than move its latents by an rms of 1
+MEASURE_WORTH = 1.0  # the same of a measure, which answers to the whole of a step
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -170,8 +171,9 @@ class Guide:
         """Clean latents (B, C, d, h, w), moved once more towards the targets after the sampling."""
         r, jacobian = linearise(self.parser, z, Aim(self._parts, self.topology))
         slack = torch.zeros(r.shape[1], dtype=torch.float64)  # none for topology
-        tolerance = self._tolerance()
-        slack[: len(tolerance)] = WORTH * tolerance
+        tolerance, fixed = self._tolerance(), self._count - len(self._probes)
+        slack[: len(tolerance)] = MEASURE_WORTH * tolerance
+        slack[:fixed] = WORTH * tolerance[:fixed]
         return z + self._step(r, jacobian, 0.0, slack).change.to(z)
 
     def guided(self, denoiser: Denoiser) -> Denoiser:
@@ -263,7 +265,7 @@ class Guide:
 
     def bracket(self) -> Bracket:
         """An empty one, for a sample that is about to be finished."""
-        return Bracket(self._count)
+        return Bracket(self._count, len(self._probes))
 
     @property
     def _count(self) -> int:

@@ -14,7 +14,7 @@ from ...core.labelmap import Affine
 from ..measurement import MeasurementKey, titled
 from ..morphology import tissue_volumes
 from ..run_lengths import LabelArray
-from .definition import definitions_of, kind_of
+from .definition import Definition, definitions_of, kind_of
 from .fields import TissueFields
 from .kinds import ABSENT, KINDS, Found, NotFound
 

@@ -9,7 +9,7 @@ far is said by the measure alone, taken of a finished map.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,18 @@ from .kinds import Found, direction_of, parts_of_wall
 from .measure import Measured
 from .planes import Outline, Plane
 
-GROW_MM = 5.0  # beyond an outline: as far as it is expected to move from one step to the next
+RIM_MM = 1.5  # above and below an opening, where the blood around it is looked at
+RIM_SHARE = 0.6  # of the change in each of the two planes that the opening's area follows: most of it where they agree
+MOST_PLANES = 6
+GROW_MM = 3.0  # beyond an outline: as far as it is expected to move from one step to the next
 PLANE_MM = 1.5  # between the points of a plane
 LINE_MM = 0.7  # between the points of a line
 BEYOND_MM = 15.0  # of a line, past both of its ends
 BUNDLE_MM = 2.5  # between a line and the four beside it: one alone would be led by a single bump
 SLAB_MM = 6.0  # above and below an opening, in which its tilt is felt
+PARALLEL = 1e-6  # sine of an angle: below it every way is as steep
 WALL_MM = 5.0  # inside the cavity and outside the wall
-MOST_POINTS = 6000
+MOST_POINTS = 3000
 
 Weights = Mapping[str, FloatArray]  # tissue -> (N,)
 
@@ -77,9 +81,14 @@ def moves(key: MeasurementKey, anatomy: Anatomy) -> tuple[str, ...]:
 
 
 def _of_opening(found: Found, definition: Definition, name: str, value: float) -> Probe:
-    """The blood of both tissues in the plane of their opening."""
+    """The blood of both tissues in planes just above and below their opening: where one of them is wide around it, as a
+    chamber under a vessel is, only the other one decides how large the opening is.
+    """
     ring = found.outline(definition.id)
-    return _of_outlines([ring], definition.options["between"], ring.area, value, is_area=name == "area")
+    planes = [Outline(ring.plane.shifted(mm), ring.flat) for mm in (-RIM_MM, RIM_MM)]
+    both = _of_outlines(planes, definition.options["between"], ring.area, value, is_area=name == "area")
+    weights = {tissue: 2 * RIM_SHARE * weight for tissue, weight in both.weights.items()}
+    return replace(both, weights=weights)
 
 
 def _of_section(found: Found, definition: Definition, name: str, value: float) -> Probe:
@@ -128,7 +137,7 @@ def _of_angle(found: Found, definition: Definition, name: str, value: float) -> 
 
 
 def _of_wall(found: Found, definition: Definition, name: str, value: float) -> Probe:
-    """The wall's volume over the cavity's surface, around that stretch of it."""
+    """The wall's volume over its outer surface, around that stretch of it."""
     from scipy.spatial import cKDTree
 
     whole = found.walls[definition.id]
@@ -144,8 +153,11 @@ def _of_wall(found: Found, definition: Definition, name: str, value: float) -> P
     near = np.isfinite(distance)
     nearest, distance, grid = nearest[near], distance[near], grid[near]
     within = kept[nearest] & (distance <= whole.thickness[nearest] + WALL_MM)
+    outer = within & (np.abs(distance - whole.thickness[nearest]) <= step)
+    outside = found.fields.sample(grid[outer], definition.options["cavity"]) < 0.5
+    area = max(float(np.count_nonzero(outside)) * step**2 / 2, float(part.area.sum()))  # of the outer surface
     points = grid[within]
-    return Probe(points, {definition.options["wall"]: np.full(len(points), step**3 / part.area.sum())})
+    return Probe(points, {definition.options["wall"]: np.full(len(points), step**3 / area)})
 
 
 _PROBES: dict[str, Callable[[Found, Definition, str, float], Probe]] = {
@@ -164,19 +176,19 @@ def _of_outlines(here: Iterable[Outline], tissues: Iterable[str], area: float, v
                  is_area: bool) -> Probe:
     """The mean area of tissues in planes, within their outlines and a margin. area: mm^2 that goes with `value`."""
     here = list(here)
-    places = [_around(outline) for outline in here]
-    points = np.concatenate(places)
-    weight = np.full(len(points), PLANE_MM**2 / len(here))
+    step = PLANE_MM * min(len(here), MOST_PLANES) ** 0.5  # many planes see as much with fewer points each
+    points = np.concatenate([_around(outline, step) for outline in here])
+    weight = np.full(len(points), step**2 / len(here))
     power = 1 if is_area else 2
     return Probe(points, dict.fromkeys(tissues, weight), area / value**power, power)
 
 
-def _around(outline: Outline) -> FloatArray:
-    """(n, 3) RAS mm: points of the outline's plane inside it and up to GROW_MM outside."""
+def _around(outline: Outline, step: float) -> FloatArray:
+    """(n, 3) RAS mm: points of the outline's plane inside it and up to GROW_MM outside, `step` mm apart."""
     from scipy.spatial import cKDTree
 
     low, high = outline.flat.min(axis=0) - GROW_MM, outline.flat.max(axis=0) + GROW_MM
-    flat = np.stack(np.meshgrid(*(np.arange(a, b + PLANE_MM, PLANE_MM) for a, b in zip(low, high, strict=True)),
+    flat = np.stack(np.meshgrid(*(np.arange(a, b + step, step) for a, b in zip(low, high, strict=True)),
                                 indexing="ij"), axis=-1).reshape(-1, 2)
     near = cKDTree(outline.flat).query(flat)[0] <= GROW_MM
     return outline.plane.points(flat[near | _inside(outline, flat)])
@@ -209,7 +221,8 @@ def _slope(ring: Outline, toward: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     normal = ring.plane.normal
     uphill = toward - (toward @ normal) * normal
-    uphill = uphill / np.linalg.norm(uphill)
+    steep = float(np.linalg.norm(uphill))
+    uphill = uphill / steep if steep > PARALLEL else ring.plane.axes[0]
     low, high = ring.flat.min(axis=0), ring.flat.max(axis=0)
     flat = np.stack(np.meshgrid(*(np.arange(a, b, 2 * PLANE_MM) for a, b in zip(low, high, strict=True)),
                                 indexing="ij"), axis=-1).reshape(-1, 2)

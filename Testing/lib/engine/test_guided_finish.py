@@ -34,7 +34,10 @@ class Errors:
     def shares(self, known: int, affine: object) -> int:
         return known
 
-    def achieved(self, made: int) -> tuple[Achieved, ...]:
+    def places_in(self, known: int, affine: object) -> None:
+        return None
+
+    def achieved(self, made: int, places: None) -> tuple[Achieved, ...]:
         error = self.errors[made] / 100
         return (Achieved("RV", "mass", "ml", 100.0, 100.0, 100.0 * (1 + error), error, 0.01, error <= 0.01),)
 
