@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import Affine
 from ..labelmaps.geometry.frame import CanonicalFrame, inverse
+from ..metrics.measures.measure import Measured
+from ..metrics.measures.measure import measure as measure_by_name
 from ..metrics.morphology import tissue_volumes
 from .builders import around_tissue
 from .control import Control, Frame
@@ -117,6 +119,10 @@ class Placement:
         control.require(self.anatomy)
         found = {domain.name: self.measure(domain) for domain in self.placed(control).domains}
         return found if control.frame == self.frame else self.in_canonical(found)
+
+    def measures(self, ids: Collection[str]) -> Measured:
+        """This heart's measures by name. ids: of the measures that are needed."""
+        return measure_by_name(self.labels, self.affine, self.anatomy, ids)
 
     def in_canonical(self, measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
         """Measurements in this heart's frame -> the same ones in the canonical frame."""

@@ -11,7 +11,8 @@ from ..core.anatomy import resource_folder
 from ..core.errors import InputError, reason_of
 
 SCHEMA = 1
-KINDS = ("volumes", "contact-plane", "planes-along", "wall-lines", "pieces")
+MEASURES = "measures"  # the kind of presets that ask for measures by name, and place nothing
+KINDS = ("volumes", "contact-plane", "planes-along", "wall-lines", "pieces", MEASURES)
 
 
 def preset_help(anatomy_id: str = "heart") -> dict[str, str]:

@@ -9,15 +9,17 @@ import numpy as np
 
 from ..core.defaults import AMOUNT
 from ..core.errors import InputError
+from ..metrics.measures.names import find_named
 from .builders import between_tissues, frame_across, lines_from, planes_along
 from .checks import number
 from .control import Control
 from .curves import centre_line, widest_radius
 from .domain import ControlDomain
 from .measure import INSIDE, sample
+from .measure_terms import MeasureTerm
 from .placement import Placement
 from .places import centroid, place_of
-from .preset_file import preset_help
+from .preset_file import MEASURES, preset_help
 from .preset_file import recipes_of as _recipes
 from .terms import Target, Term
 
@@ -41,8 +43,10 @@ def preset(name: str, heart: Placement, amount: float = AMOUNT) -> Control:
     recipe = recipes[name]
     change = float(recipe.get("change", 0))
     amount = _checked_amount(amount, name, change)
-    domains, terms = _KINDS[recipe["kind"]](heart, recipe, 1 + change * amount)
     title = f"{name} {amount:.0%}" if "change" in recipe else name
+    if recipe["kind"] == MEASURES:
+        return Control(frame=heart.frame, name=title, measures=_measures(heart, name, recipe, 1 + change * amount))
+    domains, terms = _KINDS[recipe["kind"]](heart, recipe, 1 + change * amount)
     return Control(tuple(domains), tuple(terms), heart.frame, title)
 
 
@@ -92,6 +96,18 @@ def _volumes(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Part
     wanted = {**dict.fromkeys(recipe.get("held", []), 1.0), **dict.fromkeys(recipe["tissues"], factor)}
     domains = [heart.around([tissue]) for tissue in wanted]
     return domains, [Term(tissue, "mass", Target(times=times)) for tissue, times in wanted.items()]
+
+
+def _measures(heart: Placement, name: str, recipe: Mapping[str, Any], factor: float) -> tuple[MeasureTerm, ...]:
+    """Measures by name times the factor, those that the heart has. Raises InputError where it has none of them."""
+    keys = [key for words in recipe["measures"] if (key := find_named(words, heart.anatomy)) is not None]
+    found = heart.measures({key.tissue for key in keys})
+    terms = tuple(MeasureTerm(key, Target(times=factor)) for key in keys if key in found.values)
+    if not terms:
+        raise InputError(f"The preset {name} finds nothing to change in this heart", value="; ".join(found.notes),
+                         rule=f"a heart that has the {' or the '.join(key.label for key in keys)}",
+                         hint="`siblings measure TWIN` lists what the heart has")
+    return terms
 
 
 def _contact_plane(heart: Placement, recipe: Mapping[str, Any], factor: float) -> Parts:

@@ -63,7 +63,7 @@ class GuidedTargets:
         terms = {term.id: term for term in canonical.terms}
         found, asked_measures = None, tuple[AskedMeasure, ...]()
         if names := {term.key.tissue for term in placed.active_measures}:
-            found = measure(heart.labels, heart.affine, heart.anatomy, names)
+            found = heart.measures(names)
             asked_measures = placed.resolve_measures(found.values)
         return cls(heart, placed, asked, measured, canonical, in_frame(asked, terms, heart.in_canonical(measured)),
                    asked_measures, found)

@@ -15,6 +15,7 @@ from ..core.anatomy import Anatomy
 from ..core.defaults import AMOUNT
 from ..core.errors import InputError
 from ..core.names import names_of
+from ..metrics.measurement import MeasurementKey
 from ..metrics.measures.probes import moves
 from .wants import control_of_wants, parse_want
 
@@ -96,17 +97,20 @@ def control_of(control: Control | None, heart: Placement, shorthand: PresetsAndH
     return control
 
 
-def own_values(control: Control, measured: Mapping[str, Measurement]) -> Control:
+def own_values(control: Control, measured: Mapping[str, Measurement],
+               by_name: Mapping[MeasurementKey, float] | None = None) -> Control:
     """The same terms with the heart's own values as targets, to be edited by hand; topology stays as it is asked.
 
-    A term that the heart has nothing to measure for keeps its target.
+    by_name: its measures. A term that the heart has nothing to measure for keeps its target.
     """
     terms = []
     for term in control.terms:
         value = measured[term.domain].get(term.quantity)
         own = value is not None and value != 0 and term.quantity != "betti"
         terms.append(replace(term, target=Target(value=_rounded(value))) if own else term)
-    return replace(control, terms=tuple(terms))
+    measures = tuple(replace(term, target=Target(value=_rounded((by_name or {})[term.key])))
+                     if term.key in (by_name or {}) else term for term in control.measures)
+    return replace(control, terms=tuple(terms), measures=measures)
 
 
 def _together(control: Control | None, other: Control) -> Control:

@@ -158,7 +158,7 @@ def _check_control(control: Control, request: Request) -> None:
 
 
 def _guided_words(control: Control) -> str:
-    active = [*control.active, *control.active_measures]
+    active: list[Term | MeasureTerm] = [*control.active, *control.active_measures]
     held = [term for term in active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
     changed = [_term_words(term) for term in active if term not in held]
     more = [f"{len(changed) - NAMED_TERMS} more"] if len(changed) > NAMED_TERMS else []

@@ -11,6 +11,7 @@ from ..control.control import Control
 from ..control.measure import Measurement
 from ..control.terms import Value, unplain
 from ..metrics.fidelity import betti_accuracy, mean_l1
+from ..metrics.measurement import MeasurementKey
 
 NOTES = "guidance notes"
 ERROR_UNITS = {"mass": "%", "size": "%", "position": "mm", "orientation": "degrees"}  # pure numbers of the others
@@ -95,6 +96,13 @@ def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: 
                      "unit": found.unit, "position [mm]": _cell(found.centroid, 1), "size [mm^2]": found.size,
                      "shape": _cell(found.shape, 3), "components": betti[0], "loops": betti[1], "voids": betti[2]})
     return rows
+
+
+def measure_rows(control: Control, measured: Mapping[MeasurementKey, float], **named: object
+                 ) -> list[dict[str, object]]:
+    """What a heart has of every measure that the control names, a row each, in the columns of `domain_rows`."""
+    return [{**named, "domain": term.label, "mass": measured.get(term.key, ""),
+             "unit": "" if term.key.unit == "1" else term.key.unit} for term in control.measures]
 
 
 def _cell(value: Sequence[float] | None, decimals: int) -> str:

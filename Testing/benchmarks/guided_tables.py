@@ -25,7 +25,7 @@ from DiffusionSiblingsLib.metrics.betti import betti_numbers
 
 TASKS = {"rv": "Right ventricle (box)", "mitral": "Mitral valve (2 boxes)", "trunk": "Aortic trunk (5 planes)",
          "wall": "Myocardial wall (4 lines)"}
-PRESETS = {"rv": "enlarge-rv", "trunk": "aortic-trunk", "wall": "myo-wall"}  # whose domains a task takes
+PRESETS = {"rv": "enlarge-rv", "trunk": "aortic-trunk-fixed", "wall": "myo-wall-fixed"}  # whose domains a task takes
 VALVE = ("LV", "LA")
 VALVE_MM = 30.0  # thickness of the valve's boxes: 15 mm into either chamber
 ATRIA = ("LA", "RA")

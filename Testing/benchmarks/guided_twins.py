@@ -103,7 +103,7 @@ def guided_edits(bench: Bench, plan: Plan, ground: Placement) -> list[Edit]:
             raise RuntimeError(f"no control of {targets}")
         return control
 
-    lines = preset("myo-wall", ground).domains
+    lines = preset("myo-wall-fixed", ground).domains
     wall = Control(lines, tuple(Term(d.name, "mass", Target(plus=2.0)) for d in lines), ground.frame, "wall + 2 mm")
     found = [Edit("rv-plus", "RV +20 %, the others held", perturb,
                   ready(perturb, PresetsAndHolds(("enlarge-rv",), hold=("all",))), {**same, "RV": 1.2}),

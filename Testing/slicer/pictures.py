@@ -175,7 +175,7 @@ def guide(panel: Any, twin: Any, folder: Path) -> None:
     siblings.ui.outlineCheck.setChecked(False)
     for node in siblings._shown.siblings if siblings._shown else ():
         node.GetDisplayNode().SetVisibility(False)
-    for name in ("mitral-valve", "myo-wall"):
+    for name in ("mitral-valve-fixed", "myo-wall-fixed"):
         part.add_preset(name)
     part.add_tissue(("RV",))
     wait(lambda: cells.rowCount == 6 and all(cells.item(row, 4).text() not in ("...", "?") for row in range(6)))

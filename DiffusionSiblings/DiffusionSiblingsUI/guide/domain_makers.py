@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.builders import between_tissues
 from DiffusionSiblingsLib.control.placement import Placement
-from DiffusionSiblingsLib.control.preset_file import preset_help
+from DiffusionSiblingsLib.control.preset_file import MEASURES, preset_help, recipes_of
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy
@@ -54,7 +54,8 @@ def from_preset(twin: Placement, name: str, amount: float, coloring: Coloring | 
 
 def presets(anatomy: Anatomy) -> dict[str, str]:
     """Preset name -> one line of help."""
-    return preset_help(anatomy.id)
+    return {name: words for name, words in preset_help(anatomy.id).items()
+            if recipes_of(anatomy.id)[name]["kind"] != MEASURES}
 
 
 def to_draw(twin: Placement | None, kind: str, tissues: Sequence[str], coloring: Coloring | None = None) -> Any:

@@ -17,7 +17,7 @@ from ...core.errors import InputError
 from ...core.names import names_of
 from ...core.progress import ProgressBar
 from ...editing.presets_and_holds import PresetsAndHolds, control_of, own_values
-from ...editing.target_rows import domain_rows
+from ...editing.target_rows import domain_rows, measure_rows
 from ...labelmaps.label_options import parse_labels
 from ...labelmaps.tissues import known_labels
 from ...labelmaps.twin import open_twin
@@ -162,9 +162,11 @@ def _domains_of(options: Measure) -> Measuring:
         if control is None:
             raise InputError("There is nothing to measure", rule="give --control FILE or --preset NAME")
         found = heart.measured(control)
+        by_name = heart.measures({term.key.tissue for term in control.measures})
         if options.write:
-            write_control(options.write, own_values(control, found))
-        rows = domain_rows(control, found, map=str(member.path if member is not None else "mean heart"))
-        return Found(rows, rows, twin.warnings if twin is not None else ())
+            write_control(options.write, own_values(control, found, by_name.values))
+        shown = {"map": str(member.path if member is not None else "mean heart")}
+        rows = [*domain_rows(control, found, **shown), *measure_rows(control, by_name.values, **shown)]
+        return Found(rows, rows, (*(twin.warnings if twin is not None else ()), *by_name.notes))
 
     return measured

@@ -58,7 +58,7 @@ class Measure(Labels, Json):
     jobs: JobCount = 0
 
     examples = ("siblings measure heart.nii.gz", "siblings measure hearts --out out/measured",
-                "siblings measure heart.nii.gz --preset aortic-trunk --write control.json")
+                "siblings measure heart.nii.gz --preset aortic-trunk-fixed --write control.json")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,5 +130,5 @@ class Followers:
             points[row, :count] = 2 * (probe.points @ matrix[:3, :3].T + matrix[:3, 3]) / extent
             for tissue, weight in probe.weights.items():
                 weights[row, :count, self.labels[tissue]] = weight
-        seen = (np.abs(points) <= 1).all(-1)  # what lies outside the model's view has no say
+        seen = np.asarray((np.abs(points) <= 1).all(-1))  # what lies outside the model's view has no say
         return ProbeSite(torch.from_numpy(points).float(), torch.from_numpy(weights * seen[..., None]))

@@ -157,7 +157,7 @@ class Guide:
         known, terms = self._linear, (aim.fine, len(aim.topology))
         last = sigma <= self.settings.last
         if known is None or known.terms != terms or last or not 0 <= step - known.made < self.settings.refresh:
-            rough = [*self.coarse, *self._probes] if not last else aim.parts
+            rough: Sequence[Part] = [*self.coarse, *self._probes] if not last else aim.parts
             r, jacobian = linearise(self.parser, z0_hat, dataclasses.replace(aim, parts=rough))
             known = Linear(step, terms, jacobian, step, z0_hat, r)
             if not last and sigma <= self.settings.coarse_above:
@@ -270,7 +270,7 @@ class Guide:
     @property
     def _count(self) -> int:
         """How many residuals the moments and measures have."""
-        return sum(part.count for part in (*self.whole, *self._probes))
+        return sum(part.count for part in self.whole) + len(self._probes)
 
     def _finished(self, z: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """(1, K) float64 residuals of the moments of a finished map."""
@@ -279,7 +279,7 @@ class Guide:
 
     def _aim(self, sigma: float, step: int) -> Aim:
         """Coarse templates at high noise, and no topology where the estimate is still a blur."""
-        parts = [*(self.coarse if sigma > self.settings.coarse_above else self.fine), *self._probes]
+        parts: list[Part] = [*(self.coarse if sigma > self.settings.coarse_above else self.fine), *self._probes]
         topology = self.topology if sigma <= self.settings.topology_below else ()
         return Aim(parts, topology, sigma <= self.settings.topology_fine_below, step)
 

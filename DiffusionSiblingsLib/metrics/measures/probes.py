@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ SLAB_MM = 6.0  # above and below an opening, in which its tilt is felt
 PARALLEL = 1e-6  # sine of an angle: below it every way is as steep
 WALL_MM = 5.0  # inside the cavity and outside the wall
 MOST_POINTS = 3000
+CHANGING = {"wall": "wall", "vessel": "tissue"}  # kind -> the option that names what gets more or less with the measure
 
 Weights = Mapping[str, FloatArray]  # tissue -> (N,)
 
@@ -76,7 +78,7 @@ def moves(key: MeasurementKey, anatomy: Anatomy) -> tuple[str, ...]:
     """Tissues whose volumes have to change with a measure: the wall that thickens, the vessel that widens."""
     for entry in definitions_of(anatomy):
         if entry.id == key.tissue and _steers(entry, key.name):
-            return {"wall": (entry.options.get("wall"),), "vessel": (entry.options.get("tissue"),)}.get(entry.kind, ())
+            return (entry.options[CHANGING[entry.kind]],) if entry.kind in CHANGING else ()
     return ()
 
 
@@ -196,9 +198,10 @@ def _around(outline: Outline, step: float) -> FloatArray:
 
 def _inside(outline: Outline, flat: FloatArray) -> npt.NDArray[np.bool_]:
     """(n,) bool: which points of the plane lie within the outline."""
-    from skimage.measure import points_in_poly
+    from skimage import measure
 
-    return np.asarray(points_in_poly(flat, outline.flat), dtype=bool)
+    points_in_poly: Any = measure.points_in_poly  # which says nothing of its types
+    return np.asarray(points_in_poly(flat, outline.flat), dtype=np.bool_)
 
 
 def _of_line(start: FloatArray, end: FloatArray, tissue: str) -> Probe:

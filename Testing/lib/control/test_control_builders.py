@@ -193,7 +193,7 @@ def test_the_field_of_view_has_a_point_at_every_voxel():
     lambda labels, affine: centre_line(labels, affine, HEART, "RV"),
     lambda labels, affine: between_tissues(labels, affine, HEART, "LV", "RV", ["RV"]),
     lambda labels, affine: preset("enlarge-rv", Placement.of_map(labels, affine, HEART)),
-    lambda labels, affine: preset("myo-wall", Placement.of_map(labels, affine, HEART)),
+    lambda labels, affine: preset("myo-wall-fixed", Placement.of_map(labels, affine, HEART)),
     lambda labels, affine: hold(["LV", "RV"], Placement.of_map(labels, affine, HEART)),
 ])
 def test_a_tissue_that_is_not_there_is_said_by_name(heart, build):

@@ -71,7 +71,8 @@ def test_all_holds_what_is_not_asked_to_change() -> None:
 
 
 def test_a_plane_through_one_tissue_frees_it_and_one_through_two_frees_neither() -> None:
-    wider = masses(control_of(None, ON_TWIN, PresetsAndHolds(("mitral-valve", "aortic-trunk"), 0.1, ("all",))))
+    shorthand = PresetsAndHolds(("mitral-valve-fixed", "aortic-trunk-fixed"), 0.1, ("all",))
+    wider = masses(control_of(None, ON_TWIN, shorthand))
     assert {name for name, times in wider.items() if times == 1.0} == {"Myo", "LV", "RV", "LA", "RA"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn_shapes import ANATOMY, Shape, ball, below, both, draw, tube
+from drawn_shapes import ANATOMY, Shape, ball, below, both, draw
 
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey
 from DiffusionSiblingsLib.metrics.measures.fields import TissueFields
@@ -15,7 +15,7 @@ from DiffusionSiblingsLib.metrics.measures.probes import Probe, moves, probe_of,
 
 def heart(annulus: float = 9, wall: float = 10, length: float = 44, aorta: float = 9,
           tilt: float = 0) -> dict[str, Shape]:
-    """A ventricle of 22 mm in a wall, cut at its base; an atrium and a tract to the aorta, whose valve can be tilted."""
+    """A ventricle of 22 mm in a wall, cut at its base; an atrium and a tract to the aorta, whose valve can tilt."""
     slope = np.tan(np.radians(tilt))
     cavity = both(ball(22, stretch=length / 22), below(15))
     muscle = both(ball(22 + wall, stretch=(length + wall) / (22 + wall)), below(15))
