@@ -99,22 +99,22 @@ class SiblingsLogic:
 
     def guide(self, segmentationNode: Any = None, control: Any = None, preset: Sequence[str] | str = (),
               amount: float = AMOUNT, ratio: float | None = None, tissues: Sequence[str] | str = (),
-              hold: Sequence[str] | str = (), count: int = COUNT, seed: int = SEED, *, roi: Any = None,
-              segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None, guider: str = "projection",
-              parsing: str = "auto", steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
-              labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto",
-              **making: Unpack[Options]) -> list[Any]:
+              hold: Sequence[str] | str = (), count: int = COUNT, seed: int = SEED, *, want: Sequence[str] | str = (),
+              roi: Any = None, segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
+              guider: str = "projection", parsing: str = "auto", steps: int = STEPS, first: int = 0,
+              overwrite: bool = False, repair: bool = True, labels: Mapping[str, str] | None = None,
+              model: str = DEFAULT_MODEL, device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """Siblings that have the measurements asked for -> segmentation nodes.
 
         control: a Control, the path of a control.json, or markups nodes that are domains; those of the scene if neither
-        it nor a preset nor `hold` is given. preset: names, changed by `amount` (0.2 = 20 %). hold: tissues that keep
-        their volume, or "all". Perturbs at `ratio` (0.6), or with tissues, roi, segment or box inpaints; without a
-        segmentation node new hearts are drawn.
+        it nor a preset, `hold` or `want` is given. preset: names, changed by `amount` (0.2 = 20 %). hold: tissues that
+        keep their volume, or "all". want: volumes and measures by name, "wall thickness=+2mm". Perturbs at `ratio`
+        (0.6), or with tissues, roi, segment or box inpaints; without a segmentation node new hearts are drawn.
         """
         from DiffusionSiblingsUI.guide.request import guided_task
         from DiffusionSiblingsUI.runs.making import Making
 
-        task = guided_task(segmentationNode, control, preset=preset, amount=amount, hold=hold, ratio=ratio,
+        task = guided_task(segmentationNode, control, preset=preset, amount=amount, hold=hold, want=want, ratio=ratio,
                            tissues=tissues, roi=roi, segment=segment, box=box, labels=labels, model=model,
                            device=device, guider=guider, parsing=parsing, count=count, seed=seed, first=first,
                            steps=steps, overwrite=overwrite, repair=repair)

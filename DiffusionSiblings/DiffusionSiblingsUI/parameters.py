@@ -14,8 +14,8 @@ class SiblingsParameters:
 
     edit: "generate", "perturb" or "inpaint". ratio: of perturb; inpaint_ratio: of inpaint. tissues: IDs with commas.
     region_kind: "tissues" (whole), "roi" or "segment" (only inside). method, resample, overwrite, repair: as Request.
-    guide: whether the targets of the domains and `hold` guide the edit. hold: tissue IDs with commas, or "all". amount:
-    of presets, in percent.
+    guide: whether the targets of the domains, `hold` and `wants` guide the edit. hold: tissue IDs with commas, or
+    "all". wants: volumes and measures by name with commas. amount: of presets, in percent.
     checks: acceptance checks, names with commas; wall: thinnest wall for the check of it, mm; most_drawn: siblings
     drawn for each one asked for; jobs: parallel processes; folder: where the run's files stay, "" for nowhere; resume:
     whether an unfinished run in it is continued.
@@ -44,6 +44,7 @@ class SiblingsParameters:
     repair: bool = True
     guide: bool = False
     hold: str = ""
+    wants: str = ""
     amount: float = 100 * AMOUNT
     checks: str = ""
     wall: float = 2.0

@@ -20,13 +20,13 @@ from DiffusionSiblingsUI.runs.edits import Task
 def guided_task(twin: Any, control: Any, *, preset: Sequence[str] | str, amount: float, hold: Sequence[str] | str,
                 ratio: float | None, tissues: Sequence[str] | str, roi: Any, segment: tuple[Any, str] | None,
                 box: Sequence[float] | None, labels: Mapping[str, str] | None, model: str, device: str,
-                **settings: Any) -> Task:
+                want: Sequence[str] | str = (), **settings: Any) -> Task:
     """The task of `logic.guide`, whose arguments these are; settings: those of every Request. Raises InputError."""
     from DiffusionSiblingsUI.runs import arguments
     from DiffusionSiblingsUI.runs.scene_edits import segments_of
 
     twin = arguments.segmentation(twin) if twin is not None else None
-    shorthand = PresetsAndHolds(names_of(preset), arguments.plain(amount), names_of(hold))
+    shorthand = PresetsAndHolds(names_of(preset), arguments.plain(amount), names_of(hold), names_of(want))
     found = control_from(control, markups=not shorthand)
     roi, painted = arguments.roi_of(roi), arguments.painted(segment)
     region = {"tissues": arguments.tissues_of(tissues), "box": arguments.box_of(box),
@@ -58,7 +58,7 @@ def control_from(control: Any, markups: bool = False) -> Control | None:
         if not nodes:
             return None
         control = domains.control_of(nodes)
-    return control if any(term.on for term in control.terms) else None
+    return control if control.active or control.active_measures else None
 
 
 def as_canonical(control: Control | None) -> Control | None:

@@ -35,13 +35,14 @@ EXAMPLES = {"mass": _('"+20 %", "120" or "+5"'), "size": _('"+20 %", "900" or "+
 
 
 def quantity_words(quantity: str, unit: str) -> str:
-    """What a quantity is called in a domain of that unit: "Volume", "Area", ..."""
-    return MASS_WORDS.get(unit, _("Amount")) if quantity == "mass" else WORDS[quantity]
+    """What a quantity is called in a domain of that unit: "Volume", "Area", ...; a measure by name has its own."""
+    return MASS_WORDS.get(unit, _("Amount")) if quantity == "mass" else WORDS.get(quantity, quantity.capitalize())
 
 
 def unit_words(quantity: str, unit: str) -> str:
     """The unit as it is shown: "ml", "mm²", ..."""
-    return unit.replace("^2", "²") if quantity == "mass" else UNITS[quantity]
+    shown = unit.replace("^2", "²").replace("deg", "°")
+    return shown if quantity == "mass" or quantity not in UNITS else UNITS[quantity]
 
 
 def value_text(quantity: str, value: Any, unit: str = "") -> str:

@@ -17,6 +17,7 @@ from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
+from DiffusionSiblingsLib.editing.wants import parse_want
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
 from DiffusionSiblingsUI.guide import rows as guide_rows
 from DiffusionSiblingsUI.guide import training_range as guide_support
@@ -78,6 +79,8 @@ class GuidePanel:
         try:
             self.ui.guideCheck.checked = parameters.guide
             self.ui.amountBox.value = parameters.amount
+            if self.ui.wantsEdit.text != parameters.wants:
+                self.ui.wantsEdit.text = parameters.wants
             held = held_tissues(parameters)
             self.ui.holdAllCheck.checked = ALL in held
             for tissue, box in self._hold_boxes.items():
@@ -173,6 +176,7 @@ class GuidePanel:
         ui = self.ui
         ui.guideCheck.connect("toggled(bool)", lambda on: self._write("guide", bool(on)))
         ui.amountBox.connect("valueChanged(double)", lambda value: self._write("amount", float(value)))
+        ui.wantsEdit.connect("editingFinished()", self._wanted)
         ui.holdAllCheck.connect("toggled(bool)", lambda on: self._hold_all(bool(on)))
         for button, slot in ((ui.showButton, self.show), (ui.removeButton, self.remove), (ui.openButton, self.open),
                              (ui.saveButton, self.save)):
@@ -210,6 +214,20 @@ class GuidePanel:
         if not self._filling and self.context.parameters is not None:
             setattr(self.context.parameters, name, value)
             self.context.changed()
+
+    def _wanted(self) -> None:
+        """Takes what was typed; what cannot be read is told at once."""
+        text = str(self.ui.wantsEdit.text).strip()
+
+        def read() -> None:
+            for want in names_of(text):
+                parse_want(want, self.context.anatomy)
+            if text and self.context.parameters is not None:
+                self.context.parameters.guide = True
+            self._write("wants", text)
+
+        if not self._filling:
+            self._do(read)
 
     def _hold_chosen(self) -> None:
         if not self._filling:

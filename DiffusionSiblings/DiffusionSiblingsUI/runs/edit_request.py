@@ -54,7 +54,7 @@ def task_of(context: Any) -> Task:
         raise InputError(_("The edit cannot start"), value=reason)
     if parameters.guide:
         settings["control"] = guide_request.control_from(None, markups=True)
-        where["targets"] = PresetsAndHolds(hold=held_tissues(parameters)).to_json()
+        where["targets"] = PresetsAndHolds(hold=held_tissues(parameters), wants=wanted(parameters)).to_json()
     if parameters.edit == "generate":
         settings["control"] = guide_request.as_canonical(settings.get("control"))
         return Task((Request("generate", **settings),), **where)
@@ -129,7 +129,7 @@ def _missing_target(parameters: Any) -> str:
         if on and not markups.is_placed(node):
             return _("Place {name} in the views, or remove it in the section Guide").format(name=node.GetName())
         asking += on
-    if not asking and not held_tissues(parameters):
+    if not asking and not held_tissues(parameters) and not wanted(parameters):
         return _("Set a target in the section Guide, or switch the guide off there")
     return ""
 
@@ -156,6 +156,11 @@ def held_tissues(parameters: Any) -> tuple[str, ...]:
     return names_of(parameters.hold)
 
 
+def wanted(parameters: Any) -> tuple[str, ...]:
+    """The volumes and measures by name that are asked for, as they were typed."""
+    return names_of(parameters.wants)
+
+
 def guide_words(parameters: Any) -> str:
     """What guides the edit, in brief; "" if nothing does."""
     if not parameters.guide:
@@ -166,8 +171,9 @@ def guide_words(parameters: Any) -> str:
             terms += domains.read_settings(node).terms
         except InputError:
             continue
-    said = targets.terms_words(terms, held_tissues(parameters))
-    return _("Guided by {targets}.").format(targets=said) if said else ""
+    said = [targets.terms_words(terms, held_tissues(parameters)), *wanted(parameters)]
+    shown = ", ".join(part for part in said if part)
+    return _("Guided by {targets}.").format(targets=shown) if shown else ""
 
 
 def edit_words(edit: str, tissues: tuple[str, ...], anatomy: Any) -> str:
