@@ -4,7 +4,8 @@ A model knows its training cohort and nothing else. It draws a twin from outside
 the sampling ratio, the closer a sibling comes to the cohort's mean. A sibling that repeats a training heart is not a
 new heart. None of this shows in a picture of one sibling, so it is measured for each.
 
-Only measurements (volumes and axes) are compared, never voxels: the model's cohort.json holds no shapes.
+Only measurements (volumes, their ratios, and axes) are compared, never voxels: the model's cohort.json holds no shapes.
+What is usual here is usual among the training hearts. It is no clinical range.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..metrics.measurement import MeasurementKey, key_of, keyed_numbers, titled
+from ..metrics.measurement import VOLUME_RATIO, MeasurementKey, key_of, keyed_numbers, tissue_key, titled
+from ..metrics.measures.definition import ratios_of
 from ..metrics.morphology import all_measurements
 from ..metrics.percentile import percentile_of
-from .training_statistics import DECIMALS, TrainingStatistics, own_nearest
+from .training_statistics import DECIMALS, UNUSUAL, TrainingStatistics, odd_ratio, own_nearest
+from .volume_combination import VolumeCombination
 
 if TYPE_CHECKING:
     from ..core.anatomy import Anatomy
@@ -39,22 +42,25 @@ DRIFT = "drift towards the mean [%]"
 OUTSIDE = "outside the training range"
 NEAREST = "nearest training heart [sd]"
 NEARER = "training hearts with a nearer one [%]"
+COMBINATION_KEY = "training_hearts_with_a_more_usual_combination_percent"  # in the record
 SUSPICIOUS = "suspiciously near to a training heart"
+COMBINATION = "training hearts with a more usual combination of volumes [%]"
 
 
 @dataclass(frozen=True)
 class TrainingDistance:
     """One heart against the training cohort.
 
-    percentiles: measurement -> 0..100, the share of training hearts below it. outside: measurements below the smallest
-    or above the largest value of the cohort. nearest: distance to the most similar training heart, as the root mean
-    square over all measurements, each in standard deviations of the cohort. nearer: per cent of the training hearts
-    whose own nearest neighbour is closer than `nearest`; 100 is a heart unlike any, 0 one that lies closer to a
+    percentiles: measurement, or ratio of volumes -> 0..100, the share of training hearts below it. outside: those below
+    the smallest or above the largest value of the cohort. nearest: distance to the most similar training heart, as the
+    root mean square over all measurements, each in standard deviations of the cohort. nearer: per cent of the training
+    hearts whose own nearest neighbour is closer than `nearest`; 100 is a heart unlike any, 0 one that lies closer to a
     training heart than any two of them lie to each other.
     suspicious: whether the heart may be a near-copy of a training heart, as two different hearts of the cohort are
     practically never that close.
     drift: measurement -> share of the way from the twin to the cohort's mean (0 none, 1 at the mean, negative away from
     it), where the twin is far enough from the mean; overall: of all measurements together. Both empty without a twin.
+    combination: per cent of the training hearts whose volumes combine in a more usual way; None where it is not known.
     """
 
     percentiles: dict[MeasurementKey, float]
@@ -64,6 +70,16 @@ class TrainingDistance:
     suspicious: bool
     drift: dict[MeasurementKey, float] = field(default_factory=dict)
     overall: float | None = None
+    combination: float | None = None
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """What is unusual about how the volumes combine, in words: ratios, and all of them together."""
+        words = [found for key, share in self.percentiles.items()
+                 if key.name == VOLUME_RATIO and (found := odd_ratio(key, share))]
+        if self.combination is not None and self.combination > UNUSUAL:
+            words.append(f"volumes that combine less usually than those of {self.combination:.1f} %")
+        return tuple(words)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the record, in full: metrics.csv is written from them."""
@@ -71,6 +87,7 @@ class TrainingDistance:
             "percentiles": titled(self.percentiles), "outside_training_range": [key.title for key in self.outside],
             "nearest_training_heart_sd": self.nearest,
             "training_hearts_with_a_nearer_one_percent": self.nearer, "suspiciously_near": self.suspicious,
+            **({} if self.combination is None else {COMBINATION_KEY: self.combination}),
         }
         if self.overall is not None:
             values |= {"drift": titled(self.drift), "drift_overall": self.overall}
@@ -82,7 +99,7 @@ class TrainingDistance:
         return cls(keyed_numbers(values["percentiles"]), tuple(map(key_of, values["outside_training_range"])),
                    float(values["nearest_training_heart_sd"]),
                    float(values["training_hearts_with_a_nearer_one_percent"]), bool(values["suspiciously_near"]),
-                   keyed_numbers(values.get("drift", {})), values.get("drift_overall"))
+                   keyed_numbers(values.get("drift", {})), values.get("drift_overall"), values.get(COMBINATION_KEY))
 
 
 @dataclass(frozen=True)
@@ -95,12 +112,14 @@ class TrainingDistanceMeter:
 
     keys: the measurements that count, those of tissues that are whole in every map. (A vessel ends wherever the scan
     was cut, which says nothing about the heart.) rows: (N, keys) float64, one row for each training heart. twin:
-    (keys,) float64, the twin's measurements, for the drift of its siblings; None for hearts without a twin.
+    (keys,) float64, the twin's measurements, for the drift of its siblings; None for hearts without a twin. ratios: of
+    volumes among the keys, which have percentiles but no part in distance and drift.
     """
 
     keys: tuple[MeasurementKey, ...]
     rows: FloatArray
     twin: FloatArray | None = None
+    ratios: Mapping[MeasurementKey, tuple[MeasurementKey, MeasurementKey]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, statistics: TrainingStatistics | None, anatomy: Anatomy) -> TrainingDistanceMeter | None:
@@ -110,7 +129,9 @@ class TrainingDistanceMeter:
         keys = tuple(key for key in statistics.keys if key.tissue in anatomy.one_component)
         if len(statistics) < 3 or not keys:
             return None
-        return cls(keys, np.stack([statistics.column(key) for key in keys], axis=1))
+        pairs = {key: (tissue_key(of), tissue_key(over)) for key, (of, over) in ratios_of(anatomy).items()}
+        return cls(keys, np.stack([statistics.column(key) for key in keys], axis=1),
+                   ratios={key: pair for key, pair in pairs.items() if set(pair) <= set(keys)})
 
     def against(self, features: Features, volumes: Volumes) -> TrainingDistanceMeter:
         """The meter for siblings of a twin with these measurements, given as to `distance_of`."""
@@ -122,14 +143,27 @@ class TrainingDistanceMeter:
         volumes: tissue -> ml.
         """
         found = self._values(features, volumes)
-        beyond = (found < self.rows.min(axis=0) - ROUNDED) | (found > self.rows.max(axis=0) + ROUNDED)
+        own = self.measured(features, volumes)
         distances = np.sqrt(np.square(self._scaled(self.rows) - self._scaled(found)).mean(axis=1))
         nearest = float(distances.min())
         nearer = PERCENT * float(np.mean(self.own_nearest < nearest))
-        percentiles = {key: float(percentile_of(found[n], self.rows[:, n])) for n, key in enumerate(self.keys)}
+        percentiles = {key: float(percentile_of(own[key], column)) for key, column in self.columns.items()}
         drift, overall = ({}, None) if self.twin is None else self._drift(found, self.twin)
-        return TrainingDistance(percentiles, tuple(self.keys[n] for n in np.flatnonzero(beyond)), nearest, nearer,
-                                nearest < self.too_near, drift, overall)
+        combination = None if self._combination is None else self._combination.more_usual(found[self._volumes])
+        return TrainingDistance(percentiles, self._beyond(own), nearest, nearer, nearest < self.too_near, drift,
+                                overall, combination)
+
+    def measured(self, features: Features, volumes: Volumes) -> dict[MeasurementKey, float]:
+        """The measurements of a heart that count here, and its ratios; nan for a ratio over nothing."""
+        own = dict(zip(self.keys, self._values(features, volumes).tolist(), strict=True))
+        return own | {key: own[of] / own[over] if own[over] else float("nan")
+                      for key, (of, over) in self.ratios.items()}
+
+    @cached_property
+    def columns(self) -> dict[MeasurementKey, FloatArray]:
+        """(N,) float64 of the training hearts for each measurement, and for each ratio."""
+        own = {key: self.rows[:, n] for n, key in enumerate(self.keys)}
+        return own | {key: own[of] / np.maximum(own[over], ROUNDED) for key, (of, over) in self.ratios.items()}
 
     @cached_property
     def own_nearest(self) -> FloatArray:
@@ -143,6 +177,22 @@ class TrainingDistanceMeter:
         have to their nearest neighbour.
         """
         return NEAR * float(np.quantile(self.own_nearest, FEW))
+
+    def _beyond(self, own: Features) -> tuple[MeasurementKey, ...]:
+        """The measurements and ratios beyond every training heart; a rounding error is not beyond."""
+        slack = {key: 0.0 if key in self.ratios else ROUNDED for key in self.columns}
+        return tuple(key for key, column in self.columns.items()
+                     if own[key] < column.min() - slack[key] or own[key] > column.max() + slack[key])
+
+    @cached_property
+    def _combination(self) -> VolumeCombination | None:
+        """How the training hearts' volumes combine."""
+        return VolumeCombination.of(self.rows[:, self._volumes])
+
+    @property
+    def _volumes(self) -> list[int]:
+        """Which keys are volumes."""
+        return [n for n, key in enumerate(self.keys) if key.is_volume]
 
     def _values(self, features: Features, volumes: Volumes) -> FloatArray:
         found = all_measurements(features, volumes)
@@ -176,12 +226,13 @@ def training_distance_columns(distance: TrainingDistance | None) -> dict[str, ob
     found[DRIFT] = "" if distance.overall is None else PERCENT * distance.overall
     found[OUTSIDE] = "; ".join(key.title for key in distance.outside)
     return {**found, NEAREST: distance.nearest, NEARER: distance.nearer,
+            **({} if distance.combination is None else {COMBINATION: distance.combination}),
             SUSPICIOUS: "yes" if distance.suspicious else ""}
 
 
 def training_distance_titles(keys: Iterable[MeasurementKey]) -> tuple[str, ...]:
     """The titles of all of these columns, the percentiles of many measurements last."""
-    return (DRIFT, OUTSIDE, NEAREST, NEARER, SUSPICIOUS, *map(percentile_title, keys))
+    return (DRIFT, OUTSIDE, NEAREST, NEARER, COMBINATION, SUSPICIOUS, *map(percentile_title, keys))
 
 
 def percentile_title(key: MeasurementKey) -> str:
@@ -201,6 +252,9 @@ def training_distance_words(name: str, distance: TrainingDistance | None) -> lis
         words.append(f"{name} is unlike the training hearts: it differs from the most similar one by "
                      f"{distance.nearest:.2f} standard deviations per measurement, while {distance.nearer:.0f} % of "
                      "them have a nearer neighbour; expect its siblings to drift towards the training hearts")
+    if distance.unusual:
+        words.append(f"{name} has {' and '.join(distance.unusual)} of the training hearts (their range, not a clinical "
+                     "one)")
     if distance.suspicious:
         words.append(f"{name} is suspiciously near to a training heart ({distance.nearest:.2f} standard deviations per "
                      "measurement); it is possibly a near-copy")

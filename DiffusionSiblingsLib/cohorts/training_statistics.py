@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.anatomy import load_anatomy
 from ..core.errors import ModelError, SiblingsError, reason_of
 from ..core.files import atomic_path
 from ..core.json_files import MALFORMED, read_json
 from ..core.limits import MOST_RECORD_BYTES
 from ..metrics.measurement import MeasurementKey, key_of, tissue_key
+from ..metrics.measures.definition import ratios_of
 from ..metrics.morphology import all_measurements, features, tissue_volumes
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 SCHEMA = "siblings-cohort/1"
 FILE_NAME = "cohort.json"  # beside the model card
 DECIMALS = 1  # 0.1 ml and 0.1 mm: a voxel is coarser than that
+UNUSUAL = 99.0  # per cent of the training hearts: a ratio or a combination beyond those of so many is unusual
+NOISE = 0.01  # relative: a guided volume ends within so much of its target
 UNLIKE_ANY = 0.99  # share of the training hearts that have a nearer one; the few others stand alone themselves
 Tissues = tuple[str, ...]
 
@@ -120,7 +124,29 @@ def beyond_training(volumes: Mapping[Tissues, float], statistics: TrainingStatis
                             f"{high:.0f} ml in {len(statistics)} hearts; the nearest has "
                             f"{low if ml < low else high:.0f} ml): check whether the siblings reach it, and look at "
                             "their shapes")
-    return tuple(warnings) or _unlike_any(known, statistics)
+    return tuple(warnings) or _unlike_any(known, statistics) or _odd_ratios(known, statistics)
+
+
+def odd_ratio(key: MeasurementKey, percentile: float) -> str:
+    """"RV/LV volume ratio above that of 99.7 %", where that is unusual among the training hearts; "" elsewhere."""
+    if percentile > UNUSUAL:
+        return f"{key.label} above that of {percentile:.1f} %"
+    return f"{key.label} below that of {100 - percentile:.1f} %" if percentile < 100 - UNUSUAL else ""
+
+
+def _odd_ratios(volumes: Mapping[Tissues, float], statistics: TrainingStatistics) -> tuple[str, ...]:
+    """A warning for each ratio of requested volumes that few training hearts have; a per cent more or less is none."""
+    warnings = []
+    for key, (of, over) in ratios_of(load_anatomy(statistics.anatomy)).items():
+        if (of,) not in volumes or not volumes.get((over,)):
+            continue
+        asked, seen = volumes[of,] / volumes[over,], statistics.volumes((of,)) / statistics.volumes((over,))
+        below, above = (100 * float(np.mean(one)) for one in (seen < (1 - NOISE) * asked, seen > (1 + NOISE) * asked))
+        if words := odd_ratio(key, max(below, 50.0)) or odd_ratio(key, 100 - max(above, 50.0)):
+            warnings.append(f"The targets ask for a {words} of the training hearts, which is no clinical range ("
+                            f"{asked:.2f}; half of them lie between {np.quantile(seen, 0.25):.2f} and "
+                            f"{np.quantile(seen, 0.75):.2f}): look at the shapes of the siblings")
+    return tuple(warnings)
 
 
 def _unlike_any(volumes: Mapping[Tissues, float], statistics: TrainingStatistics) -> tuple[str, ...]:

@@ -29,8 +29,7 @@ from ..control.domain import ControlDomain
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.tissue_names import name_key
-from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, VOLUME, MeasurementKey, tissue_key
-from ..metrics.measures.definition import SHARE
+from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, SHARE, VOLUME, MeasurementKey, tissue_key
 from ..metrics.measures.names import find_named
 
 _WHAT = "The target cannot be read"

@@ -16,6 +16,7 @@ from ..core.errors import InputError
 
 VOLUME, MAJOR_AXIS, MINOR_AXIS = "volume", "major axis", "minor axis"
 UNITS = {VOLUME: "ml", MAJOR_AXIS: "mm", MINOR_AXIS: "mm"}  # of what is measured in a tissue
+VOLUME_RATIO, SHARE = "volume ratio", "1"  # of two tissues ("RV/LV"), and its unit
 Value = TypeVar("Value")
 
 
@@ -87,9 +88,10 @@ def keyed_numbers(values: Mapping[str, float | None]) -> dict[MeasurementKey, fl
 
 def key_of(title: str) -> MeasurementKey:
     """The key of a title that stands in a file: "LV volume [ml]". Raises InputError for any other text."""
-    for name, unit in UNITS.items():
+    for name, unit in {**UNITS, VOLUME_RATIO: SHARE}.items():
         tissue = title.removesuffix(f" {name} [{unit}]")
         if tissue != title and tissue:
             return MeasurementKey(name, tissue, unit)
     raise InputError("A file names an unknown measurement", value=title,
-                     rule="a tissue, then " + ", ".join(f'"{name} [{unit}]"' for name, unit in UNITS.items()))
+                     rule="a tissue, then " + ", ".join(f'"{name} [{unit}]"' for name, unit in UNITS.items())
+                     + f', or two tissues ("RV/LV") and "{VOLUME_RATIO} [{SHARE}]"')

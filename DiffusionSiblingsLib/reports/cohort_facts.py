@@ -180,8 +180,10 @@ def distance_rows(facts: CohortFacts) -> list[dict[str, Any]]:
     if facts.meter is None or not facts.distances:
         return []
     rows = []
-    for index, key in enumerate(facts.meter.keys):
-        training, ours = summary_of(facts.meter.rows[:, index]), summary_of(facts.cohort.column(key))
+    members = [facts.meter.measured(*facts.cohort.member(index)) for index in range(len(facts.cohort))]
+    own = facts.meter.measured(*measurements_from_json(facts.twin)) if facts.twin is not None else {}
+    for key, column in facts.meter.columns.items():
+        training, ours = summary_of(column), summary_of([member[key] for member in members])
         percentiles = summary_of([found.percentiles[key] for found in facts.distances])
         outside = sum(key in found.outside for found in facts.distances)
         drift = [found.drift[key] for found in facts.distances if key in found.drift]
@@ -189,7 +191,7 @@ def distance_rows(facts: CohortFacts) -> list[dict[str, Any]]:
         rows.append({"measurement": key.title, **_range("training ", training), **_range("", ours),
                      "median percentile": percentiles.percentiles[1], "percentile 5 %": percentiles.percentiles[0],
                      "percentile 95 %": percentiles.percentiles[2], "outside": outside,
-                     "twin": facts.twin_measurements.get(key),
+                     "twin": own.get(key),
                      "twin percentile": twin.percentiles[key] if twin is not None else None,
                      "median drift [%]": 100.0 * float(np.median(drift)) if drift else None})
     return rows
@@ -213,7 +215,9 @@ def ordinary_to_unusual(cohort: MeasuredCohort, count: int) -> list[int]:
 
 
 def flagged(facts: CohortFacts, most: int) -> Sequence[dict[str, str]]:
-    """Members that a person should look at: outside the training range, or suspiciously near to a training heart."""
+    """Members that a person should look at: outside the training range, of unusual proportions, or suspiciously near to
+    a training heart.
+    """
     rows = []
     for name, found in zip(facts.cohort.members, facts.distances, strict=False):
         words = []
@@ -221,6 +225,8 @@ def flagged(facts: CohortFacts, most: int) -> Sequence[dict[str, str]]:
             words.append(f"suspiciously near to a training heart ({found.nearest:.2f} sd)")
         if found.outside:
             words.append("outside the training range: " + ", ".join(key.title for key in found.outside))
+        if found.unusual:
+            words.append(f"{' and '.join(found.unusual)} of the training hearts")
         if words:
             rows.append({"Map": name, "Why": "; ".join(words)})
     return rows[:most]

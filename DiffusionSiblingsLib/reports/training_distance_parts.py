@@ -11,6 +11,7 @@ from ..cohorts.training_distance import training_distance_words
 from .cohort_facts import CohortFacts, distance_rows, flagged
 from .page import Cell, number
 
+TWO_DIGITS = 10  # volumes and axes are shown in whole ml and mm, ratios with decimals
 LISTED = 12  # rows of a table of members, whose rest is in a file
 
 
@@ -31,10 +32,13 @@ def distance_facts(known: CohortFacts) -> dict[str, Any]:
 
 
 def _cells(row: Mapping[str, Any], *, with_twin: bool) -> dict[str, Cell]:
-    cells: dict[str, Cell] = {"Measurement": row["measurement"], "Training": _range(row, "training ")}
+    decimals = 0 if row["training 95 %"] >= TWO_DIGITS else 2
+    cells: dict[str, Cell] = {"Measurement": row["measurement"],
+                              "Training": _range(row, "training ", decimals=decimals)}
     if with_twin:
-        cells |= {"Twin": number(row["twin"], 0), "Its percentile": number(row["twin percentile"], 0)}
-    cells |= {"This cohort": _range(row, ""), "Percentile": _range(row, "percentile ", "median percentile"),
+        cells |= {"Twin": number(row["twin"], decimals), "Its percentile": number(row["twin percentile"], 0)}
+    cells |= {"This cohort": _range(row, "", decimals=decimals),
+              "Percentile": _range(row, "percentile ", "median percentile"),
               "Outside": row["outside"]}
     if with_twin:
         drift = row["median drift [%]"]
@@ -42,6 +46,6 @@ def _cells(row: Mapping[str, Any], *, with_twin: bool) -> dict[str, Cell]:
     return cells
 
 
-def _range(row: Mapping[str, Any], side: str, median: str = "") -> str:
-    low, high = (number(row[f"{side}{end}"], 0) for end in ("5 %", "95 %"))
-    return f"{number(row[median or f'{side}median'], 0)} ({low} to {high})"
+def _range(row: Mapping[str, Any], side: str, median: str = "", *, decimals: int = 0) -> str:
+    low, high = (number(row[f"{side}{end}"], decimals) for end in ("5 %", "95 %"))
+    return f"{number(row[median or f'{side}median'], decimals)} ({low} to {high})"

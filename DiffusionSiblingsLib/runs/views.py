@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..cohorts.measured_map import named_of
+from ..cohorts.training_distance import TrainingDistance
+from ..cohorts.training_statistics import UNUSUAL
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError, reason_of
 from ..core.json_files import MALFORMED
@@ -34,7 +36,7 @@ class Tally:
 
     twin_columns: of the twin's row, what it had of each target. remarks: what a person should look at, a line each.
     siblings: their number; beyond: of those beyond the training hearts in a measurement; near: of those suspiciously
-    near to one.
+    near to one; odd: of those whose volumes combine in an unusual way.
     cut: tissue -> ml that each sibling lost of it at the edge of the grid; siblings_cut: how many lost any. withheld:
     unknown segment -> ml of it that each sibling wanted and did not get. unchanged: siblings that equal their twin.
     measures: what the siblings have of each measure by name.
@@ -45,6 +47,7 @@ class Tally:
     siblings: int = 0
     beyond: int = 0
     near: int = 0
+    odd: int = 0
     cut: dict[str, list[float]] = field(default_factory=dict)
     withheld: dict[str, list[float]] = field(default_factory=dict)
     siblings_cut: int = 0
@@ -63,6 +66,7 @@ class Tally:
             self.siblings += 1
             self.beyond += bool(distance.get("outside_training_range"))
             self.near += bool(distance.get("suspiciously_near"))
+            self.odd += bool(distance and TrainingDistance.from_json(distance).unusual)
             self.siblings_cut += _collect(entry.get(CUT_OFF), self.cut)
             self.siblings_withheld += _collect(entry.get(WITHHELD), self.withheld)
             self.unchanged += (entry.get("voxels_changed") or {}).get("inside") == 0
@@ -76,6 +80,8 @@ class Tally:
         """What makes siblings doubtful, with their number, a line each."""
         siblings = self.siblings
         counted = {"beyond every training heart in a measurement": self.beyond,
+                   f"proportions (RV/LV and others) beyond those of {UNUSUAL:g} % of the training hearts, which is no "
+                   "clinical range": self.odd,
                    "suspiciously near to a training heart, possibly near-copies": self.near}
         words = [f"{count} of {siblings} siblings: {doubt}" for doubt, count in counted.items() if count]
         if self.unchanged:

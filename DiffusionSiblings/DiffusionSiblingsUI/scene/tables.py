@@ -24,6 +24,7 @@ from DiffusionSiblingsLib.core.tables import columns_of, write_metrics_csv
 from DiffusionSiblingsLib.editing.record_entries import guidance_of
 from DiffusionSiblingsLib.editing.target_rows import target_columns
 from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, feature_keys, measurement_keys
+from DiffusionSiblingsLib.metrics.measures.definition import ratios_of
 from DiffusionSiblingsLib.metrics.measures.measure import Measured
 
 Row = Mapping[str, Any]
@@ -70,8 +71,9 @@ def _measures_of(record: Mapping[str, Any]) -> list[MeasurementKey]:
 
 def training_distance_names(columns: Iterable[str]) -> list[str]:
     """Those of the columns that tell how a heart lies among the training hearts, the many percentiles last."""
-    there = set(columns)
-    return [title for title in training_distance_titles(measurement_keys(load_anatomy())) if title in there]
+    there, anatomy = set(columns), load_anatomy()
+    keys = (*measurement_keys(anatomy), *ratios_of(anatomy))
+    return [title for title in training_distance_titles(keys) if title in there]
 
 
 def difference_name(feature: MeasurementKey) -> str:

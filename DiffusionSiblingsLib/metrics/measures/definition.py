@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ..measurement import MeasurementKey
+from ..measurement import SHARE, VOLUME_RATIO, MeasurementKey
 
-AREA, LENGTH, ANGLE, SHARE = "mm^2", "mm", "deg", "1"
+AREA, LENGTH, ANGLE = "mm^2", "mm", "deg"
 OfKind = TypeVar("OfKind")
 
 
@@ -53,6 +53,12 @@ def definitions_of(anatomy: Anatomy) -> tuple[Definition, ...]:
         found.append(Definition(entry["id"], entry["kind"], options, dict(entry.get("headlines", {})),
                                 dict(entry.get("synonyms", {}))))
     return tuple(found)
+
+
+def ratios_of(anatomy: Anatomy) -> dict[MeasurementKey, tuple[str, str]]:
+    """The ratios of volumes among the measures of an anatomy: key -> the tissue above and the tissue below the line."""
+    return {measure.key(VOLUME_RATIO, SHARE): (str(measure.options["of"]), str(measure.options["over"]))
+            for measure in definitions_of(anatomy) if measure.kind == "ratio"}
 
 
 def kind_of(measure: Definition, kinds: Mapping[str, OfKind]) -> OfKind:

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import InputError
-from ..measurement import MeasurementKey
+from ..measurement import SHARE, VOLUME_RATIO, MeasurementKey
 from ..walls import Thickness, wall_thickness
-from .definition import ANGLE, AREA, LENGTH, SHARE, Definition
+from .definition import ANGLE, AREA, LENGTH, Definition
 from .extent import ends_across, tip, way_out, widths
 from .fields import FloatArray, TissueFields
 from .opening import opening
@@ -237,7 +237,7 @@ def of_ratio(found: Found, measure: Definition) -> list[Number]:
     """The ratio of two tissues' volumes. options: of, over."""
     of, over = measure.options["of"], measure.options["over"]
     _need(found, of, over)
-    return [Number(measure.key("volume ratio", SHARE), found.volumes[of] / found.volumes[over])]
+    return [Number(measure.key(VOLUME_RATIO, SHARE), found.volumes[of] / found.volumes[over])]
 
 
 KINDS: dict[str, Callable[[Found, Definition], list[Number]]] = {

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
-from ..measurement import MeasurementKey
-from .definition import ANGLE, AREA, LENGTH, SHARE, Definition, definitions_of, kind_of
+from ..measurement import SHARE, VOLUME_RATIO, MeasurementKey
+from .definition import ANGLE, AREA, LENGTH, Definition, definitions_of, kind_of
 from .segments import NAMES
 
 OPENING = {"area": AREA, "perimeter": LENGTH, "area diameter": LENGTH, "perimeter diameter": LENGTH,
@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, Callable[[Definition], Mapping[str, str]]] = {  # of each 
     "chords": lambda measure: {"basal diameter": LENGTH, "mid diameter": LENGTH, "length": LENGTH},
     "angle": lambda measure: {"angle": ANGLE},
     "wall": lambda measure: WALL,
-    "ratio": lambda measure: {"volume ratio": SHARE},
+    "ratio": lambda measure: {VOLUME_RATIO: SHARE},
 }
 
 

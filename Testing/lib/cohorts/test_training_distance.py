@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from DiffusionSiblingsLib.cohorts.measured_map import MeasuredMap
 from DiffusionSiblingsLib.cohorts.training_distance import (
+    COMBINATION,
     DRIFT,
     NEARER,
     NEAREST,
@@ -30,12 +31,14 @@ from DiffusionSiblingsLib.cohorts.training_statistics import (
     write_training_statistics,
 )
 from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
+from DiffusionSiblingsLib.core.files import json_values
 from DiffusionSiblingsLib.editing.record_entries import sibling_entry, sibling_row
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.engine.engine import Engine
-from DiffusionSiblingsLib.metrics.measurement import measurement_keys, tissue_key
+from DiffusionSiblingsLib.metrics.measurement import MeasurementKey, measurement_keys, tissue_key
 
 HEART = load_anatomy("heart")
+RATIO = MeasurementKey("volume ratio", "RV/LV", "1")
 COLUMNS = (tissue_key("LV"), tissue_key("LV", "major axis"), tissue_key("RV"), tissue_key("Myo"), tissue_key("Ao"))
 MEAN, SPREAD = np.array([130.0, 80.0, 160.0, 150.0, 40.0]), np.array([30.0, 9.0, 40.0, 35.0, 10.0])
 ROWS = MEAN + SPREAD * np.random.default_rng(5).standard_normal((300, 5))
@@ -59,7 +62,8 @@ def test_vessels_do_not_count_as_they_end_where_a_scan_was_cut() -> None:
 
 def test_percentiles_are_those_of_the_cohort() -> None:
     found = METER.distance_of(*parts(np.median(ROWS, axis=0)))
-    assert found.percentiles == pytest.approx(dict.fromkeys(COLUMNS[:4], 50.0), abs=0.5)
+    ratio = found.percentiles.pop(RATIO)
+    assert found.percentiles == pytest.approx(dict.fromkeys(COLUMNS[:4], 50.0), abs=0.5) and 35 < ratio < 65
     assert found.outside == () and not found.suspicious and found.overall is None and found.drift == {}
 
 
@@ -88,12 +92,43 @@ def test_the_distance_is_in_standard_deviations_of_each_measurement() -> None:
     found = METER.distance_of(*parts([*lonely, 40.0]))
     scaled = (ROWS[:, :4] - lonely) / spread
     assert found.nearest == pytest.approx(np.sqrt((scaled**2).mean(axis=1)).min())
-    assert found.nearer == 100.0 and len(found.outside) == 4
+    assert found.nearer == 100.0 and set(COLUMNS[:4]) <= set(found.outside)
     between = ROWS[:, :4].mean(axis=0) + 1.9 * spread * [1, -1, 1, -1]  # usual each, not together
     alone = METER.distance_of(*parts([*between, 40.0]))
     assert alone.outside == () and alone.nearer > 95 and "is unlike" in training_distance_words("The twin", alone)[0]
     rows = METER.own_nearest
     assert len(rows) == 300 and (np.diff(rows) >= 0).all() and rows[0] > 0
+
+
+def test_a_ratio_counts_where_each_volume_is_ordinary() -> None:
+    small, large = np.quantile(ROWS[:, 0], 0.2), np.quantile(ROWS[:, 2], 0.97)
+    heart = MEAN.copy()
+    heart[0], heart[2] = small, large
+    found = METER.distance_of(*parts(heart))
+    ratios = ROWS[:, 2] / ROWS[:, 0]
+    assert found.percentiles[RATIO] == pytest.approx(100 * np.mean(ratios < large / small))
+    assert not METER.distance_of(*parts(MEAN)).unusual
+    swapped = MEAN.copy()
+    swapped[0], swapped[2] = ROWS[:, 0].max(), ROWS[:, 2].min()  # neither is beyond the hearts, their ratio is
+    odd = METER.distance_of(*parts(swapped))
+    assert odd.outside == (RATIO,) and odd.percentiles[RATIO] == 0
+    assert odd.unusual[0] == "RV/LV volume ratio below that of 100.0 %"
+    assert any("their range, not a clinical one" in words for words in training_distance_words("The twin", odd))
+
+
+def test_a_record_of_an_earlier_version_knows_no_combination() -> None:
+    found = METER.distance_of(*parts(MEAN)).to_json()
+    old = {key: value for key, value in found.items() if not key.startswith("training_hearts_with_a_more")}
+    assert TrainingDistance.from_json(old).combination is None and not TrainingDistance.from_json(old).unusual
+
+
+def test_a_heart_that_lost_a_chamber_has_no_ratio_over_it() -> None:
+    lost = MEAN.copy()
+    lost[0] = 0.0
+    found = METER.distance_of(*parts(lost))
+    assert np.isnan(found.percentiles[RATIO]) and found.combination == 100.0 and tissue_key("LV") in found.outside
+    back = TrainingDistance.from_json(json.loads(json.dumps(json_values(found.to_json()))))
+    assert np.isnan(back.percentiles[RATIO]) and back.unusual == found.unusual
 
 
 @given(st.floats(-0.5, 1.5), st.integers(0, 299))
@@ -118,7 +153,8 @@ def test_columns_and_record_say_the_same() -> None:
     bias = METER.against(*parts(MEAN + SPREAD)).distance_of(*parts(MEAN + 0.5 * SPREAD))
     row = training_distance_columns(bias)
     assert list(row) == ["percentile of LV volume", "percentile of LV major axis", "percentile of RV volume",
-                         "percentile of Myo volume", DRIFT, OUTSIDE, NEAREST, NEARER, SUSPICIOUS]
+                         "percentile of Myo volume", "percentile of RV/LV volume ratio", DRIFT, OUTSIDE, NEAREST,
+                         NEARER, COMBINATION, SUSPICIOUS]
     assert row[DRIFT] == pytest.approx(50, abs=6) and row[OUTSIDE] == row[SUSPICIOUS] == ""
     assert training_distance_columns(METER.distance_of(*parts(ROWS[17])))[SUSPICIOUS] == "yes"
     back = TrainingDistance.from_json(json.loads(json.dumps(bias.to_json())))
@@ -160,4 +196,5 @@ def test_the_engine_gives_every_sibling_its_bias(models: Path) -> None:
 
 def test_the_shipped_model_has_a_meter() -> None:
     meter = TrainingDistanceMeter.of(read_training_statistics(resource_folder() / "Models" / "heart-compact"), HEART)
-    assert meter is not None and len(meter.keys) == 13 and 0.05 < meter.too_near < meter.own_nearest[0]
+    assert meter is not None and len(meter.keys) == 13 and len(meter.ratios) == 2
+    assert 0.05 < meter.too_near < meter.own_nearest[0]

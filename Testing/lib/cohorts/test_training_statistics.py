@@ -112,3 +112,15 @@ def test_a_combination_that_no_heart_has_is_warned_of() -> None:
 
 def test_a_tissue_that_was_not_measured_is_passed_over() -> None:
     assert beyond_training({("fossa",): 5.0, ("LV",): 100.0}, TOGETHER) == ()
+
+
+def test_a_ratio_that_few_training_hearts_have_is_told_where_each_volume_is_usual() -> None:
+    statistics = read_training_statistics(resource_folder() / "Models" / "heart-compact")
+    assert statistics is not None
+    ratios = statistics.column(tissue_key("RV")) / statistics.column(tissue_key("LV"))
+    asked = float(np.quantile(ratios, 0.998))
+    (warning,) = beyond_training({("LV",): 110.0, ("RV",): 110.0 * asked * 1.02}, statistics)
+    assert "RV/LV volume ratio above that of 99." in warning and "no clinical range" in warning
+    (warning,) = beyond_training({("LV",): 200.0, ("RV",): 200.0 * float(np.quantile(ratios, 0.004))}, statistics)
+    assert "RV/LV volume ratio below that of 99." in warning
+    assert beyond_training({("LV",): 110.0, ("RV",): 110.0 * float(np.median(ratios))}, statistics) == ()
