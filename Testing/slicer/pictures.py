@@ -41,7 +41,7 @@ def main(folder: Path, session: Any) -> None:
     console(twin)
     guide(panel, twin, folder)
     panel.panels["siblings"].ui.outlineCheck.setChecked(False)  # the twin in its own colours again
-    run.siblings[panel.context.parameters.sibling].GetDisplayNode().SetVisibility(False)
+    show_alone(twin)
     effects(session, twin, folder)
     cohort(panel, run, folder)
     print("the tutorial works as written")
@@ -159,9 +159,7 @@ def console(twin: Any) -> None:
         exec(compile(block, str(TUTORIAL), "exec"), names)  # noqa: S102, our own page
     assert names["twin"] is twin
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") > nodes
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        node.GetDisplayNode().SetVisibility(node is twin)
-    turn()
+    show_alone(twin)
 
 
 def guide(panel: Any, twin: Any, folder: Path) -> None:
@@ -286,6 +284,13 @@ def guide_effect(editor: Any, twin: Any, folder: Path) -> None:
 
 
 # Helpers
+
+
+def show_alone(twin: Any) -> None:
+    """The twin without any sibling, whichever run it is of."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        node.GetDisplayNode().SetVisibility(node is twin)
+    turn()
 
 
 def activate(editor: Any, name: str) -> Any:
