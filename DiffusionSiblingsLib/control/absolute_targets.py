@@ -12,7 +12,7 @@ from ..core.errors import InputError
 from .domain import ControlDomain
 from .limits import check_value
 from .measure import Measurement
-from .terms import Quantity, Term, Value, checked_value, plain
+from .terms import Quantity, Term, Value, checked_value, plain, quantity_word
 
 SAME = 1e-6  # relative: two targets for one thing that differ by less are one target
 
@@ -34,8 +34,8 @@ class Asked:
 
     @property
     def label(self) -> str:
-        """Domain and quantity: "RV mass"."""
-        return f"{self.domain} {self.quantity}"
+        """Domain and quantity: "RV amount"."""
+        return f"{self.domain} {quantity_word(self.quantity, '')}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -60,7 +60,9 @@ def resolved(
         for other in rivals:
             if contradict(other, asked):
                 raise InputError("Two targets contradict each other",
-                                 value=f"{other.label} {_short(other.value)} and {asked.label} {_short(value)}",
+                                 value=" and ".join(
+                                     f"{one.domain} {quantity_word(one.quantity, domain.unit)} {_short(one.value)}"
+                                     for one in (other, asked)),
                                  rule="one target for each quantity of a place", hint="switch one of them off")
         if not any(other.value == value for other in rivals):
             found.append(asked)

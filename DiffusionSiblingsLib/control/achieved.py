@@ -11,7 +11,7 @@ import numpy as np
 
 from .absolute_targets import Asked
 from .measure import Measurement
-from .terms import Quantity, Value, plain, quantity_unit, unplain
+from .terms import Quantity, Value, plain, quantity_unit, quantity_word, unplain
 
 REACHED = "targets reached"
 
@@ -40,17 +40,17 @@ class Achieved:
 
     @property
     def label(self) -> str:
-        """Domain and quantity: "RV mass"."""
-        return f"{self.domain} {self.quantity}"
+        """Domain and quantity as people call it: "RV volume"."""
+        return f"{self.domain} {quantity_word(self.quantity, self.unit)}"
 
     @property
     def asked_title(self) -> str:
-        """The title of the column with the value that was asked: "RV mass asked [ml]"."""
+        """The title of the column with the value that was asked: "RV volume asked [ml]"."""
         return f"{self.label} asked{self._bracketed_unit}"
 
     @property
     def achieved_title(self) -> str:
-        """The title of the column with the value that was achieved: "RV mass achieved [ml]"."""
+        """The title of the column with the value that was achieved: "RV volume achieved [ml]"."""
         return f"{self.label} achieved{self._bracketed_unit}"
 
     @property

@@ -111,8 +111,8 @@ class Term:
 
     @property
     def label(self) -> str:
-        """Domain and quantity, for tables and messages: "RV mass"."""
-        return f"{self.domain} {self.quantity}"
+        """Domain and quantity, for messages that do not know the domain's dimension: "RV amount"."""
+        return f"{self.domain} {quantity_word(self.quantity, '')}"
 
     @property
     def allowed(self) -> float:
@@ -154,7 +154,8 @@ class Term:
 
 
 def with_ids(terms: Sequence[Term]) -> tuple[Term, ...]:
-    """The terms, each with an id of its own: its label where it has none yet, with a number where that is taken.
+    """The terms, each with an id of its own: domain and quantity where it has none yet, with a number where that is
+    taken.
 
     Raises InputError where two terms came with the same id.
     """
@@ -164,7 +165,7 @@ def with_ids(terms: Sequence[Term]) -> tuple[Term, ...]:
                          hint="leave the ids out, and they are assigned")
     taken, found = set(given), []
     for term in terms:
-        name = term.id or free_name(term.label, taken)
+        name = term.id or free_name(f"{term.domain} {term.quantity}", taken)
         taken.add(name)
         found.append(term if term.id else replace(term, id=name))
     return tuple(found)
@@ -181,6 +182,13 @@ def free_name(name: str, taken: Collection[str]) -> str:
 def default_tolerance(quantity: Quantity) -> float:
     """How near counts as reached, see the table above; Betti numbers have to be exact."""
     return _TOLERANCES[quantity]
+
+
+def quantity_word(quantity: str, unit: str) -> str:
+    """What people call a quantity in a domain of that unit: "volume", "area" or "length" of what control files call
+    "mass", "amount" where the unit is not known.
+    """
+    return {"ml": "volume", "mm^2": "area", "mm": "length"}.get(unit, "amount") if quantity == "mass" else quantity
 
 
 def quantity_unit(quantity: Quantity, domain_unit: str) -> str:

@@ -17,8 +17,7 @@ from .choices import Edit, Guider, Method, Parsing, Solver
 
 if TYPE_CHECKING:
     from ..control.control import Control
-    from ..control.measure_terms import MeasureTerm
-    from ..control.terms import Term
+    from ..control.terms import Target
 
 MAX_SEED = 2**63 - 1
 GUIDANCE = ("control", "guider", "parsing")  # settings of guided requests alone
@@ -106,7 +105,7 @@ class Request:
         return ", ".join(part for part in (words, self.describe_guidance()) if part)
 
     def describe_guidance(self) -> str:
-        """The terms of the control in brief: "guided: RV mass x 1.2, 5 held"; "" without one."""
+        """The terms of the control in brief: "guided: RV volume x 1.2, 5 held"; "" without one."""
         return "" if self.control is None else _guided_words(self.control)
 
     def to_json(self) -> dict[str, Any]:
@@ -158,21 +157,24 @@ def _check_control(control: Control, request: Request) -> None:
 
 
 def _guided_words(control: Control) -> str:
-    active: list[Term | MeasureTerm] = [*control.active, *control.active_measures]
-    held = [term for term in active if term.target.times == 1 or term.target.plus in (0, (0, 0, 0))]
-    changed = [_term_words(term) for term in active if term not in held]
+    """What the control asks for, the first few in words, those that are to stay as a number."""
+    from ..control.terms import quantity_word
+
+    active = [(f"{term.domain} {quantity_word(term.quantity, control.domain(term.domain).unit)}", term.target)
+              for term in control.active] + [(term.label, term.target) for term in control.active_measures]
+    held = [target for _, target in active if target.times == 1 or target.plus in (0, (0, 0, 0))]
+    changed = [_target_words(label, target) for label, target in active if target not in held]
     more = [f"{len(changed) - NAMED_TERMS} more"] if len(changed) > NAMED_TERMS else []
     return "guided: " + ", ".join([*changed[:NAMED_TERMS], *more, *([f"{len(held)} held"] if held else [])])
 
 
-def _term_words(term: Term | MeasureTerm) -> str:
-    target = term.target
+def _target_words(label: str, target: Target) -> str:
     if target.times is not None:
-        return f"{term.label} x {target.times:g}"
+        return f"{label} x {target.times:g}"
     value, sign = (target.value, "") if target.value is not None else (target.plus, "+")
     if isinstance(value, (int, float)):
-        return f"{term.label} {value:{sign}g}"
-    return term.label  # the record holds a matrix in full
+        return f"{label} {value:{sign}g}"
+    return label  # the record holds a matrix in full
 
 
 def _plain_values(request: Request) -> None:

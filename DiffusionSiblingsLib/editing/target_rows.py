@@ -9,7 +9,7 @@ from typing import Any
 from ..control.achieved import REACHED, Achieved, cell_text
 from ..control.control import Control
 from ..control.measure import Measurement
-from ..control.terms import Value, unplain
+from ..control.terms import Value, quantity_word, unplain
 from ..metrics.fidelity import betti_accuracy, mean_l1
 from ..metrics.measurement import MeasurementKey
 
@@ -51,7 +51,7 @@ def looked_at(guidance: Sequence[Achieved], notes: Iterable[str],
               repair: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """What a person should look at: every target that was missed, the remarks, and cavities. repair: of the record.
 
-    One line for each target: "RV mass 171.2 ml, asked 178.9 ml (4.3 % off)".
+    One line for each target: "RV volume 171.2 ml, asked 178.9 ml (4.3 % off)".
     """
     missed = (f"{item.label} {_with_unit(item.achieved, item.unit)}, asked {_with_unit(item.asked, item.unit)}"
               f"{_error_words(item)}" for item in guidance if not item.reached)
@@ -75,7 +75,7 @@ def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         follows = bool(items[0].get("follows", False))
         shown = _error_unit(quantity, unit, follows=follows)
         tolerances = [_error_text(shown, error) for error in sorted({item["tolerance"] for item in items})]
-        rows.append({"target": f"{domain} {quantity}", "place": FOLLOWS if follows else FIXED, "members": len(items),
+        rows.append({"target": f"{domain} {quantity_word(quantity, unit)}", "place": FOLLOWS if follows else FIXED, "members": len(items),
                      "asked": _asked_words([item["asked"] for item in items], unit),
                      "achieved": _with_unit(float(median(scalars)), unit) if scalars else "",
                      "tolerance": " to ".join(dict.fromkeys((tolerances[0], tolerances[-1]))),
@@ -92,7 +92,7 @@ def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: 
     for domain in control.domains:
         found = measured[domain.name]
         betti = found.betti or ("", "", "")
-        rows.append({**named, "domain": domain.name, "tissues": " + ".join(domain.tissues), "mass": found.mass,
+        rows.append({**named, "domain": domain.name, "tissues": " + ".join(domain.tissues), "amount": found.mass,
                      "unit": found.unit, "position [mm]": _cell(found.centroid, 1), "size [mm^2]": found.size,
                      "shape": _cell(found.shape, 3), "components": betti[0], "loops": betti[1], "voids": betti[2]})
     return rows
@@ -101,7 +101,7 @@ def domain_rows(control: Control, measured: Mapping[str, Measurement], **named: 
 def measure_rows(control: Control, measured: Mapping[MeasurementKey, float], **named: object
                  ) -> list[dict[str, object]]:
     """What a heart has of every measure that the control names, a row each, in the columns of `domain_rows`."""
-    return [{**named, "domain": term.label, "mass": measured.get(term.key, ""),
+    return [{**named, "domain": term.label, "amount": measured.get(term.key, ""),
              "unit": "" if term.key.unit == "1" else term.key.unit} for term in control.measures]
 
 

@@ -71,11 +71,11 @@ def test_a_guided_run_records_its_control_and_tells_asked_and_achieved(twin: Pat
     assert [domain["name"] for domain in request["control"]["domains"]] == ["RV", "LA"]
     assert [item["domain"] for item in entry["guidance"]] == ["RV", "LA"]
     twin_row, row = csv.DictReader((tmp_path / "run" / "metrics.csv").open())
-    asked, before = float(row["RV mass asked [ml]"]), float(twin_row["RV mass achieved [ml]"])
+    asked, before = float(row["RV volume asked [ml]"]), float(twin_row["RV volume achieved [ml]"])
     assert asked == pytest.approx(1.05 * before, rel=1e-5)
-    assert float(row["RV mass achieved [ml]"]) == pytest.approx(entry["guidance"][0]["achieved"], rel=1e-5)
+    assert float(row["RV volume achieved [ml]"]) == pytest.approx(entry["guidance"][0]["achieved"], rel=1e-5)
     assert row["targets reached"].endswith("of 2") and twin_row["targets reached"] == ""
-    assert row["edit"] == "ratio 0.6, guided: RV mass x 1.05, 1 held"
+    assert row["edit"] == "ratio 0.6, guided: RV volume x 1.05, 1 held"
 
 
 def test_a_guided_run_is_replayed_from_its_record_alone(twin: Path, tmp_path: Path,
@@ -125,7 +125,7 @@ def test_a_preset_is_a_start_for_a_control_of_ones_own(twin: Path, tmp_path: Pat
     rows = json.loads(capsys.readouterr().out)
     assert [(row["domain"], row["unit"], row["components"]) for row in rows] == [("RV", "ml", 1), ("LA", "ml", 1)]
     own = read_control(file, ANATOMY)
-    assert [term.target.value for term in own.terms] == pytest.approx([row["mass"] for row in rows], rel=1e-5)
+    assert [term.target.value for term in own.terms] == pytest.approx([row["amount"] for row in rows], rel=1e-5)
     assert main([*arguments, "--control", str(file)]) == 0
     assert json.loads(capsys.readouterr().out) == rows
 

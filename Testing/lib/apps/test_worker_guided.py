@@ -64,7 +64,7 @@ def test_wishes_become_controls_and_are_told_before_the_siblings(workshop: Servi
     assert "control" not in plain["request"] and "preset" not in guided["request"]
     assert guided["request"]["control"] == told["control"]
     assert [item["domain"] for item in guided["siblings"][0]["guidance"]] == ["RV", "LA"]
-    assert result["rows"][0]["RV mass achieved [ml]"] == pytest.approx(told["measured"]["RV"]["mass"])
+    assert result["rows"][0]["RV volume achieved [ml]"] == pytest.approx(told["measured"]["RV"]["mass"])
     assert result["rows"][2]["targets reached"].endswith("of 2")
     json.dumps([result, heard.events], allow_nan=False)
     replayed, _ = do(workshop, "replay", twin=twin, record=result["record"])
@@ -84,7 +84,7 @@ def test_maps_are_measured_in_the_domains_of_a_control(workshop: Service, tmp_pa
     result, _ = do(workshop, "measure", maps=[map_], names=["mine"], control=control.to_json())
     (row,) = result["domains"]
     assert (row["map"], row["domain"], row["unit"]) == ("mine", "RV", "ml")
-    assert row["mass"] == pytest.approx(result["rows"][0]["RV volume [ml]"], rel=0.03)
+    assert row["amount"] == pytest.approx(result["rows"][0]["RV volume [ml]"], rel=0.03)
     assert "domains" not in do(workshop, "measure", maps=[map_])[0]
 
 

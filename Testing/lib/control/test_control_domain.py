@@ -206,12 +206,12 @@ def test_targets_become_absolute():
 
 def test_contradictory_targets_are_refused_by_name_also_across_domains():
     measured = {"RV": measurement(BOX, 100.0)}
-    with pytest.raises(InputError, match="RV mass 120 and RV mass 100"):
+    with pytest.raises(InputError, match="RV volume 120 and RV volume 100"):
         Control((BOX,), (Term("RV", "mass", Target(times=1.2)), Term("RV", "mass", Target(value=100.0)))).resolve(
             measured)
     twin = ControlDomain("other", BOX.tissues, BOX.centre, BOX.axes, BOX.size, BOX.template)
     both = Control((BOX, twin), (Term("RV", "mass", Target(times=1.2)), Term("other", "mass", Target(times=0.8))))
-    with pytest.raises(InputError, match="other mass 80"):
+    with pytest.raises(InputError, match="other volume 80"):
         both.resolve({**measured, "other": measurement(twin, 100.0)})
     betti = [Term("RV", "betti", Target(value=value)) for value in ((1, None, None), (2, None, 0))]
     with pytest.raises(InputError, match="contradict"):
@@ -334,7 +334,7 @@ def test_the_report_says_what_was_reached():
     assert [item.reached for item in found] == [True, True, False, False]
     assert found[0].error == pytest.approx(0.5 / 120) and found[2].achieved is None and found[2].error is None
     table = target_columns(found)
-    assert table["RV mass asked [ml]"] == pytest.approx(120) and table["RV mass achieved [ml]"] == 119.5
+    assert table["RV volume asked [ml]"] == pytest.approx(120) and table["RV volume achieved [ml]"] == 119.5
     assert (table["RV betti asked"], table["RV betti achieved"]) == ("1 - 0", "1 0 0")
     assert table["RV position asked [mm]"] == "11 -20 30" and table["targets reached"] == "2 of 4"
     assert json.loads(json.dumps([item.to_json() for item in found]))[0]["before"] == 100.0

@@ -60,9 +60,9 @@ def test_columns_tell_asked_achieved_and_what_the_twin_had() -> None:
     missed = Achieved("LV", "position", "mm", (0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.5, 0.0, 0.0), 1.5, 0.5, False)
     absent = Achieved("LA+RA", "betti", "", (1, 0, 0), (2, None, 0), None, None, 0.0, False)
     row = target_columns((reached, missed, absent), ("a step was skipped",))
-    assert row["RV mass asked [ml]"] == 120.0 and row["RV mass achieved [ml]"] == 120.4
+    assert row["RV volume asked [ml]"] == 120.0 and row["RV volume achieved [ml]"] == 120.4
     assert (row["targets reached"], row["guidance notes"]) == ("1 of 3", "a step was skipped")
-    assert twin_columns((reached, missed)) == {"RV mass asked [ml]": "", "RV mass achieved [ml]": 100.0,
+    assert twin_columns((reached, missed)) == {"RV volume asked [ml]": "", "RV volume achieved [ml]": 100.0,
                                                "LV position asked [mm]": "", "LV position achieved [mm]": "0 0 0"}
     assert looked_at((reached, missed, absent), ()) == (
         "LV position 0.5 0 0 mm, asked 2 0 0 mm (1.5 mm off)", "LA+RA betti not there, asked 2 - 0")

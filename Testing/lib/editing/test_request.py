@@ -46,14 +46,14 @@ def test_a_request_that_is_not_guided_says_nothing_of_guidance() -> None:
 
 
 @pytest.mark.parametrize(("terms", "words"), [
-    ((), "RV mass x 1.2, 1 held"),
-    ((Term("RV", "mass", Target(value=150.0)),), "RV mass 150"),
+    ((), "RV volume x 1.2, 1 held"),
+    ((Term("RV", "mass", Target(value=150.0)),), "RV volume 150"),
     ((Term("RV", "size", Target(plus=-20.5)),), "RV size -20.5"),
     ((Term("RV", "position", Target(plus=(1.0, 0.0, 0.0))),), "RV position"),
-    ((Term("RV", "mass", Target(plus=5.0)), Term("RV", "position", Target(plus=(0, 0, 0)))), "RV mass +5, 1 held"),
-    ((Term("RV", "mass", Target(times=1.1)), Term("LV", "mass", Target(times=1.0), on=False)), "RV mass x 1.1"),
+    ((Term("RV", "mass", Target(plus=5.0)), Term("RV", "position", Target(plus=(0, 0, 0)))), "RV volume +5, 1 held"),
+    ((Term("RV", "mass", Target(times=1.1)), Term("LV", "mass", Target(times=1.0), on=False)), "RV volume x 1.1"),
     (tuple(Term(name, quantity, Target(times=1.1)) for name in ("RV", "LV") for quantity in (MASS, SIZE)),
-     "RV mass x 1.1, RV size x 1.1, LV mass x 1.1, 1 more"),
+     "RV volume x 1.1, RV size x 1.1, LV volume x 1.1, 1 more"),
 ])
 def test_a_guided_request_is_told_in_brief(terms: tuple[Term, ...], words: str) -> None:
     assert Request("perturb", ratio=0.6, control=control(*terms)).describe() == f"ratio 0.6, guided: {words}"

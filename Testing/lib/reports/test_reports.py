@@ -271,7 +271,7 @@ def test_the_bias_of_the_twin_stands_beside_that_of_its_siblings(of_a_twin):
 
 def test_targets_are_told_as_asked_and_reached(of_a_twin):
     mass, betti = target_rows(of_a_twin.entries)
-    assert mass == {"target": "LV mass", "place": "fixed", "members": 3,
+    assert mass == {"target": "LV volume", "place": "fixed", "members": 3,
                     "asked": "100 to 120 ml", "achieved": "111.1 ml",
                     "tolerance": "1.0 %", "median error": "1.0 %", "worst error": "5.0 %", "fidelity": "L1 2.37 ml",
                     "not reached": 1}

@@ -107,7 +107,7 @@ def test_what_was_missed_is_told_again_by_a_run_that_goes_on(models: Path, tmp_p
     monkeypatch.setattr(sampler_loop, "Engine", AimingEngine)
     whole = run(tmp_path / "whole", twin=HEART)
     assert {words.split(": ")[1] for words in whole.remarks} == {
-        "RV mass 110 ml, asked 120 ml (8.0 % off)", "LV mass 110 ml, asked 120 ml (8.0 % off)", "out of reach"}
+        "RV volume 110 ml, asked 120 ml (8.0 % off)", "LV volume 110 ml, asked 120 ml (8.0 % off)", "out of reach"}
     run(tmp_path / "run", [Request("generate", count=3, seed=3), ASKED[1]], twin=HEART)
     grown = run(tmp_path / "run", twin=HEART, resume=True)
     assert (grown.made, sorted(grown.remarks)) == (1, sorted(whole.remarks))
