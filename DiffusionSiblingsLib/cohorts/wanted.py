@@ -31,6 +31,7 @@ from ..core.errors import InputError
 from ..core.tissue_names import name_key
 from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, SHARE, VOLUME, MeasurementKey, tissue_key
 from ..metrics.measures.names import find_named
+from ..metrics.measures.probes import steerable
 
 _WHAT = "The target cannot be read"
 _HINT = 'for example "RV>115", "LV volume<90 and LA>60", "100<RV<150" or "RV>p90"'
@@ -46,11 +47,13 @@ _AMOUNTS = {3: "volume", 2: "area", 1: "length"}
 class Measure:
     """What a clause is about. key: of the measurement. in_domain: whether `key.tissue` is a control domain, in which it
     is then measured, and not a tissue of the anatomy. by_name: whether it is a measure by name, which some hearts lack.
+    steered: whether guidance can lead siblings to a value of it.
     """
 
     key: MeasurementKey
     in_domain: bool = False
     by_name: bool = False
+    steered: bool = True
 
     @property
     def label(self) -> str:
@@ -136,8 +139,8 @@ class Wanted:
 
     @property
     def steered(self) -> Wanted:
-        """The conditions that guidance can lead siblings to; those on measures by name only sort them."""
-        return Wanted(tuple(clause for clause in self.clauses if not clause.measure.by_name))
+        """The conditions that guidance can lead siblings to; the others, such as a ratio's, only sort them."""
+        return Wanted(tuple(clause for clause in self.clauses if clause.measure.steered))
 
     @property
     def axis_pairs(self) -> tuple[tuple[Measure, Measure], ...]:
@@ -245,7 +248,7 @@ def find_measure(text: str, anatomy: Anatomy, control: Control | None = None) ->
                 return Measure(tissue_key(tissue, axis))
             raise InputError(_WHAT, value=text, rule=f"axes are measured only for {', '.join(anatomy.chambers)}")
     if (named := find_named(words, anatomy)) is not None:
-        return Measure(named, by_name=True)
+        return Measure(named, by_name=True, steered=steerable(named, anatomy))
     tissue = _tissue(lower.removesuffix(VOLUME).strip(), anatomy)
     if tissue is not None:
         return Measure(tissue_key(tissue))

@@ -23,6 +23,7 @@ from ..core.errors import InputError
 from ..core.record import Record
 from ..metrics.measurement import MeasurementKey, titled
 from .request import Request
+from .wants import Want, control_of_wants
 
 WHOLE = "whole"  # the region of a perturbation: everything
 MOST_CELLS = 1000
@@ -35,19 +36,22 @@ Row = dict[str, object]
 class Cell:
     """One combination of levels. region: tissues to draw anew, () for the whole heart. ratio: sampling ratio.
 
-    magnitude: change of the region's volumes that is asked for, 0.2 for 20 % more, None where nothing is asked.
+    magnitude: change that is asked for, 0.2 for 20 % more, None where nothing is asked. of: the measure by name that it
+    changes, None for the region's volumes.
     """
 
     region: tuple[str, ...]
     ratio: float
     magnitude: float | None = None
+    of: MeasurementKey | None = None
 
     @property
     def name(self) -> str:
-        """"LV+RV, ratio 0.5, +20 %"."""
+        """"LV+RV, ratio 0.5, +20 %"; a measure is named before its change."""
         words = ["+".join(self.region) or WHOLE, f"ratio {self.ratio:g}"]
         if self.magnitude is not None:
-            words.append(f"{100 * self.magnitude:+g} %" if self.magnitude else "0 %")
+            change = f"{100 * self.magnitude:+g} %" if self.magnitude else "0 %"
+            words.append(change if self.of is None else f"{self.of.label} {change}")
         return ", ".join(words)
 
 
@@ -55,14 +59,16 @@ class Cell:
 class Design:
     """Levels of all factors; every combination is a cell.
 
-    regions: tissues each, () for the whole heart. magnitudes: () asks for no volumes; else 0, the twin's own volume, is
-    always among them. base: settings that all cells share (count, seed, first, steps, ...): above all one seed.
+    regions: tissues each, () for the whole heart. magnitudes: () asks for nothing; else 0, the twin's own value, is
+    always among them. base: settings that all cells share (count, seed, first, steps, ...): above all one seed. of: the
+    measure by name that magnitudes change, None for the volumes of the region.
     """
 
     regions: tuple[tuple[str, ...], ...]
     ratios: tuple[float, ...]
     magnitudes: tuple[float, ...] = ()
     base: Request = field(default_factory=lambda: Request("perturb"))
+    of: MeasurementKey | None = None
 
     def __post_init__(self) -> None:
         low, high = MAGNITUDES
@@ -82,7 +88,7 @@ class Design:
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All combinations: the magnitude changes first, then the ratio, then the region."""
-        return tuple(Cell(region, ratio, magnitude) for region in self.regions for ratio in self.ratios
+        return tuple(Cell(region, ratio, magnitude, self.of) for region in self.regions for ratio in self.ratios
                      for magnitude in self.magnitudes or (None,))
 
     def base_of(self, cell: Cell) -> Cell | None:
@@ -107,20 +113,24 @@ class Design:
         for tissue in cell.region:
             heart.anatomy.tissue(tissue)  # says what is wrong
         edit: dict[str, Any] = {"edit": "inpaint", "tissues": cell.region} if cell.region else {"edit": "perturb"}
-        control = None if cell.magnitude is None else _resized(cell, heart)
+        control = None if cell.magnitude is None else _changed(cell, heart)
         return replace(self.base, ratio=cell.ratio, control=control, **edit)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"regions": [list(region) for region in self.regions], "ratios": list(self.ratios),
-                "magnitudes": list(self.magnitudes), "base": self.base.to_json()}
+                "magnitudes": list(self.magnitudes), "base": self.base.to_json(),
+                **({"of": self.of.title} if self.of is not None else {})}
 
 
-def _resized(cell: Cell, heart: Placement) -> Control:
-    """Asks for 1 + magnitude times the volume of each tissue of the region, of each chamber where that is everything.
+def _changed(cell: Cell, heart: Placement) -> Control:
+    """Asks for 1 + magnitude times a measure, or the volume of each tissue of the region, of each chamber where that is
+    everything.
 
-    At magnitude 0 the volume is held: cells then differ in nothing but the number that is asked for.
+    At magnitude 0 it is held: cells then differ in nothing but the number that is asked for.
     """
+    if cell.of is not None:
+        return control_of_wants([Want(cell.of, Target(times=1 + (cell.magnitude or 0.0)))], heart)
     tissues = cell.region or heart.anatomy.chambers
     boxes = [heart.around([tissue]) for tissue in tissues]
     terms = [Term(tissue, "mass", Target(times=1 + (cell.magnitude or 0.0))) for tissue in tissues]

@@ -41,7 +41,8 @@ class Sibling:
     cut_off_ml: tissue -> ml that the edge of the twin's grid cuts off. withheld_ml: unknown segment -> ml of it that
     the sibling wanted and did not get, where that is much.
     training_distance: how it lies among the hearts that the model was trained on; None for a model that ships no
-    statistics of them. measures: by name, each at the place that it has in `labelmap`.
+    statistics of them. measures: by name, each at the place that it has in `labelmap`; None of a
+    sibling that a run rejected, or that was made by the engine alone.
     """
 
     request: Request

@@ -75,7 +75,8 @@ def target_rows(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         follows = bool(items[0].get("follows", False))
         shown = _error_unit(quantity, unit, follows=follows)
         tolerances = [_error_text(shown, error) for error in sorted({item["tolerance"] for item in items})]
-        rows.append({"target": f"{domain} {quantity_word(quantity, unit)}", "place": FOLLOWS if follows else FIXED, "members": len(items),
+        rows.append({"target": f"{domain} {quantity_word(quantity, unit)}",
+                     "place": FOLLOWS if follows else FIXED, "members": len(items),
                      "asked": _asked_words([item["asked"] for item in items], unit),
                      "achieved": _with_unit(float(median(scalars)), unit) if scalars else "",
                      "tolerance": " to ".join(dict.fromkeys((tolerances[0], tolerances[-1]))),

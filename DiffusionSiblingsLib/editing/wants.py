@@ -48,8 +48,27 @@ def parse_want(text: str, anatomy: Anatomy) -> Want:
     name, equals, change = (part.strip() for part in text.partition("="))
     if not (name and equals and change):
         raise InputError(_WHAT, value=repr(text), rule='a measure, "=", and its value or change', hint=_HINT)
-    key = _key(name, anatomy)
+    key = find_want(name, anatomy)
     return Want(key, _target(change, key, text))
+
+
+def find_want(name: str, anatomy: Anatomy) -> MeasurementKey:
+    """What can be asked for by this name: a volume, a measure, or the ratio of two volumes. Raises InputError."""
+    found = find_named(name, anatomy)
+    if found is not None:
+        if not steerable(found, anatomy) and found not in ratios(anatomy):
+            known = [key.label for key in keys_of(anatomy) if steerable(key, anatomy)]
+            raise InputError("This measure cannot be asked for, only measured", value=found.label,
+                             rule=f"one of {', '.join(known)}", hint="ask for another size of the same place")
+        return found
+    words = name.lower().replace("_", " ").removesuffix(VOLUME).strip()
+    ids = {tissue.lower(): tissue for tissue in anatomy.ids}
+    tissue = ids.get(words) or anatomy.identify(words)
+    if tissue is None:
+        raise InputError("There is no such measure", value=repr(name), hint=_HINT,
+                         rule=f"the volume of a tissue ({', '.join(anatomy.ids)}), or a measure by name; "
+                         "`siblings measure TWIN` lists them")
+    return tissue_key(tissue)
 
 
 def control_of_wants(wants: list[Want], heart: Placement) -> Control:
@@ -67,24 +86,6 @@ def control_of_wants(wants: list[Want], heart: Placement) -> Control:
     domains = tuple(heart.around([tissue]) for tissue in volumes)
     terms = tuple(Term(tissue, "mass", target) for tissue, target in volumes.items())
     return Control(domains, terms, heart.frame, "wanted", tuple(measures))
-
-
-def _key(name: str, anatomy: Anatomy) -> MeasurementKey:
-    found = find_named(name, anatomy)
-    if found is not None:
-        if not steerable(found, anatomy) and found not in ratios(anatomy):
-            known = [key.label for key in keys_of(anatomy) if steerable(key, anatomy)]
-            raise InputError("This measure cannot be asked for, only measured", value=found.label,
-                             rule=f"one of {', '.join(known)}", hint="ask for another size of the same place")
-        return found
-    words = name.lower().replace("_", " ").removesuffix(VOLUME).strip()
-    ids = {tissue.lower(): tissue for tissue in anatomy.ids}
-    tissue = ids.get(words) or anatomy.identify(words)
-    if tissue is None:
-        raise InputError("There is no such measure", value=repr(name), hint=_HINT,
-                         rule=f"the volume of a tissue ({', '.join(anatomy.ids)}), or a measure by name; "
-                         "`siblings measure TWIN` lists them")
-    return tissue_key(tissue)
 
 
 def ratios(anatomy: Anatomy) -> dict[MeasurementKey, tuple[str, str]]:

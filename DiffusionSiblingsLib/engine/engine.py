@@ -28,7 +28,6 @@ from ..editing.result import Sibling
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.geometry.reference import Reference
 from ..labelmaps.twin import Twin
-from ..metrics.measures.measure import measure
 from ..models.networks.checkpoint import Networks, load_networks
 from .compute import Compute, find_compute
 from .diffusion.edits import generate, inpaint, latent_mask, perturb
@@ -194,7 +193,7 @@ class Engine:
             if prepared.meter is not None:
                 sibling = replace(sibling, training_distance=prepared.meter.distance_of(
                     sibling.features, sibling.volumes))
-            yield replace(sibling, measures=measure(sibling.known, sibling.labelmap.affine, self.anatomy))
+            yield sibling
 
     def schedule(self, request: Request) -> NoiseLevels:
         """The noise levels that suit the request's solver, with its number of steps."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ..editing.result import Sibling
 from ..engine.engine import Engine
 from ..metrics.acceptance import Acceptance
+from ..metrics.measures.measure import measure
 from .messages import Finished, Ready, RunJob, SamplingTask
 from .partial_results import PartialResult, PartialResults
 
@@ -42,6 +44,9 @@ class SamplerLoop:
             verdict = None
             if self.acceptance is not None:
                 verdict = self.acceptance.check(sibling.known, sibling.labelmap.affine, self.plan.facts.anatomy)
+            if verdict is None or verdict.accepted:  # nobody reads the measures of a rejected one, and they take time
+                measures = measure(sibling.known, sibling.labelmap.affine, self.plan.facts.anatomy)
+                sibling = replace(sibling, measures=measures)
             part = PartialResult.of(task.run, sibling, format, verdict)
             (parts or self.parts).write(part, sibling, format)
             if self.seen is not None and part.rejected is None:

@@ -82,7 +82,8 @@ class AugmentationTask:
                              rule="--hold needs the strategy guided")
         if self.strategy == "guided" and not self.wanted.steered.clauses:
             raise InputError("The strategy guided cannot lead siblings to this target", value=str(self.wanted),
-                             rule="at least one condition on a tissue, or on a domain of a control",
+                             rule="at least one condition on a tissue, a domain of a control, or a measure that "
+                             "guidance can lead to",
                              hint="make siblings and keep those that meet the target: --strategy perturb")
 
 
@@ -306,7 +307,7 @@ class Augmenter:
             notes.append(f"guided: values were drawn from {known} seed hearts and training hearts that meet "
                          f"{task.wanted.steered}." if known > 1 else "guided: almost no known heart meets the target, "
                          "so the siblings were guided to values just beyond the threshold. Look at their shapes.")
-        if task.strategy == "guided" and task.wanted.by_name:
+        if task.strategy == "guided" and task.wanted.steered != task.wanted:
             notes.append(f"guided: siblings were led to {task.wanted.steered} only; the other conditions decided which "
                          "were accepted.")
         if lacking := sum(any(m.by_name and m.key not in c.values for m in task.wanted.measures) for c in made):

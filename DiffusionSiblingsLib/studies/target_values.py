@@ -12,6 +12,7 @@ from ..cohorts.wanted import Measure, Wanted
 from ..control.builders import around_tissue
 from ..control.control import Control
 from ..control.domain import ControlDomain
+from ..control.measure_terms import MeasureTerm
 from ..control.placement import Placement
 from ..control.terms import Target, Term
 from ..metrics.measurement import MAJOR_AXIS, MeasurementKey
@@ -86,8 +87,10 @@ def control_for(values: Values, wanted: Wanted, placement: Placement, control: C
         terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, placement)
     terms += [Term(m.domain, "mass", Target(value=values[m.key])) for m in wanted.measures if m.domain is not None]
     used = {term.domain for term in terms}
+    named = tuple(MeasureTerm(m.key, Target(value=values[m.key])) for m in wanted.measures if m.by_name)
+    kept = placed.measures if placed else ()
     return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), placement.frame,
-                   f"augment {wanted}")
+                   f"augment {wanted}", (*named, *(term for term in kept if term.key not in values)))
 
 
 def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], placement: Placement) -> list[Term]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...cohorts.model_facts import ModelFacts
 from ...control.placement import Placement
 from ...core.anatomy import Anatomy
+from ...core.errors import InputError
 from ...core.files import write_json
 from ...core.names import names_of
 from ...core.progress import ProgressBar
@@ -20,6 +21,7 @@ from ...editing.design import Design, Row, design_rows, effects, levels, parse_r
 from ...editing.planned import PlacedTwin
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
+from ...editing.wants import find_want
 from ...labelmaps.label_options import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key
 from ...metrics.measures.measure import headlines
@@ -40,7 +42,11 @@ def design(options: PairedDesign) -> int:
     base = Request("perturb", count=options.count, seed=options.seed, first=options.first, steps=options.steps,
                    overwrite=options.overwrite, repair=not options.no_repair)
     regions = tuple(parse_region(text, anatomy) for text in options.edit)
-    plan = Design(regions, tuple(options.ratio), tuple(options.magnitude), base)
+    of = find_want(options.of, anatomy) if options.of else None
+    if of is not None and not options.magnitude:
+        raise InputError("The design asks nothing of the measure", value=options.of,
+                         rule="--of names what the magnitudes change", hint="add --magnitude -0.1 0.1")
+    plan = Design(regions, tuple(options.ratio), tuple(options.magnitude), base, of)
     labels = parse_labels(options.labels) if options.labels else None
     twin = PlacedTwin.of(options.twin, facts, labels)
     _run(options, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)

@@ -115,8 +115,12 @@ class PairedDesign(Labels, Run):
         EDIT, "--ratio", "R...", "Sampling ratios from 0 to 1; see `siblings perturb --help`."), SEVERAL] = field(
             default_factory=lambda: [0.5])
     magnitude: Annotated[list[float], option(
-        EDIT, "--magnitude", "M...", "Changes of the region's volumes: 0.2 is 20 % more. The unchanged volume, 0, is "
-        "added for comparison.", show_default="no volume is asked for"), SEVERAL] = field(default_factory=list)
+        EDIT, "--magnitude", "M...", "Changes of the region's volumes, or of what --of names: 0.2 is 20 % more. No "
+        "change, 0, is added for comparison.", show_default="nothing is asked for"), SEVERAL] = field(
+            default_factory=list)
+    of: Annotated[str, option(
+        EDIT, "--of", "WHAT", "What the magnitudes change: a measure by name, such as 'aortic annulus diameter', or "
+        "the volume of a tissue.", show_default="the volumes of the region")] = ""
     hold: HoldTissues = None
     count: Annotated[int, option(SAMPLING, "--count", "N", "Number of siblings in each cell.")] = 4
     seed: Annotated[int, option(SAMPLING, "--seed", "S", "Seed of the noise that all cells share.")] = 0
@@ -129,4 +133,5 @@ class PairedDesign(Labels, Run):
     jobs: JobCount = 1
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the results.")] = Path("design")
 
-    examples = ("siblings design heart.nii.gz --edit LV RV --magnitude -0.1 0.1 --count 8 --out out/design",)
+    examples = ("siblings design heart.nii.gz --edit LV RV --magnitude -0.1 0.1 --count 8 --out out/design",
+                "siblings design heart.nii.gz --of 'aortic annulus diameter' --magnitude -0.1 0.1 --hold all")

@@ -180,3 +180,11 @@ def test_the_command_writes_one_table(tmp_path: Path, monkeypatch: pytest.Monkey
     rows = list(csv.DictReader((out / "design.csv").open(encoding="utf-8")))
     assert [row["LV volume minus base [ml]"] for row in rows] == ["", "", "0.3", "0.3"]
     assert all((out / name).is_file() for name in ("effects.csv", "levels.csv", "design.json"))
+
+
+def test_magnitudes_may_change_a_measure_by_name() -> None:
+    key = MeasurementKey("median thickness", "LV wall", "mm")
+    design = Design(((),), (0.5,), (0.1,), of=key)
+    assert [cell.name for cell in design.cells] == ["whole, ratio 0.5, LV wall median thickness 0 %",
+                                                    "whole, ratio 0.5, LV wall median thickness +10 %"]
+    assert design.to_json()["of"] == "LV wall median thickness [mm]"

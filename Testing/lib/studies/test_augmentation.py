@@ -99,7 +99,7 @@ def test_siblings_without_a_measure_do_not_meet_a_target_that_names_it_and_are_t
 def test_guidance_that_cannot_lead_to_a_measure_is_refused_before_anything_is_made(fake_batches: list[Path],
                                                                                    tmp_path: Path) -> None:
     heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
-    order = AugmentationOrder("wall thickness>5", tmp_path / "out", "guided", tmp_path / "seeds", model="small", jobs=1)
+    order = AugmentationOrder("RV/LV<9", tmp_path / "out", "guided", tmp_path / "seeds", model="small", jobs=1)
     with pytest.raises(InputError, match="--strategy perturb"):
         augment_cohort(order, lambda said: None)
     assert not fake_batches
