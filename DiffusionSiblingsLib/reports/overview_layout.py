@@ -27,6 +27,7 @@ Pixels = npt.NDArray[np.uint8]
 DPI = 100
 WIDTH, LEAST_WIDTH = 1600, 1000
 COLUMNS = 6
+HANDLE, LETTER = 48, 7.6  # pixels of a legend's entry: its handle with the gaps, and one letter
 TILE = 340  # pixels: the widest tile
 MARGIN, LEFT, GAP = 26, 34, 14  # LEFT: room for the names of the rows
 TITLE, HEAD, BAND_GAP, LINE = 60, 52, 26, 22
@@ -105,7 +106,7 @@ class Sheet:
         band[-1:] = [GAP + BAND_GAP] if heights else [HEAD]
         rows = band * -(-len(self.columns) // self.across)
         bottom = top + sum(rows)
-        legend = [entries for entries in self._legend() if entries]
+        legend = [line for entries in self._legend() for line in _lines(entries, self.width - 2 * MARGIN)]
         tall = bottom + LINE * (len(legend) + len(notes)) + MARGIN
         figure = Figure(figsize=((self.width + 1e-6) / DPI, (tall + 1e-6) / DPI), dpi=DPI)  # 76.99 would be cut to 76
         FigureCanvasAgg(figure)
@@ -208,3 +209,16 @@ class Pen:
             text = text[:-1]
             drawn.set_text(text.rstrip() + "…")
         return drawn
+
+
+def _lines(entries: Sequence[tuple[Any, str]], width: int) -> list[list[tuple[Any, str]]]:
+    """Entries of a legend in lines of at most so many pixels, judged by their numbers of letters."""
+    lines, room = list[list[tuple[Any, str]]](), 0.0
+    for entry in entries:
+        needed = HANDLE + LETTER * len(entry[1])
+        if not lines or needed > room:
+            lines.append([])
+            room = width
+        lines[-1].append(entry)
+        room -= needed
+    return lines
