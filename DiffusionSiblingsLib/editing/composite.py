@@ -118,6 +118,7 @@ def edit_region(request: Request, twin: Twin) -> tuple[BoolArray | None, tuple[s
     region: BoolArray | None = None
     notes = tuple[str, ...]()
     if request.box is not None:
+        assert isinstance(request.box, tuple), "plan_requests has placed it"
         region = box_mask(request.box, twin.labelmap)
     if request.region is not None:
         painted, found = read_noted_region(Path(request.region), twin.labelmap)

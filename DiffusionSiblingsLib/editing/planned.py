@@ -13,6 +13,7 @@ from ..core.errors import InputError
 from ..core.labelmap import LabelMap, LabelValues
 from ..labelmaps.geometry.room import Extension
 from ..labelmaps.twin import Twin, open_twin
+from .box_around import with_placed_box
 from .composite import Scope, edit_scope
 from .guided_plan import GuidedPlan, make_guided
 from .presets_and_holds import PresetsAndHolds
@@ -66,7 +67,7 @@ def require_twin(requests: Sequence[Request], twin: object) -> None:
                          hint="name the label map of the heart to start from")
 
 
-def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds], twin: Twin | None,
+def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHolds], placed: PlacedTwin | None,
                   facts: ModelFacts) -> tuple[PlannedRequest, ...]:
     """Resolves the targets of all requests and finds where they may act. Raises InputError for what cannot be done.
 
@@ -75,7 +76,9 @@ def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHol
     scope, as it has the twin's size.
     """
     guided, hearts = [], dict[bool, Placement]()
-    for request, named in zip(requests, shorthand, strict=True):
+    twin = placed.twin if placed is not None else None
+    for asked, named in zip(requests, shorthand, strict=True):
+        request = with_placed_box(asked, placed, facts.anatomy)
         if request.control is None and not named:
             guided.append(GuidedPlan(request))
             continue

@@ -33,11 +33,11 @@ class Request:
     """One edit, asked for `count` times.
 
     edit: generate (a new heart), reconstruct (the twin through the autoencoder), perturb (the whole twin at the scale
-    that `ratio` sets), inpaint (only `tissues`, or only inside `box` or `region`).
+    that `ratio` sets), inpaint (only `tissues`, or only inside `box` or `region`; several of them narrow each other).
     ratio: sampling ratio psi, 0..1; at inpainting 1 draws the free region anew, less stays near the twin.
-    tissues: ids of the tissues to edit (inpaint). box: x0, x1, y0, y1, z0, z1 in RAS mm. region: label map file on any
-    grid, non-zero where the edit may act. method: inpainting by replacement or by guidance. resample: how often each
-    sampling step of an inpainting is made.
+    tissues: ids of the tissues to edit (inpaint). box: x0, x1, y0, y1, z0, z1 in RAS mm, or "around:PLACE,MM"
+    until the twin is placed. region: label map file on any grid, non-zero where the edit may act. method: inpainting by
+    replacement or by guidance. resample: how often each sampling step of an inpainting is made.
     first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
     overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
     control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
@@ -52,7 +52,7 @@ class Request:
     steps: int = STEPS
     ratio: float = RATIO
     tissues: tuple[str, ...] = ()
-    box: tuple[float, ...] | None = None
+    box: tuple[float, ...] | str | None = None
     region: str | None = None
     method: Method = "replace"
     resample: int = 1
@@ -182,7 +182,8 @@ def _plain_values(request: Request) -> None:
     tissues, box = request.tissues, request.box
     wrong = {
         "tissues": not (isinstance(tissues, tuple) and all(isinstance(tissue, str) for tissue in tissues)),
-        "box": not (box is None or (isinstance(box, tuple) and all(_is_number(value) for value in box))),
+        "box": not (box is None or isinstance(box, str)
+                    or (isinstance(box, tuple) and all(_is_number(value) for value in box))),
         "region": not (request.region is None or isinstance(request.region, str)),
         "overwrite": not isinstance(request.overwrite, bool), "repair": not isinstance(request.repair, bool),
     }

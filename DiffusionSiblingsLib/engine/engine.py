@@ -143,7 +143,7 @@ class Engine:
     def plan(self, request: Request, twin: Encoded | None = None) -> PlannedRequest:
         """A request that nobody has planned, with its targets resolved and its scope found. Raises InputError."""
         require_twin([request], twin)
-        return plan_requests([request], [PresetsAndHolds()], twin.twin if twin is not None else None, self.facts)[0]
+        return plan_requests([request], [PresetsAndHolds()], twin.placed if twin is not None else None, self.facts)[0]
 
     def run(self, request: Request | PlannedRequest, twin: Encoded | None = None, *, ks: Sequence[int] | None = None,
             progress: Progress | None = None) -> Iterator[Sibling]:

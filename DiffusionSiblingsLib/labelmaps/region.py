@@ -13,6 +13,7 @@ from ..core.labelmap import LabelMap
 from .nearest import nearest_planes
 
 BoolArray = npt.NDArray[np.bool_]
+AROUND = "around:"  # begins a box that is a cube around a place
 
 
 def read_region(path: Path, like: LabelMap) -> BoolArray:
@@ -48,8 +49,11 @@ def box_mask(box: tuple[float, ...], labelmap: LabelMap) -> BoolArray:
     return inside
 
 
-def parse_box(text: str) -> tuple[float, ...]:
-    """'x0,x1,y0,y1,z0,z1' in RAS mm -> six numbers, each pair in rising order."""
+def parse_box(text: str) -> tuple[float, ...] | str:
+    """'x0,x1,y0,y1,z0,z1' in RAS mm -> six numbers, each pair in rising order; 'around:PLACE,MM' as it is, checked."""
+    if text.strip().startswith(AROUND):
+        box_around(text.strip())
+        return text.strip()
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -58,10 +62,32 @@ def parse_box(text: str) -> tuple[float, ...]:
     return values
 
 
-def check_box(box: tuple[float, ...], text: str | None = None) -> None:
-    """Raises InputError unless these are the corners of a box. text: the user's own words, for the message."""
+def box_around(text: str) -> tuple[str, float]:
+    """'around:PLACE,MM' -> the name of the place, and the edge of the cube around it in mm. Raises InputError."""
+    place, _, edge = text.removeprefix(AROUND).rpartition(",")
+    try:
+        mm = float(edge)
+    except ValueError:
+        mm = math.nan
+    if not place.strip() or not 0 < mm < math.inf:
+        raise InputError("The box around a place cannot be used", value=text,
+                         rule='"around:PLACE,MM": a tissue or the place of a measure, and the edge of the cube in mm',
+                         hint='for example --box "around:aortic annulus,30"')
+    return place.strip(), mm
+
+
+def check_box(box: tuple[float, ...] | str, text: str | None = None) -> None:
+    """Raises InputError unless these are the corners of a box, or a place to put one around.
+
+    text: the user's own words, for the message.
+    """
+    if isinstance(box, str):
+        box_around(box)
+        return
     pairs = list(zip(box[::2], box[1::2], strict=False))
     if len(box) != 6 or not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in pairs):
         raise InputError("The box cannot be used", value=text if text is not None else box,
-                         rule='six numbers "x0,x1,y0,y1,z0,z1" in RAS mm with x0 < x1, y0 < y1, z0 < z1',
-                         hint="read the corners off in Slicer (they are RAS there)")
+                         rule='six numbers "x0,x1,y0,y1,z0,z1" in RAS mm with x0 < x1, y0 < y1, z0 < z1, or '
+                              '"around:PLACE,MM"',
+                         hint="read the corners off in Slicer (they are RAS there), or put the box around a place: "
+                              '"around:LVOT,30"')

@@ -65,7 +65,7 @@ class Plan:
         settings = replace(settings, gate=gate, model=str(folder.resolve()) if folder.is_dir() else settings.model)
         require_twin(requests, twin)
         placed = PlacedTwin.of(twin, facts, labels, settings.margin) if isinstance(twin, Unplaced) else twin
-        return cls(facts, settings, placed, plan_requests(requests, each, placed.twin if placed else None, facts))
+        return cls(facts, settings, placed, plan_requests(requests, each, placed, facts))
 
     @property
     def inputs(self) -> list[tuple[str, str | Path]]:

@@ -48,7 +48,7 @@ def design(options: PairedDesign) -> int:
                          rule="--of names what the magnitudes change", hint="add --magnitude -0.1 0.1")
     plan = Design(regions, tuple(options.ratio), tuple(options.magnitude), base, of)
     labels = parse_labels(options.labels) if options.labels else None
-    twin = PlacedTwin.of(options.twin, facts, labels)
+    twin = PlacedTwin.of(options.twin, facts, labels, options.margin)
     _run(options, plan.requests(Placement.of(twin.twin, anatomy, facts.reference)), twin)
     out: Path = options.out
     rows = design_rows(plan, read_record(out / RECORD_NAME))

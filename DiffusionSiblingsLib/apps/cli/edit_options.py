@@ -44,7 +44,9 @@ class Region(Options):
     region: Annotated[Path | None, option(
         EDIT, "--region", "MASK", "Label map that marks the region: the edit acts where it is not 0.")] = None
     box: Annotated[str | None, option(
-        EDIT, "--box", "x0,x1,y0,y1,z0,z1", "Box in which the edit acts, in mm in RAS coordinates.")] = None
+        EDIT, "--box", "x0,x1,y0,y1,z0,z1", "Box in which the edit acts, in mm in RAS coordinates; or "
+        "'around:PLACE,MM', a cube with edges of MM around a tissue (around:RV,40) or a place that is measured "
+        "(around:aortic annulus,30).")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,8 @@ class Perturb(Labels, Sampling, Batch, Margin, Run):
 @dataclass(frozen=True, kw_only=True)
 class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
     """Name the region by tissues (--edit), a mask (--region) or a box (--box). Outside it, every voxel stays as it is
-    in the twin.
+    in the twin. Several of them together narrow each other: --edit LV with a box draws anew only what the box has of
+    the left ventricle and its myocardium, and no other tissue in the box changes.
     """
 
     twin: TwinFile
@@ -91,7 +94,8 @@ class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
     hold: HoldTissues = None
 
     examples = ("siblings inpaint heart.seg.nrrd --edit LV --count 8 --out out/left-ventricles",
-                'siblings inpaint heart.nii.gz --box "-15,20,-30,10,-5,40" --out out/box')
+                'siblings inpaint heart.nii.gz --box "-15,20,-30,10,-5,40" --out out/box',
+                'siblings inpaint heart.nii.gz --edit LV --box "around:LVOT,30" --out out/outflow')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +149,7 @@ class Reconstruct(Labels, Margin, Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(Labels, Machine, Json):
+class Demo(Labels, Machine, Margin, Json):
     """Makes four perturbed and two inpainted siblings and shows them in overview.png. An earlier demo in the folder is
     replaced, another run only with --replace.
     """

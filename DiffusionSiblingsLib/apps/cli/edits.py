@@ -92,7 +92,8 @@ def demo(options: Demo) -> int:
     inpainted = [Request("inpaint", tissues=(tissue,), ratio=1.0, seed=options.seed) for tissue in ("LV", "RV")]
     labels, requests = parse_labels(options.labels) if options.labels else None, [*perturbed, *inpainted]
     return run_requests(requests, twin, options.out, labels=labels, device=options.device,
-                        replace=options.replace or _holds_demo(options.out, requests), as_json=options.json)
+                        margin=options.margin, replace=options.replace or _holds_demo(options.out, requests),
+                        as_json=options.json)
 
 
 def _holds_demo(out: Path, requests: list[Request]) -> bool:

@@ -20,6 +20,7 @@ from .shared_options import (
     Json,
     Labels,
     Machine,
+    Margin,
     NoRepair,
     Overwrite,
     Replace,
@@ -100,7 +101,7 @@ class Variability(Labels, Json):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedDesign(Labels, Run):
+class PairedDesign(Labels, Margin, Run):
     """Every combination of region, ratio and magnitude is a cell. All cells start from the same noise, so that the
     differences between them come from what was asked and not from chance. Writes design.csv with one row per sibling,
     effects.csv with the paired differences and levels.csv with what each cell reached, of volumes, axes and measures.

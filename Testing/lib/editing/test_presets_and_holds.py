@@ -146,7 +146,8 @@ def test_requests_are_planned_each_with_its_own_wishes() -> None:
     requests = [PERTURB, PERTURB, Request("generate")]
     targets = [PresetsAndHolds(), PresetsAndHolds(("enlarge-rv",)), PresetsAndHolds(("enlarge-rv",))]
     facts = SimpleNamespace(anatomy=ANATOMY, reference=REFERENCE, training=support)
-    plain, guided, new = (planned.guided for planned in plan_requests(requests, targets, TWIN, facts))
+    placed = SimpleNamespace(twin=TWIN)
+    plain, guided, new = (planned.guided for planned in plan_requests(requests, targets, placed, facts))
     assert plain.request == PERTURB and plain.asked == ()
     assert guided.request.control is not None and guided.request.control.frame == "world"
     assert "beyond what the model was trained on" in guided.warnings[0]
