@@ -22,6 +22,7 @@ from ..metrics.topology import TopologyReport, check_both
 from .training_distance import TrainingDistance, TrainingDistanceMeter, training_distance_columns
 
 Checks = dict[str, TopologyReport]  # "full", "half": the resolution
+CHECK_COLUMNS = ("violations [%]", "violations raw [%]", "violations full resolution [%]", "failed checks")
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,9 @@ def checks_from_json(values: Mapping[str, Any]) -> Checks:
 
 def check_columns(checks: Checks, raw: Checks) -> dict[str, object]:
     """The columns of metrics.csv for a map's checks. raw: the checks before repair; {} where none are known."""
-    return {"violations [%]": checks["half"].violation_percent,
-            "violations raw [%]": raw["half"].violation_percent if raw else "",
-            "violations full resolution [%]": checks["full"].violation_percent,
-            "failed checks": "; ".join(checks["half"].failed)}
+    values = (checks["half"].violation_percent, raw["half"].violation_percent if raw else "",
+              checks["full"].violation_percent, "; ".join(checks["half"].failed))
+    return dict(zip(CHECK_COLUMNS, values, strict=True))
 
 
 def measure(source: Path | str | LabelMap, *, anatomy: str = "heart",

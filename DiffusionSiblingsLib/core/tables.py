@@ -20,15 +20,16 @@ GAP = "  "
 _FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]\s*\S")
 
 
-def write_metrics_csv(path: Path, rows: Sequence[Row]) -> Path:
+def write_metrics_csv(path: Path, rows: Sequence[Row], first: Sequence[str] = ()) -> Path:
     """Write rows as CSV: UTF-8, comma, '.' decimals, quoted where needed, one line per row, units in the header.
 
-    rows: column name (with unit, "LV volume [ml]") -> value. Columns in the order in which they first occur, so equal
-    requests give equal headers; a row without a column leaves it empty, as do None and NaN. True and False are written
-    in words, sequences joined by "; ". Text that a spreadsheet would run as a formula follows an apostrophe, which
-    `text_of_cell` takes away. Atomic: an interrupted write leaves the old file. Raises OutputError.
+    rows: column name (with unit, "LV volume [ml]") -> value. Columns in the order in which they first occur, so
+    equal requests give equal headers; those in `first` lead, whether a row has them or not. A row without a column
+    leaves it empty, as do None and NaN. True and False are written in words, sequences joined by "; ". Text that a
+    spreadsheet would run as a formula follows an apostrophe, which `text_of_cell` takes away. Atomic: an
+    interrupted write leaves the old file. Raises OutputError.
     """
-    columns = columns_of(rows)
+    columns = list(dict.fromkeys([*first, *columns_of(rows)]))
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([csv_text(column) for column in columns])

@@ -22,6 +22,7 @@ from ..labelmaps.geometry.room import NONE, Extension
 from ..labelmaps.twin import Twin
 from ..metrics.measurement import titled
 from ..metrics.morphology import all_measurements
+from .metrics_layout import CONFLICTS, DICE, INSIDE, OUTSIDE, REPAIRED
 from .request import Request
 from .result import RecordedSibling, Sibling, known_request
 from .target_rows import target_columns, twin_columns
@@ -137,10 +138,10 @@ def sibling_row(name: str, sibling: Sibling | RecordedSibling) -> dict[str, obje
                               **check_columns(sibling.checks, sibling.raw_checks),
                               **training_distance_columns(sibling.training_distance)}
     row |= sibling.measures.columns if sibling.measures is not None else {}
-    row["voxels repaired"] = sibling.voxels_repaired
-    row["voxels changed inside region"] = changes.get("inside", "")
-    row["voxels changed outside region"] = changes.get("outside", "")
-    row["voxels in conflict with unknown tissue"] = sum(sibling.conflicts.values())
+    row[REPAIRED] = sibling.voxels_repaired
+    row[INSIDE] = changes.get("inside", "")
+    row[OUTSIDE] = changes.get("outside", "")
+    row[CONFLICTS] = sum(sibling.conflicts.values())
     dice = list(sibling.dice_to_twin.values())
-    row["mean Dice to twin"] = float(np.mean(dice)) if dice else ""
+    row[DICE] = float(np.mean(dice)) if dice else ""
     return {**row, **target_columns(sibling.guidance, sibling.guidance_notes)}

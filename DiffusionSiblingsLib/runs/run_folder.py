@@ -20,6 +20,7 @@ from ..core.files import Streamed, make_folder, output_error, write_json
 from ..core.labelmap import LabelMap
 from ..core.record import RECORD_NAME, Record
 from ..core.tables import write_metrics_csv
+from ..editing.metrics_layout import metrics_columns
 from ..editing.record_entries import gate_entry, row_of
 from ..editing.result import Sibling
 from ..labelmaps.geometry.resample import resample_to_canonical
@@ -143,7 +144,7 @@ class RunFolder:
             return
         self._write_record()
         if self.placed:
-            write_metrics_csv(self.out / METRICS_NAME, self.rows)
+            self._write_metrics()
         self._written = time.monotonic()
         self._cost = self._written - began
 
@@ -153,7 +154,7 @@ class RunFolder:
         picture: whether the overview is drawn, if the settings ask for it. The parts go, unless siblings of a run that
         can be resumed wait among them for their number.
         """
-        write_metrics_csv(self.out / METRICS_NAME, self.rows)
+        self._write_metrics()
         if picture and self.plan.settings.overview:
             self._draw(complete)
         self.record.complete = complete
@@ -167,6 +168,9 @@ class RunFolder:
         taken = {(at.run, at.k) for at in self.placed.values()}
         taken |= {(run, k) for run, ks in self.rejected.items() for k in ks}
         return sum(at not in taken for at in self.parts.all())
+
+    def _write_metrics(self) -> None:
+        write_metrics_csv(self.out / METRICS_NAME, self.rows, metrics_columns(self.plan.facts.anatomy))
 
     def _write_record(self) -> None:
         """The record with the entries of its siblings, which are read from their parts one by one."""

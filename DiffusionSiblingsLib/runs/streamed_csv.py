@@ -15,12 +15,14 @@ from ..core.tables import Row, columns_of, csv_text, text_of_cell, write_metrics
 class StreamedTable:
     """Rows for `path`, written at once to `path` with ".part" after its name, which takes the name at the end.
 
-    path: None writes nothing. The columns are those of the first rows; where a later row has others, the file is
-    written again with all of them. To be used in a `with` block; after an exception the part stays. Raises OutputError.
+    path: None writes nothing. first: columns that lead. The others are those of the first rows; where a later row has
+    more, the file is written again with all of them. To be used in a `with` block; after an exception the part stays.
+    Raises OutputError.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, first: Sequence[str] = ()) -> None:
         self.path = path
+        self._first = first
         self._file: TextIO | None = None
         self._writer: Any = None
         self._columns: list[str] = []
@@ -44,7 +46,7 @@ class StreamedTable:
         if self.path is None or not rows:
             return
         try:
-            columns = columns_of(rows)
+            columns = list(dict.fromkeys([*self._first, *columns_of(rows)]))
             if self._file is None:
                 self._open(columns)
             elif not set(columns) <= set(self._columns):

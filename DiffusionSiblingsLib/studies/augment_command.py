@@ -103,7 +103,7 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
     made = Augmenter(task, conditions, anatomy, reference, statistics).run()
     made = replace(made, notes=(*notes, *made.notes, *numbering_notes(
         [candidate.member for candidate in made.accepted], ACCEPTED)))
-    write_augmentation(order.out, made, model, order.command)
+    write_augmentation(order.out, made, model, order.command, anatomy)
     return made
 
 

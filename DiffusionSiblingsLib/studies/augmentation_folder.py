@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.files import copy_whole, ending, json_values, make_folder, output_error, read_json_object, write_json
 from ..core.names import plain_name
 from ..core.record import now
 from ..core.tables import write_metrics_csv
 from ..core.version import __version__
-from ..editing.request import Request
+from ..editing.metrics_layout import metrics_columns
+from ..editing.record_entries import row_of
 from ..metrics.measurement import titled
 from ..runs.own_files import MAP_ENDINGS, remove_map
 from .augmentation import AugmentationResult, AugmentationTask, Candidate
@@ -63,11 +65,12 @@ def require_apart(out: Path, seeds: Path) -> None:
                          hint="choose another --out, or copy the seed hearts to another folder first")
 
 
-def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str, str], command: str) -> None:
+def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str, str], command: str,
+                       anatomy: Anatomy) -> None:
     """Copies the accepted hearts to out/accepted, which loses earlier ones, and writes table and report. Raises
     OutputError.
 
-    command: as it was typed.
+    command: as it was typed. The table has the columns of metrics.csv, and behind them what became of each heart.
     """
     accepted = make_folder(out / ACCEPTED)
     kept = {id(candidate): name_of(number, candidate) for number, candidate in enumerate(found.accepted)}
@@ -80,7 +83,7 @@ def write_augmentation(out: Path, found: AugmentationResult, model: Mapping[str,
     for candidate in found.accepted:
         copy_whole(candidate.member.path, accepted / kept[id(candidate)])
     rows = [_row(out, candidate, kept.get(id(candidate), "")) for candidate in found.candidates]
-    write_metrics_csv(out / TABLE, rows)
+    write_metrics_csv(out / TABLE, rows, metrics_columns(anatomy))
     values = {"program": __version__, "written": now(), "command": command, **identity(found.task, model),
               "count": found.task.count, "most": found.task.most, **found.row(),
               "notes": list(found.notes), "kept": len(found.accepted)}
@@ -95,11 +98,11 @@ def name_of(number: int, candidate: Candidate) -> str:
 
 def _row(out: Path, candidate: Candidate, kept: str) -> dict[str, object]:
     member = candidate.member
-    request = Request.from_json(member.request) if member.request else None
-    return {"map": kept, "accepted": candidate.accepted, "why not": "; ".join(candidate.missed), "seed": candidate.seed,
-            "edit": request.describe() if request else "", "k": (member.entry or {}).get("k", ""),
-            "made as": _relative(member.path, out), "core s": round(candidate.core_seconds, 2),
-            **titled(candidate.values)}
+    row = {"map": kept} if member.entry is None or member.request is None else row_of(kept, member.entry,
+                                                                                      member.request)
+    return {**row, **titled(candidate.values), "accepted": candidate.accepted,
+            "why not": "; ".join(candidate.missed), "seed heart": candidate.seed,
+            "made as": _relative(member.path, out), "core s": round(candidate.core_seconds, 2)}
 
 
 def _relative(path: Path, out: Path) -> str:

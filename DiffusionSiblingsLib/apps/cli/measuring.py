@@ -16,6 +16,7 @@ from ...core.anatomy import load_anatomy
 from ...core.errors import InputError
 from ...core.names import names_of
 from ...core.progress import ProgressBar
+from ...editing.metrics_layout import RUN_COLUMNS, metrics_columns
 from ...editing.presets_and_holds import PresetsAndHolds, control_of, own_values
 from ...editing.target_rows import domain_rows, measure_rows
 from ...labelmaps.label_options import parse_labels
@@ -49,7 +50,8 @@ def measure(options: Measure) -> int:
     _check(options)
     maps, failed = _maps(options)
     notes = FileNotes()
-    table = StreamedTable(options.out / "metrics.csv" if options.out is not None else None)
+    table = StreamedTable(options.out / "metrics.csv" if options.out is not None else None,
+                          () if by_domain else metrics_columns(load_anatomy(options.anatomy)))
     with MeasuredRows(options.json) as rows:
         with table:
             for path, found in _each(maps, options):
@@ -137,7 +139,7 @@ def _whole(options: Measure) -> Measuring:
         labelmap = read_member(member, anatomy, labels, whole=False)
         whole = MeasuredMap.of(labelmap, known_labels(labelmap, anatomy), anatomy, by_name=True)
         row = {key: value for key, value in whole.row(str(member.path)).items()
-               if key not in ("edit", "ratio", "seed", "k")}
+               if key not in RUN_COLUMNS[1:]}
         assert whole.measures is not None
         first = {key.title for key in headlines(anatomy)}
         short = {key: value for key, value in row.items() if key in first or key not in whole.measures.columns}

@@ -19,6 +19,7 @@ from DiffusionSiblingsLib.cohorts.training_statistics import TrainingStatistics
 from DiffusionSiblingsLib.cohorts.wanted import parse_wanted
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.labelmap import LabelMap, Segment
+from DiffusionSiblingsLib.editing.metrics_layout import metrics_columns
 from DiffusionSiblingsLib.editing.request import Request
 from DiffusionSiblingsLib.labelmaps.read import read_labelmap
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
@@ -63,6 +64,9 @@ def test_the_tool_stops_by_its_rule_keeps_what_it_accepts_and_goes_on(fake_batch
     assert {c.member.request["ratio"] for c in found.candidates if c.member.request} == {0.5, 0.35}
     with (out / TABLE).open() as file:
         rows = list(csv.DictReader(file))
+    columns = list(metrics_columns(ANATOMY))
+    assert list(rows[0])[:len(columns)] == columns and {row["seed heart"] for row in rows} == {"heart0", "heart1"}
+    assert all(float(row["LV volume [ml]"]) > 0 and row["seed"].isdigit() for row in rows)
     assert [row["accepted"] for row in rows] == ["true"] * 5 and rows[0]["map"].startswith("heart_0000_heart0_k")
     report = json.loads((out / REPORT).read_text())
     assert (report["accepted"], report["made"], report["kept"]) == (5, 5, 3)
