@@ -15,7 +15,6 @@ from DiffusionSiblingsLib.core.anatomy import Anatomy, load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError, OutputError
 from DiffusionSiblingsLib.core.palette import CHANGED, color_table, tissue_colors
 from DiffusionSiblingsLib.reports import overview as picture
-from DiffusionSiblingsLib.reports import overview_layout
 from DiffusionSiblingsLib.reports import overview_layout as sheet
 from DiffusionSiblingsLib.reports.overview import Panel, overview
 from DiffusionSiblingsLib.reports.shading import MOVED
@@ -237,6 +236,6 @@ def test_drawing_needs_no_graphics_library_and_importing_no_matplotlib():
 
 def test_a_legend_goes_on_in_a_second_line_where_a_narrow_sheet_ends() -> None:
     words = [f"Left ventricular myocardium ({letter})" for letter in "ABCDEF"]
-    lines = overview_layout._lines([(None, word) for word in words], 940)
+    lines = sheet._lines([(None, word) for word in words], 940)
     assert [word for line in lines for _, word in line] == words
     assert all(sum(len(word) for _, word in line) <= 120 for line in lines) and len(lines) == 2
