@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .core.anatomy import Anatomy, load_anatomy
     from .core.errors import SiblingsError
     from .core.labelmap import LabelMap
+    from .editing.presets_and_holds import PresetsAndHolds
     from .editing.request import Request
     from .editing.result import Sibling
     from .engine.engine import Engine
@@ -39,6 +40,7 @@ __all__ = [
     "Engine",
     "LabelMap",
     "MeasuredMap",
+    "PresetsAndHolds",
     "Request",
     "Sibling",
     "SiblingsError",
@@ -60,6 +62,7 @@ _SOURCES = {
     "Engine": "engine.engine",
     "LabelMap": "core.labelmap",
     "MeasuredMap": "cohorts.measured_map",
+    "PresetsAndHolds": "editing.presets_and_holds",
     "Request": "editing.request",
     "Sibling": "editing.result",
     "SiblingsError": "core.errors",

@@ -140,10 +140,15 @@ class Engine:
         slabs = [field.on_grid(features, (part, axes[1], axes[2]))[0] for part in torch.split(axes[0], 16)]
         return torch.cat(slabs).movedim(-1, 0).float()
 
-    def plan(self, request: Request, twin: Encoded | None = None) -> PlannedRequest:
-        """A request that nobody has planned, with its targets resolved and its scope found. Raises InputError."""
+    def plan(self, request: Request, twin: Encoded | None = None,
+             shorthand: PresetsAndHolds | None = None) -> PlannedRequest:
+        """A request that nobody has planned, with its targets resolved and its scope found. Raises InputError.
+
+        shorthand: what is asked for by name besides its control: wishes, presets, tissues to hold.
+        """
         require_twin([request], twin)
-        return plan_requests([request], [PresetsAndHolds()], twin.placed if twin is not None else None, self.facts)[0]
+        placed = twin.placed if twin is not None else None
+        return plan_requests([request], [shorthand or PresetsAndHolds()], placed, self.facts)[0]
 
     def run(self, request: Request | PlannedRequest, twin: Encoded | None = None, *, ks: Sequence[int] | None = None,
             progress: Progress | None = None) -> Iterator[Sibling]:
