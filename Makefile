@@ -33,7 +33,7 @@ test: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=Agg $(PY) -m pytest -q -n 2
+	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=Agg $(PY) -m pytest -q -n 2 --dist worksteal
 
 bench: $(VENV)/.test-ready
 	$(RUN) $(PY) Testing/benchmarks/speed.py $(if $(TWIN),"$(TWIN)")

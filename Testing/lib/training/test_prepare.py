@@ -25,6 +25,7 @@ from DiffusionSiblingsLib.training.prepare.run import prepare
 from DiffusionSiblingsLib.training.prepare.sources import CaseSource, find_cases, with_splits
 
 HEART = load_anatomy("heart")
+GOOD = 3  # hearts of the source
 SIZE = (52, 44, 44)
 GRID = np.diag([-3.0, -3.0, 3.0, 1.0])
 GRID[:3, 3] = (66, 66, -75)
@@ -43,7 +44,7 @@ def heart(**shape: object) -> np.ndarray:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "maps"
-    for count in range(6):
+    for count in range(GOOD):
         save(folder / f"good_{count}.nii.gz", heart(scale={"LV": 0.94 + 0.02 * count, "RA": 1.05 - 0.02 * count}))
     return folder
 
@@ -83,13 +84,13 @@ def test_good_cases_are_packed_and_bad_ones_get_a_reason(source: Path, tmp_path:
     for name, words in expected.items():
         assert words in summary.rejected[name] and len(summary.rejected[name]) > 15, (name, summary.rejected[name])
     rows = rows_of(summary.table)
-    assert len(rows) == 12
+    assert len(rows) == GOOD + 6
     assert float(rows["good_0"]["LV volume [ml]"]) > 40 and rows["cut"]["status"] == "rejected"
     pack = read_pack(tmp_path / "out")
-    assert len(pack) == summary.accepted == 6
-    assert all(set(np.unique(pack.labels(i))) == set(range(7)) for i in range(6))
+    assert len(pack) == summary.accepted == GOOD
+    assert all(set(np.unique(pack.labels(i))) == set(range(7)) for i in range(GOOD))
     assert summary.sheets[0].read_bytes()[:4] == b"\x89PNG"
-    assert "6 cases" in str(summary) and "6 rejected" in str(summary)
+    assert f"{GOOD} cases" in str(summary) and "6 rejected" in str(summary)
 
 
 def test_what_reading_the_cases_assumed_is_in_the_table_and_the_summary(source: Path, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_second_call_has_nothing_to_do_until_something_changes(
         patch.setattr(run, "read_case", lambda *_: pytest.fail("read again"))
         assert prepare(source, tmp_path / "p.safetensors", HEART, jobs=1) == first
     save(source / "good_0.nii.gz", heart(scale={"RV": 1.06}))
-    assert prepare(source, tmp_path / "p.safetensors", HEART, jobs=1).accepted == 6
+    assert prepare(source, tmp_path / "p.safetensors", HEART, jobs=1).accepted == GOOD
     assert first.pack.read_bytes() != bytes_before
 
 
@@ -149,14 +150,14 @@ def test_an_interrupted_run_goes_on_and_ends_alike(
         return work
 
     target = tmp_path / "part.safetensors"
-    for name, step, at in (("read_case", read, 4), ("align_case", align, 9)):
+    for name, step, at in (("read_case", read, 2), ("align_case", align, 4)):
         with monkeypatch.context() as patch:
             patch.setattr(run, "read_case", stopping(read, at))
             patch.setattr(run, name, stopping(step, at))
             with pytest.raises(KeyboardInterrupt):
                 prepare(source, target, HEART, jobs=1)
         assert not target.exists()
-    assert done[:6] == [f"good_{i}" for i in range(6)] and done[6:] == ["good_0", "good_1", "good_2"]
+    assert done[:3] == [f"good_{i}" for i in range(3)] and done[3:] == ["good_0"]
     damaged = next((tmp_path / "part.work" / "canonical").glob("*.json"))
     damaged.write_text("{")
     prepare(source, target, HEART, jobs=1)
@@ -165,7 +166,7 @@ def test_an_interrupted_run_goes_on_and_ends_alike(
 
 def test_the_same_cases_give_the_same_bytes_in_however_many_processes(source: Path, tmp_path: Path) -> None:
     made = [prepare(source, tmp_path / name / "d.safetensors", HEART, jobs=jobs)
-            for name, jobs in (("a", 1), ("b", 2), ("c", 1))]
+            for name, jobs in (("a", 1), ("b", 2))]
     for files in zip(*([one.pack, one.table, *one.sheets] for one in made), strict=True):
         assert len({path.read_bytes() for path in files}) == 1, files
 
@@ -194,7 +195,7 @@ def test_only_sheets_and_intermediate_files_of_its_own_are_removed(source: Path,
 
 def test_a_case_whose_name_is_too_long_for_a_file_is_taken(source: Path, tmp_path: Path) -> None:
     save(source / ("a" * 120) / ("b" * 120) / "heart.nii.gz", heart())
-    assert prepare(source, tmp_path / "d", HEART, jobs=1).accepted == 7
+    assert prepare(source, tmp_path / "d", HEART, jobs=1).accepted == GOOD + 1
 
 
 def test_two_preparations_of_one_data_set_do_not_work_at_once(
@@ -210,7 +211,7 @@ def test_two_preparations_of_one_data_set_do_not_work_at_once(
         return read(*values)
 
     monkeypatch.setattr(run, "read_case", reading)
-    assert prepare(source, tmp_path / "d.safetensors", HEART, jobs=1).accepted == 6
+    assert prepare(source, tmp_path / "d.safetensors", HEART, jobs=1).accepted == GOOD
     assert refused
 
 
@@ -221,6 +222,8 @@ def test_totalsegmentator_s_layout_and_a_list_of_cases(source: Path, tmp_path: P
         target.parent.mkdir(parents=True, exist_ok=True)
         write_labelmap(LabelMap(mask, GRID, (Segment(1, "mask"),), format="nii.gz"), target, "nii.gz")
     save(source / "s0007" / "ct.nii.gz", heart())
+    for name in ("good_3", "good_4"):
+        save(source / f"{name}.nii.gz", heart(scale={"RV": 1.02}))
     listing = [
         {"name": "good_0.nii.gz", "split": "test"},
         {"name": "good_1", "subject": "one", "weight": 8, "source": "a scanner"},
@@ -228,7 +231,7 @@ def test_totalsegmentator_s_layout_and_a_list_of_cases(source: Path, tmp_path: P
         {"name": "absent.nii", "split": "train"},
     ]
     (source / "cases.json").write_text(json.dumps(listing))
-    summary = prepare(source, tmp_path / "out", HEART, jobs=1, validation_every=2, exclude=["good_[45]*"])
+    summary = prepare(source, tmp_path / "out", HEART, jobs=1, validation_every=2, exclude=["good_[4]*"])
     cases = {case.name: case for case in read_pack(summary.pack).cases}
     assert set(cases) == {"good_0", "good_1", "good_2", "good_3", "s0007"}
     assert cases["good_0"].split == "test" and cases["good_1"].weight == 8 and cases["good_1"].source == "a scanner"
