@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from ..control.measure import measure
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
+from ..editing.choices import Solver
 from ..editing.guided_plan import make_guided
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..editing.request import Request
@@ -52,7 +53,7 @@ BLOCK = 40  # generated hearts between two checks of the stop rule
 class AugmentationTask:
     """The target, the strategy and its limits. seeds: the hearts that perturb, local and guided edit. most: the largest
     number of siblings to make. control: the control whose domains the target names; presets: controls by name, placed
-    on every seed heart. hold: tissues that keep the seed heart's volume (guided). steps, seed: of the sampler.
+    on every seed heart. hold: tissues that keep the seed heart's volume (guided). steps, seed, solver: of the sampler.
     """
 
     wanted: Wanted
@@ -66,6 +67,7 @@ class AugmentationTask:
     steps: int = 50
     seed: int = 0
     block: int = BLOCK
+    solver: Solver = "heun"
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -181,7 +183,7 @@ class Augmenter:
     def _generated(self, done: int) -> list[Candidate]:
         """The next block of hearts without a twin."""
         count = min(self.task.block, self.task.most - done)
-        request = Request("generate", count=count, first=done, steps=self.task.steps, seed=self.task.seed)
+        request = Request("generate", count=count, first=done, **self._sampling)
         condition = self.conditions.get(f"augment-generate-{done:05d}", [request])[0]
         return self._judged(condition, None)
 
@@ -218,8 +220,8 @@ class Augmenter:
         control = self.control(self.placement_of(heart)) if task.strategy == "guided" or task.wanted.domains else None
         if task.strategy == "local":
             return [Request("inpaint", tissues=(TISSUES[index % 2],), ratio=1.0, first=first, count=count,
-                            steps=task.steps, seed=task.seed)]
-        plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, steps=task.steps, seed=task.seed)
+                            **self._sampling)]
+        plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, **self._sampling)
         if task.strategy == "perturb":
             return [plain]
         placement, found = self.placement_of(heart), []
@@ -229,6 +231,11 @@ class Augmenter:
             request = replace(plain, first=k, count=1, control=asked)
             found.append(make_guided(request, placement, PresetsAndHolds(hold=task.hold), None).request)
         return found
+
+    @property
+    def _sampling(self) -> dict[str, Any]:
+        """What all requests have in common."""
+        return {"steps": self.task.steps, "solver": self.task.solver, "seed": self.task.seed}
 
     @cached_property
     def tail(self) -> Tail:

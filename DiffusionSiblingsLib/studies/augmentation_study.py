@@ -69,7 +69,8 @@ def run(context: StudyContext, wanted: Wanted, strategy: Strategy, seeds: tuple[
     most = plan.pool if strategy == "generate" else plan.most
     count = min(plan.accepted, most)
     task = AugmentationTask(wanted, strategy, seeds, count=most if strategy == "generate" else count, most=most,
-                            block=most, steps=plan.guided_steps if strategy == "guided" else plan.steps)
+                            block=most, steps=plan.guided_steps if strategy == "guided" else plan.steps,
+                            solver=plan.solver)
     found = Augmenter(task, context.conditions, context.anatomy, context.reference, context.statistics).run()
     if strategy != "generate":
         return found

@@ -87,8 +87,9 @@ class StudyContext:
         print(f"siblings study: {words}", file=sys.stderr, flush=True)
 
     def request(self, edit: Edit, count: int, **settings: Any) -> Request:
-        """A request with the study's seed and steps. settings: further fields of the request."""
-        return Request(edit, count=count, **{"seed": SEED, "steps": self.plan.steps, **settings})
+        """A request with the study's seed, steps and solver. settings: further fields of the request."""
+        plan = self.plan
+        return Request(edit, count=count, **{"seed": SEED, "steps": plan.steps, "solver": plan.solver, **settings})
 
     def generated(self, count: int, *, seed: int = SEED) -> Condition:
         """Generated hearts: the first `count` of a seed."""

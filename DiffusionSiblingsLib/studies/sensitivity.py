@@ -24,13 +24,13 @@ def sensitivity(context: StudyContext) -> StudyResult:
     keys = context.real.feature_keys
     rows: list[Row] = []
     floors = floors_of(real, plan.step_size)
+    pool = context.generated(plan.pool)  # first: the condition of as many steps is a part of it
     requests = [context.request("generate", plan.step_size, steps=steps) for steps in plan.step_counts]
     for steps, condition in zip(plan.step_counts, context.conditions.get("sensitivity-steps", requests), strict=True):
         seconds = float(np.median([entry["timings_s"]["sample"] for entry in condition.entries]))
         rows.append({"varied": "steps", "value": steps, "members": len(condition), "draws": 1,
                      **figures_of(real, features(condition, keys), raw_violations(condition)), **floors,
                      "sampling [s a sibling]": seconds})
-    pool = context.generated(plan.pool)
     everyone, violations = features(pool, keys), raw_violations(pool)
     rng = np.random.default_rng(0)
     for size in plan.sizes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
 from ..core.labelmap import LabelValues
+from ..editing.choices import Solver
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
 SEED = 0  # of every condition, so that sibling k of two conditions starts from the same noise
@@ -16,16 +17,18 @@ REFERENCE_SEED = 1  # of the generated hearts that replace real ones if none are
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """The sizes of a run. steps: of the sampler. count: siblings of an edited condition. held: of the condition with
-    held volumes. guidance_form: of inpainting by guidance. unconditional: samples of tables 1 and 2. pool: samples that
-    are filtered. reference: generated hearts that replace real ones. reconstructed: real hearts put through the
-    autoencoder. step_counts, step_size: the sampler steps whose influence is studied, and the samples for each. sizes:
-    of cohorts, each drawn `draws` times from the pool. accepted, most: stop rule of each augmentation. percentile: of
-    the target, where 115 ml is not rare. emd: members of each cohort for the exact earth mover's distance, 0 for none.
-    minutes: of the VAE baseline's training.
+    """The sizes of a run. steps: of the sampler; least_guided: of guided conditions at least. count: siblings of an
+    edited condition. held: of the condition with held volumes. guidance_form: of inpainting by guidance. unconditional:
+    samples of tables 1 and 2. pool: samples that are filtered. reference: generated hearts that replace real ones.
+    reconstructed: real hearts put through the autoencoder. step_counts, step_size: the sampler steps whose influence is
+    studied, and the samples for each. sizes: of cohorts, each drawn `draws` times from the pool. accepted, most: stop
+    rule of each augmentation. percentile: of the target, where 115 ml is not rare. emd: members of each cohort for the
+    exact earth mover's distance, 0 for none. minutes: of the VAE baseline's training.
     """
 
+    solver: Solver = "heun"
     steps: int = 50
+    least_guided: int = LEAST_GUIDED_STEPS
     count: int = 40
     held: int = 40
     guidance_form: int = 40
@@ -47,14 +50,14 @@ class StudyPlan:
     @property
     def guided_steps(self) -> int:
         """Steps of guided conditions: guidance needs more of them than sampling alone."""
-        return max(self.steps, LEAST_GUIDED_STEPS)
+        return max(self.steps, self.least_guided)
 
 
-QUICK = StudyPlan(steps=10, count=3, held=1, guidance_form=1, unconditional=20, pool=20, reference=20, reconstructed=2,
-             ratios=(0.35, 0.65, 1.0), step_counts=(5, 10, 20), step_size=6, sizes=(5, 10, 20), draws=10, accepted=6,
-             most=8, percentile=70.0, emd=0, minutes=0.5)
-QUICK_WORDS = ("A quick run: few samples, few sampler steps, no earth mover's distance. It shows that everything works "
-               "and how the figures tend, but it does not measure the model.")
+QUICK = StudyPlan(solver="dpmpp-2m", steps=6, least_guided=6, count=2, held=1, guidance_form=1, unconditional=12,
+             pool=12, reference=12, reconstructed=2, ratios=(0.35, 1.0), step_counts=(3, 6), step_size=6, sizes=(5, 10),
+             draws=10, accepted=4, most=6, percentile=60.0, emd=0, minutes=0.5)
+QUICK_WORDS = ("A quick run: few samples, few steps of the multistep solver, no earth mover's distance. It shows that "
+               "everything works and how the figures tend, but it does not measure the model.")
 
 
 @dataclass(frozen=True)

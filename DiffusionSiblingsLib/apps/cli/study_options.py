@@ -53,7 +53,7 @@ class RunStudy(Common):
         help="Studies to run: sensitivity, unconditional, perturb, local, augment, or all of them.")]
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the runs, measurements and results.")]
     quick: Annotated[bool, flag(
-        SAMPLING, "--quick", "Run with few samples and few steps, all five studies within ten minutes on two cores. "
+        SAMPLING, "--quick", "Run with few samples and few steps, all five studies within five minutes on two cores. "
         "This shows that everything works; the figures mean nothing.")] = False
     real: Annotated[Path | None, option(
         COHORT, "--real", "DIR", "Held-out label maps.",
@@ -70,7 +70,7 @@ class RunStudy(Common):
         show_default="600; the paper: 7200")] = None
     steps: Annotated[int | None, option(
         SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart.",
-        show_default="50; with --quick 10")] = None
+        show_default="50; with --quick 6, of the multistep solver")] = None
     arms: Conditions = field(default_factory=list)
     seeds: Annotated[Path | None, option(
         COHORT, "--seeds", "DIR", "Cohort from which the augmentation takes its target cohort.",
