@@ -22,7 +22,7 @@ def guided_request(control: Control | None, shorthand: PresetsAndHolds, *, twin:
     twin that is not there.
     """
     if control is None and not shorthand:
-        raise InputError("There is nothing to guide by", rule="a wish, a control, a preset or tissues to hold",
+        raise InputError("There is nothing to guide by", rule="a target, a control, a preset or tissues to hold",
                          hint='for example --want "RV volume=+20%"; `siblings guide --help` tells more')
     bounds = {name: value for name, value in (region or {}).items() if value}
     if not twin:

@@ -32,7 +32,7 @@ _UNITS = {"mm": ("mm", 1.0), "cm": ("mm", 10.0), "mm2": ("mm^2", 1.0), "cm2": ("
 
 @dataclass(frozen=True)
 class Want:
-    """One wish. key: of a tissue's volume or of a measure."""
+    """One target. key: of a tissue's volume or of a measure."""
 
     key: MeasurementKey
     target: Target
@@ -44,7 +44,7 @@ class Want:
 
 
 def parse_want(text: str, anatomy: Anatomy) -> Want:
-    """Reads one wish. Raises InputError saying what cannot be read, or cannot be steered."""
+    """Reads one target. Raises InputError saying what cannot be read, or cannot be steered."""
     name, equals, change = (part.strip() for part in text.partition("="))
     if not (name and equals and change):
         raise InputError(_WHAT, value=repr(text), rule='a measure, "=", and its value or change', hint=_HINT)
@@ -72,7 +72,7 @@ def find_want(name: str, anatomy: Anatomy) -> MeasurementKey:
 
 
 def control_of_wants(wants: list[Want], heart: Placement) -> Control:
-    """A control for all wishes, on a heart: volumes as boxes around the whole tissue, measures by name.
+    """A control for all targets, on a heart: volumes as boxes around the whole tissue, measures by name.
 
     The ratio of two volumes becomes the volume of the first, the second as it is wanted or else as the heart has it.
     Raises InputError where the heart lacks a tissue.
@@ -133,7 +133,7 @@ def _set_ratio(volumes: dict[str, Target], pair: tuple[str, str], want: Want, he
     """Adds the volumes that make a ratio. Raises InputError where the first tissue's volume is wanted, too."""
     of, over = pair
     if of in volumes:
-        raise InputError("Two wishes contradict each other", value=f"{want.key.label} and {of} volume",
+        raise InputError("Two targets contradict each other", value=f"{want.key.label} and {of} volume",
                          rule=f"the ratio decides the volume of {of}", hint="leave one of them out")
     for tissue in pair:
         if not heart.volumes[tissue] > 0:

@@ -144,7 +144,7 @@ class Engine:
              shorthand: PresetsAndHolds | None = None) -> PlannedRequest:
         """A request that nobody has planned, with its targets resolved and its scope found. Raises InputError.
 
-        shorthand: what is asked for by name besides its control: wishes, presets, tissues to hold.
+        shorthand: what is asked for by name besides its control: targets in words, presets, tissues to hold.
         """
         require_twin([request], twin)
         placed = twin.placed if twin is not None else None

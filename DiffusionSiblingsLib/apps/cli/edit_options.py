@@ -100,7 +100,7 @@ class Inpaint(Labels, Region, Sampling, Batch, Margin, Run):
 
 @dataclass(frozen=True, kw_only=True)
 class Guide(Labels, Region, Sampling, Batch, Margin, Run):
-    """Targets are volumes, areas, lengths, angles or the number of pieces, loops and voids. They come from wishes
+    """Targets are volumes, areas, lengths, angles or the number of pieces, loops and voids. They come from words
     (--want), presets (--preset), a control file (--control), or tissues that must keep their volume (--hold).
     """
 

@@ -1,4 +1,4 @@
-"""Wishes in a person's words become volumes and measures; what cannot be read or steered is refused in words."""
+"""Targets in a person's words become volumes and measures; what cannot be read or steered is refused in words."""
 
 from __future__ import annotations
 
