@@ -7,6 +7,8 @@ COUNT, SEED, STEPS = 1, 0, 50
 MULTISTEP_STEPS = 12  # of the solver dpmpp-2m, in place of STEPS
 GATE_LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
 RATIO = 0.5  # of a perturbation
+RATIO_WORDS = ("0.2 changes the local shape of walls, 0.5 the size and proportions of chambers, 0.8 nearly everything; "
+               "at 1 the twin has no influence")
 INPAINT_RATIO = 1.0  # the chosen part is drawn anew
 GUIDED_RATIO = 0.6  # of a guided perturbation: room for the targets, and still a sibling
 AMOUNT = 0.2  # share by which a preset changes what it is about

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ..core.defaults import COUNT, RATIO, SEED, STEPS
+from ..core.defaults import COUNT, RATIO, RATIO_WORDS, SEED, STEPS
 from ..core.errors import InputError
 from ..labelmaps.region import check_box
 from .choices import Edit, Guider, Method, Parsing, Solver
@@ -74,8 +74,7 @@ class Request:
                 raise InputError(f"The {name} cannot be used", value=value, rule=f"a whole number from {low} to {high}")
         if not (isinstance(self.ratio, (int, float)) and 0.0 <= self.ratio <= 1.0):
             raise InputError("The sampling ratio cannot be used", value=self.ratio, rule="a number from 0 to 1",
-                             hint="0.2 changes details, 0.5 the shape, 0.8 size and proportions; 1 keeps nothing of "
-                                  "the twin")
+                             hint=RATIO_WORDS)
         if self.box is not None:
             check_box(self.box)
         if self.edit == "inpaint" and not (self.tissues or self.box or self.region):

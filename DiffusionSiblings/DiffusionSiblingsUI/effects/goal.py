@@ -22,7 +22,7 @@ GOALS = (VOLUME, *PRESETS, DOMAINS)
 TOPOLOGY = ("atria-separate", "one-piece")  # presets that have no amount
 SCALED = tuple(name for name in PRESETS if name not in TOPOLOGY)
 RATIOS = (  # the highest ratio of each row, and what a guided sibling is like at it
-    (0.28, _("Apart from that, only details vary: the result is the twin with this change.")),
+    (0.28, _("Apart from that, only the local shape of walls varies: the result is the twin with this change.")),
     (0.65, _("Apart from that, the shape of the whole heart varies.")),
     (1.0, _("Apart from that, nearly everything varies; the sibling resembles the twin only faintly.")),
 )

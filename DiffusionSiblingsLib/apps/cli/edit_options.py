@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...control.preset_file import preset_help
-from ...core.defaults import AMOUNT, GUIDED_RATIO, INPAINT_RATIO, RATIO
+from ...core.defaults import AMOUNT, GUIDED_RATIO, INPAINT_RATIO, RATIO, RATIO_WORDS
 from ...editing.choices import Guider, Method, Parsing
 from . import completion
 from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, Options, listed
@@ -65,8 +65,8 @@ class Perturb(Labels, Sampling, Batch, Margin, Run):
 
     twin: TwinFile
     ratio: Annotated[list[float], option(
-        EDIT, "--ratio", "R...", "Sampling ratio from 0 to 1: 0.2 changes details, 0.5 the shape, 0.8 size and "
-        "proportions; 1 keeps nothing of the twin. Several ratios give a set of siblings each."), SEVERAL] = field(
+        EDIT, "--ratio", "R...", f"Sampling ratio from 0 to 1: {RATIO_WORDS}. Several ratios give a set of siblings "
+        "each."), SEVERAL] = field(
             default_factory=lambda: [RATIO])
     hold: HoldTissues = None
 
