@@ -30,6 +30,7 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.tissue_names import name_key
 from ..metrics.measurement import MAJOR_AXIS, MINOR_AXIS, SHARE, VOLUME, MeasurementKey, tissue_key
+from ..metrics.measures.definition import ratios_of
 from ..metrics.measures.names import find_named
 from ..metrics.measures.probes import steerable
 
@@ -139,7 +140,7 @@ class Wanted:
 
     @property
     def steered(self) -> Wanted:
-        """The conditions that guidance can lead siblings to; the others, such as a ratio's, only sort them."""
+        """The conditions that guidance can lead siblings to; the others, such as eccentricities, only sort them."""
         return Wanted(tuple(clause for clause in self.clauses if clause.measure.steered))
 
     @property
@@ -248,7 +249,7 @@ def find_measure(text: str, anatomy: Anatomy, control: Control | None = None) ->
                 return Measure(tissue_key(tissue, axis))
             raise InputError(_WHAT, value=text, rule=f"axes are measured only for {', '.join(anatomy.chambers)}")
     if (named := find_named(words, anatomy)) is not None:
-        return Measure(named, by_name=True, steered=steerable(named, anatomy))
+        return Measure(named, by_name=True, steered=steerable(named, anatomy) or named in ratios_of(anatomy))
     tissue = _tissue(lower.removesuffix(VOLUME).strip(), anatomy)
     if tissue is not None:
         return Measure(tissue_key(tissue))

@@ -19,7 +19,7 @@ from ..control.terms import Target, Term
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..metrics.measurement import VOLUME, MeasurementKey, tissue_key
-from ..metrics.measures.definition import definitions_of
+from ..metrics.measures.definition import ratios_of
 from ..metrics.measures.names import find_named, keys_of
 from ..metrics.measures.probes import steerable
 
@@ -56,7 +56,7 @@ def find_want(name: str, anatomy: Anatomy) -> MeasurementKey:
     """What can be asked for by this name: a volume, a measure, or the ratio of two volumes. Raises InputError."""
     found = find_named(name, anatomy)
     if found is not None:
-        if not steerable(found, anatomy) and found not in ratios(anatomy):
+        if not steerable(found, anatomy) and found not in ratios_of(anatomy):
             known = [key.label for key in keys_of(anatomy) if steerable(key, anatomy)]
             raise InputError("This measure cannot be asked for, only measured", value=found.label,
                              rule=f"one of {', '.join(known)}", hint="ask for another size of the same place")
@@ -86,13 +86,6 @@ def control_of_wants(wants: list[Want], heart: Placement) -> Control:
     domains = tuple(heart.around([tissue]) for tissue in volumes)
     terms = tuple(Term(tissue, "mass", target) for tissue, target in volumes.items())
     return Control(domains, terms, heart.frame, "wanted", tuple(measures))
-
-
-def ratios(anatomy: Anatomy) -> dict[MeasurementKey, tuple[str, str]]:
-    """The ratios of two tissues' volumes among an anatomy's measures -> the two tissues."""
-    of = {entry.id: (entry.options["of"], entry.options["over"]) for entry in definitions_of(anatomy)
-          if entry.kind == "ratio"}
-    return {key: of[key.tissue] for key in keys_of(anatomy) if key.tissue in of}
 
 
 def _target(change: str, key: MeasurementKey, text: str) -> Target:
@@ -126,7 +119,7 @@ def _shown(unit: str) -> str:
 
 
 def _ratio(want: Want, heart: Placement) -> tuple[str, str] | None:
-    return ratios(heart.anatomy).get(want.key)
+    return ratios_of(heart.anatomy).get(want.key)
 
 
 def _set_ratio(volumes: dict[str, Target], pair: tuple[str, str], want: Want, heart: Placement) -> None:

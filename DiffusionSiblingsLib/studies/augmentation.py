@@ -224,6 +224,10 @@ class Augmenter:
         plain = Request("perturb", ratio=RATIOS[index % 2], first=first, count=count, **self._sampling)
         if task.strategy == "perturb":
             return [plain]
+        if lacking := [m.label for m in task.wanted.steered.measures
+                       if m.by_name and not math.isfinite(heart.values.get(m.key, math.nan))]:
+            raise InputError("The heart lacks what is to be changed", value=", ".join(lacking),
+                             rule="a measure that can be found in it", hint="`siblings measure` says why it cannot")
         placement, found = self.placement_of(heart), []
         for k in range(first, first + count):
             values = self.tail.draw(heart.values, np.random.default_rng([task.seed, index, k]))

@@ -15,7 +15,9 @@ from ..control.domain import ControlDomain
 from ..control.measure_terms import MeasureTerm
 from ..control.placement import Placement
 from ..control.terms import Target, Term
+from ..editing.wants import Want, control_of_wants
 from ..metrics.measurement import MAJOR_AXIS, MeasurementKey
+from ..metrics.measures.definition import ratios_of
 from ..metrics.morphology import moments
 
 MARGIN = 0.02  # beyond the threshold, relative: a guided mass ends within 1 % of its target
@@ -59,7 +61,7 @@ class Tail:
             return _in_order(drawn, self.wanted)
         spread = np.maximum(self.rows.std(axis=0, ddof=1), LEAST_SPREAD * np.abs(self.rows).mean(axis=0))
         weights = np.ones(len(self.rows))
-        if own is not None and all(measure.key in own for measure in measures):
+        if own is not None and all(np.isfinite(own.get(measure.key, np.nan)) for measure in measures):
             at = np.array([own[measure.key] for measure in measures])
             distance = np.square((self.rows - at) / (NEAR * spread)).sum(axis=1)
             weights = np.exp(-0.5 * (distance - distance.min()))
@@ -87,10 +89,28 @@ def control_for(values: Values, wanted: Wanted, placement: Placement, control: C
         terms += _axes_terms(name, tissue, {m: v for m, v in of.items() if not m.is_volume}, placement)
     terms += [Term(m.domain, "mass", Target(value=values[m.key])) for m in wanted.measures if m.domain is not None]
     used = {term.domain for term in terms}
-    named = tuple(MeasureTerm(m.key, Target(value=values[m.key])) for m in wanted.measures if m.by_name)
-    kept = placed.measures if placed else ()
-    return Control(tuple(domain for name, domain in domains.items() if name in used), tuple(terms), placement.frame,
-                   f"augment {wanted}", (*named, *(term for term in kept if term.key not in values)))
+    domains_used = tuple(domain for name, domain in domains.items() if name in used)
+    ratios, named = _by_name(values, wanted, placement)
+    measures = (*named, *(term for term in (placed.measures if placed else ()) if term.key not in values))
+    if not domains_used and not measures and ratios is not None:
+        return ratios
+    asked = Control(domains_used, tuple(terms), placement.frame, f"augment {wanted}", measures)
+    return asked if ratios is None else asked.merged(ratios)
+
+
+def _by_name(values: Values, wanted: Wanted,
+             placement: Placement) -> tuple[Control | None, tuple[MeasureTerm, ...]]:
+    """A control for ratios of volumes, and targets for the other measures by name.
+
+    A ratio of which the target names a volume as well is not asked for: the volume decides.
+    """
+    named, pairs = [measure for measure in wanted.measures if measure.by_name], ratios_of(placement.anatomy)
+    tissues = {measure.tissue for measure in wanted.measures if measure.is_volume}
+    wants = [Want(measure.key, Target(value=values[measure.key])) for measure in named
+             if measure.key in pairs and not tissues & set(pairs[measure.key])]
+    terms = [MeasureTerm(measure.key, Target(value=values[measure.key])) for measure in named
+             if measure.key not in pairs]
+    return control_of_wants(wants, placement) if wants else None, tuple(terms)
 
 
 def _axes_terms(name: str, tissue: str, axes: Mapping[Measure, float], placement: Placement) -> list[Term]:

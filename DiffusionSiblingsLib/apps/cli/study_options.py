@@ -121,7 +121,7 @@ class Augment(Common):
         OUTPUT, "--out", "DIR", "Folder of the accepted hearts, all runs, the table and the report.")]
 
     examples = ('siblings augment --target "RV>115" --seeds hearts --count 140 --out out/large-rv',
-                'siblings augment --target "wall thickness<8" --strategy perturb --seeds hearts --out out/thin')
+                'siblings augment --target "aortic annulus diameter>26" --seeds hearts --out out/roots')
 
     @classmethod
     def notes(cls) -> tuple[str, ...]:
@@ -129,8 +129,7 @@ class Augment(Common):
         return ("Targets:",
                 "  RV>115, LV volume<90      volume of a tissue in ml",
                 "  LV major axis>95          length of a chamber's axis in mm",
-                "  aortic annulus area>450   a measure, found anew in each heart (docs/measures.md); it sorts",
-                "                            siblings, but the strategy guided does not lead them to it",
+                "  aortic annulus area>450   a measure, found anew in each heart (docs/measures.md)",
                 "  upper RV volume>30        a domain of the control file or preset",
                 "  100<RV<150                a range",
                 "  RV>p90                    a percentile of the training hearts, for measures of the seed hearts",

@@ -100,10 +100,38 @@ def test_siblings_without_a_measure_do_not_meet_a_target_that_names_it_and_are_t
     assert found.candidates[0].missed == ("aortic annulus area diameter not found, wanted < 40 mm",)
 
 
+def test_guided_siblings_are_asked_for_values_of_a_measure_beyond_the_threshold(fake_batches: list[Path],
+                                                                              tmp_path: Path) -> None:
+    heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
+    order = AugmentationOrder("wall thickness>9 and RV/LV<0.9", tmp_path / "out", "guided", tmp_path / "seeds", count=2,
+                              most=2, steps=2, jobs=1, model="small")
+    found = augment_cohort(order, lambda said: None)
+    controls = [Request.from_json(c.member.request).control for c in found.candidates if c.member.request]
+    assert len(controls) == 2
+    for control in controls:
+        assert control is not None
+        (term,) = control.measures
+        volumes = {one.domain: one.target.value for one in control.terms if one.quantity == "mass"}
+        assert term.key == found.task.wanted.measures[0].key and 9 < float(term.target.value) < 14
+        assert volumes["RV"] is not None and set(volumes) == {"RV", "LV"}
+    assert "led to" not in " ".join(found.notes), "all of the target was asked for"
+
+
+def test_a_heart_without_the_measure_is_left_out_where_it_is_to_be_led_to(fake_batches: list[Path],
+                                                                         tmp_path: Path) -> None:
+    heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
+    order = AugmentationOrder("aortic annulus diameter>26", tmp_path / "out", "guided", tmp_path / "seeds",
+                              model="small", jobs=1)
+    with pytest.raises(InputError, match="lacks what is to be changed: aortic annulus area diameter"):
+        augment_cohort(order, lambda said: None)
+    assert not fake_batches
+
+
 def test_guidance_that_cannot_lead_to_a_measure_is_refused_before_anything_is_made(fake_batches: list[Path],
                                                                                    tmp_path: Path) -> None:
     heart(tmp_path / "seeds" / "heart.nii.gz", 1.0)
-    order = AugmentationOrder("RV/LV<9", tmp_path / "out", "guided", tmp_path / "seeds", model="small", jobs=1)
+    order = AugmentationOrder("aortic annulus eccentricity>0.2", tmp_path / "out", "guided", tmp_path / "seeds",
+                              model="small", jobs=1)
     with pytest.raises(InputError, match="--strategy perturb"):
         augment_cohort(order, lambda said: None)
     assert not fake_batches
