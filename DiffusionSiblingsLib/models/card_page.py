@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import atomic_path, write_json
+from .bars import missed_bars
 from .card import CARD_NAME, read_card
 
 PAGE_NAME = "README.md"
@@ -28,7 +29,7 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
 def page(card: dict[str, Any]) -> str:
     """The card as Markdown for people."""
     training = card["training"]
-    parts = [f"# Model card: {card['id']}, version {card['version']}", card.get("summary", ""),
+    parts = [f"# Model card: {card['id']}, version {card['version']}", _missed(card), card.get("summary", ""),
              *(f"## {title}\n\n{_text(card[key])}" for title, key in _PROSE if key in card),
              "## Training\n\n" + _training(training)]
     measured = card.get("measured", {})
@@ -40,6 +41,13 @@ def page(card: dict[str, Any]) -> str:
 
 
 _PROSE = (("Intended use", "intended_use"), ("Limits", "limits"), ("Data", "data"), ("Architecture", "architecture"))
+
+
+def _missed(card: dict[str, Any]) -> str:
+    """What a reader must know first of a model that misses a bar."""
+    missed = missed_bars(card)
+    return "\n".join(["**This model misses bars of its training**, so that edits with it need `--force`:\n",
+                      *(f"- {words}" for words in missed)]) if missed else ""
 
 
 def _text(value: Any) -> str:

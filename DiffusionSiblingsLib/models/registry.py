@@ -10,7 +10,7 @@ from pathlib import Path
 from ..core.anatomy import resource_folder
 from ..core.defaults import DEFAULT_MODEL
 from ..core.errors import ModelError
-from .card import CARD_NAME, ModelCard, read_card
+from .card import CARD_NAME, NAME, ModelCard, read_card
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,13 @@ def model_folders() -> list[Path]:
 
 
 def survey() -> list[Installed]:
-    """All models that can be chosen, the user's own first. Of two models with the same name, the first counts."""
+    """All models that can be chosen, the user's own first. Of two models with the same name, the first counts.
+
+    $SIBLINGS_MODELS may also be the folder of one model.
+    """
     found: dict[str, Installed] = {}
     for root in model_folders():
-        for path in sorted(root.glob(f"*/{CARD_NAME}")):
+        for path in [*root.glob(CARD_NAME), *sorted(root.glob(f"*/{CARD_NAME}"))]:
             if path.parent.name.startswith("."):
                 continue  # it is being written or removed
             own = root == own_model_folder()
@@ -72,14 +75,36 @@ def installed_models() -> list[ModelCard]:
 
 
 def find_model(name: str = DEFAULT_MODEL) -> ModelCard:
-    """The model with this id, or in this folder. Raises ModelError naming what is installed."""
+    """The model in this folder, or with this name in `survey`, as `siblings models` lists it. Raises ModelError naming
+    what is installed.
+    """
     from ..core.files import reachable  # loads psutil, which help need not wait for
 
     reachable(name)
-    for folder in [Path(name), *(root / name for root in model_folders())]:
-        if (folder / CARD_NAME).is_file():
-            return read_card(folder)
-    names = ", ".join(card.id for card in installed_models()) or "none"
+    if (Path(name) / CARD_NAME).is_file():
+        return read_card(Path(name))
+    models = survey()
+    for model in models:
+        if model.name == name:
+            return model.card if model.card is not None else read_card(model.folder)  # which says what is damaged
+    names = ", ".join(model.name for model in models if model.card) or "none"
     raise ModelError("There is no such model", value=name,
                      rule=f"name an installed model ({names}) or the folder of a model",
                      hint="`siblings models` lists the installed models; `siblings train` makes a new one")
+
+
+def require_free_name(name: str, folder: Path) -> None:
+    """Raises ModelError where a model of that name would be taken for another one, or where it can be no name.
+
+    folder: of the model that is to have it; what lies there may be replaced, and so may what was added from there.
+    """
+    if not NAME.fullmatch(name):
+        raise ModelError("This cannot be the name of a model", value=name,
+                         rule="letters, digits, dots, hyphens and underscores, with a letter or digit first",
+                         hint="choose a name with --name")
+    own = (folder / CARD_NAME).is_file() and read_card(folder).id == name
+    for model in survey():
+        if model.name == name and model.folder.resolve() != folder.resolve() and not (own and model.own):
+            raise ModelError("The name of the model is taken", value=name,
+                             rule=f"{'your' if model.own else 'the shipped'} model in {model.folder} has it",
+                             hint="choose another name with --name")

@@ -23,6 +23,7 @@ from ..editing.request import Request
 from ..labelmaps.geometry.frame import CanonicalFrame
 from ..labelmaps.write import format_notes, suffix_for
 from ..metrics.acceptance import Acceptance
+from ..models.bars import bars_words
 from .rejection import SamplingBudget
 from .settings import RunSettings
 
@@ -81,10 +82,10 @@ class Plan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before the siblings are made."""
-        notes = []
+        notes = [*bars_words(self.facts.card)]
         if self.twin is not None:
             distance = self.twin.measured.training_distance
-            notes = [*self.twin.twin.warnings, *self.format_notes, *training_distance_words("The twin", distance)]
+            notes += [*self.twin.twin.warnings, *self.format_notes, *training_distance_words("The twin", distance)]
         return tuple(dict.fromkeys([*notes, *(note for planned in self.requests for note in planned.warnings)]))
 
     @property

@@ -47,7 +47,7 @@ class Replay:
 
     def plan(self, device: str = "auto", *, overview: bool = False) -> Plan:
         """The plan that makes exactly the recorded siblings; a gate leaves gaps in their numbers k."""
-        settings = RunSettings(self.record.model["id"], device, title=self.title, overview=overview,
+        settings = RunSettings(str(self.facts.card.folder), device, title=self.title, overview=overview,
                                dtype=self.record.compute["dtype"])
         ks = tuple(tuple(sorted(entry["k"] for entry in run["siblings"])) for run in self.record.runs)
         return replace(Plan.of(self.requests, self.twin, settings, facts=self.facts), ks=ks)
@@ -82,15 +82,18 @@ class Replay:
                        lambda: self.stored(recorded["file"], template))
 
 
-def installed(record: Record) -> ModelFacts:
-    """The facts of a record's model. Raises InputError where other weights are installed under its name."""
+def installed(record: Record, named: str = "") -> ModelFacts:
+    """The facts of a record's model. named: where it is, "" for the installed model that the record names.
+
+    Raises ModelError where there is no such model, and InputError where it has other weights than the record's.
+    """
     model = {"id": "", "version": "", "sha256": "", **record.model}
-    facts = ModelFacts.of(model["id"])
+    facts = ModelFacts.of(named or model["id"])
     if facts.card.sha256 != model["sha256"]:
-        raise InputError("The installed model is not the model of the record",
+        raise InputError("This model is not the model of the record",
                          value=f"{facts.card.id} {facts.card.version}, SHA-256 {facts.card.sha256[:12]}...",
                          rule=f"version {model['version']}, SHA-256 {model['sha256'][:12]}...",
-                         hint="install the version of the model that the record names")
+                         hint="install the version of the model that the record names, or name its folder with --model")
     return facts
 
 

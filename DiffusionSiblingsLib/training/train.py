@@ -22,6 +22,7 @@ from ..models.networks.checkpoint import Networks, save_networks
 from ..models.networks.denoiser import Denoiser
 from ..models.networks.mode_denoiser import ModeDenoiser
 from ..models.networks.vae import Autoencoder
+from ..models.registry import require_free_name
 from .autoencoder import AutoencoderStage, DecoderStage
 from .config import StageConfig, TrainingConfig
 from .dataset import load_cohort
@@ -44,9 +45,10 @@ def train(dataset: Path, config: TrainingConfig, out: Path, *, device: str = "au
     card (summary, intended_use, limits, data, architecture). start: networks of the same configuration to start from.
     keep: networks of `start` that are not trained: the autoencoder, or it and the denoiser, which leaves the network
     along the modes. A second call continues where the first one stopped. Raises InputError if the data set or the
-    networks cannot be used.
+    networks cannot be used, and ModelError if another model has the name of the configuration.
     """
     dataset, config = pack_file(dataset), _checked(config, start, keep)
+    require_free_name(config.name, out / "model")
     make_folder(out)
     hardware = find_hardware(device)
     train_set, validation = load_cohort(dataset, ("train",)), load_cohort(dataset, ("validation",))
@@ -138,13 +140,12 @@ def _checked(config: TrainingConfig, start: Networks | None, keep: Collection[Ke
 def write_model(folder: Path, networks: Networks, pack: Pack, config: TrainingConfig, figures: dict[str, Any],
                 hardware: Hardware, about: dict[str, Any], sampling: dict[str, float]) -> Path:
     """Writes the weight file, the model card in both forms and the cohort's measurements -> the folder."""
-    name = config.name if config.name.startswith(pack.anatomy) else f"{pack.anatomy}-{config.name}"
     make_folder(folder)
     reference = {key: torch.from_numpy(value) for key, value in pack.reference.tensors().items()}
     weights = folder / "weights.safetensors"
-    digest = save_networks(weights, networks, reference, {"name": name})
+    digest = save_networks(weights, networks, reference, {"name": config.name})
     card = {
-        "id": name, "version": time.strftime("%Y.%m.%d.%H%M", time.gmtime()), "anatomy": pack.anatomy,
+        "id": config.name, "version": time.strftime("%Y.%m.%d.%H%M", time.gmtime()), "anatomy": pack.anatomy,
         "weights": weights.name, "sha256": digest, "sampling": sampling, "licence": "Apache-2.0",
         "program": __version__, **about,
         "training": {"cases": figures.pop("maps", len(pack)), "hardware": describe(hardware), "figures": figures,

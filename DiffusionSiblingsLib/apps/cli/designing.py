@@ -26,6 +26,7 @@ from ...labelmaps.label_options import parse_labels
 from ...metrics.measurement import measurement_keys, tissue_key
 from ...metrics.measures.measure import headlines
 from ...metrics.measures.names import keys_of
+from ...models.bars import require_bars
 from ...runs.own_files import DESIGN_NAME, DESIGN_PLAN_NAME, EFFECTS_NAME, LEVELS_NAME
 from .measuring_options import PairedDesign
 from .terminal import note, print_table
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 def design(options: PairedDesign) -> int:
     """siblings design TWIN: makes all cells into one run folder, then the tables beside it."""
     facts = ModelFacts.of(options.model)
+    if not options.force:
+        require_bars(facts.card)
     anatomy = facts.anatomy
     base = Request("perturb", count=options.count, seed=options.seed, first=options.first, steps=options.steps,
                    overwrite=options.overwrite, repair=not options.no_repair)

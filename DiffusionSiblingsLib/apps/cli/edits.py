@@ -76,7 +76,8 @@ def _run(options: Edited, requests: list[Request], shorthand: PresetsAndHolds | 
     labels = None if isinstance(options, Generate) else options.labels
     return run_requests(requests, None if isinstance(options, Generate) else options.twin, options.out,
                         labels=parse_labels(labels) if labels else None, model=options.model, device=options.device,
-                        format=options.format, replace=options.replace, as_json=options.json, shorthand=shorthand,
+                        format=options.format, replace=options.replace, as_json=options.json, force=options.force,
+                        shorthand=shorthand,
                         margin=None if isinstance(options, Generate) else options.margin,
                         inputs=[("the control file", control)] if control else [],
                         **({} if isinstance(options, Reconstruct) else options.batch_settings()))

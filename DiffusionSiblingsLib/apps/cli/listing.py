@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from ...core.errors import InputError, ModelError
+from ...models.bars import has_figures, missed_bars
 from ...models.card import ModelCard
 from ...models.registry import survey
 from ...models.store import verify
@@ -22,12 +23,19 @@ def models(options: Models) -> int:
         rows.append({"model": model.name, "version": card.version if card else "",
                      "anatomy": card.anatomy if card else "",
                      "weights": _state(card, options.verify) if card else f"{DAMAGED} card",
-                     "licence": card.licence if card else "", "folder": str(model.folder)})
+                     "training bars": _bars(card), "licence": card.licence if card else "",
+                     "folder": str(model.folder)})
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
         print_table(rows)
     return InputError.exit_code if any(DAMAGED in str(row["weights"]) for row in rows) else 0
+
+
+def _bars(card: ModelCard | None) -> str:
+    """Whether a model misses bars of its training."""
+    missed = missed_bars(card.card) if card else ()
+    return f"{len(missed)} MISSED" if missed else "cleared" if card and has_figures(card.card) else ""
 
 
 def _state(card: ModelCard, verified: bool) -> str:

@@ -72,6 +72,9 @@ class Replay(Machine, Json):
     twin: Annotated[Path | None, option(
         TWIN, "--twin", "FILE", "Where the twin is now, if it has been moved since the run.")] = None
     out: Annotated[Path | None, option(OUTPUT, "--out", "DIR", "Keep the new siblings in DIR.")] = None
+    model: Annotated[str, option(
+        SAMPLING, "--model", "NAME", "Where the record's model is: an installed model, or a model's folder.",
+        show_default="the installed model that the record names", autocompletion=completion.models)] = ""
 
     examples = ("siblings replay out/perturbed/record.json",)
 

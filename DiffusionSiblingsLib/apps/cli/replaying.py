@@ -23,17 +23,21 @@ from .terminal import print_table
 def replay(options: measuring_options.Replay) -> int:
     """siblings replay RECORD."""
     return replay_record(options.record, twin=options.twin, out=options.out, device=options.device,
-                         as_json=options.json)
+                         model=options.model, as_json=options.json)
 
 
-def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool) -> int:
-    """Replays every sibling of a record -> 0 if all are identical or within tolerance, 3 if one is different."""
+def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: str, as_json: bool,
+                  model: str = "") -> int:
+    """Replays every sibling of a record -> 0 if all are identical or within tolerance, 3 if one is different.
+
+    model: where the record's model is; "" for the installed one that it names.
+    """
     record = read_record(path)
     if not any(run["siblings"] for run in record.runs):
         raise InputError("The record has no sibling that could be made again", value=path,
                          rule="at least one sibling is finished",
                          hint="continue the run with the command that began it and --resume")
-    facts = installed(record)
+    facts = installed(record, model)
     placed = _place_twin(facts, record.twin, twin)
     requests = tuple(Request.from_json(_located(run["request"], path.parent)) for run in record.runs)
 

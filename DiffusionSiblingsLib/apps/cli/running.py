@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ...control.achieved import REACHED
+from ...core.defaults import DEFAULT_MODEL
 from ...core.labelmap import LabelValues
 from ...core.progress import ProgressBar
 from ...core.record import RECORD_NAME
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
+from ...models.bars import require_bars
+from ...models.registry import find_model
 from ...runs.messages import RunSummary
 from ...runs.own_files import METRICS_NAME, OVERVIEW_NAME
 from ...runs.pipeline import run
@@ -26,14 +29,16 @@ SHOWN = ("map", "edit", "LV volume [ml]", "RV volume [ml]", "LA volume [ml]", "R
 SHORT = 3  # exit code where fewer siblings were accepted than were asked for
 
 
-def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False,
+def run_requests(requests: list[Request], twin: Path | None, out: Path, *, as_json: bool = False, force: bool = False,
                  shorthand: PresetsAndHolds | None = None, labels: LabelValues | None = None,
                  inputs: Sequence[tuple[str, Path]] = (), **settings: Any) -> int:
     """Makes all siblings of all requests into `out` -> exit code. Input is checked before anything is written.
 
-    shorthand: presets and tissues to hold, added to the control of every request. inputs: as `runs.pipeline.run` takes
-    them. settings: of `RunSettings`.
+    force: whether to use a model that misses the bars of its training. shorthand: presets and tissues to hold,
+    added to the control of every request. inputs: as `runs.pipeline.run` takes them. settings: of `RunSettings`.
     """
+    if not force and any(request.edit != "reconstruct" for request in requests):  # which shows how good a model is
+        require_bars(find_model(settings.get("model", DEFAULT_MODEL)))
     total = sum(request.count for request in requests)
     with ProgressBar("Making siblings", total=total, unit="siblings") as bar:
         hooks = Hooks(bar.show, note, partial(_report, bar, as_json))

@@ -57,6 +57,8 @@ FileFormat = Annotated[Format, option(
 ModelName = Annotated[str, option(
     SAMPLING, "--model", "NAME", "Installed model (`siblings models` lists them), or a model's folder.",
     autocompletion=completion.models)]
+Force = Annotated[bool, flag(
+    SAMPLING, "--force", "Use a model that misses the bars of its training; `siblings models` shows which ones do.")]
 AnatomyName = Annotated[str, option(
     TWIN, "--anatomy", "NAME", "Anatomy file that says which tissues there are.", autocompletion=completion.anatomies)]
 
@@ -93,6 +95,7 @@ class Run(Machine, Json):
     replace: Replace = False
     format: FileFormat = "same"
     model: ModelName = DEFAULT_MODEL
+    force: Force = False
 
 
 @dataclass(frozen=True, kw_only=True)

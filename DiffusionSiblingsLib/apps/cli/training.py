@@ -9,6 +9,7 @@ from typing import Any
 from ...core.anatomy import load_anatomy
 from ...core.errors import InputError, reason_of
 from ...core.json_files import read_json
+from ...core.names import plain_name
 from ...labelmaps.label_options import parse_labels
 from ...models.registry import find_model
 from .training_options import Prepare, Train
@@ -34,8 +35,7 @@ def train(options: Train) -> int:
     from ...training.train import train as train_model
 
     config = load_training_config(options.config)
-    if options.name:
-        config = replace(config, name=options.name)
+    config = replace(config, name=options.name or plain_name(options.out.resolve().name))
     card = find_model(options.start) if options.start else None
     kept: tuple[Kept, ...] = ("autoencoder", "denoiser") if options.modes_only else (
         ("autoencoder",) if options.keep_autoencoder else ())

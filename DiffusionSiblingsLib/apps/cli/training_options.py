@@ -62,12 +62,13 @@ class Train(Options):
     modes_only: Annotated[bool, flag(
         TRAINING, "--modes-only", "With --from: keep its autoencoder and denoiser, and train only the small network "
         "along the widest modes of the latents.")] = False
-    name: Annotated[str, option(TRAINING, "--name", "ID", "Id of the model.", show_default="heart-CONFIG")] = ""
+    name: Annotated[str, option(TRAINING, "--name", "NAME", "Name of the model, which no other model may have.",
+        show_default="name of the folder --out")] = ""
     about: Annotated[Path | None, option(
         OUTPUT, "--about", "JSON", "Texts for the model card: summary, intended_use, limits, data, "
         "architecture.")] = None
     device: Annotated[Literal["auto", "cpu", "cuda"], option(
         MACHINE, "--device", LISTED, "Processor to train on; 'auto' takes the fastest one.")] = "auto"
 
-    examples = ("siblings train build/data --out build/model",
-                "siblings train build/data --from heart-compact --minutes 60 --out build/model")
+    examples = ("siblings train build/data --out build/my-hearts",
+                "siblings train build/data --from heart-compact --minutes 60 --out build/my-hearts")
