@@ -97,7 +97,20 @@ class DiffusionSiblingsGuideTest(ModuleCase):
 
     def test_presets_drawing_and_more_quantities(self) -> None:
         presets = self.menu(self.gui.presetButton)
-        next(action for words, action in presets.items() if words.startswith("Aortic trunk")).trigger()
+        next(action for words, action in presets.items() if words.startswith("Myo wall:")).trigger()
+        self.turn()
+        self.assertEqual((self.gui.wantsEdit.text, self.cells.rowCount), ("LV wall median thickness=+20%", 0))
+        self.assertTrue(self.context.parameters.guide and self.ui.runButton.enabled)
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "control.json")
+            self.guide.save(path)
+            self.assertIn("Saved", self.gui.messageLabel.text)
+            self.gui.wantsEdit.text = ""
+            self.context.parameters.wants = ""
+            self.guide.open(path)
+        self.assertEqual((self.gui.wantsEdit.text, self.cells.rowCount), ("LV wall median thickness=+20%", 0))
+        self.context.parameters.wants = ""
+        next(action for words, action in presets.items() if words.startswith("Aortic trunk fixed")).trigger()
         self.turn(lambda: self.cells.rowCount == 5)
         self.assertEqual(self.text(0, TARGET), "+20 %")
         self.menu(self.gui.askButton)["Centre"].trigger()

@@ -54,8 +54,16 @@ def from_preset(twin: Placement, name: str, amount: float, coloring: Coloring | 
 
 def presets(anatomy: Anatomy) -> dict[str, str]:
     """Preset name -> one line of help."""
-    return {name: words for name, words in preset_help(anatomy.id).items()
-            if recipes_of(anatomy.id)[name]["kind"] != MEASURES}
+    return preset_help(anatomy.id)
+
+
+def wants_of_preset(name: str, amount: float, anatomy: Anatomy) -> tuple[str, ...]:
+    """The targets of a preset that asks for measures by name, as they are typed; () for one that makes domains."""
+    recipe = recipes_of(anatomy.id)[name]
+    if recipe["kind"] != MEASURES:
+        return ()
+    change = 100 * float(recipe["change"]) * amount
+    return tuple(f"{measure}={change:+.6g}%" for measure in recipe["measures"])
 
 
 def to_draw(twin: Placement | None, kind: str, tissues: Sequence[str], coloring: Coloring | None = None) -> Any:

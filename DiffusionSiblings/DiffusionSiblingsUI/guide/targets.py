@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from DiffusionSiblingsLib.control.absolute_targets import absolute
 from DiffusionSiblingsLib.control.measure import Measurement
+from DiffusionSiblingsLib.control.measure_terms import MeasureTerm
 from DiffusionSiblingsLib.control.terms import ADDABLE, SCALABLE, Quantity, Target, Term
 from DiffusionSiblingsLib.core.errors import InputError
 
@@ -43,6 +44,24 @@ def unit_words(quantity: str, unit: str) -> str:
     """The unit as it is shown: "ml", "mm²", ..."""
     shown = unit.replace("^2", "²").replace("deg", "°")
     return shown if quantity == "mass" or quantity not in UNITS else UNITS[quantity]
+
+
+def want_words(term: MeasureTerm) -> str:
+    """A target of a measure by name, as it is typed: "LV wall median thickness=+2mm"."""
+    target, unit = term.target, {"mm^2": "mm2", "1": ""}.get(term.key.unit, term.key.unit)
+    if term.keeps:
+        change = "same"
+    elif target.times is not None:
+        change = f"{100 * (target.times - 1):+.6g}%"
+    else:
+        change = f"{target.plus:+.6g}{unit}" if target.plus is not None else f"{target.value:.6g}{unit}"
+    return f"{term.label}={change}"
+
+
+def with_wants(before: Sequence[str], added: Sequence[str]) -> str:
+    """Targets by name as they are typed, with commas; a new one takes the place of an earlier one of that measure."""
+    found = {want.partition("=")[0].strip().lower(): want for want in (*before, *added)}
+    return ", ".join(found.values())
 
 
 def value_text(quantity: str, value: Any, unit: str = "") -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.control.control import read_control, write_control
+from DiffusionSiblingsLib.control.control import Control, read_control, write_control
 from DiffusionSiblingsLib.control.placement import Placement
 from DiffusionSiblingsLib.control.terms import QUANTITIES, Quantity
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsLib.core.names import names_of
-from DiffusionSiblingsLib.editing.wants import parse_want
+from DiffusionSiblingsLib.editing.wants import control_of_wants, parse_want
 from DiffusionSiblingsUI.guide import domain_makers, domains, targets
 from DiffusionSiblingsUI.guide import rows as guide_rows
 from DiffusionSiblingsUI.guide import training_range as guide_support
@@ -27,7 +27,7 @@ from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.domain_form import DomainForm, tissue_boxes
 from DiffusionSiblingsUI.panels.guide_table import GuideTable
 from DiffusionSiblingsUI.rich_text import sentence
-from DiffusionSiblingsUI.runs.edit_request import held_tissues
+from DiffusionSiblingsUI.runs.edit_request import held_tissues, wanted
 from DiffusionSiblingsUI.scene import markups
 
 JSON = _("Control (*.json)")
@@ -101,9 +101,12 @@ class GuidePanel:
         self._do(lambda: self._made([domain_makers.between(self._placed_twin(), first, second, self._color((first,)))]))
 
     def add_preset(self, name: str) -> None:
-        """The domains and targets of a preset."""
+        """The targets of a preset: measures by name, or domains."""
         amount = float(self.ui.amountBox.value) / 100
-        self._do(lambda: self._made(domain_makers.from_preset(self._placed_twin(), name, amount, self._color)))
+        if wants := domain_makers.wants_of_preset(name, amount, self.context.anatomy):
+            self._do(lambda: self._made([], wants))
+        else:
+            self._do(lambda: self._made(domain_makers.from_preset(self._placed_twin(), name, amount, self._color)))
 
     def draw(self, kind: str) -> None:
         """A domain that the user places in the views."""
@@ -116,18 +119,28 @@ class GuidePanel:
         self._do(begin)
 
     def open(self, path: str = "") -> None:
-        """Adds the domains of a file; asks for it unless it is given."""
+        """Adds the domains and measures of a file; asks for it unless it is given."""
         path = path or str(qt.QFileDialog.getOpenFileName(self.widget, _("Open control"), "", JSON) or "")
+
+        def read() -> None:
+            control = read_control(path, self.context.anatomy)
+            self._made(domain_makers.colored(domains.markups_of(control), self._color),
+                       [targets.want_words(term) for term in control.active_measures])
+            if any(term.tolerance is not None for term in control.active_measures):
+                self._notice = _("Measures are taken with the usual tolerances, not with those of the file.")
+
         if path:
-            self._do(lambda: self._made(domain_makers.colored(
-                domains.markups_of(read_control(path, self.context.anatomy)), self._color)))
+            self._do(read)
 
     def save(self, path: str = "") -> None:
         """Writes all domains into a file; asks for it unless it is given."""
         path = path or str(qt.QFileDialog.getSaveFileName(self.widget, _("Save control"), FILE, JSON) or "")
 
         def write() -> None:
-            write_control(path, domains.control_of(name=Path(path).stem))
+            asked = [parse_want(text, self.context.anatomy) for text in wanted(self.context.parameters)]
+            parts = [domains.control_of()] if domains.find_domains() else []
+            parts += [control_of_wants(asked, self._placed_twin())] if asked else []
+            write_control(path, replace(reduce(Control.merged, parts), name=Path(path).stem))
             self._notice = _("Saved {path}").format(path=path)
 
         if path:
@@ -166,11 +179,15 @@ class GuidePanel:
             self._notice = error.message()
         self.context.changed()
 
-    def _made(self, nodes: list[Any]) -> None:
-        """New domains: guided from now on, the first one selected."""
-        self.context.parameters.guide = True
+    def _made(self, nodes: list[Any], wants: Sequence[str] = ()) -> None:
+        """New domains and targets of measures: guided from now on, the first domain selected."""
+        parameters = self.context.parameters
+        parameters.guide = True
+        if wants:
+            parameters.wants = targets.with_wants(names_of(parameters.wants), wants)
         self.refresh()
-        self.table.select(nodes[0])
+        if nodes:
+            self.table.select(nodes[0])
 
     def _connect(self) -> None:
         ui = self.ui
@@ -274,7 +291,8 @@ class GuidePanel:
             button.enabled = has_twin
         for button in (ui.askButton, ui.removeButton, ui.showButton):
             button.enabled = node is not None
-        ui.saveButton.enabled = any(row.node is not None for row in self.table.rows)
+        wants = self.context.parameters is not None and bool(wanted(self.context.parameters))
+        ui.saveButton.enabled = wants or any(row.node is not None for row in self.table.rows)
         ui.guideTable.visible = bool(self.table.rows)
         self.form.show(node)
         text = self._notice or self._advice()
@@ -285,7 +303,7 @@ class GuidePanel:
         parameters, nodes = self.context.parameters, [row.node for row in self.table.rows if row.node is not None]
         if parameters is None:
             return ""
-        if not nodes and not held_tissues(parameters):
+        if not nodes and not held_tissues(parameters) and not wanted(parameters):
             return INVITATION
         if not parameters.guide:
             return _("The guide is off: targets are shown but do not influence edits.")

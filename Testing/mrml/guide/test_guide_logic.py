@@ -24,6 +24,7 @@ from panel_parameters import parameters
 
 from DiffusionSiblingsLib.apps.cli import edits
 from DiffusionSiblingsLib.control.control import Control, read_control, write_control
+from DiffusionSiblingsLib.control.measure_terms import MeasureTerm
 from DiffusionSiblingsLib.control.terms import QUANTITIES, Target, Term
 from DiffusionSiblingsLib.core import defaults
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
@@ -31,6 +32,7 @@ from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.guide_rules import guided_request
 from DiffusionSiblingsLib.editing.presets_and_holds import PresetsAndHolds
+from DiffusionSiblingsLib.editing.wants import parse_want
 from DiffusionSiblingsLib.models import registry
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -170,8 +172,31 @@ def test_presets_become_markups_with_targets(heart_node: Any) -> None:
     assert [node.GetClassName() for node in nodes] == ["vtkMRMLMarkupsROINode"]
     assert domains.read_settings(nodes[0]).terms[0].target.times == pytest.approx(1.1)
     offered = set(domain_makers.presets(ANATOMY))
-    assert offered >= {"enlarge-rv", "mitral-valve-fixed", "aortic-trunk-fixed", "myo-wall-fixed"}
-    assert "mitral-valve" not in offered  # a measure by name has no markup
+    assert offered >= {"enlarge-rv", "mitral-valve", "mitral-valve-fixed", "aortic-trunk-fixed", "myo-wall-fixed"}
+
+
+def test_presets_of_measures_become_what_would_be_typed() -> None:
+    assert domain_makers.wants_of_preset("enlarge-rv", 0.2, ANATOMY) == ()
+    typed = domain_makers.wants_of_preset("aortic-trunk", 0.1, ANATOMY)
+    assert typed == ("Ao sinus diameter=+10%", "Ao ascending diameter=+10%")
+    for name in domain_makers.presets(ANATOMY):
+        for want in domain_makers.wants_of_preset(name, 0.2, ANATOMY):
+            assert parse_want(want, ANATOMY).target.times == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("target", [Target(times=1.2), Target(times=0.9), Target(plus=-3.0), Target(plus=0.0),
+                                    Target(times=1.0), Target(value=450.5)])
+@pytest.mark.parametrize("name", ["aortic annulus area", "LV length", "LV wall median thickness", "aorto-mitral angle"])
+def test_a_measure_of_a_file_is_typed_as_it_is_read(name: str, target: Target) -> None:
+    key = parse_want(f"{name}=same", ANATOMY).key
+    words = targets.want_words(MeasureTerm(key, target))
+    again = parse_want(words, ANATOMY)
+    assert again.key == key and again.target.of(100.0) == pytest.approx(target.of(100.0))
+
+
+def test_a_target_of_the_same_measure_takes_the_place_of_the_earlier_one() -> None:
+    assert targets.with_wants(("LV length=+3mm", "RV volume=+20%"), ("lv length=same",)) == (
+        "lv length=same, RV volume=+20%")
 
 
 def test_planes_and_lines_of_presets_lie_on_the_sample(sample_node: Any) -> None:
