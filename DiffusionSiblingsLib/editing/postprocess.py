@@ -90,7 +90,7 @@ def _measure(request: Request, raw: UInt8Array, grid: LabelMap, anatomy: Anatomy
     fixed: Repair | None = None
     known, checks, measured = raw, raw_checks, raw_features
     if request.repair:
-        fixed = repair(raw, anatomy, voxel_volume_ml=grid.voxel_volume_ml, **scope)
+        fixed = repair(raw, anatomy, voxel_volume_ml=grid.voxel_volume_ml, affine=grid.affine, **scope)
         if fixed.changed_voxels:
             known = fixed.labels.astype(np.uint8, copy=False)
             checks, measured = check_both(known, anatomy), features(known, grid.affine, anatomy)

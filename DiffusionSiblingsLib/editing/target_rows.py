@@ -10,6 +10,7 @@ from ..control.achieved import REACHED, Achieved, cell_text
 from ..control.control import Control
 from ..control.measure import Measurement
 from ..control.terms import Value, quantity_word, unplain
+from ..core.places import at_words
 from ..metrics.fidelity import betti_accuracy, mean_l1
 from ..metrics.measurement import MeasurementKey
 
@@ -43,7 +44,8 @@ def cavity_words(repair: Mapping[str, Any] | None) -> list[str]:
     """One line for each cavity that a repair (as the record has it) left in a tissue, unless it is the twin's own. None
     fails a check, and a mesh has a surface there.
     """
-    return [f"background is enclosed in {item['what']} ({item['reason']})" for item in (repair or {}).get("left", ())
+    return [f"background is enclosed in {item['what']}{at_words(item.get('ras_mm'))} "
+            f"({item['reason']})" for item in (repair or {}).get("left", ())
             if item["kind"] == "cavity" and not item["inherited"]]
 
 

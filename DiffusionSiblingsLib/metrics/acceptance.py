@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..core.labelmap import Affine
+from ..core.places import at_words, ras_of, voxel_within
 from .acceptance_help import EXAMPLE, HELP, SHARE_PERCENT
 from .betti import betti_numbers
 from .run_lengths import LabelArray
-from .topology import TISSUE_CONNECTIVITY, as_known, connected_pieces, contact_checks
+from .topology import CONTACT_CONNECTIVITY, TISSUE_CONNECTIVITY, as_known, connected_pieces, contact_checks
 from .walls import CAVITY, NEAR_VALVES_MM, WALL, wall_thickness
 
 MOST_LISTED = 4
@@ -130,20 +133,44 @@ def _components(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: S
     voxel_ml = abs(float(np.linalg.det(np.asarray(affine)[:3, :3]))) / 1000
     words = []
     for tissue in anatomy.one_component:
-        sizes = np.bincount(pieces[known == anatomy.label_of(tissue)])
-        ml = sorted(float(size) * voxel_ml for size in sizes[sizes > 0])
-        if not ml:
+        sizes = np.bincount(pieces[known == anatomy.label_of(tissue)]) * voxel_ml
+        counted = [int(piece) for piece in np.flatnonzero(sizes) if sizes[piece] >= numbers[0]]
+        if not sizes.any():
             words.append(f"no {tissue}")
-        elif (count := sum(size >= numbers[0] for size in ml)) != 1:
-            words.append(f"{tissue} in {count} pieces" + (f", the smallest of {ml[-count]:.2g} ml" if count else ""))
+        elif not counted:
+            words.append(f"{tissue} in 0 pieces")
+        elif len(counted) > 1:
+            least = min(counted, key=lambda piece: float(sizes[piece]))
+            at = at_words(ras_of(voxel_within(np.argwhere(pieces == least)), np.asarray(affine)))
+            words.append(f"{tissue} in {len(counted)} pieces, the smallest of {sizes[least]:.2g} ml{at}")
     return _listed(words), {"tissues in pieces": float(len(words))}
 
 
 def _contacts(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
     """Tissues that must touch (with a voxel's face) touch, and those that must not touch do not."""
-    wrong = [contact for contact in contact_checks(as_known(labels, anatomy), anatomy) if not contact.passed]
-    words = [f"no {found.name}" if found.wanted else f"{found.first} touches {found.second}" for found in wrong]
+    known = as_known(labels, anatomy)
+    wrong = [contact for contact in contact_checks(known, anatomy) if not contact.passed]
+    words = []
+    for found in wrong:
+        if found.wanted:
+            words.append(f"no {found.name}")
+            continue
+        met = _met(known, anatomy.label_of(found.first), anatomy.label_of(found.second))
+        at = at_words(ras_of(voxel_within(met), np.asarray(affine)) if len(met) else None)
+        words.append(f"{found.first} touches {found.second}{at}")
     return _listed(words), {"wrong contacts": float(len(wrong))}
+
+
+def _met(known: npt.NDArray[np.uint8], first: int, second: int) -> npt.NDArray[np.int64]:
+    """(N, 3) KJI: the voxels of the second label that the first one touches. known: (D, H, W)."""
+    from scipy import ndimage
+
+    box = foreground_box(known == second, margin=1)
+    if box is None:
+        return np.zeros((0, 3), dtype=np.int64)
+    around = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[CONTACT_CONNECTIVITY])
+    near = ndimage.binary_dilation(known[box] == first, around) & (known[box] == second)
+    return np.argwhere(near) + np.array([axis.start for axis in box])
 
 
 def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
@@ -162,8 +189,9 @@ def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: S
         return "", figures
     open_ = found.area_below(min(limit, 0.5))
     missing = f", {open_:.0f} mm^2 have no wall at all" if open_ >= 1 else ""
+    at = at_words([float(value) for value in found.points[int(np.argmin(found.thickness))]])
     return (f"{thin:.1f} % of the wall of {CAVITY} ({found.area_below(limit):.0f} mm^2{missing}) is thinner than "
-            f"{limit:g} mm; the limit is {most:g} %"), figures
+            f"{limit:g} mm, and thinnest{at}; the limit is {most:g} %"), figures
 
 
 def _loops(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:

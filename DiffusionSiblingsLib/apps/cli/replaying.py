@@ -9,6 +9,7 @@ from typing import Any
 from ...cohorts.model_facts import ModelFacts
 from ...core.errors import InputError
 from ...core.labelmap import LabelMap
+from ...core.progress import ProgressBar
 from ...core.record import read_record
 from ...editing.planned import PlacedTwin
 from ...editing.record_entries import extension_in
@@ -16,8 +17,9 @@ from ...editing.request import Request
 from ...labelmaps.read import read_labelmap
 from ...runs.replay import Replay, check_twin, installed
 from ...runs.run_folder import read_sibling
+from ...runs.scheduler import Hooks
 from . import measuring_options
-from .terminal import print_table
+from .terminal import note, print_table
 
 
 def replay(options: measuring_options.Replay) -> int:
@@ -45,7 +47,9 @@ def replay_record(path: Path, *, twin: Path | None, out: Path | None, device: st
         return read_sibling(path.parent / file, template, facts.anatomy) if (path.parent / file).exists() else None
 
     again = Replay(record, facts, placed, requests, stored, f"Replay of {path.name}")
-    rows = again.run(again.plan(device, overview=out is not None), out)
+    with ProgressBar("Making siblings again", total=sum(len(run["siblings"]) for run in record.runs),
+                     unit="siblings") as bar:
+        rows = again.run(again.plan(device, overview=out is not None), out, Hooks(bar.show, note))
     if as_json:
         print(json.dumps(rows, indent=1))
     else:

@@ -28,7 +28,7 @@ def separate(space: Workspace) -> None:
             reason = "outside the editable voxels, or a tissue would be empty"
             where = np.unique(np.concatenate(near))
             twin = None if space.twin is None else bool((space.twin.reshape(-1)[where] == labels[where]).all())
-            space.left.append(Left("contact", name, int(where.size), reason, twin))
+            space.left.append(Left("contact", name, int(where.size), reason, twin, space.place_of(where)))
 
 
 def _too_close(space: Workspace, values: tuple[int, int], distance: int) -> tuple[IntArray, IntArray]:

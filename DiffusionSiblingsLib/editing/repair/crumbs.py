@@ -58,7 +58,8 @@ def report_crumbs(space: Workspace, crumbs: list[Crumb]) -> None:
     for label, voxels in crumbs:
         twin = None if space.twin is None else bool((space.twin.reshape(-1)[voxels] == label).all())
         reason = "apart at half resolution only, and giving it away does not help"
-        space.left.append(Left("crumb", name_of[label], int(voxels.size), reason, twin))
+        space.left.append(Left("crumb", name_of[label], int(voxels.size), reason, twin,
+                               space.place_of(voxels)))
 
 
 def _grown(space: Workspace, label: int, places: IntArray, even: tuple[slice, ...]) -> Crumb:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +34,7 @@ def give_specks(space: Workspace) -> None:
     pieces = find_pieces(space, space.labels, space.settings.tissue_connectivity)
     name_of = {tissue.label: tissue.id for tissue in space.anatomy.tissues}
     shared = _shared_with_twin(space, pieces)
-    specks = []
+    specks, left = [], dict[int, Left]()
     for value, tissue in name_of.items():
         own = np.flatnonzero(pieces.value == value)
         if own.size < 2:
@@ -46,7 +48,8 @@ def give_specks(space: Workspace) -> None:
                 continue
             reason = "outside the editable voxels" if small else "too large to be a speck"
             inherited = None if shared is None else bool(shared[piece] == pieces.size[piece])
-            space.left.append(Left("piece", tissue, int(pieces.size[piece]), reason, inherited))
+            left[piece] = Left("piece", tissue, int(pieces.size[piece]), reason, inherited)
+    space.left += _placed(space, pieces, left)
     if specks:
         give_away(space, pieces, np.array(specks))
 
@@ -155,10 +158,22 @@ def _report_cavities(space: Workspace, pieces: Pieces, cavities: IntArray, tissu
     if not cavities.size:
         return
     shared, most = _shared_with_twin(space, pieces), space.settings.cavity_ml
+    left = {}
     for piece, tissue in zip(cavities.tolist(), tissues, strict=True):
         reason = f"{pieces.size[piece] * space.voxel_ml:.2f} ml, more than the {most:g} ml to be filled"
         inherited = None if shared is None else bool(shared[piece] == pieces.size[piece])
-        space.left.append(Left("cavity", tissue, int(pieces.size[piece]), reason, inherited))
+        left[piece] = Left("cavity", tissue, int(pieces.size[piece]), reason, inherited)
+    space.left += _placed(space, pieces, left)
+
+
+def _placed(space: Workspace, pieces: Pieces, left: Mapping[int, Left]) -> list[Left]:
+    """Defects with their places, which are looked for in one walk through the map. left: by the number of the piece."""
+    chosen = np.zeros(pieces.size.size, dtype=np.bool_)
+    chosen[list(left)] = True
+    numbers = pieces.number.reshape(-1)
+    voxels = np.flatnonzero(chosen[numbers]) if left else np.zeros(0, dtype=np.int64)
+    owner = numbers[voxels]
+    return [replace(found, ras_mm=space.place_of(voxels[owner == piece])) for piece, found in left.items()]
 
 
 def find_pieces(space: Workspace, image: ByteArray | BoolArray, connectivity: int) -> Pieces:

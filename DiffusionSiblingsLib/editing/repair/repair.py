@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core.anatomy import Anatomy
 from ...core.errors import InputError
+from ...core.labelmap import Affine
 from ...metrics.run_lengths import LabelArray
 from .contacts import separate
 from .crumbs import find_crumbs, give_crumbs, report_crumbs
@@ -55,6 +56,7 @@ def repair(
     reference: LabelArray | None = None,
     voxel_volume_ml: float | None = None,
     settings: Settings | None = None,
+    affine: Affine | None = None,
 ) -> Repair:
     """Repair a label map on any grid; a second call changes nothing.
 
@@ -72,7 +74,8 @@ def repair(
     it stays whole. allowed: label values that voxels may be given besides background (None = all of the anatomy's): an
     edit of one tissue must not let another one grow. reference: (D, H, W) the twin on the same grid, only to say which
     of the defects left were its own.
-    voxel_volume_ml: ml, of this grid; None = the anatomy's field of view.
+    voxel_volume_ml: ml, of this grid; None = the anatomy's field of view. affine: (4, 4), voxel IJK -> RAS mm, to say
+    where the defects are that are left.
     """
     settings = settings or Settings()
     for name, other in (("editable", editable), ("reference", reference)):
@@ -84,6 +87,7 @@ def repair(
     space = open_workspace(labels, anatomy, editable, allowed, reference, settings, voxel_ml)
     if space is None:
         return Repair(labels.copy())
+    space.affine = affine
     _settle(space)
     return _report(_without_crumbs(space), labels)
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ...core.anatomy import Anatomy
 from ...core.boxes import Box, foreground_box
 from ...core.errors import InputError
+from ...core.labelmap import Affine
+from ...core.places import ras_of, voxel_within
 from ...metrics.run_lengths import LabelArray, require_labels
 from ...metrics.topology import CONTACT_CONNECTIVITY, TISSUE_CONNECTIVITY, neighbour_offsets
 
@@ -53,7 +55,8 @@ class Left:
     kind: "piece", "cavity" (background that one tissue encloses), "contact" or "crumb" (a thin bit that is a piece of
     its own at half resolution only). what: tissue id or "LA-RA". voxels: in the piece or cavity, or too close to the
     other tissue. reason: why it stays.
-    inherited: True if the twin has the same labels there, None where no twin was given.
+    inherited: True if the twin has the same labels there, None where no twin was given. ras_mm: of a voxel in its
+    middle, None where the grid's place is not known.
     """
 
     kind: str
@@ -61,6 +64,7 @@ class Left:
     voxels: int
     reason: str
     inherited: bool | None = None
+    ras_mm: tuple[float, float, float] | None = None
 
 
 @dataclass
@@ -71,7 +75,8 @@ class Workspace:
     was given. allowed: (other + 1,) bool, labels that voxels may be given. forbidden: (other + 1, other + 1) bool,
     symmetric: label pairs that must not touch.
     other: the value outside the map and of what the anatomy does not know: never changed, never voted for.
-    box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml.
+    box: where the unpadded part lies in the whole map. voxel_ml: volume of a voxel, ml. affine: (4, 4), voxel IJK ->
+    RAS mm of the whole map, None where it is not known.
     """
 
     labels: ByteArray
@@ -85,6 +90,7 @@ class Workspace:
     anatomy: Anatomy
     settings: Settings
     voxel_ml: float
+    affine: Affine | None = None
     specks: Counter[str] = field(default_factory=Counter)
     cavities: Counter[str] = field(default_factory=Counter)
     separated: Counter[str] = field(default_factory=Counter)
@@ -96,6 +102,13 @@ class Workspace:
     def changes(self) -> int:
         """Voxels changed so far, a voxel changed twice counting twice."""
         return self.speck_voxels + self.filled_voxels + self.separated.total()
+
+    def place_of(self, voxels: IntArray) -> tuple[float, float, float] | None:
+        """RAS mm of the middle of some voxels. voxels: (N,) flat indices, at least one."""
+        if self.affine is None:
+            return None
+        inside = np.stack(np.unravel_index(voxels, self.labels.shape), axis=1)
+        return ras_of(voxel_within(inside) - PAD + np.array([axis.start for axis in self.box]), self.affine)
 
     def copy(self) -> Workspace:
         """The same state, to try something on."""

@@ -149,7 +149,12 @@ def test_cavity_is_filled_up_to_its_size():
     assert done.cavities == {"RV": 1} and done.filled_voxels == 8
     (left,) = done.left
     assert (left.kind, left.what, left.voxels, left.inherited) == ("cavity", "RV", 125, None)
-    assert left.reason == "1.25 ml, more than the 0.2 ml to be filled"
+    assert left.reason == "1.25 ml, more than the 0.2 ml to be filled" and left.ras_mm is None
+    affine = np.array([[-2.0, 0, 0, 10], [0, 3, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1]])
+    (placed,) = repair(labels, HEART, voxel_volume_ml=0.01, affine=affine).left
+    assert placed.ras_mm is not None
+    at = np.rint(np.linalg.inv(affine) @ [*placed.ras_mm, 1])[2::-1].astype(int)
+    assert labels[tuple(at)] == 0 and (labels[at[0], at[1], :at[2]] != 0).any() and (labels[at[0], at[1], at[2]:]).any()
     assert repair(labels, HEART, voxel_volume_ml=0.01, reference=labels).left[0].inherited
     assert repair(done.labels, HEART, voxel_volume_ml=0.01).left == done.left
     assert (done.labels[2:4, 2:4, 2:4] == RV).all() and (done.labels[8:13, 8:13, 8:13] == 0).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from DiffusionSiblingsLib.core.anatomy import load_anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.metrics.acceptance import RULES, Acceptance
 from DiffusionSiblingsLib.metrics.acceptance_help import gate_help
+from DiffusionSiblingsLib.metrics.walls import wall_thickness
 
 HEART = load_anatomy("heart")
 LABEL = {tissue.id: tissue.label for tissue in HEART.tissues}
@@ -22,6 +24,10 @@ def sound():
     """Labels and affine of a heart in which each tissue is one piece without holes."""
     heart = ellipsoid_heart()
     return heart.labels, heart.affine
+
+
+def numbers_in(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?\d+\.\d+", text)]
 
 
 def judged(text: str, labels, affine):
@@ -61,7 +67,10 @@ def test_a_tissue_in_pieces_is_named(sound) -> None:
     verdict = judged("components", broken, affine)
     assert judged("components", labels, affine).accepted
     assert not verdict.accepted and verdict.failed == ("components",)
-    assert verdict.reasons == ("components: LA in 2 pieces, the smallest of 0.044 ml",)  # two voxels of 2.8 mm
+    (reason,) = verdict.reasons
+    words, _, place = reason.partition(" at ")
+    assert words == "components: LA in 2 pieces, the smallest of 0.044 ml"  # two voxels of 2.8 mm
+    assert numbers_in(place) in [pytest.approx((affine @ [i, 1, 1, 1])[:3], abs=0.06) for i in (1, 2)]
     assert verdict.figures["tissues in pieces"] == 1
     assert judged("components:0.05", broken, affine).accepted and not judged("components:0.04", broken, affine).accepted
 
@@ -73,7 +82,10 @@ def test_contacts_are_told_in_words(sound) -> None:
     assert len(reasons) == 1 and "no LV-Ao contact" in reasons[0]
     joined = labels.copy()
     joined[labels == LABEL["Myo"]] = LABEL["LV"]
-    assert "LV touches RV" in judged("contacts", joined, affine).reasons[0]
+    touched = judged("contacts", joined, affine).reasons[0].split("LV touches RV at ")[1]
+    voxel = np.rint(np.linalg.inv(affine) @ [*numbers_in(touched)[:3], 1])[2::-1].astype(int)
+    around = joined[tuple(slice(at - 1, at + 2) for at in voxel)]
+    assert joined[tuple(voxel)] == LABEL["RV"] and (around == LABEL["LV"]).any()
 
 
 def test_thin_walls_are_told_with_share_and_area(sound) -> None:
@@ -82,6 +94,9 @@ def test_thin_walls_are_told_with_share_and_area(sound) -> None:
     assert judged(f"thin-walls:{least - 1:.1f}", labels, affine).accepted
     verdict = judged(f"thin-walls:{least + 3:.1f}", labels, affine)
     assert not verdict.accepted and "of the wall of LV" in verdict.reasons[0] and "mm^2" in verdict.reasons[0]
+    found = wall_thickness(labels, affine, HEART)
+    place = numbers_in(verdict.reasons[0].split("thinnest at ")[1])[:3]
+    assert place == pytest.approx(found.points[np.argmin(found.thickness)], abs=0.06)
     assert judged(f"thin-walls:{least + 3:.1f}:100", labels, affine).accepted
 
 

@@ -172,7 +172,9 @@ def test_cavities_that_repair_left_are_told_of_a_resumed_run_too() -> None:
     tally = views.Tally()
     tally.add("one", {"repair": {"left": [left, {**left, "inherited": True}, {**left, "kind": "piece"}]}})
     tally.add("other", {"repair": None})
-    assert tally.remarks == ["one: background is enclosed in Myo (0.76 ml)"]
+    tally.add("third", {"repair": {"left": [{**left, "ras_mm": [-12.34, 4, 60.1]}]}})
+    assert tally.remarks == ["one: background is enclosed in Myo (0.76 ml)",
+                             "third: background is enclosed in Myo at -12.3, 4.0, 60.1 mm (RAS) (0.76 ml)"]
 
 
 def test_a_folder_in_use_or_of_another_run_is_refused(whole: Path, tmp_path: Path) -> None:
