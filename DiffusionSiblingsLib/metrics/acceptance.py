@@ -170,7 +170,7 @@ def _met(known: npt.NDArray[np.uint8], first: int, second: int) -> npt.NDArray[n
         return np.zeros((0, 3), dtype=np.int64)
     around = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[CONTACT_CONNECTIVITY])
     near = ndimage.binary_dilation(known[box] == first, around) & (known[box] == second)
-    return np.argwhere(near) + np.array([axis.start for axis in box])
+    return np.asarray(np.argwhere(near) + np.array([axis.start for axis in box]))
 
 
 def _thin_walls(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:

@@ -82,7 +82,8 @@ def test_a_run_leaves_siblings_record_metrics_and_overview(folder: Path) -> None
 
 def test_a_sibling_keeps_names_colours_and_unknown_segments(folder: Path) -> None:
     anatomy = load_anatomy("heart")
-    twin, sibling = (read_labelmap(folder / name, anatomy) for name in ("twin.seg.nrrd", "run/sibling_0001.seg.nrrd"))
+    twin, sibling = (read_labelmap(folder / name, anatomy, whole=False)  # the small model may leave few voxels of one
+                     for name in ("twin.seg.nrrd", "run/sibling_0001.seg.nrrd"))
     assert [(s.name, s.color, s.tags, s.identifier) for s in sibling.segments] == [
         (s.name, s.color, s.tags, s.identifier) for s in twin.segments]
     assert np.array_equal(sibling.labels == 9, twin.labels == 9)
