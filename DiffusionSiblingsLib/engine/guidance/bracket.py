@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SLOPES = (0.35, 3.0)  # within which a map's answer is believed
+SLOPES = (0.5, 2.0)  # within which a map's answer is believed
 
 
 class Bracket:

@@ -31,7 +31,7 @@ GROW_MM = 3.0  # beyond an outline: as far as it is expected to move from one st
 PLANE_MM = 1.5  # between the points of a plane
 LINE_MM = 0.7  # between the points of a line
 BEYOND_MM = 15.0  # of a line, past both of its ends
-BUNDLE_MM = 2.5  # between a line and the four beside it: one alone would be led by a single bump
+BUNDLE_MM = 3.0  # between a line and those beside it: one alone would move a single bump, and the tip beside it stays
 SLAB_MM = 6.0  # above and below an opening, in which its tilt is felt
 PARALLEL = 1e-6  # sine of an angle: below it every way is as steep
 WALL_MM = 5.0  # inside the cavity and outside the wall
@@ -205,11 +205,12 @@ def _inside(outline: Outline, flat: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 def _of_line(start: FloatArray, end: FloatArray, tissue: str) -> Probe:
-    """The length of a tissue along five lines from before `start` to past `end`, on average."""
+    """The length of a tissue along a bundle of lines from before `start` to past `end`, on average."""
     length = float(np.linalg.norm(end - start))
     plane = Plane(start, (end - start) / length)
     along = np.arange(-BEYOND_MM, length + BEYOND_MM, LINE_MM)
-    beside = BUNDLE_MM * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float64)
+    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float64)
+    beside = BUNDLE_MM * np.concatenate([around, 2 * around[1:]])
     points = plane.points(beside)[:, None, :] + along[:, None] * plane.normal
     points = points.reshape(-1, 3)
     return Probe(points, {tissue: np.full(len(points), LINE_MM / len(beside))})

@@ -141,7 +141,7 @@ def test_a_large_twin_is_measured_within_a_fifth_of_a_second(scene: Any, record_
     assert np.median(seconds) + live.SOON_MS / 1000 < LONGEST_S
 
 
-def test_live_values_need_no_torch() -> None:
+def test_live_values_need_no_torch(tmp_path: Path) -> None:
     code = """
 import sys
 sys.path[:0] = sys.argv[1:]
@@ -163,5 +163,5 @@ assert "torch" not in sys.modules, "torch was imported"
 """
     paths = [str(ROOT / part) for part in ("Testing/mrml", "Testing/lib", "DiffusionSiblings", "")]
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, env=os.environ,
-                          cwd=ROOT.parent)
+                          cwd=tmp_path)
     assert done.returncode == 0, done.stderr
