@@ -17,6 +17,7 @@ from .planes import STEP_MM, Outline, Plane, grid_of, outlines
 
 MARGIN_MM = 4.0  # around the contact, for the outline
 DEPTH_MM = 2.0  # above and below the contact's faces, where the two tissues are looked for
+BESIDE = 2  # steps along a column to either side of a crossing, over which slopes are taken
 LEAST_AREA_MM2 = 20.0  # of contact: less is a leak of the segmentation and no valve
 LEAST_FACING = 0.2  # of the contact's area that looks one way: 0.5 and more in hearts, 0.3 in half a ball, 0 in crumbs
 
@@ -50,18 +51,27 @@ def _outline(fields: TissueFields, plane: Plane, centers: FloatArray, first: str
 
 
 def _meeting(below: FloatArray, above: FloatArray) -> FloatArray:
-    """How surely the first tissue meets the second along each column: 1 in the opening, one half at its rim, 0 beyond.
+    """How much of the first and of the second tissue there is where they meet along each column: 1 in the opening, one
+    half at a tissue's own edge, 0 where they do not meet.
 
-    At a wide contact both fields are one half at the same place, at its rim both are a quarter: twice the least of the
-    two where they cross. below, above: (..., n) along the column. Returns (...).
+    Across the contact the first tissue's field falls from a to 0 and the second's rises from 0 to b, along the same
+    curve. Where they cross, both are a b / (a + b), and their slopes are as a to b. below, above: (..., n) along the
+    column. Returns (2, ...), a and b.
     """
     difference = below - above
     crossing = (difference[..., :-1] > 0) & (difference[..., 1:] <= 0)
     step = difference[..., :-1] - difference[..., 1:]
     share = np.divide(difference[..., :-1], step, out=np.zeros_like(step), where=step > 0)
     value = below[..., :-1] + share * (below[..., 1:] - below[..., :-1])
-    crossed = np.where(crossing, value, 0).max(axis=-1)
-    return np.asarray(2 * np.maximum(crossed, np.minimum(below, above).max(axis=-1)))
+    at = np.arange(step.shape[-1])
+    before, after = np.maximum(at - BESIDE, 0), np.minimum(at + 1 + BESIDE, below.shape[-1] - 1)
+    falls, rises = below[..., before] - below[..., after], above[..., after] - above[..., before]
+    sound = crossing & (falls > 0) & (rises > 0)
+    ratio = np.divide(falls, rises, out=np.ones_like(falls), where=sound)
+    best = np.argmax(np.where(crossing, value, 0), axis=-1)[..., None]
+    value, ratio = (np.take_along_axis(part, best, axis=-1)[..., 0]
+                    for part in (np.where(crossing, value, 0), ratio))
+    return np.clip(np.stack([value * (1 + ratio), value * (1 + 1 / ratio)]), 0, 1)
 
 
 def _largest_contact(fields: TissueFields, first: str, second: str) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .fields import SMOOTHING_MM, FloatArray, TissueFields
 
 STEP_MM = 0.5  # between the points at which a plane is asked
 ALONG_MM = 1.0  # standard deviation by which a picture in a plane is smoothed, so that its outline has no steps
+ALIKE = (0.15, 0.35)  # two fields that differ by no more than the first are alike, by more than the second are not
 PAD = 12  # points around the grid, outside everything
 DIRECTIONS = 180  # in which the width of an outline is measured, over half a turn
 
@@ -107,20 +109,32 @@ def outlines(values: FloatArray, grid: FloatArray, plane: Plane) -> list[Outline
 
     Smoothing draws a round outline in, by its variance over twice the radius. What a second smoothing of the same
     width takes away is therefore put back (twice the once smoothed less the twice smoothed).
-    values: (n, n) float64. grid: (n, n, 2), as `grid_of` makes it.
+    values: (n, n) float64, or (m, n, n) of which the least counts: each is smoothed for itself, so that the unevenness
+    of one does not take from the other. grid: (n, n, 2), as `grid_of` makes it.
     """
     from scipy import ndimage
     from skimage import measure
 
     found = []
-    smooth = ndimage.gaussian_filter(np.pad(values, PAD), ALONG_MM / STEP_MM)
-    again = ndimage.gaussian_filter(smooth, np.hypot(ALONG_MM, SMOOTHING_MM) / STEP_MM)
+    fields = []
+    for one in values.reshape(-1, *values.shape[-2:]):
+        smooth = ndimage.gaussian_filter(np.pad(one, PAD), ALONG_MM / STEP_MM)
+        fields.append(2 * smooth - ndimage.gaussian_filter(smooth, np.hypot(ALONG_MM, SMOOTHING_MM) / STEP_MM))
     find_contours: Any = measure.find_contours  # which says nothing of its types
-    for line in find_contours(2 * smooth - again, 0.5):
+    for line in find_contours(reduce(_narrower, fields), 0.5):
         flat = grid[0, 0] + (line[:-1] - PAD) * STEP_MM
         if len(flat) > 2 and _signed_area(flat) < 0:  # it has higher values on its left: clockwise here
             found.append(Outline(plane, flat))
     return sorted(found, key=lambda outline: -outline.area)
+
+
+def _narrower(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The lesser of two fields where they differ, their mean where they are alike: there the lesser would be that of
+    their noise, which draws an outline in.
+    """
+    apart = np.abs(one - other)
+    low, high = ALIKE
+    return np.asarray((one + other - apart * np.clip((apart - low) / (high - low), 0, 1)) / 2)
 
 
 def section(fields: TissueFields, plane: Plane, reach_mm: float, *tissues: str) -> list[Outline]:

@@ -46,6 +46,16 @@ def test_the_plane_of_an_annulus_looks_out_of_the_first_tissue(spacing: float, p
     assert np.abs(found.centroid).max() < 0.5 * spacing
 
 
+@pytest.mark.parametrize(("lower", "upper"), [(22, 11), (11, 22), (13, 11), (11, 11)])
+@pytest.mark.parametrize(("spacing", "pose"), [(0.7, 3), (1.0, 0), (1.4, 5), (2.0, 2)])
+def test_an_annulus_is_as_wide_as_the_narrower_of_its_tissues(lower: float, upper: float, spacing: float,
+                                                              pose: int) -> None:
+    labels, affine = draw({"LV": tube(-25, 0, lower), "LA": tube(0, 25, upper)}, spacing=spacing, pose=pose)
+    found = opening(TissueFields(labels, affine, ANATOMY), "LV", "LA")
+    assert found is not None
+    assert found.area == pytest.approx(np.pi * 11**2, rel=0.0125 if spacing < 2 else 0.025)
+
+
 def test_a_valve_drawn_as_a_dome_has_the_plane_and_area_of_its_ring() -> None:
     column = tube(-30, 30, 13)
     dome = both(column, ball(18, (0, 0, -12)))  # meets the column's wall at one height all around
