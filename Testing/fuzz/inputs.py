@@ -256,8 +256,9 @@ def commands(folder: Path) -> list[bytes]:
     request = {"edit": "perturb", "count": 1, "seed": 0, "ratio": 0.5}
     lines: list[dict[str, Any]] = [{"id": 1, "command": "run", "requests": [request], "out": "o", "twin": "t"},
                                    {"id": 2, "command": "estimate", "shape": [1, 2, 3]}]
-    whole = {"requests": [request], "out": "o", "record": {"runs": []}, "maps": ["a"], "folder": "f", "file": "m.nii",
-             "source": {"folder": "x"}, "real": {"folder": "r"}, "synthetic": {"maps": ["b"], "record": {"runs": []}}}
+    whole = {"requests": [request], "out": "o", "record": {"runs": []}, "maps": ["a"], "map": "m", "folder": "f",
+             "file": "m.nii", "source": {"folder": "x"}, "real": {"folder": "r"},
+             "synthetic": {"maps": ["b"], "record": {"runs": []}}}
     several = {name: {**whole, "maps": "m"} if name in ("compare", "report") else whole for name in COMMANDS}
     lines += [{"id": 9, "command": name, **values} for name, values in several.items()]
     return [json.dumps(line).encode() for line in lines]

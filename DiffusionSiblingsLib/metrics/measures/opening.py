@@ -71,7 +71,7 @@ def _meeting(below: FloatArray, above: FloatArray) -> FloatArray:
     best = np.argmax(np.where(crossing, value, 0), axis=-1)[..., None]
     value, ratio = (np.take_along_axis(part, best, axis=-1)[..., 0]
                     for part in (np.where(crossing, value, 0), ratio))
-    return np.clip(np.stack([value * (1 + ratio), value * (1 + 1 / ratio)]), 0, 1)
+    return np.asarray(np.clip(np.stack([value * (1 + ratio), value * (1 + 1 / ratio)]), 0, 1), dtype=np.float64)
 
 
 def _largest_contact(fields: TissueFields, first: str, second: str) -> tuple[FloatArray, FloatArray]:

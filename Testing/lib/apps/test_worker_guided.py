@@ -84,7 +84,7 @@ def test_maps_are_measured_in_the_domains_of_a_control(workshop: Service, tmp_pa
     result, _ = do(workshop, "measure", maps=[map_], names=["mine"], control=control.to_json())
     (row,) = result["domains"]
     assert (row["map"], row["domain"], row["unit"]) == ("mine", "RV", "ml")
-    assert row["amount"] == pytest.approx(result["rows"][0]["RV volume [ml]"], rel=0.03)
+    assert row["mass"] == pytest.approx(result["rows"][0]["RV volume [ml]"], rel=0.03)
     assert "domains" not in do(workshop, "measure", maps=[map_])[0]
 
 

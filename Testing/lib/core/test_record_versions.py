@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def test_rows_of_a_record_are_those_of_the_table_beside_it(name: str) -> None:
     rows = list(rows_of(record.twin, record.runs))
     assert [row["map"] for row in rows] == [row["map"] for row in written]
     for row, was in zip(rows, written, strict=True):
+        was = {titled_now(column): value.replace(" mass x ", " volume x ") for column, value in was.items()}
         shared = [column for column in was if column in row]
         assert not [column for column in was if was[column] and column not in row]
         different = {column: (csv_text(row[column]), was[column]) for column in shared
@@ -76,6 +78,13 @@ def test_rows_of_a_record_are_those_of_the_table_beside_it(name: str) -> None:
 def test_the_columns_of_the_latest_example_stand_in_its_order() -> None:
     record, written = example(EXAMPLES[-1])
     assert columns_of(list(rows_of(record.twin, record.runs))) == list(written[0])
+
+
+def titled_now(column: str) -> str:
+    """A column of an earlier version as it is called now: what a domain holds was its "mass", whatever its unit."""
+    for unit, word in (("ml", "volume"), ("mm^2", "area"), ("mm", "length")):
+        column = re.sub(rf" mass (asked|achieved) \[{re.escape(unit)}\]$", rf" {word} \1 [{unit}]", column)
+    return column
 
 
 @pytest.fixture(scope="module")

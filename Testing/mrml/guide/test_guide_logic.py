@@ -390,23 +390,3 @@ def test_contradicting_targets_are_named(logic: SiblingsLogic, sample_node: Any)
         logic.guide(sample_node, control=Control(control.domains, (Term("LV", "mass", Target(value=90.0)),)), hold="LV",
                     **QUICK)
     assert box is not None
-
-
-# Measures by name
-
-
-def test_wishes_travel_to_the_worker_and_are_told(sample_node: Any) -> None:
-    task = guide_request.guided_task(
-        sample_node, None, preset=(), amount=0.2, hold="all", want="wall thickness=+1mm, RV volume=+10%", ratio=None,
-        tissues=(), roi=None, segment=None, box=None, labels=None, model="heart-compact", device="cpu")
-    assert task.targets == {"hold": ["all"], "want": ["wall thickness=+1mm", "RV volume=+10%"]}
-    assert task.requests[0].control is None  # the worker places the twin and makes the control
-    panel = parameters(twin=sample_node, guide=True, wants="LV length=-3mm")
-    assert "LV length=-3mm" in edit_request.guide_words(panel.parameters)
-    assert edit_request.task_of(panel).targets == {"want": ["LV length=-3mm"]}
-
-
-def test_a_measure_in_a_table_has_its_own_name_and_unit() -> None:
-    assert targets.quantity_words("median thickness", "mm") == "Median thickness"
-    assert targets.value_text("area", 495.07, "mm^2").endswith("mm²")
-    assert targets.value_text("angle", 131.2, "deg").endswith("°")

@@ -21,6 +21,7 @@ from DiffusionSiblingsUI.runs.worker_job import died
 from hearts import ellipsoid_heart
 from processes import gone, soon
 
+from DiffusionSiblingsLib.core.defaults import RATIO_WORDS
 from DiffusionSiblingsLib.core.errors import DeviceError, InputError, SiblingsError
 from DiffusionSiblingsLib.labelmaps.ipc_labelmap import read_exchange, write_exchange
 
@@ -170,7 +171,7 @@ def test_an_error_of_the_user_comes_back_as_what_it_was(make_client: Callable[..
     job = client.wait(client.submit(perturb(twin, work, ratio=7)))
     assert type(job.error) is InputError
     assert job.error.value == "7"
-    assert "0.5 the shape" in job.error.hint
+    assert RATIO_WORDS in job.error.hint
 
 
 def test_a_python_without_torch_says_what_to_install(make_client: Callable[..., WorkerClient], tmp_path: Path,
