@@ -33,6 +33,7 @@ LINE_MM = 0.7  # between the points of a line
 BEYOND_MM = 15.0  # of a line, past both of its ends
 BUNDLE_MM = 3.0  # between a line and those beside it: one alone would move a single bump, and the tip beside it stays
 SLAB_MM = 6.0  # above and below an opening, in which its tilt is felt
+MOST_OF_WALL = (0.15, 0.85)  # shares of a stretch's area between whose thicknesses the wall is looked at
 PARALLEL = 1e-6  # sine of an angle: below it every way is as steep
 WALL_MM = 5.0  # inside the cavity and outside the wall
 MOST_POINTS = 3000
@@ -139,17 +140,24 @@ def _of_angle(found: Found, definition: Definition, name: str, value: float) -> 
 
 
 def _of_wall(found: Found, definition: Definition, name: str, value: float) -> Probe:
-    """The wall's volume over its outer surface, around that stretch of it."""
+    """The wall's volume over its outer surface, around that stretch of it.
+
+    Where the wall is much thicker or thinner than most of the stretch, more or less of it does not change the median: a
+    hump must not do for a wall that thickens everywhere.
+    """
     from scipy.spatial import cKDTree
 
     whole = found.walls[definition.id]
     kept = parts_of_wall(found, definition, whole)[name]
     part = Thickness(whole.thickness[kept], whole.area[kept], whole.points[kept])
+    low, high = (part.quantile(share) for share in MOST_OF_WALL)
+    kept = kept & (whole.thickness >= low) & (whole.thickness <= high)
+    part = Thickness(whole.thickness[kept], whole.area[kept], whole.points[kept])
     reach = float(part.thickness.max()) + WALL_MM
-    low, high = part.points.min(axis=0) - reach, part.points.max(axis=0) + reach
+    corner, other = part.points.min(axis=0) - reach, part.points.max(axis=0) + reach
     volume = float(part.area.sum()) * (value + 2 * WALL_MM)
     step = max(PLANE_MM, (volume / MOST_POINTS) ** (1 / 3))
-    axes = [np.arange(a, b + step, step) for a, b in zip(low, high, strict=True)]
+    axes = [np.arange(a, b + step, step) for a, b in zip(corner, other, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     distance, nearest = cKDTree(whole.points).query(grid, distance_upper_bound=reach)
     near = np.isfinite(distance)
