@@ -64,11 +64,6 @@ class MeasureTerm:
         """The tolerance that holds: the term's own or the default."""
         return TOLERANCES[self.key.unit] if self.tolerance is None else self.tolerance
 
-    @property
-    def keeps(self) -> bool:
-        """Whether the measure is to stay as it is."""
-        return self.target.times == 1 or self.target.plus == 0
-
     def resolved(self, before: float | None) -> AskedMeasure:
         """The absolute target. before: what the twin has, None where it was not found there.
 

@@ -121,12 +121,20 @@ class Placement:
         return found if control.frame == self.frame else self.in_canonical(found)
 
     def measures(self, ids: Collection[str]) -> Measured:
-        """This heart's measures by name. ids: of the measures that are needed."""
-        return measure_by_name(self.labels, self.affine, self.anatomy, ids)
+        """This heart's measures by name, found once for the same ids. ids: of the measures that are needed."""
+        wanted = frozenset(ids)
+        if wanted not in self._by_name:
+            self._by_name[wanted] = measure_by_name(self.labels, self.affine, self.anatomy, wanted)
+        return self._by_name[wanted]
+
+    @cached_property
+    def _by_name(self) -> dict[frozenset[str], Measured]:
+        return {}
 
     def in_canonical(self, measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
         """Measurements in this heart's frame -> the same ones in the canonical frame."""
-        return {name: found.moved(self.to_canonical) for name, found in measured.items()}
+        to_canonical = self.to_canonical
+        return {name: found.moved(to_canonical) for name, found in measured.items()}
 
     def in_view(self, domain: ControlDomain) -> float:
         """Share (0..1) of a domain's points that the model sees. domain: in this frame."""

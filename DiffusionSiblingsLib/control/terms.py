@@ -60,6 +60,11 @@ class Target:
         """Whether it needs a measured value to become absolute."""
         return self.value is None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is measured is to stay as it is."""
+        return self.times == 1 or self.plus in (0, (0, 0, 0))
+
     def of(self, before: float) -> float:
         """The target as one absolute number. before: the measured value. For targets that are one number."""
         if self.times is not None:

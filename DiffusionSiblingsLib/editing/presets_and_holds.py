@@ -10,7 +10,7 @@ from ..control.control import Control
 from ..control.measure import Measurement
 from ..control.placement import Placement
 from ..control.presets import MOST_AMOUNT, PRESETS, hold, preset
-from ..control.terms import Target, Term
+from ..control.terms import Target
 from ..core.anatomy import Anatomy
 from ..core.defaults import AMOUNT
 from ..core.errors import InputError
@@ -135,20 +135,17 @@ def _changing(control: Control, heart: Placement) -> set[str]:
     not: the opening between two chambers can widen while both keep their volume.
     """
     measured = heart.measured(control)
-    found = {tissue for term in control.active_measures if not term.keeps for tissue in moves(term.key, heart.anatomy)}
+    found = {tissue for term in control.active_measures if not term.target.keeps
+             for tissue in moves(term.key, heart.anatomy)}
     for term in control.active:
         domain = control.domain(term.domain)
-        if term.quantity not in ("mass", "size") or _keeps(term):
+        if term.quantity not in ("mass", "size") or term.target.keeps:
             continue
         volume = sum(heart.volumes[tissue] for tissue in domain.tissues)
         cut = domain.dimension < 3 and len(domain.tissues) == 1
         if cut or (domain.dimension == 3 and measured[domain.name].mass >= MOST * volume):
             found.update(domain.tissues)
     return found
-
-
-def _keeps(term: Term) -> bool:
-    return term.target.times == 1 or term.target.plus == 0
 
 
 def _rounded(value: Any) -> Any:

@@ -161,7 +161,7 @@ def _guided_words(control: Control) -> str:
 
     active = [(f"{term.domain} {quantity_word(term.quantity, control.domain(term.domain).unit)}", term.target)
               for term in control.active] + [(term.label, term.target) for term in control.active_measures]
-    held = [target for _, target in active if target.times == 1 or target.plus in (0, (0, 0, 0))]
+    held = [target for _, target in active if target.keeps]
     changed = [_target_words(label, target) for label, target in active if target not in held]
     more = [f"{len(changed) - NAMED_TERMS} more"] if len(changed) > NAMED_TERMS else []
     return "guided: " + ", ".join([*changed[:NAMED_TERMS], *more, *([f"{len(held)} held"] if held else [])])

@@ -37,11 +37,6 @@ class Want:
     key: MeasurementKey
     target: Target
 
-    @property
-    def keeps(self) -> bool:
-        """Whether it is to stay as it is in the twin."""
-        return self.target.plus == 0
-
 
 def parse_want(text: str, anatomy: Anatomy) -> Want:
     """Reads one target. Raises InputError saying what cannot be read, or cannot be steered."""

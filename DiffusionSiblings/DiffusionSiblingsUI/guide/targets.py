@@ -49,7 +49,7 @@ def unit_words(quantity: str, unit: str) -> str:
 def want_words(term: MeasureTerm) -> str:
     """A target of a measure by name, as it is typed: "LV wall median thickness=+2mm"."""
     target, unit = term.target, {"mm^2": "mm2", "1": ""}.get(term.key.unit, term.key.unit)
-    if term.keeps:
+    if term.target.keeps:
         change = "same"
     elif target.times is not None:
         change = f"{100 * (target.times - 1):+.6g}%"

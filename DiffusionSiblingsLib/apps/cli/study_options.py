@@ -53,8 +53,8 @@ class RunStudy(Common):
         help="Studies to run: sensitivity, unconditional, perturb, local, augment, or all of them.")]
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the runs, measurements and results.")]
     quick: Annotated[bool, flag(
-        SAMPLING, "--quick", "Run with few samples and few steps, all five studies within five minutes on two cores. "
-        "This shows that everything works; the figures mean nothing.")] = False
+        SAMPLING, "--quick", "Run with few samples and few steps, all five in about a quarter of an hour on two "
+        "cores. This shows that everything works; the figures mean nothing.")] = False
     real: Annotated[Path | None, option(
         COHORT, "--real", "DIR", "Held-out label maps.",
         show_default="hearts generated with another seed, which the tables then say")] = None

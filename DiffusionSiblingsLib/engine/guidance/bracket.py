@@ -23,7 +23,6 @@ class Bracket:
         self._below = torch.full((2, count), -torch.inf, dtype=torch.float64)  # (u, m) of the least m that fell short
         self._above = torch.full((2, count), torch.inf, dtype=torch.float64)  # and of the least that overshot
         self._best = self._above.clone()  # and of the one that was nearest
-        self._pairs = 0
         self._last: Tensor | None = None
         self._slope = torch.ones(count, dtype=torch.float64)
         self._smooth = torch.arange(count) >= count - smooth
@@ -31,11 +30,10 @@ class Bracket:
     @property
     def empty(self) -> bool:
         """Whether nothing is known yet."""
-        return not self._pairs
+        return self._last is None
 
     def add(self, u: Tensor, m: Tensor) -> None:
         """u, m: (K,) float64; nan in m where the map had nothing to measure."""
-        self._pairs += 1
         pair = torch.stack([u, m])
         if self._last is not None:
             moved, answered = pair - self._last
