@@ -58,10 +58,11 @@ def main() -> None:
     parser.add_argument("--ratios", nargs="+", type=float, default=[0.4, 0.6])
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--count", type=int, default=2)
+    parser.add_argument("--solver", default="dpmpp-2m")
     parser.add_argument("--trial", type=int)
     arguments = parser.parse_args()
     if arguments.trial:
-        trial(arguments.out, arguments.hearts[0], arguments.trial)
+        trial(arguments.out, arguments.hearts[0], arguments.trial, arguments.solver)
         return
     print("| task | heart | ratio | siblings | reached | worst error: area % | length mm | angle deg | volume % |"
           "\n|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -71,7 +72,7 @@ def main() -> None:
             for task in arguments.tasks:
                 folder = arguments.out / f"{name} {ratio:g} {task}"
                 run(folder, heart, "--ratio", f"{ratio:g}", "--hold", "all", "--count", str(arguments.count),
-                    *TASKS[task])
+                    "--solver", arguments.solver, *TASKS[task])
                 print(row(task, name, ratio, folder, measured(heart)), flush=True)
 
 
@@ -159,16 +160,16 @@ def wanted(task: str, before: Mapping[MeasurementKey, float], record: Mapping[st
     return found
 
 
-def trial(out: Path, name: str, count: int) -> None:
+def trial(out: Path, name: str, count: int, solver: str) -> None:
     """How wide the annulus is among siblings that are asked to span a range evenly, and among those that are not."""
     heart, key = heart_of(out, name), find_named("aortic annulus diameter", ANATOMY)
     assert key is not None
     asked = np.linspace(LOW, HIGH, count)
     for number, value in enumerate(asked):
         run(out / f"trial {name}" / f"{number:03d}", heart, "--ratio", "0.6", "--hold", "all", "--count", "1",
-            "--first", str(number), "--want", f"aortic annulus diameter={value:.3f}mm")
+            "--first", str(number), "--solver", solver, "--want", f"aortic annulus diameter={value:.3f}mm")
     siblings(out / f"trial {name} free", "perturb", str(heart), "--ratio", "0.6", "--hold", "all",
-             "--count", str(count), "--format", "nii.gz")
+             "--solver", solver, "--count", str(count), "--format", "nii.gz")
     found = [measured(path).get(key) for number in range(count)
              for path in (out / f"trial {name}" / f"{number:03d}").glob("sibling_*.nii.gz")]
     free = [measured(path).get(key) for path in sorted((out / f"trial {name} free").glob("sibling_*.nii.gz"))]

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...control.absolute_targets import Asked
 from ...control.domain import ControlDomain
 from ...control.limits import can_show
+from ...editing.postprocess import most_probable
 from .bracket import Bracket
 from .features import TopologyPart
 from .following import Followers, Placed, ProbePart
@@ -244,8 +245,9 @@ class Guide:
         if self.followers.parts and self._placed is not None and 0 <= step - self._placed < self.settings.follow:
             return
         with torch.no_grad():
-            labels = self.decoders.volume(z0_hat).argmax(1).to(torch.uint8).cpu().numpy()
-            self.followers.place(self.parser, z0_hat, [self.followers.in_canonical(one) for one in labels])
+            scores = self.decoders.volume(z0_hat).float().cpu().numpy()
+            found = [self.followers.in_canonical(most_probable(one)) for one in scores]
+            self.followers.place(self.parser, z0_hat, found)
         self._placed, self._linear = step, None
 
     @property
