@@ -45,8 +45,9 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         return {str(action.text): action for action in button.menu().actions() if str(action.text)}
 
     def box_around(self, name: str) -> Any:
-        """Chooses a tissue under From segment -> its markup."""
-        self.menu(self.gui.segmentButton)[name].trigger()
+        """Chooses a box around a tissue under From segment, Fixed in place -> its markup."""
+        fixed = self.menu(self.gui.segmentButton)["Fixed in place"].menu()
+        next(action for action in fixed.actions() if str(action.text) == f"Box around {name}").trigger()
         self.turn(lambda: self.cells.rowCount > 0 and self.text(self.cells.rowCount - 1, TWIN) not in ("...", "?"))
         return self.guide.table.rows[-1].node
 
@@ -68,6 +69,14 @@ class DiffusionSiblingsGuideTest(ModuleCase):
         self.assertLess(self.number(0, TWIN), whole)
         roi.SetCenter(*center)
         self.turn(lambda: self.number(0, TWIN) == whole, 5.0)
+
+    def test_a_segment_is_asked_for_wherever_it_is(self) -> None:
+        menu = self.menu(self.gui.segmentButton)
+        menu["Volume of Right ventricle"].trigger()
+        menu["Area of mitral annulus"].trigger()
+        self.turn()
+        self.assertEqual(self.gui.wantsEdit.text, "RV volume=same, mitral annulus area=same")
+        self.assertTrue(self.context.parameters.guide and self.cells.rowCount == 0)
 
     def test_painting_in_the_twin_changes_the_live_value(self) -> None:
         self.box_around("Left ventricle")

@@ -1,4 +1,4 @@
-"""New control domains: around a tissue, between two, from a preset, or to be drawn (no Qt)."""
+"""New targets and control domains: of a segment, between two, from a preset, or to be drawn (no Qt)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,27 @@ from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import Anatomy
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.steps import exhaust
+from DiffusionSiblingsLib.metrics.measures.definition import definitions_of
 from DiffusionSiblingsUI.guide import domains, live
 from DiffusionSiblingsUI.scene import markups
 
 KIND_WORDS = {"box": _("Box"), "plane": _("Plane"), "line": _("Line"), "curve": _("Planes along a curve"),
               "point": _("Lines from a point")}
+OPENING = "opening"  # the kind of a measure: where two tissues meet
 KEEP = Target(times=1.0)  # the twin's own value: to start from
 Color = tuple[float, float, float]
 Coloring = Callable[[tuple[str, ...]], Color]
+
+
+def of_segments(anatomy: Anatomy) -> dict[str, str]:
+    """What can be asked of a segment wherever it is in each heart: words -> the target that keeps it, as it is typed.
+
+    The volume of every tissue, and the area of every opening between two.
+    """
+    volumes = {_("Volume of {name}").format(name=tissue.name): f"{tissue.id} volume=same" for tissue in anatomy.tissues}
+    openings = {_("Area of {name}").format(name=measure.id): f"{measure.id} area=same"
+                for measure in definitions_of(anatomy) if measure.kind == OPENING}
+    return volumes | openings
 
 
 def placed_twin(node: Any, tissue_of: Mapping[str, str | None], anatomy: Anatomy) -> Placement:

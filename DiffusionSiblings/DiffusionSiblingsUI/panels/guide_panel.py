@@ -93,12 +93,17 @@ class GuidePanel:
     # What the widgets say
 
     def add_tissue(self, tissues: tuple[str, ...]) -> None:
-        """A box around tissues of the twin, to start from."""
+        """A box around tissues of the twin, which stays where it is."""
         self._do(lambda: self._made([domain_makers.around(self._placed_twin(), tissues, self._color(tissues))]))
 
     def add_contact(self, first: str, second: str) -> None:
-        """A plane where two tissues meet."""
+        """A plane where two tissues of the twin meet, which stays where it is."""
         self._do(lambda: self._made([domain_makers.between(self._placed_twin(), first, second, self._color((first,)))]))
+
+    def add_measure(self, want: str) -> None:
+        """What is measured in each heart anew; it is kept until something else is asked."""
+        self._do(lambda: self._made([], [want]))
+        self.ui.wantsEdit.setFocus()
 
     def add_preset(self, name: str) -> None:
         """The targets of a preset: measures by name, or domains."""
@@ -201,13 +206,7 @@ class GuidePanel:
 
     def _make_menus(self) -> None:
         anatomy = self.context.anatomy
-        menu = self._menu(self.ui.segmentButton)
-        for tissue in anatomy.tissues:
-            _add(menu, tissue.name, partial(self.add_tissue, (tissue.id,)))
-        menu.addSeparator()
-        for first, second in anatomy.required_contacts:
-            _add(menu, _("Plane between {first} and {second}").format(first=first, second=second),
-                 partial(self.add_contact, first, second))
+        self._fill_segment_menu(self._menu(self.ui.segmentButton))
         menu = self._menu(self.ui.drawButton)
         for kind, words in domain_makers.KIND_WORDS.items():
             _add(menu, words, partial(self.draw, kind))
@@ -219,6 +218,18 @@ class GuidePanel:
         for quantity in QUANTITIES:
             words = _("Volume, area or length") if quantity == "mass" else targets.WORDS[quantity]
             _add(menu, words, partial(self.ask, quantity), targets.MEANINGS[quantity])
+
+    def _fill_segment_menu(self, menu: Any) -> None:
+        """First what follows each heart, then the domains that stay in place."""
+        anatomy = self.context.anatomy
+        for words, want in domain_makers.of_segments(anatomy).items():
+            _add(menu, words, partial(self.add_measure, want), _("Measured in each sibling anew, where it is there"))
+        fixed = menu.addMenu(_("Fixed in place"))
+        for tissue in anatomy.tissues:
+            _add(fixed, _("Box around {name}").format(name=tissue.name), partial(self.add_tissue, (tissue.id,)))
+        for first, second in anatomy.required_contacts:
+            _add(fixed, _("Plane between {first} and {second}").format(first=first, second=second),
+                 partial(self.add_contact, first, second))
 
     @staticmethod
     def _menu(button: Any) -> Any:
