@@ -13,6 +13,7 @@ from typing import Any
 from .errors import InputError, reason_of
 from .json_files import MALFORMED, read_json
 from .numberings import Numbering, TissueLayout
+from .patch_rules import MeshRules, check_mesh_rules
 from .tissue_names import NameRules, meant_together, name_key, parts_of, words_in
 
 SCHEMA = 1
@@ -73,6 +74,7 @@ class Anatomy:
     one piece; whole_hint: what to do then. name_rules: short forms in names.
     plausible_ml: tissue -> lowest and highest volume in ml of a map that a training set takes in.
     measures: definitions of measures by name (`metrics.measures`), in the order in which they build on each other.
+    mesh: names of patches, and what can be grown, for meshes.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Anatomy:
     whole_hint: str = ""
     name_rules: NameRules = field(default_factory=NameRules)
     measures: tuple[Mapping[str, Any], ...] = ()
+    mesh: MeshRules = field(default_factory=MeshRules)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -209,6 +212,7 @@ def _check(anatomy: Anatomy) -> None:
         raise InputError(
             what, value=f"{anatomy.shape} at {anatomy.spacing_mm}", rule="three sizes and a spacing above 0"
         )
+    check_mesh_rules(anatomy.mesh, anatomy.ids, labels, what)
 
 
 def resource_folder() -> Path:
@@ -271,6 +275,7 @@ def _from_data(data: dict[str, Any]) -> Anatomy:
         whole_hint=data.get("whole", {}).get("hint", ""),
         name_rules=NameRules.from_data(data["name_rules"]) if "name_rules" in data else NameRules(),
         measures=tuple(data.get("measures", ())),
+        mesh=MeshRules.from_data(data.get("mesh", {})),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from DiffusionSiblingsLib.core.anatomy import TERMINOLOGY_TAG, ForbiddenContact, load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.numberings import Numbering
+from DiffusionSiblingsLib.core.patch_rules import MeshRules
 from DiffusionSiblingsLib.core.tissue_names import name_key
 
 HEART = load_anatomy("heart")
@@ -129,3 +130,19 @@ def test_resources_can_be_elsewhere_or_missing(tmp_path: Path, monkeypatch: pyte
     data["id"], data["tissues"][0]["aliases"] = "other", ["Hauptschlagader"]
     (tmp_path / "Anatomies" / "other.json").write_text(json.dumps(data))
     assert load_anatomy("other").identify("hauptschlagader") == "Ao"
+
+
+@pytest.mark.parametrize(("part", "change", "words"), [
+    ("patches", {"between": [["LV", "spleen"]]}, "spleen"),
+    ("patches", {"id": "Mitral Valve"}, "Mitral Valve"),
+    ("patches", {"kind": "leaflet"}, "mitral_valve"),
+    ("cut_ends", {"tissue": "PA"}, "PA"),
+    ("cut_ends", {"id": "mitral_valve"}, "mitral_valve"),
+    ("grown", {"label": 3}, "3"),
+    ("grown", {"around": "", "between": []}, "RV wall"),
+])
+def test_mesh_rules_that_name_what_is_not_there_are_refused(part: str, change: dict, words: str) -> None:
+    data = json.loads((resource_folder() / "Anatomies" / "heart.json").read_text(encoding="utf-8"))
+    data["mesh"][part][0] |= change
+    with pytest.raises(InputError, match=words):
+        replace(HEART, mesh=MeshRules.from_data(data["mesh"]))
