@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from ..core.json_files import MALFORMED, read_json
 from ..core.limits import MOST_RECORD_BYTES
 from ..metrics.measurement import MeasurementKey, key_of, tissue_key
 from ..metrics.measures.definition import ratios_of
+from ..metrics.measures.measure import measure
+from ..metrics.measures.probes import steerable
 from ..metrics.morphology import all_measurements, features, tissue_volumes
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ Tissues = tuple[str, ...]
 @dataclass(frozen=True)
 class TrainingStatistics:
     """What a model has seen. keys: the measurements. rows: (N, keys) float64, one row for each training map, sorted by
-    value so that the order says nothing about the patients.
+    value so that the order says nothing about the patients. measures: by name, (N,) float64 in the order of the rows,
+    nan for a heart in which one was not found; empty for a model that was trained before they were kept.
     """
 
     anatomy: str
     keys: tuple[MeasurementKey, ...]
     rows: npt.NDArray[np.float64]
+    measures: Mapping[MeasurementKey, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,26 +67,40 @@ class TrainingStatistics:
 
 
 def measure_training_set(pack: Pack, anatomy: Anatomy, splits: Sequence[str] = ("train",)) -> dict[str, Any]:
-    """Morphological features and tissue volumes of a data set's maps, as `write_training_statistics` takes them.
+    """Features, tissue volumes and measures by name of a data set's maps, as `write_training_statistics` takes them.
 
     Rounded, without names, and sorted by value: the file tells the range of the cohort, and nothing about its members.
+    Of the measures by name those are kept that a target can ask for.
     """
     affine = np.diag([pack.spacing, pack.spacing, pack.spacing, 1.0])
-    rows = []
+    rows, named = [], []
     for index in pack.indices(*splits):
         labels = pack.labels(index)
         rows.append(all_measurements(features(labels, affine, anatomy), tissue_volumes(labels, affine, anatomy)))
+        named.append({key: value for key, value in measure(labels, affine, anatomy).values.items()
+                      if steerable(key, anatomy)})
     keys = list(rows[0]) if rows else []
-    values = sorted([round(float(row[key]), DECIMALS) for key in keys] for row in rows)
-    return {"schema": SCHEMA, "anatomy": anatomy.id, "columns": [key.title for key in keys], "rows": values}
+    measures = list(dict.fromkeys(key for found in named for key in found))
+    values = [[round(float(row[key]), DECIMALS) for key in keys] for row in rows]
+    order = sorted(range(len(rows)), key=values.__getitem__)
+    return {"schema": SCHEMA, "anatomy": anatomy.id, "columns": [key.title for key in keys],
+            "rows": [values[n] for n in order], "measures": [[key.tissue, key.name, key.unit] for key in measures],
+            "measured": [[_rounded(named[n].get(key)) for key in measures] for n in order]}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DECIMALS)
 
 
 def write_training_statistics(folder: Path, statistics: Mapping[str, Any]) -> Path:
     """Writes a model's cohort.json, one line for each map -> its path."""
     path = folder / FILE_NAME
-    head = {key: value for key, value in statistics.items() if key != "rows"}
-    rows = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in statistics["rows"])
-    text = json.dumps(head)[:-1] + ', "rows": [\n' + rows + "\n]}\n"
+    tables = ("rows", "measured")
+    text = json.dumps({key: value for key, value in statistics.items() if key not in tables})[:-1]
+    for table in tables:
+        rows = (json.dumps(row, separators=(",", ":"), allow_nan=False) for row in statistics.get(table, ()))
+        text += f', "{table}": [\n' + ",\n".join(rows) + "\n]"
+    text += "}\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
@@ -101,11 +119,22 @@ def read_training_statistics(folder: Path) -> TrainingStatistics | None:
         rows = np.array(values["rows"], dtype=np.float64).reshape(-1, len(keys))
         if len(rows) != len(values["rows"]) or not len(rows) or not np.isfinite(rows).all():
             raise ValueError("rows of finite numbers, one for each column")
-        return TrainingStatistics(str(values["anatomy"]), keys, rows)
+        return TrainingStatistics(str(values["anatomy"]), keys, rows, _measures(values, len(rows)))
     except (OSError, SiblingsError, *MALFORMED) as error:
         raise ModelError("The measurements of the training hearts cannot be read", value=f"{path}: {reason_of(error)}",
                          rule="the JSON that `siblings train` writes",
                          hint="add the model again, or delete the file to go without its warnings") from error
+
+
+def _measures(values: Mapping[str, Any], count: int) -> dict[MeasurementKey, npt.NDArray[np.float64]]:
+    """The measures by name of a file, one value for each of its rows."""
+    keys = [MeasurementKey(str(name), str(of), str(unit)) for of, name, unit in values.get("measures", [])]
+    table = np.array(values.get("measured", []), dtype=np.float64).reshape(-1, len(keys)) if keys else None
+    if table is None:
+        return {}
+    if len(table) != count or np.isinf(table).any():
+        raise ValueError("measures of numbers, one for each row and key")
+    return dict(zip(keys, table.T, strict=True))
 
 
 def beyond_training(volumes: Mapping[Tissues, float], statistics: TrainingStatistics) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How usual the volumes of a heart are together, among those of a cohort, whatever each of them is by itself."""
+"""How usual the volumes and lengths of a heart are together, among those of a cohort, whatever each is by itself."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cohorts.measures_beyond import measures_beyond
 from ..cohorts.training_statistics import Tissues, TrainingStatistics, beyond_training
 from ..control.absolute_targets import Asked, in_frame
 from ..control.achieved import Achieved, achieved_of
@@ -163,7 +164,10 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     ready = replace(request, control=control)
     targets = GuidedTargets.of(control, heart)
     volumes = _whole_volumes(targets)
-    notes = [*_out_of_sight(targets), *(beyond_training(volumes, statistics) if statistics else ())]
+    notes = [*_out_of_sight(targets)]
+    if statistics:
+        named = {asked.key: asked.value for asked in targets.asked_measures}
+        notes += [*beyond_training(volumes, statistics), *measures_beyond(named, volumes, statistics)]
     if request.steps < LEAST_GUIDED_STEPS:
         notes.append(f"Guided siblings made with {request.steps} steps are often broken; use "
                      f"{LEAST_GUIDED_STEPS} steps or more")

@@ -21,6 +21,7 @@ from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import ModelError
 from DiffusionSiblingsLib.labelmaps.geometry.reference import starting_reference
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsLib.metrics.measures.names import find_named
 from DiffusionSiblingsLib.metrics.morphology import features
 
 ANATOMY = load_anatomy("heart")
@@ -52,12 +53,16 @@ def test_a_cohort_is_read_as_it_was_made(pack: Pack, tmp_path: Path) -> None:
     measured = features(pack.labels(0), np.diag([5.0, 5.0, 5.0, 1.0]), ANATOMY)
     for column, value in measured.items():
         assert np.abs(found.column(column) - value).min() <= 0.05 + 1e-9
+    named = find_named("wall thickness", ANATOMY)
+    assert named is not None and np.isfinite(found.measures[named]).any()
+    assert all(len(column) == 3 for column in found.measures.values())
     assert found.volumes(("LV", "RV")) == pytest.approx(found.volumes(("LV",)) + found.volumes(("RV",)))
 
 
 def test_a_cohort_tells_no_names(pack: Pack, tmp_path: Path) -> None:
     text = write_training_statistics(tmp_path, measure_training_set(pack, ANATOMY)).read_text(encoding="utf-8")
-    assert "patient" not in text and set(json.loads(text)) == {"schema", "anatomy", "columns", "rows"}
+    assert "patient" not in text and set(json.loads(text)) == {
+        "schema", "anatomy", "columns", "rows", "measures", "measured"}
 
 
 def test_the_shipped_model_has_its_cohort() -> None:
@@ -81,6 +86,10 @@ def test_a_model_without_a_cohort_warns_of_nothing(tmp_path: Path) -> None:
     '{"schema": "siblings-cohort/1", "anatomy": "heart", "columns": ["LV volume [ml]"], "rows": [[NaN]]}',
     '{"schema": "siblings-cohort/1", "anatomy": "heart", "columns": ["LV volume [ml]"], "rows": [["x"]]}',
     '{"schema": "siblings-cohort/1", "anatomy": "heart", "columns": ["LV weight [g]"], "rows": [[1]]}',
+    '{"schema": "siblings-cohort/1", "anatomy": "heart", "columns": ["LV volume [ml]"], "rows": [[1], [2]], '
+    '"measures": [["LV", "length", "mm"]], "measured": [[80]]}',
+    '{"schema": "siblings-cohort/1", "anatomy": "heart", "columns": ["LV volume [ml]"], "rows": [[1]], '
+    '"measures": [["LV", "length", "mm"]], "measured": [["x"]]}',
 ])
 def test_a_damaged_cohort_is_said(text: str, tmp_path: Path) -> None:
     (tmp_path / "cohort.json").write_text(text, encoding="utf-8")
