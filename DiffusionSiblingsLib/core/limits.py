@@ -43,3 +43,9 @@ MOST_CHANNELS = 8192
 """Channels of a layer, classes of a label map, blocks of a level."""
 MOST_MODEL_BYTES = 1 << 34
 """The weight file of a model in a zip file, unpacked: 16 GiB."""
+
+# Meshes
+MOST_TETRAHEDRA = 4_000_000
+"""Tetrahedra of one mesh: about 3 GiB of memory while it is made."""
+LEAST_MESH_EDGE_MM = 0.1
+"""The shortest edge of elements that can be asked for."""
