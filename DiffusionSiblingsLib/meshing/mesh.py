@@ -17,6 +17,7 @@ Points = npt.NDArray[np.float64]
 Triangles = npt.NDArray[np.int32]
 Sides = npt.NDArray[np.int16]
 OUTSIDE = 0  # the label of what belongs to no tissue
+CODE = 1 << 15  # above every label
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,18 @@ class SurfaceMesh:
     @property
     def tissues(self) -> tuple[int, ...]:
         """The label values that have a surface, in ascending order."""
-        return tuple(int(value) for value in np.unique(self.sides) if value != OUTSIDE)
+        return tuple(sorted({label for pair in self.pairs for label in pair} - {OUTSIDE}))
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """The pairs of labels that have a surface between them, in ascending order."""
-        return tuple((int(first), int(second)) for first, second in np.unique(self.sides, axis=0))
+        codes = np.unique(self.side_codes).tolist()
+        return tuple(divmod(code, CODE) for code in codes)
+
+    @property
+    def side_codes(self) -> npt.NDArray[np.int64]:
+        """(m,) one number for each pair of labels: the first times CODE, and the second."""
+        return np.asarray(self.sides[:, 0].astype(np.int64) * CODE + self.sides[:, 1])
 
     def between(self, first: int, second: int) -> npt.NDArray[np.int32]:
         """(k,) int32: the triangles between two labels, in whichever order these are given."""
