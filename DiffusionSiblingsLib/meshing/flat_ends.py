@@ -87,11 +87,12 @@ def _pieces(quads: npt.NDArray[np.int32]) -> Indices:
     row = np.repeat(np.arange(len(quads)), 4)
     graph = coo_matrix((np.ones(len(row), np.int8), (row, len(quads) + corner.ravel())),
                        shape=(len(quads) + len(points),) * 2)
-    return np.unique(connected_components(graph, directed=False)[1][: len(quads)], return_inverse=True)[1].astype(np.int64)
+    piece = connected_components(graph, directed=False)[1][: len(quads)]
+    return np.asarray(np.unique(piece, return_inverse=True)[1], dtype=np.int64)
 
 
 def _rim(quads: npt.NDArray[np.int32]) -> Indices:
     """(e, 2) the edges of one quad only, sorted."""
     edges = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2), axis=1).astype(np.int64)
     found, count = np.unique(edges, axis=0, return_counts=True)
-    return found[count == 1]
+    return np.asarray(found[count == 1], dtype=np.int64)

@@ -7,16 +7,17 @@ the rim. What volume is missing then is made up by a step of each surface along 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import numpy.typing as npt
 
 from .flat_ends import FlatEnds
 from .mesh import Points, SurfaceMesh, triangle_normals
 from .surface_nets import BoolArray, FloatArray, Indices, Net
 
-SHRINK, SWELL = 0.5, -0.53
-ROUNDS = 10
-REACH = 0.5  # voxels that a point may be moved along each axis: to the sides of its cell
+SHRINK, SWELL = 0.7, -0.703  # by hundreds, since the terraces of a slanting surface are many voxels wide
+ROUNDS = 80
+REACH = 0.45  # voxels that a point may be moved along each axis: not quite to the sides of its cell
 CORRECTIONS = 3  # steps of Newton's method; the first leaves some parts in a million
 
 
@@ -66,7 +67,8 @@ def _corrected(mesh: SurfaceMesh, volumes: dict[int, float], owner: Indices) -> 
     root = np.sqrt(area)
     step = root * np.linalg.lstsq(gain * root, missing, rcond=1e-9)[0]  # the least sum of area times distance^2
     distance = np.where(area > 0, step / np.maximum(area, 1e-12), 0.0)
-    return mesh.points + np.where(owner >= 0, distance[owner], 0.0)[:, None] * direction
+    moved: Points = mesh.points + np.where(owner >= 0, distance[owner], 0.0)[:, None] * direction
+    return moved
 
 
 def _only_pair(mesh: SurfaceMesh) -> Indices:
@@ -79,7 +81,7 @@ def _only_pair(mesh: SurfaceMesh) -> Indices:
     return owner
 
 
-def _neighbours(net: Net, ends: FlatEnds) -> "object":
+def _neighbours(net: Net, ends: FlatEnds) -> Any:
     """(n, n) sparse: each row takes the mean of a point's neighbours; on a line, of those on the line."""
     from scipy.sparse import coo_matrix
 

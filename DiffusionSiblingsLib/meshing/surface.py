@@ -12,6 +12,7 @@ from .mesh import OUTSIDE, SurfaceMesh
 from .smoothing import REACH, smoothed, with_volumes
 from .surface_nets import surface_net
 from .triangulate import split_quads
+from .untangle import untangled
 
 
 def surface_of(labels: LabelArray, affine: Affine) -> SurfaceMesh:
@@ -28,10 +29,11 @@ def surface_of(labels: LabelArray, affine: Affine) -> SurfaceMesh:
     points = smoothed(net, ends) * spacing  # mm along I, J, K, which are taken as right-handed until the end
     mesh = SurfaceMesh(points, split_quads(points, net.quads), np.repeat(net.sides, 2, axis=0))
     volumes = {label: count * float(np.prod(spacing)) for label, count in _voxels(labels).items()}
-    mesh = with_volumes(mesh, volumes, ends.locked.any(axis=1), (net.centres - REACH) * spacing,
+    mesh = with_volumes(mesh, volumes, np.asarray(ends.locked.any(axis=1)), (net.centres - REACH) * spacing,
                         (net.centres + REACH) * spacing)
+    free = untangled(mesh.points, net.centres * spacing, mesh.triangles)
     triangles = mesh.triangles if np.linalg.det(matrix[:3, :3]) > 0 else mesh.triangles[:, ::-1]
-    placed = mesh.points / spacing @ matrix[:3, :3].T + matrix[:3, 3]
+    placed = free / spacing @ matrix[:3, :3].T + matrix[:3, 3]
     return SurfaceMesh(placed, np.ascontiguousarray(triangles), mesh.sides)
 
 

@@ -51,7 +51,8 @@ def surface_net(labels: LabelArray) -> Net:
     labels = require_labels(labels)
     box = foreground_box(labels)
     if box is None:
-        raise InputError("The label map cannot be meshed", value="no tissue in it", rule="at least one voxel of a tissue")
+        raise InputError("The label map cannot be meshed", value="no tissue in it",
+                         rule="at least one voxel of a tissue")
     inside = labels[box]
     if inside.min() < OUTSIDE or inside.max() > MOST_LABEL:
         raise InputError("The label map cannot be meshed", value=f"labels from {inside.min()} to {inside.max()}",
