@@ -19,8 +19,9 @@ from ..core.boxes import foreground_box
 from ..core.errors import InputError
 from ..core.labelmap import Affine
 from ..core.places import at_words, ras_of, voxel_within
-from .acceptance_help import EXAMPLE, HELP, SHARE_PERCENT
+from .acceptance_help import EXAMPLE, HELP, MOST_CUBES, MOST_GAP_ML, SHARE_PERCENT
 from .betti import betti_numbers
+from .meshable import LEAST_CONTACT_MM2, meshability
 from .run_lengths import LabelArray
 from .topology import CONTACT_CONNECTIVITY, TISSUE_CONNECTIVITY, as_known, connected_pieces, contact_checks
 from .walls import CAVITY, NEAR_VALVES_MM, WALL, wall_thickness
@@ -210,12 +211,29 @@ def _of_chambers(labels: LabelArray, anatomy: Anatomy, dimension: int, name: str
     return _listed(words), {f"{name} of chambers": float(sum(found.values()))}
 
 
+def _meshable(labels: LabelArray, affine: Affine, anatomy: Anatomy, numbers: Sequence[float]) -> Judged:
+    """A mesh needs little repair, and contacts that must be there are areas."""
+    found = meshability(as_known(labels, anatomy), affine, anatomy)
+    most, most_ml = numbers
+    words = []
+    if found.cubes > most:
+        words.append(f"{found.cubes} cubes in which a tissue touches itself along an edge or a corner only; the limit "
+                     f"is {most:g}")
+    if found.gap is not None and found.gap_ml > most_ml:
+        at = at_words(ras_of(found.gap, np.asarray(affine)))
+        words.append(f"a gap of {found.gap_ml:.2g} ml in tissue{at}; the limit is {most_ml:g} ml")
+    words += [f"{pair} touch in less than {LEAST_CONTACT_MM2:g} mm^2" for pair in found.points]
+    return _listed(words), {"ill-composed cubes": float(found.cubes), "largest gap in tissue [ml]": found.gap_ml}
+
+
 RULES: dict[str, CheckKind] = {
     "components": CheckKind(_components, HELP["components"], (("volume in ml", 0.0, 100.0, 0.0),)),
     "contacts": CheckKind(_contacts, HELP["contacts"]),
     "thin-walls": CheckKind(_thin_walls, HELP["thin-walls"],
                        (("thickness in mm", 0.1, 50.0, None), ("share in per cent", 0.0, 100.0, SHARE_PERCENT))),
     "loops": CheckKind(_loops, HELP["loops"]),
+    "meshable": CheckKind(_meshable, HELP["meshable"],
+                     (("ill-composed cubes", 0.0, 1e6, MOST_CUBES), ("gap in ml", 0.0, 1000.0, MOST_GAP_ML))),
     "hollows": CheckKind(_hollows, HELP["hollows"]),
 }
 

@@ -40,6 +40,9 @@ CHECKS = {
                         _("No bridge of other tissue runs through a chamber, around which blood could flow.")),
     "hollows": CheckWords(_("No chamber has a hollow"),
                           _("Nothing floats inside a chamber: no island of other tissue and no hole.")),
+    "meshable": CheckWords(_("A mesh needs little repair"),
+                           _("Few tissues touch themselves along an edge only, there is no gap in tissue, and required "
+                             "contacts are areas.")),
     WALL: CheckWords("", ""),  # in the form, beside its thickness
 }
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hearts import ellipsoid_heart
 
-from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.anatomy import load_anatomy, resource_folder
 from DiffusionSiblingsLib.core.errors import InputError
+from DiffusionSiblingsLib.labelmaps.read import read
+from DiffusionSiblingsLib.labelmaps.tissues import known_labels
 from DiffusionSiblingsLib.metrics.acceptance import RULES, Acceptance
 from DiffusionSiblingsLib.metrics.acceptance_help import gate_help
 from DiffusionSiblingsLib.metrics.walls import wall_thickness
@@ -133,3 +135,47 @@ def test_a_verdict_is_plain_json(sound) -> None:
     labels, affine = sound
     verdict = judged("components,contacts,thin-walls:2,loops,hollows", labels, affine)
     assert json.loads(json.dumps(verdict.to_json())) == verdict.to_json()
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """Labels and affine of the shipped twin, in which required contacts are areas."""
+    labelmap = read(resource_folder() / "SampleData" / "synthetic_twin.seg.nrrd")
+    return known_labels(labelmap, HEART), labelmap.affine
+
+
+def test_a_map_is_meshable_where_it_needs_little_repair(sample) -> None:
+    labels, affine = sample
+    found = judged("meshable", labels, affine)
+    cubes = found.to_json()["figures"]["ill-composed cubes"]
+    assert found.accepted and cubes > 10
+    assert judged(f"meshable:{cubes:.0f}", labels, affine).accepted
+    strict = judged(f"meshable:{cubes - 1:.0f}", labels, affine)
+    assert not strict.accepted and f"{cubes:.0f} cubes in which" in strict.reasons[0]
+    touching = labels.copy()
+    assert not labels[2:6, 2:6, 2:6].any()
+    touching[4, 3, 3] = touching[4, 4, 4] = LABEL["RA"]  # share an edge: two cubes for the tissue
+    assert judged("meshable", touching, affine).to_json()["figures"]["ill-composed cubes"] == cubes + 2
+
+
+def test_a_gap_in_tissue_is_named_with_its_place(sample) -> None:
+    labels, affine = sample
+    k, j, i = np.round(np.argwhere(labels == LABEL["LV"]).mean(axis=0)).astype(int)
+    hollow = labels.copy()
+    hollow[k - 2:k + 3, j - 2:j + 3, i - 2:i + 3] = 0
+    found = judged("meshable", hollow, affine)
+    place = affine[:3, :3] @ np.array([i, j, k]) + affine[:3, 3]
+    assert not found.accepted and "a gap of 0.34 ml in tissue" in found.reasons[0]
+    assert np.abs(np.array(numbers_in(found.reasons[0])[1:4]) - place).max() < 2 * 1.4 + 0.1
+    assert judged("meshable:300:0.35", hollow, affine).accepted
+
+
+def test_a_required_contact_without_area_is_named(sample) -> None:
+    labels, affine = sample
+    apart = labels.copy()
+    one, other = apart == LABEL["LV"], apart == LABEL["LA"]
+    for axis in range(3):
+        for step in (1, -1):
+            apart[one & np.roll(other, step, axis)] = LABEL["Myo"]
+    assert "LV-LA touch in less than 20 mm^2" in "".join(judged("meshable", apart, affine).reasons)
+    assert not any("LV-LA" in reason for reason in judged("meshable", labels, affine).reasons)

@@ -1,0 +1,145 @@
+"""Meshes of many label maps, in several processes; what is there already can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cohorts.members import Member, read_member
+from ..cohorts.pool import in_order, or_reason
+from ..core.anatomy import Anatomy, load_anatomy
+from ..core.errors import InputError
+from ..core.labelmap import LabelValues
+from ..core.names import plain_name
+from ..core.record import hash_file
+from ..labelmaps.mask_names import mask_files
+from ..runs.lock import locked
+from ..runs.own_files import LOCK, PARTS
+from .mesh_folder import mesh_report, require_new, require_own, write_mesh
+from .mesh_map import check_settings, mesh_map
+from .report import report_of, source_of
+from .settings import MeshSettings
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class MeshOutcome:
+    """A mesh: of which map, in which folder, its report, and whether it was there already."""
+
+    member: Member
+    folder: Path
+    report: dict[str, Any]
+    kept: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading the map assumed."""
+        return tuple(self.report["map"].get("notes", ()))
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What all meshes of one call share; handed to every process once."""
+
+    out: Path
+    anatomy: str
+    settings: MeshSettings
+    labels: LabelValues | None
+    resume: bool
+
+
+def mesh_members(members: Sequence[Member], out: Path, anatomy: Anatomy, settings: MeshSettings, *,
+                 labels: LabelValues | None = None, jobs: int = 1, resume: bool = False, replace: bool = False,
+                 progress: Progress | None = None) -> Iterator[tuple[Member, MeshOutcome | str]]:
+    """Meshes every member into OUT/NAME, in order -> the outcome of each, or why there is no mesh of it.
+
+    resume: keep meshes of the same map and settings. replace: replace others. Raises InputError where settings or
+    folders cannot be used, before anything is written, and OutputError where a mesh cannot be written.
+    """
+    check_settings(settings, anatomy)
+    folders = _folders(members, out)
+    _require_apart(members, out)
+    for folder in folders:
+        require_own(folder) if resume else require_new(folder, replace=replace)
+    setup = _Setup(out, anatomy.id, settings, labels, resume)
+    with locked(out / PARTS):
+        try:
+            for index, found in in_order(_work, list(zip(members, folders, strict=True)), jobs, start=_begin,
+                                         given=(setup,)):
+                if progress is not None:
+                    progress(index + 1, len(members), members[index].name)
+                yield members[index], found
+        finally:
+            with suppress(OSError):  # it stays where something else is in it
+                (out / PARTS / LOCK).unlink()
+                (out / PARTS).rmdir()
+
+
+def _folders(members: Sequence[Member], out: Path) -> list[Path]:
+    """The folder of each member's mesh. Raises InputError where two have the same."""
+    names = [plain_name(member.name) or "map" for member in members]
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError("Two maps would share the folder of their mesh", value=", ".join(double),
+                         rule="each map has a name of its own", hint="rename one, or mesh the folders one by one")
+    return [out / name for name in names]
+
+
+def _require_apart(members: Sequence[Member], out: Path) -> None:
+    """Raises InputError where meshes would lie among the maps that they are made of."""
+    places = {(member.path if member.path.is_dir() else member.path.parent).resolve() for member in members}
+    if out.resolve() in places:
+        raise InputError("The meshes would lie among the label maps", value=out, rule="a folder of their own",
+                         hint="choose another --out")
+
+
+_setup: list[_Setup] = []  # of this process
+
+
+def _begin(setup: _Setup) -> None:
+    _setup[:] = [setup]
+
+
+def _work(item: tuple[Member, Path]) -> MeshOutcome | str:
+    return or_reason(_mesh_one, item)
+
+
+def _mesh_one(item: tuple[Member, Path]) -> MeshOutcome:
+    """The mesh of one member, made or kept."""
+    member, folder = item
+    setup = _setup[0]
+    sha256 = _hash(member.path)
+    if setup.resume and (report := mesh_report(folder)) is not None and _same(report, setup, sha256):
+        return MeshOutcome(member, folder, report, kept=True)
+    anatomy = load_anatomy(setup.anatomy)
+    labelmap = read_member(member, anatomy, setup.labels, whole=False)
+    result = mesh_map(labelmap, anatomy, setup.settings, folder.name)
+    report = report_of(result, anatomy, setup.settings, {
+        **source_of(member.name, member.path, sha256, labelmap), "labels": _plain(setup.labels)})
+    return MeshOutcome(member, folder, write_mesh(result.meshed, folder, setup.settings.formats, anatomy, report))
+
+
+def _same(report: dict[str, Any], setup: _Setup, sha256: str | None) -> bool:
+    """Whether a report is of the same file, read and meshed in the same way."""
+    source = report.get("map", {})
+    return bool(sha256 and source.get("sha256") == sha256 and source.get("labels") == _plain(setup.labels)
+                and report.get("settings") == setup.settings.to_json())
+
+
+def _plain(labels: LabelValues | None) -> dict[str, Any] | None:
+    """--labels as JSON holds it."""
+    if labels is None:
+        return None
+    return {tissue: list(value) if isinstance(value, tuple) else value for tissue, value in labels.items()}
+
+
+def _hash(path: Path) -> str | None:
+    """SHA-256 of a file, or over those of a folder's masks."""
+    if not path.is_dir():
+        return hash_file(path)
+    from ..core.files import digest_of
+
+    return digest_of({mask.name: hash_file(mask) for mask in mask_files(path)})

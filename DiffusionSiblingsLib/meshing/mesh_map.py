@@ -1,0 +1,142 @@
+"""From a label map to a mesh that is ready to be written, and a report of what was done on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.anatomy import Anatomy
+from ..core.errors import InputError
+from ..core.labelmap import LabelMap
+from ..editing.repair.composed import well_compose
+from ..labelmaps.tissues import known_labels
+from .formats.listing import FORMATS
+from .grown import Grown, grow, wanted_rules
+from .mesh import SurfaceMesh, VolumeMesh
+from .meshed import Meshed, Part
+from .patches import patches_of
+from .settings import MeshSettings
+from .surface import surface_of
+
+DEFAULT_EDGE_MM = 2.0  # of tetrahedra
+OTHER_VALUES = 300  # added to the labels of tissues that a numbering of another program has no value for
+
+
+@dataclass(frozen=True)
+class MeshResult:
+    """A mesh and how it came about.
+
+    labels: (D, H, W), what was meshed: label values of the mesh, with what was grown. affine: its (4, 4), voxel IJK ->
+    RAS mm. grown: rows of what was grown. surface_notes, volume_notes: what was repaired, and how good they are.
+    """
+
+    meshed: Meshed
+    labels: npt.NDArray[np.integer[Any]]
+    affine: npt.NDArray[np.float64]
+    grown: list[dict[str, Any]] = field(default_factory=list)
+    surface_notes: dict[str, Any] = field(default_factory=dict)
+    volume_notes: dict[str, Any] = field(default_factory=dict)
+
+
+def check_settings(settings: MeshSettings, anatomy: Anatomy) -> None:
+    """Raises InputError where settings contradict each other or the anatomy, before anything is read."""
+    if unknown := [name for name in settings.formats if name not in FORMATS]:
+        raise InputError("The format is unknown", value=", ".join(unknown), rule=f"some of {', '.join(FORMATS)}",
+                         hint="for example --for vtk,gmsh")
+    if not settings.formats:
+        raise InputError("There is no format to write", rule=f"some of {', '.join(FORMATS)}",
+                         hint="for example --for vtk,gmsh")
+    filled = [name for name in settings.formats if FORMATS[name].tetrahedra]
+    if settings.fill == "surfaces" and filled:
+        raise InputError("The format needs tetrahedra", value=", ".join(filled), rule="--surface makes none",
+                         hint="leave out --surface, or the format")
+    numberings = anatomy.mesh.numberings or {}
+    if settings.numbering and settings.numbering not in numberings:
+        raise InputError("The numbering is unknown", value=settings.numbering, rule=f"one of {', '.join(numberings)}",
+                         hint="leave out --numbering for this project's own")
+    wanted_rules(anatomy, settings.walls, settings.valves_mm)
+
+
+def is_filled(settings: MeshSettings) -> bool:
+    """Whether tissues are filled with tetrahedra: where that was asked for, or a format is not for surfaces alone."""
+    return settings.fill == "tetrahedra" or (
+        settings.fill != "surfaces" and any(not FORMATS[name].surfaces for name in settings.formats))
+
+
+def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name: str) -> MeshResult:
+    """Meshes the anatomy's tissues in a label map. name: of the map, in file names. Raises InputError."""
+    check_settings(settings, anatomy)
+    labels: npt.NDArray[np.integer[Any]] = known_labels(labelmap, anatomy)
+    if not labels.any():
+        raise InputError("The label map has no tissue to mesh", value=name, rule=f"some of {', '.join(anatomy.ids)}",
+                         hint="say which value is which tissue with --labels")
+    affine = np.asarray(labelmap.affine, dtype=np.float64)
+    grown = _grown(labels, affine, anatomy, settings)
+    if grown is not None:
+        labels, affine = grown.labels, grown.affine
+    composed = well_compose(labels, anatomy=None if grown is not None else anatomy)
+    labels = composed.labels
+    surface = surface_of(labels, affine)
+    notes = {"repaired": composed.to_json()}
+    volume, volume_notes = _filled(labels, affine, surface, settings)
+    shown = surface if volume is None else volume.surface
+    _require_all(labels, shown, anatomy, settings)
+    names = _names(anatomy)
+    patches = patches_of(shown, anatomy, {label: ident for label, (ident, _) in names.items()})
+    parts = _parts(shown, anatomy, settings.numbering)
+    meshed = Meshed(name, shown, patches, parts, volume, settings.space)
+    return MeshResult(meshed, labels, affine, grown.to_json() if grown is not None else [], notes, volume_notes)
+
+
+def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], anatomy: Anatomy,
+           settings: MeshSettings) -> Grown | None:
+    """What was asked to be grown; cut ends are looked for first, so that no wall closes them."""
+    wanted = wanted_rules(anatomy, settings.walls, settings.valves_mm)
+    if not wanted:
+        return None
+    ends = []
+    if settings.walls:
+        surface = surface_of(well_compose(labels).labels, affine)
+        found = patches_of(surface, anatomy, {tissue.label: tissue.id for tissue in anatomy.tissues})
+        tissue_of = {rule.id: rule.tissue for rule in anatomy.mesh.cut_ends}
+        ends = [(tissue_of[patch.id.rstrip("_0123456789")], patch) for patch in found if patch.kind == "cut"]
+    return grow(labels, affine, anatomy, wanted, ends)
+
+
+def _filled(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], surface: SurfaceMesh,
+            settings: MeshSettings) -> tuple[VolumeMesh | None, dict[str, Any]]:
+    if not is_filled(settings):
+        return None, {}
+    from .tetrahedra import tetrahedra_of
+
+    return tetrahedra_of(labels, affine, surface, settings.edge_mm or DEFAULT_EDGE_MM)
+
+
+def _require_all(labels: npt.NDArray[np.integer[Any]], surface: SurfaceMesh, anatomy: Anatomy,
+                 settings: MeshSettings) -> None:
+    """Raises InputError for a tissue that the map has and the mesh has lost."""
+    names = _names(anatomy)
+    lost = [names[int(label)][0] for label in np.unique(labels) if label and int(label) not in surface.tissues]
+    if lost:
+        edge = f" with edges of {settings.edge_mm:g} mm" if settings.edge_mm else ""
+        raise InputError("A tissue vanishes in the mesh", value=f"{', '.join(lost)}{edge}",
+                         rule="tissues are thicker than edges and voxels are long",
+                         hint="give a smaller --edge, or remove the tissue from the label map")
+
+
+def _names(anatomy: Anatomy) -> dict[int, tuple[str, str]]:
+    """Label -> id and name for people, of tissues and of what can be grown."""
+    return {**{tissue.label: (tissue.id, tissue.name) for tissue in anatomy.tissues},
+            **{rule.label: (rule.id, rule.name) for rule in anatomy.mesh.grown}}
+
+
+def _parts(surface: SurfaceMesh, anatomy: Anatomy, numbering: str) -> dict[int, Part]:
+    """The tissues of a mesh with their numbers in files."""
+    values = (anatomy.mesh.numberings or {}).get(numbering, {})
+    names = _names(anatomy)
+    return {label: Part(names[label][0].replace(" ", "_"), names[label][1],
+                        values.get(names[label][0], label + OTHER_VALUES) if values else label)
+            for label in surface.tissues}

@@ -1,0 +1,95 @@
+"""The report of a mesh, mesh.json: what is in it, how it compares with the map, how it was made and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.anatomy import Anatomy
+from ..core.record import hash_labelmap, now, software
+from ..core.version import __version__
+from .formats.listing import FORMATS
+from .mesh import OUTSIDE, Patch
+from .mesh_map import MeshResult
+from .meshed import Meshed
+from .settings import MeshSettings
+
+SCHEMA = 1
+NAME = "mesh.json"
+DECIMALS = 4
+
+
+def report_of(result: MeshResult, anatomy: Anatomy, settings: MeshSettings,
+              source: Mapping[str, Any]) -> dict[str, Any]:
+    """The report, without its files. source: what was meshed, as `source_of` says it."""
+    meshed = result.meshed
+    return {
+        "schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__}, "created": now(),
+        "map": dict(source), "settings": settings.to_json(),
+        "space": meshed.space, "units": {name: FORMATS[name].unit for name in settings.formats},
+        "counts": _counts(meshed), "tissues": _tissues(result),
+        "patches": [_patch(meshed, number, patch) for number, patch in enumerate(meshed.patches, 1)],
+        "patches_missing": _missing(meshed, anatomy),
+        "grown, not imaged": result.grown, "surface": result.surface_notes, "tetrahedra": result.volume_notes,
+        "software": software()}
+
+
+def source_of(member_name: str, path: object, sha256: str | None, labelmap: Any) -> dict[str, Any]:
+    """What a report knows a map by. sha256: of its file, None for a folder of masks or a map in memory."""
+    return {"name": member_name, "file": str(path), "sha256": sha256, "labels_sha256": hash_labelmap(labelmap),
+            "notes": list(labelmap.notes)}
+
+
+def volume_of(meshed: Meshed, label: int) -> float:
+    """ml that a tissue has in a mesh: of its tetrahedra, or of what its surface holds."""
+    if meshed.volume is None:
+        return meshed.surface.volume(label) / 1000
+    return float(meshed.volume.volumes()[meshed.volume.tissue == label].sum()) / 1000
+
+
+def _counts(meshed: Meshed) -> dict[str, int]:
+    volume = meshed.volume
+    return {"points": len(np.unique(meshed.surface.triangles)) if volume is None else len(volume.points),
+            "triangles": len(meshed.surface.triangles), "tetrahedra": 0 if volume is None else len(volume.tetrahedra),
+            "patches": len(meshed.patches)}
+
+
+def _tissues(result: MeshResult) -> list[dict[str, Any]]:
+    """A row for each tissue: its number in files, and its volume against the map's."""
+    meshed, rows = result.meshed, []
+    voxel_ml = float(abs(np.linalg.det(result.affine[:3, :3]))) / 1000
+    grown = {row["label"] for row in result.grown}
+    for label, part in meshed.parts.items():
+        mesh_ml, map_ml = volume_of(meshed, label), float((result.labels == label).sum()) * voxel_ml
+        rows.append({"id": part.id, "name": part.name, "value": part.value, "volume_ml": round(mesh_ml, DECIMALS),
+                     "map_volume_ml": round(map_ml, DECIMALS),
+                     "difference_percent": round(100 * (mesh_ml - map_ml) / map_ml, DECIMALS) if map_ml else None,
+                     "grown": label in grown,
+                     **({} if meshed.volume is None else {"tetrahedra": int((meshed.volume.tissue == label).sum())})})
+    return rows
+
+
+def _patch(meshed: Meshed, number: int, patch: Patch) -> dict[str, Any]:
+    """A row for a patch, in the axes of the files."""
+    labels = [int(label) for label in np.unique(meshed.surface.sides[patch.triangles]) if label != OUTSIDE]
+    return {"number": number, "id": patch.id, "name": patch.name, "kind": patch.kind,
+            "tissues": [meshed.parts[label].id for label in labels], "triangles": len(patch.triangles),
+            "area_mm2": round(patch.area_mm2, DECIMALS), "perimeter_mm": round(patch.perimeter_mm, DECIMALS),
+            "diameters_mm": {name: round(mm, DECIMALS) for name, mm in patch.diameters.items()},
+            "centre_mm": _in_space(meshed, patch.centre), "normal": _in_space(meshed, patch.normal)}
+
+
+def _in_space(meshed: Meshed, vector: npt.NDArray[np.float64]) -> list[float]:
+    x, y, z = (round(float(value), DECIMALS) for value in vector)
+    return [-x, -y, z] if meshed.space == "LPS" else [x, y, z]
+
+
+def _missing(meshed: Meshed, anatomy: Anatomy) -> list[str]:
+    """The anatomy's valves and walls of tissues in the mesh that the map does not have: tissues that do not touch."""
+    known = {part.id.replace("_", " ") for part in meshed.parts.values()}
+    there = {patch.id for patch in meshed.patches}
+    return [rule.id for rule in anatomy.mesh.patches
+            if rule.id not in there and any(set(pair) - {"outside"} <= known for pair in rule.between)]
