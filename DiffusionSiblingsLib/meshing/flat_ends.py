@@ -25,6 +25,12 @@ class FlatEnds:
     locked: BoolArray
     rim: Indices
 
+    def number(self, net: Net) -> Indices:
+        """(q,) a number above 0 for the quads of flat ends, by the way that they face; 0 for the others."""
+        axis = net.axis.astype(np.int64)
+        on_end = self.locked[net.quads, axis[:, None]].all(axis=1) & (net.sides[:, 1] == OUTSIDE)
+        return np.where(on_end, 1 + 2 * axis + (net.toward > 0), 0)
+
 
 def flat_ends(net: Net, labels: LabelArray) -> FlatEnds:
     """The flat parts of the outer surface that end sharply all around, or that lie on the border of the map.

@@ -5,22 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.boxes import foreground_box
+from ..core.errors import InputError
 from ..core.labelmap import Affine
 from ..metrics.run_lengths import LabelArray, require_labels
 from .flat_ends import flat_ends
 from .mesh import OUTSIDE, SurfaceMesh
+from .remesh import remeshed
 from .smoothing import REACH, smoothed, with_volumes
 from .surface_nets import surface_net
 from .triangulate import split_quads
 from .untangle import untangled
 
 
-def surface_of(labels: LabelArray, affine: Affine) -> SurfaceMesh:
-    """All surfaces of a label map, about as fine as its voxels.
+def surface_of(labels: LabelArray, affine: Affine, edge_mm: float | None = None) -> SurfaceMesh:
+    """All surfaces of a label map, with edges of about one length, or about as fine as its voxels.
 
     labels: (D, H, W) integer, KJI order, well-composed (`meshable_map`): elsewhere a surface would touch itself.
-    affine: (4, 4), voxel IJK -> RAS mm; mirrored and oblique grids are turned the right way.
+    affine: (4, 4), voxel IJK -> RAS mm; mirrored and oblique grids are turned the right way. edge_mm: None leaves the
+    triangles as the voxels make them. Raises InputError for an edge that is no length.
     """
+    if edge_mm is not None and not 0.0 < edge_mm < np.inf:
+        raise InputError("The surface cannot have edges of this length", value=f"{edge_mm:g} mm", rule="above 0 mm")
     labels = require_labels(labels)
     matrix = np.asarray(affine, dtype=np.float64)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -34,7 +39,10 @@ def surface_of(labels: LabelArray, affine: Affine) -> SurfaceMesh:
     free = untangled(mesh.points, net.centres * spacing, mesh.triangles)
     triangles = mesh.triangles if np.linalg.det(matrix[:3, :3]) > 0 else mesh.triangles[:, ::-1]
     placed = free / spacing @ matrix[:3, :3].T + matrix[:3, 3]
-    return SurfaceMesh(placed, np.ascontiguousarray(triangles), mesh.sides)
+    fine = SurfaceMesh(placed, np.ascontiguousarray(triangles), mesh.sides)
+    if edge_mm is None:
+        return fine
+    return remeshed(fine, edge_mm, np.repeat(ends.number(net), 2))
 
 
 def map_volumes(labels: LabelArray, affine: Affine) -> dict[int, float]:
