@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from .mesh import Points
+from .mesh import Points, Triangles, triangle_normals
+from .placing import popcount
 from .quality import EDGES, Floats, mean_ratio, scaled_jacobian, six_volumes
 
 Tetrahedra = npt.NDArray[np.integer]
 LONGEST = 0.15  # of the elements' size: the longest step of a node in one sweep
 STEP = 1.0
+_OFF = 0.2  # of a cube, that it may leave the surface for better elements
+_ALONG = 0.6  # of a cube, that it may move along the surface
 HALVED = 1  # times that a step is halved before it is given up
 MOST_ATTEMPTS = 30
 
@@ -38,6 +41,24 @@ class Hold:
         length = np.linalg.norm(side, axis=1)
         side *= np.minimum(1.0, self.along / length.clip(1e-12))[:, None]
         return np.asarray(self.anchor + side + np.clip(over, -self.off, self.off)[:, None] * self.normal)
+
+
+def held(points: Points, wanted: Points, triangles: Triangles, masks: npt.NDArray[np.uint64],
+         size: npt.NDArray[np.float64]) -> Hold:
+    """Nodes of surfaces may move along them, those of junction lines hardly at all, all others freely.
+
+    wanted: (n, 3), where nodes of surfaces belong. masks: (n,), the labels around each, 0 inside tissues. size: (n,),
+    mm, of the elements at each.
+    """
+    normal = np.zeros_like(points)
+    turned = triangle_normals(wanted, triangles)
+    for corner in range(3):
+        np.add.at(normal, triangles[:, corner], turned)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
+    on, flat = masks != 0, popcount(masks) == 2
+    anchor = np.where(on[:, None], wanted, points)
+    along = np.where(on, np.where(flat, _ALONG, _OFF), np.inf) * size
+    return Hold(anchor, normal, np.where(on, _OFF, np.inf) * size, along)
 
 
 def spread_inside(start: Points, moved: Points, fixed: npt.NDArray[np.bool_], tetrahedra: Tetrahedra,

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Masks = npt.NDArray[np.uint64]
 ROUNDS = 6  # of smoothing and moving onto the surface
 SHARE = 0.5  # of the way to the middle of its neighbours that a node is moved in a round
-_NEAREST = 6  # triangles or segments whose exact distance is looked at
+_NEAREST = 4  # triangles or segments whose exact distance is looked at
 
 
 @dataclass(frozen=True)

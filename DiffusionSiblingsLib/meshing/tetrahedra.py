@@ -16,10 +16,10 @@ import numpy.typing as npt
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from .cubes import Cubes, cubes_of
-from .improving import Hold, guarded, improved, spread_inside
+from .improving import guarded, held, improved, spread_inside
 from .lattice import Lattice, lattice_of, levels_of
-from .mesh import OUTSIDE, Points, Sides, SurfaceMesh, Triangles, VolumeMesh, triangle_normals
-from .placing import Target, masks_of, placed, popcount
+from .mesh import OUTSIDE, Points, Sides, SurfaceMesh, Triangles, VolumeMesh
+from .placing import Target, masks_of, placed
 from .quality import interfaces
 from .quality_report import quality_of
 from .volumes import corrected
@@ -29,8 +29,6 @@ GOAL = 0.5  # mean ratio that elements are improved to; about 0.3 of scaled Jaco
 SWEEPS = 15
 MOST_LABELS = 64  # a bit each, the outside included
 _REACH = 0.9  # of a cube, that a node of a surface may move from the lattice
-_OFF = 0.2  # of a cube, that it may leave the surface for better elements
-_ALONG = 0.6  # of a cube, that it may move along the surface
 
 
 def tetrahedra_of(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], surface: SurfaceMesh,
@@ -78,7 +76,7 @@ def _fitted(cubes: Cubes, lattice: Lattice, corners: npt.NDArray[np.int64], face
     wanted = placed(start, faces, target, _REACH * size)
     wanted = spread_inside(start, wanted, masks != 0, corners)
     points = guarded(start, wanted, corners, LEAST)
-    return improved(points, corners, _hold(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS)
+    return improved(points, corners, held(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS)
 
 
 def _node_sizes(lattice: Lattice, corners: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -87,17 +85,3 @@ def _node_sizes(lattice: Lattice, corners: npt.NDArray[np.int64]) -> npt.NDArray
     for corner in range(4):
         np.minimum.at(size, corners[:, corner], lattice.size)
     return size
-
-
-def _hold(points: Points, wanted: Points, triangles: Triangles, masks: npt.NDArray[np.uint64],
-          size: npt.NDArray[np.float64]) -> Hold:
-    """Nodes of surfaces move along them, those of junction lines hardly at all, all others freely."""
-    normal = np.zeros_like(points)
-    turned = triangle_normals(wanted, triangles)
-    for corner in range(3):
-        np.add.at(normal, triangles[:, corner], turned)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
-    on, flat = masks != 0, popcount(masks) == 2
-    anchor = np.where(on[:, None], wanted, points)
-    along = np.where(on, np.where(flat, _ALONG, _OFF), np.inf) * size
-    return Hold(anchor, normal, np.where(on, _OFF, np.inf) * size, along)
