@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .engine.engine import Engine
     from .labelmaps.read import read
     from .labelmaps.write import write_labelmap as write
+    from .meshing.scripts import mesh, write_mesh
+    from .meshing.settings import MeshSettings
 
 __all__ = [
     "Anatomy",
@@ -40,6 +42,7 @@ __all__ = [
     "Engine",
     "LabelMap",
     "MeasuredMap",
+    "MeshSettings",
     "PresetsAndHolds",
     "Request",
     "Sibling",
@@ -49,10 +52,12 @@ __all__ = [
     "__version__",
     "load_anatomy",
     "measure",
+    "mesh",
     "read",
     "read_control",
     "write",
     "write_control",
+    "write_mesh",
 ]
 
 _SOURCES = {
@@ -62,6 +67,7 @@ _SOURCES = {
     "Engine": "engine.engine",
     "LabelMap": "core.labelmap",
     "MeasuredMap": "cohorts.measured_map",
+    "MeshSettings": "meshing.settings",
     "PresetsAndHolds": "editing.presets_and_holds",
     "Request": "editing.request",
     "Sibling": "editing.result",
@@ -70,10 +76,12 @@ _SOURCES = {
     "Term": "control.terms",
     "load_anatomy": "core.anatomy",
     "measure": "cohorts.measured_map",
+    "mesh": "meshing.scripts",
     "read": "labelmaps.read",
     "read_control": "control.control",
     "write": "labelmaps.write:write_labelmap",
     "write_control": "control.control",
+    "write_mesh": "meshing.scripts",
 }
 
 

@@ -13,13 +13,12 @@ from ..core.errors import InputError
 from ..core.labelmap import Affine, LabelMap
 from ..core.limits import LEAST_MESH_EDGE_MM, MOST_TETRAHEDRA
 from ..editing.repair.composed import well_compose
+from .settings import GRADES
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int16]
 EDGES_OF_CUBE = (1.0 + np.sqrt(2.0)) / 2.0
 """Mean edge of the five tetrahedra of a cube, by the cube's: three cube edges and three diagonals to each."""
-GRADES = (1, 2, 4)
-"""How many times longer than asked edges may become inside tissues; above 1, those at thin walls are half as long."""
 _THIN = 1.5  # cubes from the middle of a wall to its side below which it is thin
 _AROUND = 3  # cubes around a thin wall that are smaller, too
 _DEPTHS = (2.0, 5.0)  # cubes from a surface to cubes 2 and 4 times as large

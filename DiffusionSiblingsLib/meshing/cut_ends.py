@@ -15,23 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.patch_rules import CutEndRule
-from .edges import edge_numbers
+from .edges import directed_edges, edge_numbers
 from .mesh import OUTSIDE, SurfaceMesh, triangle_areas, triangle_normals
 from .patch_geometry import rim_of
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-LEAST_MM2 = 70.0  # of an end: a tube of 9.5 mm
+LEAST_MM2 = 90.0  # of an end: a tube of 11 mm
 FACING = 0.9  # cosine of the greatest angle between a triangle and the plane of its end while it grows (26 degrees)
 CREASE = 0.7  # the same for the finished end: its rim is where the surface has turned half way (45 degrees)
 NEAR_MM, NEAR_SHARE = 0.8, 0.08  # greatest distance from the plane, and the same as a share of the end's diameter
 LEAST_ROUND = 0.75  # 4 pi area / perimeter^2 of the smoothed rim: 1 for a circle, 0.84 for an ellipse of 2 to 1
 BEYOND_MM = (0.7, 4.0)  # how far beyond the rim the surface is looked at
-TURNED, LEAST_TURNED = 0.5, 0.75  # cosine of 60 degrees by which the surface has turned there, on this share of it
-MOST_UNEVEN = 0.3  # standard deviation of that cosine: a tube turns back alike all around
-LEAST_DEPTH = 0.5  # diameters of tissue behind the end: a plate has less
+TURNED, LEAST_TURNED = 0.5, 0.8  # cosine of 60 degrees by which the surface has turned there, on this share of it
+SECTORS, ALIKE = 16, 0.6  # around an end: in each, the mean of that cosine is between -0.6 and 0.6, as a tube goes on
+MOST_UNEVEN = 0.4  # standard deviation of the cosine: a tube turns back alike all around
+LEAST_DEPTH = 0.35  # diameters of tissue behind the end: a plate has less
 FLAT = 0.97  # length of the mean of the normals around a triangle from which an end is looked for
 ROUNDS = 3  # of fitting the plane again
+TAUBIN, TAUBIN_ROUNDS = (0.5, -0.53), 10
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,13 @@ class _Outer:
     def __init__(self, surface: SurfaceMesh, outer: npt.NDArray[np.int32], label: int) -> None:
         from scipy.spatial import cKDTree
 
-        self.points, self.corners = surface.points, surface.triangles[outer]
+        around = surface.around(label)
+        self.points, self.corners = _relaxed(surface.points, around), surface.triangles[outer]
         self.areas = triangle_areas(self.points, self.corners)
         long = triangle_normals(self.points, self.corners)
         self.normals = long / np.maximum(np.linalg.norm(long, axis=1), 1e-12)[:, None]
         self.centres = np.asarray(self.points[self.corners].mean(axis=1))
-        self.behind = surface.points[surface.around(label)].mean(axis=1)
+        self.behind = self.points[around].mean(axis=1)
         self.tree = cKDTree(self.centres)
         self.near = self._neighbours()
         self.smooth = self._unit(self._summed(self.normals * self.areas[:, None], 2))
@@ -172,11 +175,42 @@ def _is_end(side: _Outer, end: Indices) -> bool:
     beyond = others[(distance > BEYOND_MM[0]) & (distance < BEYOND_MM[1])]
     if not len(beyond):
         return False
+    centre = side.areas[end] @ side.centres[end] / area
     cosine, weight = side.smooth[beyond] @ normal, side.areas[beyond] / side.areas[beyond].sum()
     uneven = float(np.sqrt(weight @ (cosine - weight @ cosine)**2))
     if weight @ (cosine < TURNED) < LEAST_TURNED or uneven > MOST_UNEVEN:
         return False
-    return _depth(side, side.areas[end] @ side.centres[end] / area, normal, area) > LEAST_DEPTH
+    return _all_around(side.centres[beyond] - centre, normal, side.normals[beyond] @ normal, weight) and (
+        _depth(side, centre, normal, area) > LEAST_DEPTH)
+
+
+def _all_around(places: FloatArray, normal: FloatArray, cosine: FloatArray, weight: FloatArray) -> bool:
+    """Whether the surface goes on like a tube in every sector around an end. places: (k, 3) from its centre."""
+    first = np.cross(normal, np.eye(3)[int(np.argmin(np.abs(normal)))])
+    angle = np.arctan2(places @ np.cross(normal, first), places @ first)  # the lengths do not matter
+    sector = ((angle / (2 * np.pi) + 0.5) * SECTORS).astype(np.int64) % SECTORS
+    total = np.bincount(sector, weight, minlength=SECTORS)
+    mean = np.bincount(sector, weight * cosine, minlength=SECTORS) / np.maximum(total, 1e-12)
+    return bool(((np.abs(mean) < ALIKE) & (total > 0)).all())
+
+
+def _relaxed(points: FloatArray, triangles: npt.NDArray[np.int32]) -> FloatArray:
+    """The points without what is left of the steps of voxels, for a look at directions alone (Taubin 1995).
+
+    triangles: the closed surface of one tissue, which is smoothed by itself.
+    """
+    from scipy.sparse import coo_matrix
+
+    own, corners = np.unique(triangles, return_inverse=True)
+    one, other = directed_edges(corners.reshape(-1, 3).astype(np.int32)).T
+    joined = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(own), len(own))).tocsr()
+    count = np.asarray(joined.sum(axis=1)).ravel()[:, None]
+    moved = points[own]
+    for share in TAUBIN * TAUBIN_ROUNDS:
+        moved = moved + share * (joined @ moved / count - moved)
+    relaxed = points.copy()
+    relaxed[own] = moved
+    return relaxed
 
 
 def _depth(side: _Outer, centre: FloatArray, normal: FloatArray, area: float) -> float:

@@ -10,28 +10,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.anatomy import Anatomy
 from ..core.errors import InputError, OutputError
 from ..core.files import atomic_path, output_error, read_json_object, write_json
 from ..core.record import hash_file
 from .formats.listing import FORMATS
-from .meshed import Meshed
+from .mesh_map import MeshResult
 from .report import NAME
 
 _OWN = re.compile(r".+\.(msh|inp|feb|pts|elem|surf|vtx|vtu|vtp|xdmf|stl|json)")
 
 
-def write_mesh(meshed: Meshed, folder: Path, formats: tuple[str, ...], anatomy: Anatomy,
-               report: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes the formats and the report into a folder, in place of an earlier mesh -> the report with its files.
+def write_folder(result: MeshResult, folder: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a mesh in the formats of its settings, in place of an earlier mesh -> the report with its files.
 
     Raises OutputError; then nothing is changed. Where other files lie in the folder, see `require_own`.
     """
     require_own(folder)
     with atomic_path(folder) as temporary:
-        for name in formats:
+        for name in result.settings.formats:
             (temporary / name).mkdir(parents=True)
-            FORMATS[name].write(meshed, temporary / name, anatomy)
+            FORMATS[name].write(result.meshed, temporary / name, result.anatomy)
         files = {str(path.relative_to(temporary).as_posix()): hash_file(path)
                  for path in sorted(temporary.rglob("*")) if path.is_file()}
         whole = {**report, "files": files}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ from ..cohorts.pool import in_order, or_reason
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
 from ..core.labelmap import LabelValues
-from ..core.names import plain_name
 from ..core.record import hash_file
 from ..labelmaps.mask_names import mask_files
 from ..runs.lock import locked
 from ..runs.own_files import LOCK, PARTS
-from .mesh_folder import mesh_report, require_new, require_own, write_mesh
+from .mesh_folder import mesh_report, require_new, require_own, write_folder
 from .mesh_map import check_settings, mesh_map
 from .report import report_of, source_of
 from .settings import MeshSettings
@@ -81,7 +81,7 @@ def mesh_members(members: Sequence[Member], out: Path, anatomy: Anatomy, setting
 
 def _folders(members: Sequence[Member], out: Path) -> list[Path]:
     """The folder of each member's mesh. Raises InputError where two have the same."""
-    names = [plain_name(member.name) or "map" for member in members]
+    names = [re.sub(r"[^A-Za-z0-9._+-]+", "-", member.name).strip("-.") or "map" for member in members]
     if double := sorted({name for name in names if names.count(name) > 1}):
         raise InputError("Two maps would share the folder of their mesh", value=", ".join(double),
                          rule="each map has a name of its own", hint="rename one, or mesh the folders one by one")
@@ -117,9 +117,8 @@ def _mesh_one(item: tuple[Member, Path]) -> MeshOutcome:
     anatomy = load_anatomy(setup.anatomy)
     labelmap = read_member(member, anatomy, setup.labels, whole=False)
     result = mesh_map(labelmap, anatomy, setup.settings, folder.name)
-    report = report_of(result, anatomy, setup.settings, {
-        **source_of(member.name, member.path, sha256, labelmap), "labels": _plain(setup.labels)})
-    return MeshOutcome(member, folder, write_mesh(result.meshed, folder, setup.settings.formats, anatomy, report))
+    source = {**source_of(member.name, labelmap, sha256), "labels": _plain(setup.labels)}
+    return MeshOutcome(member, folder, write_folder(result, folder, report_of(result, source)))
 
 
 def _same(report: dict[str, Any], setup: _Setup, sha256: str | None) -> bool:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
-from ..editing.repair.composed import well_compose
 from ..labelmaps.tissues import known_labels
 from .formats.listing import FORMATS
 from .grown import Grown, grow, wanted_rules
 from .mesh import SurfaceMesh, VolumeMesh
+from .meshable import meshable_map
 from .meshed import Meshed, Part
 from .patches import patches_of
 from .settings import MeshSettings
@@ -27,17 +27,21 @@ OTHER_VALUES = 300  # added to the labels of tissues that a numbering of another
 
 @dataclass(frozen=True)
 class MeshResult:
-    """A mesh and how it came about.
+    """A mesh and how it came about: from which map, by which anatomy and settings.
 
-    labels: (D, H, W), what was meshed: label values of the mesh, with what was grown. affine: its (4, 4), voxel IJK ->
-    RAS mm. grown: rows of what was grown. surface_notes, volume_notes: what was repaired, and how good they are.
+    labels: (D, H, W), what was to be meshed, before the repair: label values of the mesh, with what was grown. affine:
+    its (4, 4), voxel IJK -> RAS mm. grown: rows of what was grown. repaired: what was repaired first.
+    volume_notes: how the tetrahedra are.
     """
 
     meshed: Meshed
+    labelmap: LabelMap
+    anatomy: Anatomy
+    settings: MeshSettings
     labels: npt.NDArray[np.integer[Any]]
     affine: npt.NDArray[np.float64]
     grown: list[dict[str, Any]] = field(default_factory=list)
-    surface_notes: dict[str, Any] = field(default_factory=dict)
+    repaired: dict[str, Any] = field(default_factory=dict)
     volume_notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,18 +81,17 @@ def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name:
     grown = _grown(labels, affine, anatomy, settings)
     if grown is not None:
         labels, affine = grown.labels, grown.affine
-    composed = well_compose(labels, anatomy=None if grown is not None else anatomy)
-    labels = composed.labels
-    surface = surface_of(labels, affine)
-    notes = {"repaired": composed.to_json()}
-    volume, volume_notes = _filled(labels, affine, surface, settings)
+    ready = meshable_map(labels, affine, anatomy=anatomy)
+    surface = surface_of(ready.labels, affine, None if is_filled(settings) else settings.edge_mm)
+    volume, volume_notes = _filled(ready.labels, affine, surface, settings, anatomy)
     shown = surface if volume is None else volume.surface
     _require_all(labels, shown, anatomy, settings)
     names = _names(anatomy)
     patches = patches_of(shown, anatomy, {label: ident for label, (ident, _) in names.items()})
     parts = _parts(shown, anatomy, settings.numbering)
     meshed = Meshed(name, shown, patches, parts, volume, settings.space)
-    return MeshResult(meshed, labels, affine, grown.to_json() if grown is not None else [], notes, volume_notes)
+    return MeshResult(meshed, labelmap, anatomy, settings, labels, affine,
+                      grown.to_json() if grown is not None else [], ready.to_json(), volume_notes)
 
 
 def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], anatomy: Anatomy,
@@ -99,7 +102,7 @@ def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64]
         return None
     ends = []
     if settings.walls:
-        surface = surface_of(well_compose(labels).labels, affine)
+        surface = surface_of(meshable_map(labels, affine, anatomy=anatomy).labels, affine)
         found = patches_of(surface, anatomy, {tissue.label: tissue.id for tissue in anatomy.tissues})
         tissue_of = {rule.id: rule.tissue for rule in anatomy.mesh.cut_ends}
         ends = [(tissue_of[patch.id.rstrip("_0123456789")], patch) for patch in found if patch.kind == "cut"]
@@ -107,12 +110,13 @@ def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64]
 
 
 def _filled(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], surface: SurfaceMesh,
-            settings: MeshSettings) -> tuple[VolumeMesh | None, dict[str, Any]]:
+            settings: MeshSettings, anatomy: Anatomy) -> tuple[VolumeMesh | None, dict[str, Any]]:
     if not is_filled(settings):
         return None, {}
     from .tetrahedra import tetrahedra_of
 
-    return tetrahedra_of(labels, affine, surface, settings.edge_mm or DEFAULT_EDGE_MM)
+    return tetrahedra_of(labels, affine, surface, settings.edge_mm or DEFAULT_EDGE_MM, settings.grade,
+                         names={label: ident for label, (ident, _) in _names(anatomy).items()})
 
 
 def _require_all(labels: npt.NDArray[np.integer[Any]], surface: SurfaceMesh, anatomy: Anatomy,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .mesh import OUTSIDE, Patch, Points, SurfaceMesh, Triangles, VolumeMesh
 from .patch_geometry import turned
-
-Space = Literal["LPS", "RAS"]
+from .settings import Space
 
 
 @dataclass(frozen=True)

@@ -9,38 +9,37 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.anatomy import Anatomy
+from ..core.labelmap import LabelMap
 from ..core.record import hash_labelmap, now, software
 from ..core.version import __version__
 from .formats.listing import FORMATS
 from .mesh import OUTSIDE, Patch
 from .mesh_map import MeshResult
 from .meshed import Meshed
-from .settings import MeshSettings
 
 SCHEMA = 1
 NAME = "mesh.json"
 DECIMALS = 4
 
 
-def report_of(result: MeshResult, anatomy: Anatomy, settings: MeshSettings,
-              source: Mapping[str, Any]) -> dict[str, Any]:
+def report_of(result: MeshResult, source: Mapping[str, Any]) -> dict[str, Any]:
     """The report, without its files. source: what was meshed, as `source_of` says it."""
-    meshed = result.meshed
+    meshed, settings = result.meshed, result.settings
     return {
         "schema": SCHEMA, "program": {"name": "DiffusionSiblings", "version": __version__}, "created": now(),
         "map": dict(source), "settings": settings.to_json(),
         "space": meshed.space, "units": {name: FORMATS[name].unit for name in settings.formats},
         "counts": _counts(meshed), "tissues": _tissues(result),
         "patches": [_patch(meshed, number, patch) for number, patch in enumerate(meshed.patches, 1)],
-        "patches_missing": _missing(meshed, anatomy),
-        "grown, not imaged": result.grown, "surface": result.surface_notes, "tetrahedra": result.volume_notes,
+        "patches_missing": _missing(meshed, result.anatomy),
+        "grown, not imaged": result.grown, "repaired": result.repaired, "tetrahedra": result.volume_notes,
         "software": software()}
 
 
-def source_of(member_name: str, path: object, sha256: str | None, labelmap: Any) -> dict[str, Any]:
-    """What a report knows a map by. sha256: of its file, None for a folder of masks or a map in memory."""
-    return {"name": member_name, "file": str(path), "sha256": sha256, "labels_sha256": hash_labelmap(labelmap),
-            "notes": list(labelmap.notes)}
+def source_of(name: str, labelmap: LabelMap, sha256: str | None) -> dict[str, Any]:
+    """What a report knows a map by. sha256: of its file, None for a map in memory."""
+    return {"name": name, "file": None if labelmap.source is None else str(labelmap.source), "sha256": sha256,
+            "labels_sha256": hash_labelmap(labelmap), "notes": list(labelmap.notes)}
 
 
 def volume_of(meshed: Meshed, label: int) -> float:
@@ -77,9 +76,16 @@ def _patch(meshed: Meshed, number: int, patch: Patch) -> dict[str, Any]:
     labels = [int(label) for label in np.unique(meshed.surface.sides[patch.triangles]) if label != OUTSIDE]
     return {"number": number, "id": patch.id, "name": patch.name, "kind": patch.kind,
             "tissues": [meshed.parts[label].id for label in labels], "triangles": len(patch.triangles),
-            "area_mm2": round(patch.area_mm2, DECIMALS), "perimeter_mm": round(patch.perimeter_mm, DECIMALS),
+            "area_mm2": round(patch.area_mm2, DECIMALS), "area_along_normal_mm2": _projected(patch),
+            "perimeter_mm": round(patch.perimeter_mm, DECIMALS),
             "diameters_mm": {name: round(mm, DECIMALS) for name, mm in patch.diameters.items()},
             "centre_mm": _in_space(meshed, patch.centre), "normal": _in_space(meshed, patch.normal)}
+
+
+def _projected(patch: Patch) -> float | None:
+    """mm^2 of a patch seen along its normal, as annuli are measured in images; None for one without a plane."""
+    diameter = patch.diameters.get("of equal area")
+    return None if diameter is None else round(float(np.pi) * diameter**2 / 4, DECIMALS)
 
 
 def _in_space(meshed: Meshed, vector: npt.NDArray[np.float64]) -> list[float]:

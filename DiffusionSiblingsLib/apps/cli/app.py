@@ -12,7 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 from ...core.version import __version__
 from .command import Command, Spoken, build, in_help_panel, in_paragraphs, write_groups
 
-MAKE, LOOK, COHORTS, TRAIN = "Make siblings", "Measure and check", "Cohorts and studies", "Train models"
+MAKE, LOOK, SIMULATE = "Make siblings", "Measure and check", "Mesh for simulations"
+COHORTS, TRAIN = "Cohorts and studies", "Train models"
 ABOUT = """Make digital siblings of digital twins: variants of a segmented heart that differ from it at a chosen scale,
 in a chosen region, or by chosen measurements.
 
@@ -56,6 +57,8 @@ COMMANDS = {
                   "picking_options:Pick", "picking:pick"),
     "replay": Entry(LOOK, "Make the siblings of a record again and compare them with the recorded ones.",
                     "measuring_options:Replay", "replaying:replay"),
+    "mesh": Entry(SIMULATE, "Turn label maps into meshes for simulations, with named patches.",
+                  "meshing_options:Mesh", "meshing:mesh"),
     "models": Entry(LOOK, "List the installed models.", "measuring_options:Models", "listing:models"),
     "compare": Entry(COHORTS, "Compare a synthetic cohort with a real one, on one page.",
                      "comparing_options:Compare", "comparing:compare"),

@@ -57,14 +57,14 @@ def _single(options: Mesh, anatomy: Any) -> Member:
 
 def _settings(options: Mesh) -> MeshSettings:
     if options.surface and options.tets:
-        raise InputError("--surface and --tets contradict each other", rule="one of them at most",
+        raise InputError("The options --surface and --tets contradict each other", rule="one of them at most",
                          hint="leave out one of them")
     if options.resume and options.replace:
-        raise InputError("--resume and --replace contradict each other", rule="one of them at most",
+        raise InputError("The options --resume and --replace contradict each other", rule="one of them at most",
                          hint="leave out one of them")
     fill: Fill = "surfaces" if options.surface else "tetrahedra" if options.tets else "as the formats need"
     return MeshSettings(tuple(dict.fromkeys(names_of(options.formats))), fill, options.edge,
-                        parse_walls(options.walls), options.valves, options.numbering, options.space)
+                        parse_walls(options.walls), options.valves, options.numbering, options.space, options.grade)
 
 
 def _show(options: Mesh, made: Sequence[MeshOutcome]) -> None:

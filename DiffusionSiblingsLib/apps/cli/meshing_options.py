@@ -44,6 +44,9 @@ class Mesh(Labels, Json):
         EDIT, "--tets", "Fill the tissues with tetrahedra, also where no format needs them.")] = False
     edge: Annotated[float | None, option(
         EDIT, "--edge", "MM", "Length of edges.", show_default="surfaces: that of the voxels; tetrahedra: 2")] = None
+    grade: Annotated[int, option(
+        EDIT, "--grade", "1|2|4", "Sizes of tetrahedra: 1 gives one size; with 2 or 4, edges are up to so many times "
+        "longer inside tissues, and half as long at thin walls.")] = 1
     walls: Annotated[str, option(
         EDIT, "--walls", "RV=3,LA=2,...", "Grow walls of this thickness in mm around tissues whose walls the map "
         "lacks. They are grown, not imaged.", show_default=False)] = ""

@@ -21,8 +21,8 @@ from .xdmf import write_fenicsx
 
 @dataclass(frozen=True)
 class Format:
-    """write: writes into an empty folder. tetrahedra: whether it needs them. surfaces: whether it holds surfaces alone,
-    so that nobody need wait for tetrahedra. unit: of lengths in its files.
+    """write: writes into an empty folder. tetrahedra: whether it needs them. surfaces: whether surfaces alone are
+    most often wanted in it, so that nobody need wait for tetrahedra. unit: of lengths in its files.
     """
 
     write: Callable[[Meshed, Path, Anatomy], None]
@@ -49,6 +49,6 @@ FORMATS = {
     "simvascular": Format(_plain(write_simvascular), tetrahedra=True),
     "pyansys": Format(_pyansys, surfaces=True),
     "fenicsx": Format(_plain(write_fenicsx)),
-    "vtk": Format(_plain(write_vtk)),
+    "vtk": Format(_plain(write_vtk), surfaces=True),
     "stl": Format(_plain(write_stl), surfaces=True),
 }
