@@ -25,6 +25,8 @@ PULLS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """How strongly a node of a surface is drawn to its place, against the springs to its neighbours, stage by stage."""
 TURNS = 1  # of looking for the nearest places in each stage
 LEAST = 0.05  # scaled Jacobian that every element must keep
+GOAL = 0.35  # mean ratio that elements are improved to in each stage
+BACK = 0.15  # scaled Jacobian down to which nodes return to their surface at the end
 MOST_MEAN_MM = 0.3  # mean distance between the carried surfaces and the sibling's
 _LINE = 4.0  # times as strongly a node of a junction line is drawn
 _SWEEPS = 8
@@ -85,8 +87,11 @@ def _fitted(twin: VolumeMesh, target: Target) -> Points:
             aim[nodes] = there - start[nodes]
             moves = _solved(springs, weight, aim, moves)
         points = guarded(points, start + moves, tetrahedra, LEAST)
-        points = improved(points, tetrahedra, held(points, start + moves, triangles, masks, size), size, 0.35, _SWEEPS)
-    return points
+        points = improved(points, tetrahedra, held(points, start + moves, triangles, masks, size), size, GOAL, _SWEEPS)
+    wanted = points.copy()
+    there, known = target.nearest(points[nodes], masks[nodes])
+    wanted[nodes[known]] = there[known]
+    return guarded(points, wanted, tetrahedra, BACK)
 
 
 def _springs(points: Points, tetrahedra: npt.NDArray[np.int32]) -> tuple[sparse.csr_matrix, Floats]:

@@ -78,14 +78,15 @@ def spread_inside(start: Points, moved: Points, fixed: npt.NDArray[np.bool_], te
 def guarded(start: Points, wanted: Points, tetrahedra: Tetrahedra, least: float) -> Points:
     """As much of the way from start to wanted, node by node, as leaves each scaled Jacobian at or above `least`.
 
-    Where already the start is worse than that, its nodes stay.
+    Where the start is worse than that already, an element becomes no worse.
     """
     share = np.ones(len(start))
+    floor = np.minimum(least, scaled_jacobian(start[tetrahedra]) - 1e-12)
     suspects = np.arange(len(tetrahedra))
     for attempt in range(40):
         corners = tetrahedra[suspects]
         points = start + (wanted - start) * share[:, None]
-        bad = suspects[scaled_jacobian(points[corners]) < least]
+        bad = suspects[scaled_jacobian(points[corners]) < floor[suspects]]
         if not len(bad):
             break
         nodes = np.unique(tetrahedra[bad])

@@ -27,6 +27,7 @@ from .volumes import corrected
 LEAST = 0.08  # scaled Jacobian that no element may fall below
 GOAL = 0.5  # mean ratio that elements are improved to; about 0.3 of scaled Jacobian
 SWEEPS = 15
+BACK = 0.2  # scaled Jacobian down to which nodes then return to their surface
 MOST_LABELS = 64  # a bit each, the outside included
 _REACH = 0.9  # of a cube, that a node of a surface may move from the lattice
 
@@ -76,7 +77,8 @@ def _fitted(cubes: Cubes, lattice: Lattice, corners: npt.NDArray[np.int64], face
     wanted = placed(start, faces, target, _REACH * size)
     wanted = spread_inside(start, wanted, masks != 0, corners)
     points = guarded(start, wanted, corners, LEAST)
-    return improved(points, corners, held(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS)
+    points = improved(points, corners, held(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS)
+    return guarded(points, np.where((masks != 0)[:, None], wanted, points), corners, BACK)
 
 
 def _node_sizes(lattice: Lattice, corners: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
