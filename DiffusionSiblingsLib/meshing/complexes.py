@@ -15,6 +15,7 @@ from .mesh import Points
 
 Indices = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+ROUNDS = 4  # of choosing edges that lie apart
 FREE, LINE, CORNER = 0, 1, 2  # a point inside of a surface, one on a line, one where lines end or meet
 
 
@@ -110,14 +111,24 @@ def kinds_of(triangles: Indices, group: Indices, count: int) -> Indices:
 
 
 def apart(edges: Indices, every: Complex, rank: npt.NDArray[np.float64]) -> BoolArray:
-    """(k,) bool: the edges of lowest rank among all of these that touch them or their neighbours.
-
-    edges: (k,) rows of the edges of `every`. No two of those chosen have a triangle in common, nor touch one both.
+    """(k,) bool: edges of which no two touch or have touching ends, those of low rank first, as many as a few rounds
+    find. edges: (k,) rows of the edges of `every`. rank: (k,) all different.
     """
-    ends = every.edges[edges]
-    least = np.full(len(every.points), np.inf)
-    np.minimum.at(least, ends.ravel(), np.repeat(rank, 2))
-    around = least.copy()
-    np.minimum.at(around, every.edges[:, 0], least[every.edges[:, 1]])
-    np.minimum.at(around, every.edges[:, 1], least[every.edges[:, 0]])
-    return np.asarray((around[ends] == rank[:, None]).all(axis=1))
+    near, far = every.edges.T
+    left, chosen = np.arange(len(edges)), np.zeros(len(edges), dtype=np.bool_)
+    for _ in range(ROUNDS):
+        ends = every.edges[edges[left]]
+        least = np.full(len(every.points), np.inf)
+        np.minimum.at(least, ends.ravel(), np.repeat(rank[left], 2))
+        around = least.copy()
+        np.minimum.at(around, near, least[far])
+        np.minimum.at(around, far, least[near])
+        best = (around[ends] == rank[left, None]).all(axis=1)
+        chosen[left[best]] = True
+        taken = np.zeros(len(every.points), dtype=np.bool_)
+        taken[ends[best]] = True
+        blocked = taken.copy()
+        blocked[near[taken[far]]] = True
+        blocked[far[taken[near]]] = True
+        left = left[~blocked[ends].any(axis=1)]
+    return chosen

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from .complexes import CORNER, FREE, LINE, Complex, Indices, kinds_of
 from .intersections import crossing_triangles
@@ -37,8 +38,7 @@ def remeshed(mesh: SurfaceMesh, edge_mm: float, flat: Indices | None = None) -> 
     kind = start.kind.copy()
     for _ in range(TRIES):
         done = _remeshed(replace(start, kind=kind), target, edge_mm)
-        result = _with_volumes(done, mesh, owner, flat)
-        crossing = crossing_triangles(result.points, result.triangles)
+        result, crossing = _settled(_with_volumes(done, mesh, owner, flat), done)
         if not len(crossing):
             return result
         places = result.points[np.unique(result.triangles[crossing])]
@@ -53,7 +53,8 @@ def _remeshed(every: Complex, target: _Target, edge_mm: float) -> Complex:
         every = _repeated(every, lambda now: collapsed(now, SHORTEST * edge_mm, LONGEST * edge_mm, rng))
         every = _repeated(every, lambda now: flipped(now, rng))
         for _ in range(RELAXED):
-            every = moved(every, target.nearest(every, relaxed(every)))
+            every = moved(every, relaxed(every))
+        every = moved(every, target.nearest(every, every.points))
         every = _repeated(every, lambda now: flipped(now, rng))
     return _compact(every)
 
@@ -78,6 +79,21 @@ def _with_volumes(done: Complex, mesh: SurfaceMesh, owner: Indices, flat: Indice
     fixed[done.triangles[flat[owner[done.group]] > 0]] = True
     far = np.full(result.points.shape, np.inf)
     return with_volumes(result, {tissue: mesh.volume(tissue) for tissue in mesh.tissues}, fixed, -far, far)
+
+
+def _settled(mesh: SurfaceMesh, every: Complex) -> tuple[SurfaceMesh, npt.NDArray[np.int32]]:
+    """The mesh with the points of crossing triangles moved between their neighbours, and what still crosses."""
+    points = mesh.points
+    crossing = crossing_triangles(points, mesh.triangles)
+    for _ in range(TRIES):
+        if not len(crossing):
+            break
+        here = np.unique(mesh.triangles[crossing])
+        points = points.copy()
+        points[here] = relaxed(replace(every, points=points))[here]
+        touched = np.flatnonzero(np.isin(mesh.triangles, here).any(axis=1))
+        crossing = crossing_triangles(points, mesh.triangles, touched)
+    return SurfaceMesh(points, mesh.triangles, mesh.sides), crossing
 
 
 def _within(points: Points, places: Points, reach: float) -> Indices:

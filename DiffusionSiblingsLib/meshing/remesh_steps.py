@@ -15,6 +15,7 @@ from .mesh import Points
 FOLD = 0.5  # cosine of the angle by which a triangle may turn in a collapse: 60 degrees
 FLAT = 0.9  # the same between the two triangles that a flip replaces and those it makes
 POOR = 0.2  # quality below which no triangle may be made that is worse than the one before
+NEEDLE = 0.05  # quality below which the way that a triangle faces means nothing
 STEP = 0.6  # of the way to the middle of its neighbours
 MOVES = 8  # tries to move points, each without those that did harm in the last
 
@@ -84,8 +85,10 @@ def flipped(every: Complex, rng: np.random.Generator) -> tuple[Complex, int]:
     normal = _normals(before)
     turned = _normals(after)
     mean = _unit(normal.sum(axis=1))
-    flat = (np.einsum("kij,kj->ki", _unit(turned), mean) > FLAT).all(axis=1)
-    better = _quality(after).min(axis=1) > _quality(before).min(axis=1) + 1e-3
+    old = _quality(before).min(axis=1)
+    least = np.where(old < POOR, FOLD, FLAT)  # the way that a poor triangle faces means less
+    flat = (np.einsum("kij,kj->ki", _unit(turned), mean) > least[:, None]).all(axis=1)
+    better = _quality(after).min(axis=1) > old + 1e-3
     good = np.flatnonzero(flat & better & (every.find(across[:, 0], across[:, 1]) < 0) & (across[:, 0] != across[:, 1]))
     rank = rng.permutation(len(good)).astype(np.float64)
     least = np.full(len(every.triangles), np.inf)
@@ -108,7 +111,13 @@ def relaxed(every: Complex) -> Points:
             weight += np.bincount(chosen[:, near], minlength=count)
             for axis in range(3):
                 total[:, axis] += np.bincount(chosen[:, near], every.points[chosen[:, far], axis], count)
-    return every.points + STEP * np.where(weight[:, None] > 0, total / np.maximum(weight, 1)[:, None] - every.points, 0)
+    step = np.where(weight[:, None] > 0, total / np.maximum(weight, 1)[:, None] - every.points, 0.0)
+    free = np.flatnonzero(every.kind == FREE)
+    sums: Points = np.stack([np.bincount(every.triangles.ravel(), np.repeat(part, 3), count)[free]
+                             for part in _normals(every.points[every.triangles]).T], axis=1).astype(np.float64)
+    normal = _unit(sums)
+    step[free] -= np.einsum("ij,ij->i", step[free], normal)[:, None] * normal
+    return np.asarray(every.points + STEP * step)
 
 
 def moved(every: Complex, points: Points) -> Complex:
@@ -120,7 +129,7 @@ def moved(every: Complex, points: Points) -> Complex:
         after = now[every.triangles]
         quality = _quality(after)
         turned = np.einsum("ij,ij->i", normal, _unit(_normals(after)))
-        wrong = (turned < FOLD) | ((quality < POOR) & (quality < old))
+        wrong = ((turned < FOLD) & (old > NEEDLE)) | ((quality < POOR) & (quality < old))
         if not wrong.any():
             return replace(every, points=now)
         fixed[every.triangles[wrong]] = True
@@ -159,8 +168,8 @@ def _keeps_triangles(every: Complex, kept: Indices, gone: Indices, place: Points
         after = np.where(own[:, :, None], place[row][:, None], before)
         far = np.linalg.norm(np.where(own[:, :, None], 0.0, before - place[row][:, None]), axis=2).max(axis=1)
         turned = np.einsum("ij,ij->i", _unit(_normals(before)), _unit(_normals(after)))
-        quality = _quality(after)
-        wrong = (turned < FOLD) | (far > longest) | ((quality < POOR) & (quality < _quality(before)))
+        quality, old = _quality(after), _quality(before)
+        wrong = ((turned < FOLD) & (old > NEEDLE)) | (far > longest) | ((quality < POOR) & (quality < old))
         bad += np.bincount(row, wrong, len(kept)).astype(np.int64)
     return np.asarray(bad == 0)
 

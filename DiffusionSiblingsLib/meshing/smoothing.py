@@ -1,4 +1,4 @@
-"""Smoothing of a surface net without loss of volume: each point stays in its cell.
+"""Smoothing of a surface net without loss of volume: each point stays near the middle of its cell.
 
 Taubin's filter (1995), a step of shrinking followed by one of swelling, each towards or away from the mean of the
 neighbours. Where three labels meet, a point has its neighbours on that line alone. The rims of flat ends have theirs on
@@ -17,7 +17,8 @@ from .surface_nets import BoolArray, FloatArray, Indices, Net
 
 SHRINK, SWELL = 0.7, -0.703  # by hundreds, since the terraces of a slanting surface are many voxels wide
 ROUNDS = 80
-REACH = 0.45  # voxels that a point may be moved along each axis: not quite to the sides of its cell
+REACH = 0.6  # voxels that a point may be moved along each axis, just beyond its cell: at 0.5 half of the terraces stay
+LINE_REACH = 0.45  # the same where three labels meet: two lines must not be pressed into one
 CORRECTIONS = 3  # steps of Newton's method; the first leaves some parts in a million
 
 
@@ -25,11 +26,18 @@ def smoothed(net: Net, ends: FlatEnds, rounds: int = ROUNDS) -> FloatArray:
     """(n, 3) float64 IJK: the net's points after smoothing, in the order of its cells."""
     means = _neighbours(net, ends)
     points = net.centres.copy()
-    free = ~ends.locked
+    free, reach = ~ends.locked, reach_of(net)
     for step in (SHRINK, SWELL) * rounds:
         points += step * free * (means @ points - points)
-        np.clip(points, net.centres - REACH, net.centres + REACH, out=points)
+        np.clip(points, net.centres - reach, net.centres + reach, out=points)
     return points
+
+
+def reach_of(net: Net) -> FloatArray:
+    """(n, 1) float64: how many voxels each point may be moved along each axis."""
+    reach = np.full((len(net.centres), 1), REACH)
+    reach[net.edges[net.junction].ravel()] = LINE_REACH
+    return reach
 
 
 def with_volumes(mesh: SurfaceMesh, volumes: dict[int, float], fixed: BoolArray, least: Points,

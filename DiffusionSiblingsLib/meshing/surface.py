@@ -11,7 +11,7 @@ from ..metrics.run_lengths import LabelArray, require_labels
 from .flat_ends import flat_ends
 from .mesh import OUTSIDE, SurfaceMesh
 from .remesh import remeshed
-from .smoothing import REACH, smoothed, with_volumes
+from .smoothing import reach_of, smoothed, with_volumes
 from .surface_nets import surface_net
 from .triangulate import split_quads
 from .untangle import untangled
@@ -34,8 +34,8 @@ def surface_of(labels: LabelArray, affine: Affine, edge_mm: float | None = None)
     points = smoothed(net, ends) * spacing  # mm along I, J, K, which are taken as right-handed until the end
     mesh = SurfaceMesh(points, split_quads(points, net.quads), np.repeat(net.sides, 2, axis=0))
     volumes = {label: count * float(np.prod(spacing)) for label, count in _voxels(labels).items()}
-    mesh = with_volumes(mesh, volumes, np.asarray(ends.locked.any(axis=1)), (net.centres - REACH) * spacing,
-                        (net.centres + REACH) * spacing)
+    mesh = with_volumes(mesh, volumes, np.asarray(ends.locked.any(axis=1)), (net.centres - reach_of(net)) * spacing,
+                        (net.centres + reach_of(net)) * spacing)
     free = untangled(mesh.points, net.centres * spacing, mesh.triangles)
     triangles = mesh.triangles if np.linalg.det(matrix[:3, :3]) > 0 else mesh.triangles[:, ::-1]
     placed = free / spacing @ matrix[:3, :3].T + matrix[:3, 3]

@@ -14,8 +14,8 @@ TRIES = 12  # after which it is back in the middle, where nothing crosses
 def untangled(points: Points, centres: Points, triangles: Triangles) -> Points:
     """(n, 3) mm: the points, of which those of crossing triangles are moved towards the middles of their cells.
 
-    points, centres: (n, 3) mm, each point in its cell. What still crosses after TRIES was so in the staircase itself,
-    which is the case only for maps that are not well-composed.
+    points, centres: (n, 3) mm, each point near its centre. What still crosses after TRIES was so in the staircase
+    itself, which is the case only for maps that are not well-composed.
     """
     points = points.copy()
     pairs = crossing_triangles(points, triangles)

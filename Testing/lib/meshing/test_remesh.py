@@ -62,14 +62,15 @@ def test_the_same_map_gives_the_same_coarse_surface():
     assert np.array_equal(one.triangles, other.triangles)
 
 
-def test_a_thin_sheet_keeps_fine_triangles_rather_than_fold():
+def test_a_sheet_and_a_post_thinner_than_the_edge_stay_whole():
     labels = np.zeros((30, 30, 12), dtype=np.uint8)
     labels[4:26, 4:26, 5:7] = 1
     labels[10:14, 10:14, 4:8] = 2
     mesh = surface_of(labels, np.eye(4), 6.0)
     assert faults(mesh) == []
     assert len(crossing_triangles(mesh.points, mesh.triangles)) == 0
-    assert mesh.volume(1) == pytest.approx(22 * 22 * 2 - 4 * 4 * 2, rel=0.02)
+    assert mesh.volume(1) == pytest.approx(22 * 22 * 2 - 4 * 4 * 2, rel=0.05)
+    assert mesh.pairs == ((1, 0), (1, 2), (2, 0))
 
 
 @pytest.mark.parametrize("edge", [0.0, -1.0, np.nan, np.inf])
