@@ -8,6 +8,7 @@ an element.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,21 +29,24 @@ LEAST = 0.05  # scaled Jacobian that every element must keep
 GOAL = 0.35  # mean ratio that elements are improved to in each stage
 BACK = 0.15  # scaled Jacobian down to which nodes return to their surface at the end
 MOST_MEAN_MM = 0.3  # mean distance between the carried surfaces and the sibling's
+_LARGE_MM2, _LEAST_SHARE = 100.0, 0.1
+"""A contact of so many mm^2 in one map must have a tenth of its area in the other: elements cannot make it anew."""
+_FAR = 5.0  # times the usual distance, beyond which a node is not drawn
 _LINE = 4.0  # times as strongly a node of a junction line is drawn
 _SWEEPS = 8
 _TOLERANCE = 1e-2  # of the pulls, that may be left unbalanced; each turn begins where the last one ended
 _MOST_ROUNDS = 200
 
 
-def carried_to(twin: VolumeMesh, surface: SurfaceMesh, volumes: dict[int, float],
-               ) -> tuple[VolumeMesh | None, dict[str, Any]]:
+def carried_to(twin: VolumeMesh, surface: SurfaceMesh, volumes: Mapping[int, float],
+               names: Mapping[int, str] | None = None) -> tuple[VolumeMesh | None, dict[str, Any]]:
     """The twin's mesh with the nodes of a sibling, and what there is to say about it as plain JSON types.
 
     surface: of the sibling, in the same space and as fine as its voxels. volumes: label -> mm^3 in the sibling's map.
-    The mesh is None where it would not be sound; "why" then says in a sentence why not.
+    names: label -> tissue, for the reason. The mesh is None where it would not be sound; "why" then says why not.
     """
     tissues = np.unique(np.concatenate([twin.surface.sides.ravel(), surface.sides.ravel(), [OUTSIDE]])).astype(np.int16)
-    if why := _differences(twin.surface, surface):
+    if why := _differences(twin.surface, surface, names or {}):
         return None, {"carried": False, "why": why}
     target = Target(surface, tissues)
     points = _fitted(twin, target)
@@ -64,10 +68,19 @@ def carried_to(twin: VolumeMesh, surface: SurfaceMesh, volumes: dict[int, float]
     return mesh, {"carried": True, **said, **quality_of(mesh, volumes)}
 
 
-def _differences(twin: SurfaceMesh, sibling: SurfaceMesh) -> str:
+def _differences(twin: SurfaceMesh, sibling: SurfaceMesh, names: Mapping[int, str]) -> str:
     """Why meshes cannot have the same elements, "" where nothing speaks against it."""
     lost = sorted(set(twin.tissues) ^ set(sibling.tissues))
-    return f"the tissues with labels {', '.join(map(str, lost))} are only in one of the maps" if lost else ""
+    if lost:
+        return f"only one of the maps has {', '.join(names.get(label, f'label {label}') for label in lost)}"
+    for pair in sorted({*twin.pairs, *sibling.pairs}):
+        areas = [mesh.area(mesh.between(*pair)) for mesh in (twin, sibling)]
+        if max(areas) >= _LARGE_MM2 and min(areas) < _LEAST_SHARE * max(areas):
+            both = " and ".join("the outside" if label == OUTSIDE else names.get(label, f"label {label}")
+                                for label in pair)
+            return (f"{both} touch in one of the maps alone: {areas[0]:.0f} mm² in the twin, {areas[1]:.0f} mm² in "
+                    "the sibling")
+    return ""
 
 
 def _fitted(twin: VolumeMesh, target: Target) -> Points:
@@ -80,7 +93,7 @@ def _fitted(twin: VolumeMesh, target: Target) -> Points:
     points, moves = start.copy(), np.zeros_like(start)
     for strength in PULLS:
         for _ in range(TURNS):
-            there, known = target.nearest((start + moves)[nodes], masks[nodes])
+            there, known = _near(target, (start + moves)[nodes], masks[nodes], size[nodes])
             weight = np.zeros(len(start))
             weight[nodes] = strength * pull * known
             aim = np.zeros_like(start)
@@ -89,9 +102,22 @@ def _fitted(twin: VolumeMesh, target: Target) -> Points:
         points = guarded(points, start + moves, tetrahedra, LEAST)
         points = improved(points, tetrahedra, held(points, start + moves, triangles, masks, size), size, GOAL, _SWEEPS)
     wanted = points.copy()
-    there, known = target.nearest(points[nodes], masks[nodes])
+    there, known = _near(target, points[nodes], masks[nodes], size[nodes])
     wanted[nodes[known]] = there[known]
     return guarded(points, wanted, tetrahedra, BACK)
+
+
+def _near(target: Target, points: Points, masks: npt.NDArray[np.uint64],
+          size: Floats) -> tuple[Points, npt.NDArray[np.bool_]]:
+    """The places that nodes are drawn to, and which nodes these are.
+
+    Where tissues touch in one map and not in the other, the nearest place between them may lie anywhere: a node that is
+    much farther from its place than most are is drawn by its neighbours alone.
+    """
+    there, known = target.nearest(points, masks)
+    away = np.linalg.norm(there - points, axis=1)
+    usual = float(np.median(away[known])) if known.any() else 0.0
+    return there, known & (away <= _FAR * usual + size)
 
 
 def _springs(points: Points, tetrahedra: npt.NDArray[np.int32]) -> tuple[sparse.csr_matrix, Floats]:

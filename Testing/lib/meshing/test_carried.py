@@ -69,7 +69,18 @@ def test_a_sibling_without_a_tissue_is_refused_with_the_reason(twin: VolumeMesh)
     mesh, said = carried_to(twin, surface, volumes)
     assert mesh is None
     assert said["carried"] is False
-    assert "labels 2" in said["why"]
+    assert said["why"] == "only one of the maps has label 2"
+
+
+def test_a_contact_that_one_map_alone_has_is_the_reason_by_name(twin: VolumeMesh) -> None:
+    surface, volumes = sibling(RADII, np.ones(3), np.zeros(3))
+    opened = surface.sides.copy()
+    ring = (opened[:, 1] == 0) & (surface.points[surface.triangles].mean(axis=1)[:, 2] > 6.0)
+    opened[ring, 0] = 1  # the inner tissue comes to the outside
+    other = SurfaceMesh(surface.points, surface.triangles, opened)
+    mesh, said = carried_to(twin, other, volumes, {1: "left ventricle"})
+    assert mesh is None
+    assert said["why"].startswith("left ventricle and the outside touch in one of the maps alone: 0 mm² in the twin")
 
 
 def test_a_sibling_in_other_pieces_is_refused_with_its_distance(twin: VolumeMesh) -> None:
