@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from ..cohorts.members import Member, read_member
 from ..cohorts.pool import in_order, or_reason
 from ..core.anatomy import Anatomy, load_anatomy
 from ..core.errors import InputError
+from ..core.files import digest_of
 from ..core.labelmap import LabelValues
 from ..core.record import hash_file
 from ..labelmaps.mask_names import mask_files
 from ..runs.lock import locked
 from ..runs.own_files import LOCK, PARTS
 from .mesh_folder import mesh_report, require_new, require_own, write_folder
-from .mesh_map import check_settings, mesh_map
+from .mesh_map import MeshResult, check_settings, mesh_map
 from .report import report_of, source_of
 from .settings import MeshSettings
 
@@ -50,22 +52,28 @@ class _Setup:
     settings: MeshSettings
     labels: LabelValues | None
     resume: bool
+    twin: Member | None
 
 
 def mesh_members(members: Sequence[Member], out: Path, anatomy: Anatomy, settings: MeshSettings, *,
                  labels: LabelValues | None = None, jobs: int = 1, resume: bool = False, replace: bool = False,
+                 twin: Member | None = None,
                  progress: Progress | None = None) -> Iterator[tuple[Member, MeshOutcome | str]]:
     """Meshes every member into OUT/NAME, in order -> the outcome of each, or why there is no mesh of it.
 
+    twin: whose elements the meshes get where that is sound; it is meshed as well, and comes first.
     resume: keep meshes of the same map and settings. replace: replace others. Raises InputError where settings or
     folders cannot be used, before anything is written, and OutputError where a mesh cannot be written.
     """
+    if twin is not None:
+        settings = replace_in(settings, like=hash_of(twin.path) or "")
+        members = [twin, *(member for member in members if member.path.resolve() != twin.path.resolve())]
     check_settings(settings, anatomy)
     folders = _folders(members, out)
     _require_apart(members, out)
     for folder in folders:
         require_own(folder) if resume else require_new(folder, replace=replace)
-    setup = _Setup(out, anatomy.id, settings, labels, resume)
+    setup = _Setup(out, anatomy.id, settings, labels, resume, twin)
     with locked(out / PARTS):
         try:
             for index, found in in_order(_work, list(zip(members, folders, strict=True)), jobs, start=_begin,
@@ -97,10 +105,12 @@ def _require_apart(members: Sequence[Member], out: Path) -> None:
 
 
 _setup: list[_Setup] = []  # of this process
+_twin: list[MeshResult] = []  # its mesh, once it is needed
 
 
 def _begin(setup: _Setup) -> None:
     _setup[:] = [setup]
+    _twin.clear()
 
 
 def _work(item: tuple[Member, Path]) -> MeshOutcome | str:
@@ -111,14 +121,22 @@ def _mesh_one(item: tuple[Member, Path]) -> MeshOutcome:
     """The mesh of one member, made or kept."""
     member, folder = item
     setup = _setup[0]
-    sha256 = _hash(member.path)
+    sha256 = hash_of(member.path)
     if setup.resume and (report := mesh_report(folder)) is not None and _same(report, setup, sha256):
         return MeshOutcome(member, folder, report, kept=True)
-    anatomy = load_anatomy(setup.anatomy)
-    labelmap = read_member(member, anatomy, setup.labels, whole=False)
-    result = mesh_map(labelmap, anatomy, setup.settings, folder.name)
-    source = {**source_of(member.name, labelmap, sha256), "labels": _plain(setup.labels)}
+    if setup.twin is not None and not _twin:
+        _twin.append(_mesh(setup.twin, setup, "twin", None))
+    if member is setup.twin or (setup.twin is not None and member.path == setup.twin.path):
+        result = replace_in(_twin[0], meshed=replace_in(_twin[0].meshed, name=folder.name))
+    else:
+        result = _mesh(member, setup, folder.name, _twin[0] if _twin else None)
+    source = {**source_of(member.name, result.labelmap, sha256), "labels": _plain(setup.labels)}
     return MeshOutcome(member, folder, write_folder(result, folder, report_of(result, source)))
+
+
+def _mesh(member: Member, setup: _Setup, name: str, twin: MeshResult | None) -> MeshResult:
+    anatomy = load_anatomy(setup.anatomy)
+    return mesh_map(read_member(member, anatomy, setup.labels, whole=False), anatomy, setup.settings, name, twin)
 
 
 def _same(report: dict[str, Any], setup: _Setup, sha256: str | None) -> bool:
@@ -135,10 +153,8 @@ def _plain(labels: LabelValues | None) -> dict[str, Any] | None:
     return {tissue: list(value) if isinstance(value, tuple) else value for tissue, value in labels.items()}
 
 
-def _hash(path: Path) -> str | None:
+def hash_of(path: Path) -> str | None:
     """SHA-256 of a file, or over those of a folder's masks."""
     if not path.is_dir():
         return hash_file(path)
-    from ..core.files import digest_of
-
     return digest_of({mask.name: hash_file(mask) for mask in mask_files(path)})

@@ -14,14 +14,16 @@ from ..core.labelmap import LabelMap
 from ..labelmaps.tissues import known_labels
 from .formats.listing import FORMATS
 from .grown import Grown, grow, wanted_rules
-from .mesh import SurfaceMesh, VolumeMesh
+from .mesh import Patch, SurfaceMesh, VolumeMesh
 from .meshable import meshable_map
 from .meshed import Meshed, Part
+from .patch_geometry import same_patches
 from .patches import patches_of
 from .settings import MeshSettings
-from .surface import surface_of
+from .surface import map_volumes, surface_of
 
 DEFAULT_EDGE_MM = 2.0  # of tetrahedra
+LIKE_KEYS = ("carried", "why", "mean_distance_mm", "distances")  # of what `carried` says, beside the quality
 OTHER_VALUES = 300  # added to the labels of tissues that a numbering of another program has no value for
 
 
@@ -31,7 +33,7 @@ class MeshResult:
 
     labels: (D, H, W), what was to be meshed, before the repair: label values of the mesh, with what was grown. affine:
     its (4, 4), voxel IJK -> RAS mm. grown: rows of what was grown. repaired: what was repaired first.
-    volume_notes: how the tetrahedra are.
+    volume_notes: how the tetrahedra are. like: whether they are the twin's, and how near they lie; {} without a twin.
     """
 
     meshed: Meshed
@@ -43,6 +45,7 @@ class MeshResult:
     grown: list[dict[str, Any]] = field(default_factory=list)
     repaired: dict[str, Any] = field(default_factory=dict)
     volume_notes: dict[str, Any] = field(default_factory=dict)
+    like: dict[str, Any] = field(default_factory=dict)
 
 
 def check_settings(settings: MeshSettings, anatomy: Anatomy) -> None:
@@ -61,6 +64,9 @@ def check_settings(settings: MeshSettings, anatomy: Anatomy) -> None:
     if settings.numbering and settings.numbering not in numberings:
         raise InputError("The numbering is unknown", value=settings.numbering, rule=f"one of {', '.join(numberings)}",
                          hint="leave out --numbering for this project's own")
+    if settings.like and not is_filled(settings):
+        raise InputError("The twin's mesh has no elements to give to siblings", value=", ".join(settings.formats),
+                         rule="--like needs tetrahedra", hint="add --tets, or a format that needs tetrahedra")
     wanted_rules(anatomy, settings.walls, settings.valves_mm)
 
 
@@ -70,8 +76,12 @@ def is_filled(settings: MeshSettings) -> bool:
         settings.fill != "surfaces" and any(not FORMATS[name].surfaces for name in settings.formats))
 
 
-def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name: str) -> MeshResult:
-    """Meshes the anatomy's tissues in a label map. name: of the map, in file names. Raises InputError."""
+def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name: str,
+             twin: MeshResult | None = None) -> MeshResult:
+    """Meshes the anatomy's tissues in a label map. name: of the map, in file names. Raises InputError.
+
+    twin: a mesh of the twin with the same settings, whose nodes and elements the mesh gets where that is sound.
+    """
     check_settings(settings, anatomy)
     labels: npt.NDArray[np.integer[Any]] = known_labels(labelmap, anatomy)
     if not labels.any():
@@ -83,15 +93,31 @@ def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name:
         labels, affine = grown.labels, grown.affine
     ready = meshable_map(labels, affine, anatomy=anatomy)
     surface = surface_of(ready.labels, affine, None if is_filled(settings) else settings.edge_mm)
-    volume, volume_notes = _filled(ready.labels, affine, surface, settings, anatomy)
+    volume, like = _carried(twin, surface, map_volumes(ready.labels, affine))
+    patches: tuple[Patch, ...] = ()
+    if volume is not None and twin is not None:
+        patches, volume_notes = same_patches(twin.meshed.patches, twin.meshed.surface, volume.surface), like
+    else:
+        volume, volume_notes = _filled(ready.labels, affine, surface, settings, anatomy)
     shown = surface if volume is None else volume.surface
     _require_all(labels, shown, anatomy, settings)
-    names = _names(anatomy)
-    patches = patches_of(shown, anatomy, {label: ident for label, (ident, _) in names.items()})
-    parts = _parts(shown, anatomy, settings.numbering)
-    meshed = Meshed(name, shown, patches, parts, volume, settings.space)
+    names = {label: ident for label, (ident, _) in _names(anatomy).items()}
+    meshed = Meshed(name, shown, patches or patches_of(shown, anatomy, names),
+                    _parts(shown, anatomy, settings.numbering), volume, settings.space)
     return MeshResult(meshed, labelmap, anatomy, settings, labels, affine,
-                      grown.to_json() if grown is not None else [], ready.to_json(), volume_notes)
+                      grown.to_json() if grown is not None else [], ready.to_json(),
+                      {key: value for key, value in volume_notes.items() if key not in LIKE_KEYS},
+                      {key: like[key] for key in LIKE_KEYS if key in like})
+
+
+def _carried(twin: MeshResult | None, surface: SurfaceMesh,
+             volumes: dict[int, float]) -> tuple[VolumeMesh | None, dict[str, Any]]:
+    """The twin's tetrahedra in another heart; None where there is no twin, or where they would not be sound."""
+    if twin is None or twin.meshed.volume is None:
+        return None, {}
+    from .carried import carried_to
+
+    return carried_to(twin.meshed.volume, surface, volumes)
 
 
 def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], anatomy: Anatomy,

@@ -5,11 +5,13 @@ The normal is that of the patch's vector area, which depends on its rim alone: a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from .edges import rims
-from .mesh import Patch, SurfaceMesh, Triangles, triangle_areas, triangle_normals
+from .mesh import OUTSIDE, Patch, SurfaceMesh, Triangles, triangle_areas, triangle_normals
 
 FloatArray = npt.NDArray[np.float64]
 DIRECTIONS = 180  # in which the width of a rim is measured, over half a turn
@@ -32,6 +34,20 @@ def patch_of(surface: SurfaceMesh, triangles: npt.NDArray[np.int32], near: int, 
     perimeter = float(np.linalg.norm(rim - np.roll(rim, 1, axis=0), axis=1).sum()) if len(rim) else 0.0
     diameters = _diameters(rim, normal, projected, perimeter) if projected > LEAST_FACING * area else {}
     return Patch(name, ident, kind, triangles, np.asarray(centre), normal, area, perimeter, diameters)
+
+
+def same_patches(patches: Sequence[Patch], surface: SurfaceMesh, moved: SurfaceMesh) -> tuple[Patch, ...]:
+    """The same patches, triangle by triangle, on a surface whose points have moved; their geometry is new.
+
+    surface: on which the patches were found. moved: has the same triangles.
+    """
+    found = []
+    for patch in patches:
+        labels = np.unique(surface.sides[patch.triangles])
+        near = max((int(label) for label in labels if label != OUTSIDE), key=lambda label: float(triangle_normals(
+            surface.points, turned(surface, patch.triangles, label)).sum(axis=0) @ patch.normal))
+        found.append(patch_of(moved, patch.triangles, near, patch.name, patch.id, patch.kind))
+    return tuple(found)
 
 
 def turned(surface: SurfaceMesh, triangles: npt.NDArray[np.int32], near: int) -> Triangles:

@@ -33,6 +33,7 @@ def report_of(result: MeshResult, source: Mapping[str, Any]) -> dict[str, Any]:
         "patches": [_patch(meshed, number, patch) for number, patch in enumerate(meshed.patches, 1)],
         "patches_missing": _missing(meshed, result.anatomy),
         "grown, not imaged": result.grown, "repaired": result.repaired, "tetrahedra": result.volume_notes,
+        "like": result.like,
         "software": software()}
 
 

@@ -21,8 +21,9 @@ GRADES = (1, 2, 4)
 class MeshSettings:
     """formats: names, of `formats.listing`. fill: whether tissues are filled with tetrahedra. edge_mm: length of edges,
     None for that of the voxels. walls: tissue -> thickness of a wall to grow, mm. valves_mm: thickness of valves to
-    grow, None for no valves. grade: of tetrahedra, 1 for one size, 2 or 4 for edges up to so many times longer inside
-    tissues. numbering: of the anatomy's mesh numberings, "" for our own. Raises InputError.
+    grow, None for no valves. numbering: of the anatomy's mesh numberings, "" for our own. grade: of tetrahedra, 1 for
+    one size, 2 or 4 for edges up to so many times longer inside tissues. like: SHA-256 of the twin's map whose elements
+    meshes get, "" for elements of their own. Raises InputError.
     """
 
     formats: tuple[str, ...] = ("vtk", "stl")
@@ -33,6 +34,7 @@ class MeshSettings:
     numbering: str = ""
     space: Space = "LPS"
     grade: int = 1
+    like: str = ""
 
     def __post_init__(self) -> None:
         if self.edge_mm is not None and not LEAST_MESH_EDGE_MM <= self.edge_mm <= MOST_EDGE_MM:
@@ -50,7 +52,7 @@ class MeshSettings:
         """Plain values; equal settings give equal ones."""
         return {"formats": list(self.formats), "fill": self.fill, "edge_mm": self.edge_mm, "walls_mm": dict(self.walls),
                 "valves_mm": self.valves_mm, "numbering": self.numbering, "space": self.space,
-                "grade": self.grade}
+                "grade": self.grade, "like": self.like}
 
 
 def parse_walls(text: str) -> dict[str, float]:

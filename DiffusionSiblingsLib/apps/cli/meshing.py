@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from ...cohorts.members import Member, find_member, find_members, is_cohort
 from ...cohorts.pool import jobs_of
-from ...core.anatomy import load_anatomy
+from ...core.anatomy import Anatomy, load_anatomy
 from ...core.errors import InputError
 from ...core.files import json_values
 from ...core.names import names_of
@@ -28,14 +28,15 @@ def mesh(options: Mesh) -> int:
     anatomy = load_anatomy(options.anatomy)
     settings = _settings(options)
     members = (find_members(options.source, anatomy=anatomy) if is_cohort(options.source, anatomy)
-               else [_single(options, anatomy)])
+               else [_single(options.source, anatomy)])
+    twin = None if options.like is None else _single(options.like, anatomy)
     labels = parse_labels(options.labels) if options.labels else None
     made: list[MeshOutcome] = []
     failed, notes = [], FileNotes()
     with ProgressBar("Meshing", total=len(members), unit="maps", kept=False) as bar:
         for member, found in mesh_members(members, options.out, anatomy, settings, labels=labels,
                                           jobs=jobs_of(options.jobs), resume=options.resume, replace=options.replace,
-                                          progress=bar.show):
+                                          twin=twin, progress=bar.show):
             if isinstance(found, str):
                 failed.append(f"siblings: {member.path}: {found}")
                 continue
@@ -48,11 +49,10 @@ def mesh(options: Mesh) -> int:
     return InputError.exit_code if failed else 0
 
 
-def _single(options: Mesh, anatomy: Any) -> Member:
-    if not options.source.exists():
-        raise InputError(f"{options.source} does not exist", rule="a label map, or a folder of label maps",
-                         hint="check the path")
-    return find_member(options.source, anatomy)
+def _single(path: Path, anatomy: Anatomy) -> Member:
+    if not path.exists():
+        raise InputError(f"{path} does not exist", rule="a label map, or a folder of label maps", hint="check the path")
+    return find_member(path, anatomy)
 
 
 def _settings(options: Mesh) -> MeshSettings:
@@ -89,6 +89,9 @@ def _show(options: Mesh, made: Sequence[MeshOutcome]) -> None:
                  f"{', '.join(missing)}")
     if grown := made[0].report["grown, not imaged"]:
         print(f"\nGrown, not imaged: {', '.join(row['id'] for row in grown)}")
+    for outcome in made:
+        if why := outcome.report["like"].get("why"):
+            note(f"{outcome.member.name}: its mesh has elements of its own and not the twin's: {why}")
     kept = sum(outcome.kept for outcome in made)
     if kept:
         print(f"\n{kept} of {len(made)} meshes were there already.")
@@ -100,7 +103,9 @@ def _row(outcome: MeshOutcome) -> dict[str, object]:
     report = outcome.report
     worst = max((abs(tissue["difference_percent"] or 0.0) for tissue in report["tissues"]), default=0.0)
     areas = {patch["id"]: patch["area_mm2"] for patch in report["patches"] if patch["kind"] == "valve"}
-    return {"map": outcome.member.name, "triangles": report["counts"]["triangles"],
+    carried = {"twin's elements": report["like"].get("carried"), "mean distance [mm]":
+               report["like"].get("mean_distance_mm")} if report["settings"]["like"] else {}
+    return {"map": outcome.member.name, **carried, "triangles": report["counts"]["triangles"],
             "tetrahedra": report["counts"]["tetrahedra"] or None, "patches": report["counts"]["patches"],
             "largest volume difference [%]": worst,
             **{f"{ident.replace('_', ' ')} [mm^2]": area for ident, area in areas.items()}}

@@ -53,6 +53,9 @@ class Mesh(Labels, Json):
     valves: Annotated[float | None, option(
         EDIT, "--valves", "MM", "Grow slabs of this thickness in the place of valves. They are grown, not imaged.",
         show_default=False)] = None
+    like: Annotated[Path | None, option(
+        EDIT, "--like", "TWIN", "Give the meshes the nodes and elements of a mesh of this map where that is sound, so "
+        "that fields can be subtracted point by point. It is meshed first.")] = None
     numbering: Annotated[str, option(
         OUTPUT, "--numbering", "NAME", "Number the tissues as another program does: pycemrg, rodero or strocchi.",
         show_default="this project's own")] = ""

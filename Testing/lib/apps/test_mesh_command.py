@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_conditions import renumbered_run
+from fake_conditions import canonical_heart, renumbered_run
 from hearts import ANATOMY, ellipsoid_heart
 
 from DiffusionSiblingsLib import MeshSettings, mesh, write_mesh
@@ -93,25 +94,38 @@ def test_tetrahedra_are_made_where_a_format_needs_them(heart: Path, tmp_path: Pa
     assert int(lines[0]) == len(lines) - 1 == report["counts"]["tetrahedra"]
 
 
-def test_a_run_is_meshed_sibling_by_sibling_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_meshed_sibling_by_sibling_in_the_numbers_that_its_record_tells(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = renumbered_run(tmp_path), tmp_path / "meshes"
-    line = (run, "--out", out, "--for", "vtk", "--jobs", 1)
+    maps = sorted(path.name.split(".")[0] for path in run.glob("sibling_*"))
+    (run / f"{maps[0]}.nii.gz").write_bytes(b"broken")  # one of the two is enough
+    code, _, err = told(capsys, run, "--out", out, "--for", "stl")
+    assert code == 2 and f"{maps[0]}.nii.gz" in err
+    assert [folder.name for folder in out.iterdir()] == maps[1:]
+    volumes = {tissue["id"]: tissue["volume_ml"] for tissue in report_of(out / maps[1])["tissues"]}
+    known = {tissue: float((canonical_heart(1.03).labels == ANATOMY.label_of(tissue)).sum()) * 1.4**3 / 1000
+             for tissue in ANATOMY.ids}
+    assert volumes == pytest.approx(known, rel=0.01)
+
+
+def test_meshes_that_are_there_are_kept_unless_map_or_settings_changed(heart: Path, tmp_path: Path,
+                                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    maps, out = tmp_path / "maps", tmp_path / "meshes"
+    maps.mkdir()
+    for name in ("one", "two"):
+        (maps / f"{name}.seg.nrrd").write_bytes(heart.read_bytes())
+    line = (maps, "--out", out, "--for", "vtk")
     code, _, err = told(capsys, *line)
     assert code == 0, err
-    folders = sorted(out.iterdir())
-    maps = sorted(path.name.split(".")[0] for path in run.glob("sibling_*"))
-    assert [folder.name for folder in folders] == maps and len(maps) >= 2
-    before = {folder.name: (folder / "mesh.json").stat().st_mtime_ns for folder in folders}
+    before = {name: (out / name / "mesh.json").stat().st_mtime_ns for name in ("one", "two")}
     code, _, err = told(capsys, *line)
     assert code == 2 and "holds a mesh" in err and "--resume" in err
-    (folders[0] / "vtk" / f"{folders[0].name}.vtp").unlink()
+    (out / "one" / "vtk" / "one.vtp").unlink()
     code, shown, _ = told(capsys, *line, "--resume")
-    assert code == 0 and f"{len(maps) - 1} of {len(maps)} meshes were there already" in shown
-    after = {folder.name: (folder / "mesh.json").stat().st_mtime_ns for folder in folders}
-    assert [name for name in maps if before[name] != after[name]] == maps[:1]
+    assert code == 0 and "1 of 2 meshes were there already" in shown
+    assert [name for name, time in before.items() if (out / name / "mesh.json").stat().st_mtime_ns != time] == ["one"]
     code, shown, _ = told(capsys, *line, "--resume", "--space", "RAS")
-    assert code == 0 and "there already" not in shown, "other settings make other meshes"
-    assert report_of(folders[0])["space"] == "RAS"
+    assert code == 0 and "there already" not in shown and report_of(out / "two")["space"] == "RAS"
 
 
 def test_one_map_that_cannot_be_meshed_does_not_end_the_others(heart: Path, tmp_path: Path,
@@ -218,3 +232,34 @@ def test_a_script_makes_and_writes_the_same_mesh(heart: Path, tmp_path: Path,
     assert told(capsys, heart, "--out", tmp_path / "out", "--for", "stl")[0] == 0
     assert report["files"] == report_of(tmp_path / "out" / "heart_1")["files"] == report_of(tmp_path / "mine")["files"]
     assert mesh(twin()).meshed.name == "map"
+
+
+def test_a_sibling_gets_the_elements_and_patches_of_its_twin(heart: Path, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
+    larger = twin()
+    affine = larger.affine.copy()
+    affine[:3] *= 1.03
+    path = write_labelmap(replace(larger, affine=affine), tmp_path / "sibling.nii.gz")
+    line = (path, "--out", tmp_path / "out", "--for", "opencarp", "--edge", 6, "--like", heart)
+    code, shown, err = told(capsys, *line)
+    assert code == 0, err
+    one, other = (tmp_path / "out" / name for name in ("heart_1", "sibling"))
+    for ending in ("elem", "mitral_valve.surf", "lv_endocardium.vtx"):
+        files = [next((folder / "opencarp").glob(f"*.{ending}")).read_text() for folder in (one, other)]
+        assert files[0] == files[1] and len(files[0]) > 100, ending
+    points = [np.loadtxt(folder / "opencarp" / f"{folder.name}.pts", skiprows=1) for folder in (one, other)]
+    assert not np.allclose(points[0], points[1]) and "yes" in shown
+    report = report_of(other)
+    assert report["like"]["carried"] and report["like"]["mean_distance_mm"] < 1
+    assert report["settings"]["like"] == hashlib.sha256(heart.read_bytes()).hexdigest()
+    areas = [{patch["id"]: patch["area_mm2"] for patch in report_of(folder)["patches"]} for folder in (one, other)]
+    assert areas[1]["mitral_valve"] == pytest.approx(1.03**2 * areas[0]["mitral_valve"], rel=0.1)
+    code, shown, _ = told(capsys, *line, "--resume")
+    assert code == 0 and "2 of 2 meshes were there already" in shown
+
+
+def test_like_needs_tetrahedra_and_a_twin(heart: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = told(capsys, heart, "--out", tmp_path / "out", "--for", "stl", "--like", heart)
+    assert code == 2 and "--like needs tetrahedra" in err
+    code, _, err = told(capsys, heart, "--out", tmp_path / "out", "--like", tmp_path / "no.nii.gz", "--tets")
+    assert code == 2 and "does not exist" in err
