@@ -47,5 +47,7 @@ MOST_MODEL_BYTES = 1 << 34
 # Meshes
 MOST_TETRAHEDRA = 4_000_000
 """Tetrahedra of one mesh: about 3 GiB of memory while it is made."""
+MOST_MESH_CUBES = 1 << 27
+"""Cubes of the box around all tissues, of which a mesh is made: about 2 GiB while their labels are found."""
 LEAST_MESH_EDGE_MM = 0.1
 """The shortest edge of elements that can be asked for."""

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..core.errors import InputError
 from ..core.labelmap import Affine, LabelMap
-from ..core.limits import LEAST_MESH_EDGE_MM, MOST_TETRAHEDRA
+from ..core.limits import LEAST_MESH_EDGE_MM, MOST_MESH_CUBES, MOST_TETRAHEDRA
 from ..editing.repair.composed import well_compose
 from .settings import GRADES
 
@@ -57,6 +57,7 @@ def cubes_of(label_map: LabelMap, edge_mm: float, grade: int = 1, names: Mapping
     _require_size(label_map, edge_mm)
     edge = edge_mm / EDGES_OF_CUBE
     frame = _Frame.around(label_map, edge, grade)
+    _require_few_cubes(frame, 1 if grade == 1 else 8, edge_mm)
     labels = frame.labels(label_map, 1)
     wanted = np.zeros(labels.shape, dtype=np.int8)
     if grade > 1:
@@ -179,6 +180,16 @@ def _require_size(label_map: LabelMap, edge_mm: float) -> None:
         least = np.ceil(10.0 * edge_mm * (number / MOST_TETRAHEDRA) ** (1.0 / 3.0)) / 10.0
         raise InputError("The mesh would have too many tetrahedra", value=f"about {number:,.0f}",
                          rule=f"at most {MOST_TETRAHEDRA:,}", hint=f"choose an edge of {least:.1f} mm or more")
+
+
+def _require_few_cubes(frame: _Frame, parts: int, edge_mm: float) -> None:
+    """parts: of each usual cube. Thin tissues far apart, such as vessels, have few tetrahedra in a large box."""
+    number = parts * frame.shape[0] * frame.shape[1] * frame.shape[2]
+    if number > MOST_MESH_CUBES:
+        least = np.ceil(10.0 * edge_mm * (number / MOST_MESH_CUBES) ** (1.0 / 3.0)) / 10.0
+        raise InputError("The box around the tissues is too large for such short edges",
+                         value=f"{number:,} cubes{'' if parts == 1 else ' with grading'}",
+                         rule=f"at most {MOST_MESH_CUBES:,}", hint=f"choose an edge of {least:.1f} mm or more")
 
 
 def _require_tissues(label_map: LabelMap, labels: npt.NDArray[np.integer], edge_mm: float,

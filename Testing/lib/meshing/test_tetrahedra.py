@@ -94,6 +94,14 @@ def test_what_cannot_be_made_is_refused_before_it_is_begun(edge: float, grade: i
         assert 5 * np.count_nonzero(labels) / (edge / 1.207) ** 3 > MOST_TETRAHEDRA
 
 
+def test_thin_tissue_in_a_large_box_is_refused_for_short_edges_only() -> None:
+    labels = np.zeros((60, 60, 60), dtype=np.int16)
+    labels[range(60), range(60), range(60)] = 1
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    with pytest.raises(InputError, match=r"box around the tissues is too large.*edge of 0\.3 mm or more"):
+        tetrahedra_of(labels, affine, voxel_faces(labels, affine), 0.25)
+
+
 def test_a_map_without_tissue_is_refused() -> None:
     labels, affine, surface = balls(RADII, 28, 1.0)
     with pytest.raises(InputError, match="no tissue"):
