@@ -8,14 +8,14 @@ than invent one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..core.patch_rules import CutEndRule
-from .edges import directed_edges, edge_numbers
+from .edges import directed_edges, edge_numbers, pieces
 from .mesh import OUTSIDE, SurfaceMesh, triangle_areas, triangle_normals
 from .patch_geometry import rim_of
 
@@ -45,16 +45,31 @@ class CutEnd:
     triangles: npt.NDArray[np.int32]
 
 
-def cut_ends(surface: SurfaceMesh, rules: Sequence[CutEndRule], labels: Mapping[str, int]) -> list[CutEnd]:
-    """The cut ends of the tissues that have a rule, the largest of each tissue first. labels: tissue id -> label."""
+def cut_ends(surface: SurfaceMesh, rules: Sequence[CutEndRule], labels: Mapping[str, int],
+             walled: Collection[str] = ()) -> list[CutEnd]:
+    """The cut ends of the tissues that have a rule, the largest of each tissue first. labels: tissue id -> label.
+
+    walled: tissues around which walls were grown; where these look outside, they do so at an open end.
+    """
     found = []
     for rule in rules:
         if rule.tissue in labels:
             label = labels[rule.tissue]
             outer = surface.between(label, OUTSIDE)
-            ends = _flat_ends(_Outer(surface, outer, label)) if len(outer) else []
+            if rule.tissue in walled:
+                ends = _openings(surface, outer)
+            else:
+                ends = _flat_ends(_Outer(surface, outer, label)) if len(outer) else []
             found += [CutEnd(rule, label, outer[end]) for end in ends]
     return found
+
+
+def _openings(surface: SurfaceMesh, outer: npt.NDArray[np.int32]) -> list[Indices]:
+    """The pieces of a walled tissue's outer surface that are as large as an end, as rows of `outer`."""
+    corners = surface.triangles[outer]
+    piece = pieces(corners, np.zeros(len(corners), dtype=np.int64))
+    area = np.bincount(piece, triangle_areas(surface.points, corners))
+    return [np.flatnonzero(piece == one) for one in np.argsort(-area, kind="stable") if area[one] >= LEAST_MM2]
 
 
 class _Outer:

@@ -39,6 +39,18 @@ class Grown:
                 for rule, mm, ml in self.added]
 
 
+@dataclass(frozen=True)
+class OpenEnd:
+    """A cut end that stays open. tissue: of the vessel. on, off: (k, 3) RAS mm, centres of the triangles of the end,
+    and of the other outer triangles of its tissue.
+    """
+
+    tissue: str
+    patch: Patch
+    on: FloatArray
+    off: FloatArray
+
+
 def wanted_rules(anatomy: Anatomy, walls: Mapping[str, float], valves_mm: float | None) -> dict[str, float]:
     """What is to be grown: id -> thickness in mm. walls: tissue -> mm. Raises InputError for what cannot be grown."""
     by_tissue = {rule.around: rule for rule in anatomy.mesh.grown if rule.around}
@@ -52,10 +64,10 @@ def wanted_rules(anatomy: Anatomy, walls: Mapping[str, float], valves_mm: float 
 
 
 def grow(labels: Labels, affine: FloatArray, anatomy: Anatomy, wanted: Mapping[str, float],
-         ends: Sequence[tuple[str, Patch]] = ()) -> Grown:
+         ends: Sequence[OpenEnd] = ()) -> Grown:
     """Grows walls and valves. labels: (D, H, W), the anatomy's values. wanted: id of what is grown -> thickness in mm.
 
-    ends: tissue and patch of each cut end, which no wall closes. Raises InputError where something would be too thin
+    ends: cut ends, which no wall closes. Raises InputError where something would be too thin
     for the voxels, or has nothing to grow from.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -88,7 +100,7 @@ def _require_thick(rule: GrownRule, mm: float, spacing: float) -> None:
 
 
 def _grow_walls(labels: npt.NDArray[np.int16], affine: FloatArray, anatomy: Anatomy, rules: Sequence[GrownRule],
-                wanted: Mapping[str, float], ends: Sequence[tuple[str, Patch]]) -> None:
+                wanted: Mapping[str, float], ends: Sequence[OpenEnd]) -> None:
     """Gives background voxels to the walls of the tissues that are nearest to them."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     free = labels == 0
@@ -96,21 +108,25 @@ def _grow_walls(labels: npt.NDArray[np.int16], affine: FloatArray, anatomy: Anat
     for rule in rules:
         distance = _distance(labels == anatomy.label_of(rule.around), spacing)
         near = free & (distance <= wanted[rule.id]) & (distance < best)
-        for tissue, end in ends:
-            if tissue == rule.around:
+        for end in ends:
+            if end.tissue == rule.around:
                 near &= ~_beyond(near, affine, end, wanted[rule.id])
         best[near] = distance[near]
         labels[near] = rule.label
 
 
-def _beyond(near: npt.NDArray[np.bool_], affine: FloatArray, end: Patch, mm: float) -> npt.NDArray[np.bool_]:
-    """(D, H, W) bool: voxels in front of a cut end, up to the outer side of the wall around it."""
-    index = np.argwhere(near)
+def _beyond(near: npt.NDArray[np.bool_], affine: FloatArray, end: OpenEnd, mm: float) -> npt.NDArray[np.bool_]:
+    """(D, H, W) bool: voxels on a cut end and in front of it, up to the outer side of the wall around it."""
+    from scipy.spatial import cKDTree
+
+    index, patch = np.argwhere(near), end.patch
     points = index[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
-    height = (points - end.centre) @ end.normal
-    beside = np.linalg.norm(points - end.centre - height[:, None] * end.normal, axis=1)
-    reach = end.diameters.get("greatest", 0.0) / 2 + 2 * mm
-    hit = index[(height > 0) & (beside < reach)]
+    height = (points - patch.centre) @ patch.normal
+    beside = np.linalg.norm(points - patch.centre - height[:, None] * patch.normal, axis=1)
+    reach = patch.diameters.get("greatest", 0.0) / 2 + 2 * mm
+    around = np.flatnonzero((beside < reach) & (np.abs(height) < 2 * mm))
+    on = cKDTree(end.on).query(points[around])[0] <= cKDTree(end.off).query(points[around])[0]
+    hit = index[around[on | (height[around] > 0)]]
     found = np.zeros(near.shape, dtype=np.bool_)
     found[tuple(hit.T)] = True
     return found

@@ -12,12 +12,13 @@ from ..core.anatomy import Anatomy
 from ..core.errors import InputError
 from ..core.labelmap import LabelMap
 from ..labelmaps.tissues import known_labels
+from .cut_ends import cut_ends
 from .formats.listing import FORMATS
-from .grown import Grown, grow, wanted_rules
-from .mesh import Patch, SurfaceMesh, VolumeMesh
+from .grown import Grown, OpenEnd, grow, wanted_rules
+from .mesh import OUTSIDE, Patch, SurfaceMesh, VolumeMesh
 from .meshable import meshable_map
 from .meshed import Meshed, Part
-from .patch_geometry import same_patches
+from .patch_geometry import patch_of, same_patches
 from .patches import patches_of
 from .settings import MeshSettings
 from .surface import map_volumes, surface_of
@@ -126,13 +127,21 @@ def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64]
     wanted = wanted_rules(anatomy, settings.walls, settings.valves_mm)
     if not wanted:
         return None
-    ends = []
-    if settings.walls:
-        surface = surface_of(meshable_map(labels, affine, anatomy=anatomy).labels, affine)
-        found = patches_of(surface, anatomy, {tissue.label: tissue.id for tissue in anatomy.tissues})
-        tissue_of = {rule.id: rule.tissue for rule in anatomy.mesh.cut_ends}
-        ends = [(tissue_of[patch.id.rstrip("_0123456789")], patch) for patch in found if patch.kind == "cut"]
+    ends = _open_ends(meshable_map(labels, affine, anatomy=anatomy).labels, affine, anatomy) if settings.walls else []
     return grow(labels, affine, anatomy, wanted, ends)
+
+
+def _open_ends(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64],
+               anatomy: Anatomy) -> list[OpenEnd]:
+    """The cut ends of vessels in a map."""
+    surface = surface_of(labels, affine)
+    centres = surface.points[surface.triangles].mean(axis=1)
+    found = []
+    for end in cut_ends(surface, anatomy.mesh.cut_ends, {tissue.id: tissue.label for tissue in anatomy.tissues}):
+        others = np.setdiff1d(surface.between(end.label, OUTSIDE), end.triangles)
+        patch = patch_of(surface, end.triangles, end.label, end.rule.name, end.rule.id, "cut")
+        found.append(OpenEnd(end.rule.tissue, patch, centres[end.triangles], centres[others]))
+    return found
 
 
 def _filled(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], surface: SurfaceMesh,

@@ -37,7 +37,9 @@ def patches_of(surface: SurfaceMesh, anatomy: Anatomy, tissues: Mapping[int, str
     tissues: label -> tissue id, or the id of something grown, of every label in the surface.
     """
     kinds, kind_of = _kinds(surface, anatomy, tissues)
-    found = cut_ends(surface, anatomy.mesh.cut_ends, {name: label for label, name in tissues.items()})
+    there = {tissues[label] for label in surface.tissues}
+    found = cut_ends(surface, anatomy.mesh.cut_ends, {name: label for label, name in tissues.items()},
+                     [rule.around for rule in anatomy.mesh.grown if rule.around and rule.id in there])
     group = kind_of.copy()
     for end in found:
         kinds.append(_Kind(PatchRule(end.rule.id, end.rule.name, "cut", ((end.rule.tissue, OUTSIDE_NAME),)),

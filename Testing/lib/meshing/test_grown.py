@@ -7,7 +7,7 @@ import pytest
 from drawn_shapes import ANATOMY, ball, below, both, draw, tube
 
 from DiffusionSiblingsLib.core.errors import InputError
-from DiffusionSiblingsLib.meshing.grown import grow, wanted_rules
+from DiffusionSiblingsLib.meshing.grown import OpenEnd, grow, wanted_rules
 from DiffusionSiblingsLib.meshing.mesh import Patch
 
 LABELS = {tissue.id: tissue.label for tissue in ANATOMY.tissues}
@@ -48,13 +48,19 @@ def test_a_wall_leaves_the_cut_end_of_a_vessel_open() -> None:
     end = Patch("end", "aortic_end", "cut", np.zeros(1, np.int32), np.array([0.0, 0.0, 19.9]),
                 np.array([0.0, 0.0, 1.0]), 314.0, 63.0, {"greatest": 20.0})
     wanted = wanted_rules(ANATOMY, {"Ao": 3.0}, None)
-    closed, opened = (grow(labels, affine, ANATOMY, wanted, ends) for ends in ([], [("Ao", end)]))
+    turn, side = np.linspace(0, 2 * np.pi, 60), np.arange(-19.5, 19.5, 1.0)
+    on = np.array([(r * np.cos(t), r * np.sin(t), 20.0) for r in range(10) for t in turn])
+    off = np.array([(10 * np.cos(t), 10 * np.sin(t), z) for z in side for t in turn])
+    closed, opened = (grow(labels, affine, ANATOMY, wanted, ends) for ends in ([], [OpenEnd("Ao", end, on, off)]))
 
     def highest(found) -> float:
         index = np.argwhere(found.labels == GROWN["Ao wall"])
         return float((index[:, ::-1] @ found.affine[:3, :3].T + found.affine[:3, 3])[:, 2].max())
 
     assert highest(closed) > 22 and highest(opened) < 20.5
+    index = np.argwhere(opened.labels == GROWN["Ao wall"])
+    points = index[:, ::-1] @ opened.affine[:3, :3].T + opened.affine[:3, 3]
+    assert np.linalg.norm(points[points[:, 2] > 0, :2], axis=1).min() > 9.5, "nothing lies over the end"
 
 
 def test_a_valve_is_a_slab_of_the_second_tissue() -> None:
