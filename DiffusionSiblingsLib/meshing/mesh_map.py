@@ -94,7 +94,7 @@ def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name:
         labels, affine = grown.labels, grown.affine
     ready = meshable_map(labels, affine, anatomy=anatomy)
     surface = surface_of(ready.labels, affine, None if is_filled(settings) else settings.edge_mm)
-    volume, like = _carried(twin, surface, map_volumes(ready.labels, affine))
+    volume, like = _carried(twin, surface, map_volumes(ready.labels, affine), anatomy)
     patches: tuple[Patch, ...] = ()
     if volume is not None and twin is not None:
         patches, volume_notes = same_patches(twin.meshed.patches, twin.meshed.surface, volume.surface), like
@@ -102,8 +102,7 @@ def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name:
         volume, volume_notes = _filled(ready.labels, affine, surface, settings, anatomy)
     shown = surface if volume is None else volume.surface
     _require_all(labels, shown, anatomy, settings)
-    names = {label: ident for label, (ident, _) in _names(anatomy).items()}
-    meshed = Meshed(name, shown, patches or patches_of(shown, anatomy, names),
+    meshed = Meshed(name, shown, patches or patches_of(shown, anatomy, _ids(anatomy)),
                     _parts(shown, anatomy, settings.numbering), volume, settings.space)
     return MeshResult(meshed, labelmap, anatomy, settings, labels, affine,
                       grown.to_json() if grown is not None else [], ready.to_json(),
@@ -111,14 +110,14 @@ def mesh_map(labelmap: LabelMap, anatomy: Anatomy, settings: MeshSettings, name:
                       {key: like[key] for key in LIKE_KEYS if key in like})
 
 
-def _carried(twin: MeshResult | None, surface: SurfaceMesh,
-             volumes: dict[int, float]) -> tuple[VolumeMesh | None, dict[str, Any]]:
+def _carried(twin: MeshResult | None, surface: SurfaceMesh, volumes: dict[int, float],
+             anatomy: Anatomy) -> tuple[VolumeMesh | None, dict[str, Any]]:
     """The twin's tetrahedra in another heart; None where there is no twin, or where they would not be sound."""
     if twin is None or twin.meshed.volume is None:
         return None, {}
     from .carried import carried_to
 
-    return carried_to(twin.meshed.volume, surface, volumes)
+    return carried_to(twin.meshed.volume, surface, volumes, names=_ids(anatomy))
 
 
 def _grown(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64], anatomy: Anatomy,
@@ -151,7 +150,7 @@ def _filled(labels: npt.NDArray[np.integer[Any]], affine: npt.NDArray[np.float64
     from .tetrahedra import tetrahedra_of
 
     return tetrahedra_of(labels, affine, surface, settings.edge_mm or DEFAULT_EDGE_MM, settings.grade,
-                         names={label: ident for label, (ident, _) in _names(anatomy).items()})
+                         names=_ids(anatomy))
 
 
 def _require_all(labels: npt.NDArray[np.integer[Any]], surface: SurfaceMesh, anatomy: Anatomy,
@@ -170,6 +169,11 @@ def _names(anatomy: Anatomy) -> dict[int, tuple[str, str]]:
     """Label -> id and name for people, of tissues and of what can be grown."""
     return {**{tissue.label: (tissue.id, tissue.name) for tissue in anatomy.tissues},
             **{rule.label: (rule.id, rule.name) for rule in anatomy.mesh.grown}}
+
+
+def _ids(anatomy: Anatomy) -> dict[int, str]:
+    """Label -> id, of the same."""
+    return {label: ident for label, (ident, _) in _names(anatomy).items()}
 
 
 def _parts(surface: SurfaceMesh, anatomy: Anatomy, numbering: str) -> dict[int, Part]:
