@@ -16,7 +16,7 @@ from .smoothing import with_volumes
 
 SHORTEST, LONGEST = 0.8, 4.0 / 3.0  # of the edge length: between these an edge is good
 PASSES, RELAXED = 2, 3
-FEW = 0.002  # of the triangles: when a round changes fewer, it was the last
+FEW = 0.006  # of the triangles: when a round changes fewer, it was the last
 MOST_ROUNDS = 40
 TRIES = 4  # of leaving what still crosses as fine as it was
 NEAREST = 4  # points of the fine surface that a point is put back between
