@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from slicer.i18n import tr as _
 
-from DiffusionSiblingsLib.core.defaults import AMOUNT, COUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED, STEPS
+from DiffusionSiblingsLib.core.defaults import AMOUNT, COUNT, DEFAULT_MODEL, INPAINT_RATIO, RATIO, SEED
 from DiffusionSiblingsLib.editing.request import Request
 
 # All the rest is imported by the functions that need it: Slicer imports this file when it starts, and users wait.
@@ -55,8 +55,9 @@ class SiblingsLogic:
             environment.require()
         return self.session
 
-    def generate(self, count: int = COUNT, seed: int = SEED, *, steps: int = STEPS, first: int = 0, repair: bool = True,
-                 model: str = DEFAULT_MODEL, device: str = "auto", **making: Unpack[Options]) -> list[Any]:
+    def generate(self, count: int = COUNT, seed: int = SEED, *, steps: int | None = None, first: int = 0,
+                 repair: bool = True, model: str = DEFAULT_MODEL, device: str = "auto",
+                 **making: Unpack[Options]) -> list[Any]:
         """New hearts that have no twin -> segmentation nodes."""
         request = arguments().request_of("generate", count=count, seed=seed, first=first, steps=steps, repair=repair)
         return self._nodes((request,), making, model=model, device=device)
@@ -68,9 +69,9 @@ class SiblingsLogic:
         return self._nodes((request,), {}, segmentationNode, labels, model=model, device=device)
 
     def perturb(self, segmentationNode: Any, ratio: float | Sequence[float] = RATIO, count: int = COUNT,
-                seed: int = SEED, *, steps: int = STEPS, first: int = 0, overwrite: bool = False, repair: bool = True,
-                labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL, device: str = "auto",
-                **making: Unpack[Options]) -> list[Any]:
+                seed: int = SEED, *, steps: int | None = None, first: int = 0, overwrite: bool = False,
+                repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
+                device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """Siblings that differ from the twin everywhere -> segmentation nodes. Several ratios: `count` of each."""
         requests = tuple(arguments().request_of("perturb", count=count, seed=seed, first=first, steps=steps,
                                                 ratio=value, overwrite=overwrite, repair=repair)
@@ -79,10 +80,10 @@ class SiblingsLogic:
 
     def inpaint(self, segmentationNode: Any, tissues: Sequence[str] | str = (), *, roi: Any = None,
                 segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
-                ratio: float = INPAINT_RATIO, count: int = COUNT, seed: int = SEED, steps: int = STEPS, first: int = 0,
-                method: Literal["replace", "guidance"] = "replace", resample: int = 1, overwrite: bool = False,
-                repair: bool = True, labels: Mapping[str, str] | None = None, model: str = DEFAULT_MODEL,
-                device: str = "auto", **making: Unpack[Options]) -> list[Any]:
+                ratio: float = INPAINT_RATIO, count: int = COUNT, seed: int = SEED, steps: int | None = None,
+                first: int = 0, method: Literal["replace", "guidance"] = "replace", resample: int = 1,
+                overwrite: bool = False, repair: bool = True, labels: Mapping[str, str] | None = None,
+                model: str = DEFAULT_MODEL, device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """Siblings that differ from the twin in some tissues, or in a region, only -> segmentation nodes.
 
         tissues: "LV" or ("LV", "RV"). roi: markups ROI node. segment: (segmentation node, segment name or ID), painted.
@@ -101,7 +102,7 @@ class SiblingsLogic:
               amount: float = AMOUNT, ratio: float | None = None, tissues: Sequence[str] | str = (),
               hold: Sequence[str] | str = (), count: int = COUNT, seed: int = SEED, *, want: Sequence[str] | str = (),
               roi: Any = None, segment: tuple[Any, str] | None = None, box: Sequence[float] | None = None,
-              guider: str = "projection", parsing: str = "auto", steps: int = STEPS, first: int = 0,
+              guider: str = "projection", parsing: str = "auto", steps: int | None = None, first: int = 0,
               overwrite: bool = False, repair: bool = True, labels: Mapping[str, str] | None = None,
               model: str = DEFAULT_MODEL, device: str = "auto", **making: Unpack[Options]) -> list[Any]:
         """Siblings that have the measurements asked for -> segmentation nodes.

@@ -4,8 +4,9 @@
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from DiffusionSiblingsLib.core.defaults import AMOUNT, DEFAULT_MODEL, GATE_LIMIT, INPAINT_RATIO, RATIO, SEED, STEPS
+from DiffusionSiblingsLib.core.defaults import AMOUNT, DEFAULT_MODEL, GATE_LIMIT, INPAINT_RATIO, RATIO, SEED
 from DiffusionSiblingsLib.metrics.measurement import tissue_key
+from DiffusionSiblingsUI.runs.arguments import AUTOMATIC_STEPS
 
 
 @parameterNodeWrapper
@@ -36,7 +37,7 @@ class SiblingsParameters:
     region_segmentation: slicer.vtkMRMLSegmentationNode
     region_segment: str = ""
     count: int = 4
-    steps: int = STEPS
+    steps: int = AUTOMATIC_STEPS
     seed: int = SEED
     method: str = "replace"
     resample: int = 1

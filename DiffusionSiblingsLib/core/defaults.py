@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 DEFAULT_MODEL = "heart-compact"
-COUNT, SEED, STEPS = 1, 0, 50
-MULTISTEP_STEPS = 12  # of the solver dpmpp-2m, in place of STEPS
+COUNT, SEED = 1, 0
+PAPERS_STEPS = 50  # of the solver heun
+MULTISTEP_STEPS = 12  # of the solver dpmpp-2m
 GATE_LIMIT = 10  # siblings that are drawn at most for each one asked for, with acceptance checks
 RATIO = 0.5  # of a perturbation
 RATIO_WORDS = ("0.2 changes the local shape of walls, 0.5 the size and proportions of chambers, 0.8 nearly everything; "

@@ -160,16 +160,17 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     free = free_labels(request.tissues, heart.anatomy) if request.tissues else None
     control = control_of(request.control, heart, shorthand or PresetsAndHolds(), free)
     if control is None:
-        return GuidedPlan(request)
+        return GuidedPlan(replace(request, steps=request.sampling_steps))
     ready = replace(request, control=control)
+    ready = replace(ready, steps=ready.sampling_steps)
     targets = GuidedTargets.of(control, heart)
     volumes = _whole_volumes(targets)
     notes = [*_out_of_sight(targets)]
     if statistics:
         named = {asked.key: asked.value for asked in targets.asked_measures}
         notes += [*beyond_training(volumes, statistics), *measures_beyond(named, volumes, statistics)]
-    if request.steps < LEAST_GUIDED_STEPS:
-        notes.append(f"Guided siblings made with {request.steps} steps are often broken; use "
+    if ready.sampling_steps < LEAST_GUIDED_STEPS:
+        notes.append(f"Guided siblings made with {ready.sampling_steps} steps are often broken; use "
                      f"{LEAST_GUIDED_STEPS} steps or more")
     return GuidedPlan(ready, targets, tuple(notes))
 

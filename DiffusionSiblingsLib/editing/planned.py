@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..cohorts.measured_map import MeasuredMap
@@ -80,7 +80,7 @@ def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHol
     for asked, named in zip(requests, shorthand, strict=True):
         request = with_placed_box(asked, placed, facts.anatomy)
         if request.control is None and not named:
-            guided.append(GuidedPlan(request))
+            guided.append(GuidedPlan(replace(request, steps=request.sampling_steps)))
             continue
         if request.needs_twin not in hearts:
             heart = twin if request.needs_twin else None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ..core.defaults import COUNT, RATIO, RATIO_WORDS, SEED, STEPS
+from ..core.defaults import COUNT, RATIO, RATIO_WORDS, SEED
 from ..core.errors import InputError
 from ..labelmaps.region import check_box
-from .choices import Edit, Guider, Method, Parsing, Solver
+from .choices import PAPERS_SOLVER, SOLVER, Edit, Guider, Method, Parsing, Solver, default_steps
 
 if TYPE_CHECKING:
     from ..control.control import Control
@@ -38,7 +38,8 @@ class Request:
     tissues: ids of the tissues to edit (inpaint). box: x0, x1, y0, y1, z0, z1 in RAS mm, or "around:PLACE,MM"
     until the twin is placed. region: label map file on any grid, non-zero where the edit may act. method: inpainting by
     replacement or by guidance. resample: how often each sampling step of an inpainting is made.
-    first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run.
+    first: number k of the first sibling; sibling k depends on (seed, k) alone. steps: solver steps of a whole run; None
+    until the request is planned, for as many as the solver needs.
     overwrite: let siblings take voxels of tissues that the model does not know. repair: remove specks, open contacts.
     control: measurements and topology that the siblings must have; makes a guided edit of generate, perturb or inpaint.
     guider: how each step is led there. parsing: what is decoded for it: the whole view (V), the control's points alone
@@ -49,7 +50,7 @@ class Request:
     count: int = COUNT
     seed: int = SEED
     first: int = 0
-    steps: int = STEPS
+    steps: int | None = None
     ratio: float = RATIO
     tissues: tuple[str, ...] = ()
     box: tuple[float, ...] | str | None = None
@@ -61,7 +62,7 @@ class Request:
     control: Control | None = None
     guider: Guider = "projection"
     parsing: Parsing = "auto"
-    solver: Solver = "heun"
+    solver: Solver = SOLVER
 
     def __post_init__(self) -> None:
         _plain_values(self)
@@ -70,6 +71,8 @@ class Request:
                 raise InputError(f"The {name} cannot be used", value=value, rule=f"one of {', '.join(allowed)}")
         for name, (low, high) in WHOLE_NUMBERS.items():
             value = getattr(self, name)
+            if name == "steps" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise InputError(f"The {name} cannot be used", value=value, rule=f"a whole number from {low} to {high}")
         if not (isinstance(self.ratio, (int, float)) and 0.0 <= self.ratio <= 1.0):
@@ -87,6 +90,11 @@ class Request:
     def needs_twin(self) -> bool:
         """Whether the edit starts from a twin."""
         return self.edit != "generate"
+
+    @property
+    def sampling_steps(self) -> int:
+        """The solver's steps of a whole run, from pure noise to a heart."""
+        return default_steps(self.solver, guided=self.control is not None) if self.steps is None else self.steps
 
     @property
     def psi(self) -> float:
@@ -118,7 +126,7 @@ class Request:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
-        """The request that `to_json` wrote; unknown names are refused."""
+        """The request that `to_json` wrote; unknown names are refused. One without a solver was made with Heun's."""
         if not isinstance(values, Mapping) or "edit" not in values:
             raise InputError("The request cannot be read", value=str(values)[:60],
                              rule="an object with an edit and its settings")
@@ -127,6 +135,7 @@ class Request:
             raise InputError("The request has unknown settings", value=", ".join(unknown),
                              rule=f"settings are {', '.join(sorted(known))}", hint="use a record of this version")
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        settings.setdefault("solver", PAPERS_SOLVER)
         if settings.get("control") is not None:
             from ..control.control import Control
 

@@ -18,6 +18,7 @@ from ..cohorts.training_distance import TrainingDistanceMeter
 from ..core.defaults import DEFAULT_MODEL
 from ..core.errors import ModelError
 from ..core.labelmap import LabelMap, LabelValues
+from ..editing.choices import PAPERS_SOLVER
 from ..editing.composite import Scope
 from ..editing.guided_plan import GuidedTargets
 from ..editing.planned import PlacedTwin, PlannedRequest, plan_requests, require_twin
@@ -203,8 +204,8 @@ class Engine:
     def schedule(self, request: Request) -> NoiseLevels:
         """The noise levels that suit the request's solver, with its number of steps."""
         sampling = self.card.sampling
-        papers = Schedule(request.steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
-        return papers if request.solver == "heun" else LogSchedule.like(papers)
+        papers = Schedule(request.sampling_steps, sampling["sigma_min"], sampling["sigma_max"], sampling["rho"])
+        return papers if request.solver == PAPERS_SOLVER else LogSchedule.like(papers)
 
     def mask(self, scope: Scope | None, twin: Encoded | None) -> tuple[Tensor | None, int]:
         """Preserved latents of an inpainting (1, 1, d, h, w) bool and the dilations used; None for other edits.

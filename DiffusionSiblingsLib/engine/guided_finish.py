@@ -13,6 +13,7 @@ from torch import Tensor
 from ..control.achieved import Achieved
 from ..core.anatomy import Anatomy
 from ..core.errors import ModelError
+from ..editing.choices import PAPERS_SOLVER
 from ..editing.guided_plan import GuidedTargets, Shares
 from ..editing.request import Request
 from ..editing.result import Sibling
@@ -47,7 +48,7 @@ def make_guide(targets: GuidedTargets, request: Request, networks: Networks, ana
     if parsing == "L" and not field:
         raise ModelError("The model has no neural field, which parsing L needs", rule="parsing V or auto",
                              hint="leave out --parsing, or choose a model with a neural field")
-    pace = {} if request.solver == "heun" else LONG_STEPS
+    pace = {} if request.solver == PAPERS_SOLVER else LONG_STEPS
     frame = CanonicalFrame.of(anatomy)
     extent = [n * frame.spacing for n in reversed(frame.shape)]
     labels = {tissue.id: tissue.label for tissue in anatomy.tissues}

@@ -19,6 +19,7 @@ from ..core.anatomy import Anatomy, load_anatomy
 from ..core.defaults import DEFAULT_MODEL, LEAST_GUIDED_STEPS
 from ..core.errors import InputError
 from ..core.labelmap import LabelValues
+from ..editing.choices import SOLVER, Solver, default_steps
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..labelmaps.geometry.reference import Reference
 from ..metrics.measurement import MeasurementKey
@@ -48,7 +49,8 @@ class AugmentationOrder:
     control: Control | None = None
     presets: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
-    steps: int = 50
+    steps: int | None = None
+    solver: Solver = SOLVER
     seed: int = 0
     labels: LabelValues | None = None
     existing_runs: tuple[Path, ...] = ()
@@ -90,12 +92,14 @@ def augment_cohort(order: AugmentationOrder, say: Callable[[str], None]) -> Augm
         say(f"note: {note}")
     for warning in _warnings(wanted, statistics):
         say(f"note: {warning}")
-    if order.strategy == "guided" and order.steps < LEAST_GUIDED_STEPS:
-        say(f"note: guided siblings made with {order.steps} steps are often broken; use {LEAST_GUIDED_STEPS} steps or "
+    guided = order.strategy == "guided"
+    steps = default_steps(order.solver, guided=guided) if order.steps is None else order.steps
+    if guided and steps < LEAST_GUIDED_STEPS:
+        say(f"note: guided siblings made with {steps} steps are often broken; use {LEAST_GUIDED_STEPS} steps or "
             "more")
     most = order.most if order.most is not None else MOST * order.count
     task = AugmentationTask(wanted, order.strategy, seeds, order.count, most, order.control, order.presets,
-                            order.hold, order.steps, order.seed)
+                            order.hold, steps, order.seed, solver=order.solver)
     model = card.identity
     require_same_order(order.out, task, model)
     make = SiblingMaker(order.model, order.device, order.jobs, say)

@@ -28,8 +28,9 @@ from ..control.control import Control
 from ..control.measure import measure
 from ..control.placement import Placement
 from ..core.anatomy import Anatomy
+from ..core.defaults import MULTISTEP_STEPS
 from ..core.errors import InputError
-from ..editing.choices import Solver
+from ..editing.choices import SOLVER, Solver
 from ..editing.guided_plan import make_guided
 from ..editing.presets_and_holds import PresetsAndHolds, control_of
 from ..editing.request import Request
@@ -64,10 +65,10 @@ class AugmentationTask:
     control: Control | None = None
     presets: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
-    steps: int = 50
+    steps: int = MULTISTEP_STEPS
     seed: int = 0
     block: int = BLOCK
-    solver: Solver = "heun"
+    solver: Solver = SOLVER
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:

@@ -34,7 +34,8 @@ def identity(task: AugmentationTask, model: Mapping[str, str]) -> dict[str, Any]
     found: dict[str, Any] = json_values(
         {"model": dict(model), "target": str(task.wanted), "strategy": task.strategy,
          "seeds": [heart.name for heart in task.seeds], "seeds_sha256": [heart.twin.sha256 for heart in task.seeds],
-         "control": control, "presets": task.presets, "hold": task.hold, "steps": task.steps, "seed": task.seed})
+         "control": control, "presets": task.presets, "hold": task.hold, "steps": task.steps, "solver": task.solver,
+         "seed": task.seed})
     return found
 
 

@@ -94,7 +94,7 @@ class StudyContext:
     def generated(self, count: int, *, seed: int = SEED) -> Condition:
         """Generated hearts: the first `count` of a seed."""
         request = self.request("generate", count, seed=seed)
-        return self.conditions.get(f"generated-seed-{request.seed}-steps-{request.steps}", [request])[0]
+        return self.conditions.get(f"generated-seed-{request.seed}-steps-{request.sampling_steps}", [request])[0]
 
     def twin(self, path: Path) -> TwinSource:
         """A heart of a cohort as a twin, with the label numbers that it is measured with: those of --labels where they

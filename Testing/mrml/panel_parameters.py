@@ -15,7 +15,7 @@ def parameters(**values: Any) -> Any:
     """A context with the parameters that a new panel has, and these values."""
     chosen = {"twin": None, "edit": "perturb", "ratio": 0.5, "inpaint_ratio": 1.0, "tissues": "LV", "count": 4,
               "region_kind": "tissues", "roi": None, "region_segmentation": None, "region_segment": "", "seed": 0,
-              "steps": 50, "method": "replace", "resample": 1, "overwrite": False, "repair": True,
+              "steps": 1, "method": "replace", "resample": 1, "overwrite": False, "repair": True,
               "model": "heart-compact", "device": "auto", "guide": False, "hold": "", "wants": "", "checks": "",
               "wall": 2.0, "most_drawn": 10, "jobs": 1, "folder": "", "resume": False} | values
     node, anatomy = chosen["twin"], load_anatomy()

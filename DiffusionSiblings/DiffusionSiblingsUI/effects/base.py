@@ -25,6 +25,7 @@ from DiffusionSiblingsUI.effects.options import Form, Option, put
 from DiffusionSiblingsUI.effects.preview import Preview
 from DiffusionSiblingsUI.effects.watch import Watch
 from DiffusionSiblingsUI.effects.work import Applied, Made, Plan
+from DiffusionSiblingsUI.runs.arguments import AUTOMATIC_STEPS, asked_steps
 from DiffusionSiblingsUI.runs.operation import Operation, Steps
 from DiffusionSiblingsUI.runs.session import shared_session
 from DiffusionSiblingsUI.scene.terminology import match_tissues, with_overrides
@@ -44,7 +45,7 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
 
     shared_options = (
         Option("Seed", "seedSpinBox", "0", "whole"),
-        Option("Steps", "stepsSpinBox", "50", "whole"),
+        Option("Steps", "stepsSpinBox", str(AUTOMATIC_STEPS), "whole"),
         Option("Repair", "repairCheckBox", "1", "check"),
         Option("Result", "resultComboBox", "here", "choice", ("here", "new")),
     )
@@ -106,8 +107,8 @@ class SiblingsEffect(AbstractScriptedSegmentEditorEffect):
         """Settings of a Request that all effects have: ratio, seed, steps, repair, overwrite."""
         effect, editor = self.scriptedEffect, self.scriptedEffect.parameterSetNode()
         return {"ratio": effect.doubleParameter("Ratio"), "seed": effect.integerParameter("Seed"),
-                "steps": effect.integerParameter("Steps"), "repair": effect.integerParameter("Repair") == 1,
-                "overwrite": rules_of(editor).overwrite != "none"}
+                "steps": asked_steps(effect.integerParameter("Steps")),
+                "repair": effect.integerParameter("Repair") == 1, "overwrite": rules_of(editor).overwrite != "none"}
 
     # ---- what Slicer calls
 

@@ -17,6 +17,7 @@ from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.request import Request
 
 SEGMENTATION, ROI = "vtkMRMLSegmentationNode", "vtkMRMLMarkupsROINode"
+AUTOMATIC_STEPS = 1  # of a box that shows a number of steps: as many as the solver needs
 
 
 def plain(value: Any) -> Any:
@@ -25,6 +26,11 @@ def plain(value: Any) -> Any:
         return value
     found = value.tolist()
     return tuple(found) if isinstance(found, list) else found
+
+
+def asked_steps(shown: int) -> int | None:
+    """Solver steps as a box of the panel shows them; None where the solver chooses."""
+    return shown if shown > AUTOMATIC_STEPS else None
 
 
 def request_of(edit: Any, **settings: Any) -> Request:

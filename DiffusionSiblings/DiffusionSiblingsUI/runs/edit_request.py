@@ -14,6 +14,7 @@ from DiffusionSiblingsUI.guide import domains, targets
 from DiffusionSiblingsUI.guide import request as guide_request
 from DiffusionSiblingsUI.panel_words import in_panel_words
 from DiffusionSiblingsUI.rich_text import sentence
+from DiffusionSiblingsUI.runs.arguments import asked_steps
 from DiffusionSiblingsUI.runs.edits import REGION_TO_COME, Task
 from DiffusionSiblingsUI.runs.making import Making, gate_of
 from DiffusionSiblingsUI.runs.operation import Operation
@@ -47,7 +48,7 @@ WORDS = {
 def task_of(context: Any) -> Task:
     """The task that the panel describes. Raises InputError with what is missing."""
     parameters = context.parameters
-    settings = {"count": parameters.count, "seed": parameters.seed, "steps": parameters.steps,
+    settings = {"count": parameters.count, "seed": parameters.seed, "steps": asked_steps(parameters.steps),
                 "repair": parameters.repair}
     where: dict[str, Any] = {"model": parameters.model, "device": parameters.device, "making": making_of(parameters)}
     if reason := missing(context):

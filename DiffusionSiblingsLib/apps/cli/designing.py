@@ -43,7 +43,7 @@ def design(options: PairedDesign) -> int:
         require_bars(facts.card)
     anatomy = facts.anatomy
     base = Request("perturb", count=options.count, seed=options.seed, first=options.first, steps=options.steps,
-                   overwrite=options.overwrite, repair=not options.no_repair)
+                   solver=options.solver, overwrite=options.overwrite, repair=not options.no_repair)
     regions = tuple(parse_region(text, anatomy) for text in options.edit)
     of = find_want(options.of, anatomy) if options.of else None
     if of is not None and not options.magnitude:

@@ -9,7 +9,6 @@ from ...control.control import read_control
 from ...core.anatomy import load_anatomy
 from ...core.names import names_of
 from ...core.record import readable_record
-from ...editing.choices import default_steps
 from ...editing.guide_rules import guided_request
 from ...editing.presets_and_holds import PresetsAndHolds
 from ...editing.request import Request
@@ -57,9 +56,7 @@ def reconstruct(options: Reconstruct) -> int:
 
 
 def _common(options: Generate | Perturb | Inpaint | Guide) -> dict[str, Any]:
-    guided = not isinstance(options, Generate) and (isinstance(options, Guide) or bool(options.hold))
-    steps = default_steps(options.solver, guided=guided) if options.steps is None else options.steps
-    return {"count": options.count, "seed": options.seed, "first": options.first, "steps": steps,
+    return {"count": options.count, "seed": options.seed, "first": options.first, "steps": options.steps,
             "solver": options.solver, "overwrite": options.overwrite, "repair": not options.no_repair}
 
 

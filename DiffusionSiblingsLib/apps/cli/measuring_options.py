@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ...core.defaults import DEFAULT_MODEL
+from ...editing.choices import SOLVER
 from . import completion
 from .command import EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TWIN
 from .shared_options import (
@@ -25,6 +26,7 @@ from .shared_options import (
     Overwrite,
     Replace,
     Run,
+    SolverChoice,
     Steps,
     TwinFile,
     flag,
@@ -129,7 +131,8 @@ class PairedDesign(Labels, Margin, Run):
     count: Annotated[int, option(SAMPLING, "--count", "N", "Number of siblings in each cell.")] = 4
     seed: Annotated[int, option(SAMPLING, "--seed", "S", "Seed of the noise that all cells share.")] = 0
     first: First = 0
-    steps: Steps = 50
+    steps: Steps = None
+    solver: SolverChoice = SOLVER
     no_repair: NoRepair = False
     overwrite: Overwrite = False
     replace: Replace = False

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...core.defaults import COUNT, DEFAULT_MODEL, GATE_LIMIT, LEAST_GUIDED_STEPS, MULTISTEP_STEPS, SEED, STEPS
-from ...editing.choices import Device, Solver
+from ...core.defaults import COUNT, DEFAULT_MODEL, GATE_LIMIT, LEAST_GUIDED_STEPS, MULTISTEP_STEPS, PAPERS_STEPS, SEED
+from ...editing.choices import SOLVER, Device, Solver
 from ...metrics.acceptance_help import gate_help
 from . import completion
 from .command import COHORT, EDIT, MACHINE, OUTPUT, SAMPLING, TWIN, Options, listed
@@ -39,8 +39,12 @@ HoldTissues = Annotated[str | None, option(
     EDIT, "--hold", TISSUES, "Tissues that keep the volume they have in the twin, such as LV,LA; 'all' holds every "
     "tissue that is not asked to change.", autocompletion=completion.tissues_or_all)]
 JobCount = Annotated[int, option(MACHINE, "--jobs", "N", "Number of processes; 0 uses one per core.")]
-Steps = Annotated[int, option(
-    SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.")]
+Steps = Annotated[int | None, option(
+    SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.",
+    show_default=f"{MULTISTEP_STEPS}, guided {LEAST_GUIDED_STEPS}; with --solver heun {PAPERS_STEPS}")]
+SolverChoice = Annotated[Solver, option(
+    SAMPLING, "--solver", LISTED, "What makes the steps: 'dpmpp-2m' (DPM-Solver++) evaluates the network once a step; "
+    "'heun' is the solver of the papers, evaluates it twice a step and needs more steps.")]
 First = Annotated[int, option(SAMPLING, "--first", "K", "Number of the first sibling.")]
 NoRepair = Annotated[bool, flag(
     OUTPUT, "--no-repair", "Keep small specks and forbidden contacts between tissues instead of repairing them.")]
@@ -114,12 +118,8 @@ class Sampling(Options):
         SAMPLING, "--seed", "S", "Seed of the random numbers. Sibling k depends on the seed and on k alone, so that "
         "the same command makes the same siblings.")] = SEED
     first: First = 0
-    steps: Annotated[int | None, option(
-        SAMPLING, "--steps", "N", "Steps of the sampler from pure noise to a heart; fewer are quicker and coarser.",
-        show_default=f"{STEPS}; with --solver dpmpp-2m {MULTISTEP_STEPS}, guided {LEAST_GUIDED_STEPS}")] = None
-    solver: Annotated[Solver, option(
-        SAMPLING, "--solver", LISTED, "What makes the steps: 'heun' is the solver of the papers and evaluates the "
-        "network twice a step; 'dpmpp-2m' (DPM-Solver++) does so once and needs fewer steps.")] = "heun"
+    steps: Steps = None
+    solver: SolverChoice = SOLVER
     no_repair: NoRepair = False
 
 

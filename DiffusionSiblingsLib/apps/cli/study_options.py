@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 import typer
 
 from ...core.defaults import DEFAULT_MODEL
+from ...editing.choices import SOLVER
 from . import completion
 from .command import COHORT, EDIT, GUIDANCE, OUTPUT, SAMPLING, SEVERAL, TRAINING
 from .edit_options import PresetNames
-from .shared_options import LISTED, JobCount, Labels, Machine, ModelName, Steps, flag, option
+from .shared_options import LISTED, JobCount, Labels, Machine, ModelName, SolverChoice, Steps, flag, option
 
 
 class Study(str, Enum):
@@ -114,7 +115,8 @@ class Augment(Common):
     hold: Annotated[str | None, option(
         EDIT, "--hold", "TISSUES", "With the guided strategy: tissues that keep the volume of their seed heart, or "
         "'all'.", autocompletion=completion.tissues_or_all)] = None
-    steps: Steps = 50
+    steps: Steps = None
+    solver: SolverChoice = SOLVER
     seed: Annotated[int, option(SAMPLING, "--seed", "S", "Seed of the noise and of the targets.")] = 0
     arms: Conditions = field(default_factory=list)
     out: Annotated[Path, option(

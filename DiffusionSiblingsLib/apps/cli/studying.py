@@ -51,9 +51,9 @@ def augment(options: Augment) -> int:
     order = AugmentationOrder(
         target=options.target, out=options.out, strategy=options.strategy, seeds=options.seeds,
         count=options.count, most=options.most, control=control, presets=names_of(options.preset),
-        hold=names_of(options.hold), steps=options.steps, seed=options.seed, labels=_labels(options),
-        existing_runs=tuple(options.arms), jobs=options.jobs, model=options.model, device=options.device,
-        command=command_line())
+        hold=names_of(options.hold), steps=options.steps, solver=options.solver, seed=options.seed,
+        labels=_labels(options), existing_runs=tuple(options.arms), jobs=options.jobs, model=options.model,
+        device=options.device, command=command_line())
     found = augment_cohort(order, lambda words: print(f"siblings: {words}", file=sys.stderr, flush=True))
     if options.json:
         print((order.out / REPORT).read_text(encoding="utf-8"), end="")

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
+from ...editing.choices import PAPERS_SOLVER
 from ...editing.request import Request
 from ...runs.messages import SamplingTask
 from ...runs.plan import Plan
@@ -150,8 +151,8 @@ def steps_of(request: Request) -> int:
     """Steps of Heun's of one sibling, for the plan: the schedule itself may take one more. A step of the other solver
     has half their evaluations.
     """
-    half = 1.0 if request.solver == "heun" else 0.5
-    return math.ceil(half * request.steps * request.psi) * request.resample
+    half = 1.0 if request.solver == PAPERS_SOLVER else 0.5
+    return math.ceil(half * request.sampling_steps * request.psi) * request.resample
 
 
 def kind_of(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from DiffusionSiblingsLib.control.placement import Placement, mean_heart
 from DiffusionSiblingsLib.control.presets import preset
 from DiffusionSiblingsLib.control.terms import Target, Term
 from DiffusionSiblingsLib.core.anatomy import load_anatomy
+from DiffusionSiblingsLib.core.defaults import LEAST_GUIDED_STEPS, MULTISTEP_STEPS
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.core.names import names_of
 from DiffusionSiblingsLib.editing.guided_plan import make_guided
@@ -148,7 +150,8 @@ def test_requests_are_planned_each_with_its_own_wishes() -> None:
     facts = SimpleNamespace(anatomy=ANATOMY, reference=REFERENCE, training=support)
     placed = SimpleNamespace(twin=TWIN)
     plain, guided, new = (planned.guided for planned in plan_requests(requests, targets, placed, facts))
-    assert plain.request == PERTURB and plain.asked == ()
+    assert plain.request == replace(PERTURB, steps=MULTISTEP_STEPS) and plain.asked == ()
+    assert guided.request.steps == new.request.steps == LEAST_GUIDED_STEPS
     assert guided.request.control is not None and guided.request.control.frame == "world"
     assert "beyond what the model was trained on" in guided.warnings[0]
     assert new.request.control is not None and new.request.control.frame == "canonical"

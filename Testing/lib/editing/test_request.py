@@ -9,7 +9,7 @@ import pytest
 from DiffusionSiblingsLib.control.control import Control
 from DiffusionSiblingsLib.control.domain import ControlDomain
 from DiffusionSiblingsLib.control.terms import Quantity, Target, Term
-from DiffusionSiblingsLib.core.defaults import LEAST_GUIDED_STEPS, MULTISTEP_STEPS, STEPS
+from DiffusionSiblingsLib.core.defaults import LEAST_GUIDED_STEPS, MULTISTEP_STEPS, PAPERS_STEPS
 from DiffusionSiblingsLib.core.errors import InputError
 from DiffusionSiblingsLib.editing.choices import default_steps
 from DiffusionSiblingsLib.editing.request import Request
@@ -117,7 +117,7 @@ def test_unknown_settings_in_json_are_refused() -> None:
 
 
 def test_defaults_of_steps_never_call_for_the_note_on_too_few() -> None:
-    assert default_steps("heun") == default_steps("heun", guided=True) == STEPS
+    assert default_steps("heun") == default_steps("heun", guided=True) == PAPERS_STEPS
     assert default_steps("dpmpp-2m") == MULTISTEP_STEPS < LEAST_GUIDED_STEPS == default_steps("dpmpp-2m", guided=True)
 
 
