@@ -57,7 +57,6 @@ class Run:
 
     maps: folder in {work} whose maps and tables are hashed. words: whether what the last command prints is hashed.
     """
-
     name: str
     commands: tuple[str, ...]
     maps: str = "out"
@@ -65,11 +64,9 @@ class Run:
 
 
 def run(name: str, *commands: str, maps: str = "out", words: bool = False) -> Run:
-    """A run; a command that does not say where its results go writes into {work}/out. The solver is that of the papers,
-    which was the default when hashes were first kept.
-    """
-    commands = tuple(command if command.startswith("replay") else f"{command} --solver heun" for command in commands)
-    placed = [command if "{work}" in command else f"{command} --out {{work}}/out" for command in commands]
+    """A run, by Heun's solver; a command that does not say where its results go writes into {work}/out."""
+    solved = [command if command.startswith("replay") else f"{command} --solver heun" for command in commands]
+    placed = [command if "{work}" in command else f"{command} --out {{work}}/out" for command in solved]
     return Run(name, tuple(placed), maps, words)
 
 
