@@ -100,7 +100,8 @@ def _fitted(twin: VolumeMesh, target: Target) -> Points:
             aim[nodes] = there - start[nodes]
             moves = _solved(springs, weight, aim, moves)
         points = guarded(points, start + moves, tetrahedra, LEAST)
-        points = improved(points, tetrahedra, held(points, start + moves, triangles, masks, size), size, GOAL, _SWEEPS)
+        points = improved(points, tetrahedra, held(points, start + moves, triangles, masks, size), size, GOAL, _SWEEPS,
+                          LEAST)
     wanted = points.copy()
     there, known = _near(target, points[nodes], masks[nodes], size[nodes])
     wanted[nodes[known]] = there[known]

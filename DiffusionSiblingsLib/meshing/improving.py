@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ _OFF = 0.2  # of a cube, that it may leave the surface for better elements
 _ALONG = 0.6  # of a cube, that it may move along the surface
 HALVED = 1  # times that a step is halved before it is given up
 MOST_ATTEMPTS = 30
+SHORTENED = 30  # times that the way of a node is shortened before it stays
 
 
 @dataclass(frozen=True)
@@ -83,27 +85,29 @@ def guarded(start: Points, wanted: Points, tetrahedra: Tetrahedra, least: float)
     share = np.ones(len(start))
     floor = np.minimum(least, scaled_jacobian(start[tetrahedra]) - 1e-12)
     suspects = np.arange(len(tetrahedra))
-    for attempt in range(40):
+    for attempt in itertools.count():  # ends: a node whose share is 0 stays so, and nodes that stay spoil nothing
         corners = tetrahedra[suspects]
         points = start + (wanted - start) * share[:, None]
         bad = suspects[scaled_jacobian(points[corners]) < floor[suspects]]
         if not len(bad):
             break
         nodes = np.unique(tetrahedra[bad])
-        share[nodes] = share[nodes] * 0.8 if attempt < 30 else 0.0
+        share[nodes] = share[nodes] * 0.8 if attempt < SHORTENED else 0.0
         touched = np.zeros(len(start), dtype=bool)
         touched[nodes] = True
         suspects = np.flatnonzero(touched[tetrahedra].any(axis=1))
     return np.asarray(start + (wanted - start) * share[:, None])
 
 
-def improved(points: Points, tetrahedra: Tetrahedra, hold: Hold, size: Floats, goal: float, sweeps: int) -> Points:
+def improved(start: Points, tetrahedra: Tetrahedra, hold: Hold, size: Floats, goal: float, sweeps: int,
+             least: float) -> Points:
     """Nodes moved until every element has a mean ratio of `goal`, as far as they may go.
 
     size: (n,) mm, edge of the elements at each node. Each sweep moves the nodes of the elements below the goal uphill,
-    all at once, and takes back what made an element worse that is below the goal.
+    all at once, and takes back what made an element worse that is below the goal. As a better mean ratio may go with a
+    worse scaled Jacobian, what would bring this below `least` is taken back at the end.
     """
-    points = points.copy()
+    points = start.copy()
     ratio = mean_ratio(points[tetrahedra])
     nodes_of = _elements_of_nodes(tetrahedra, len(points))
     for _ in range(sweeps):
@@ -117,7 +121,7 @@ def improved(points: Points, tetrahedra: Tetrahedra, hold: Hold, size: Floats, g
         touched = np.unique(nodes_of[nodes].indices)
         if not _take(points, nodes, step, tetrahedra[touched], (touched, ratio), hold, goal):
             break
-    return points
+    return guarded(start, points, tetrahedra, least)
 
 
 def _elements_of_nodes(tetrahedra: Tetrahedra, count: int) -> sparse.csr_matrix:

@@ -77,7 +77,7 @@ def _fitted(cubes: Cubes, lattice: Lattice, corners: npt.NDArray[np.int64], face
     wanted = placed(start, faces, target, _REACH * size)
     wanted = spread_inside(start, wanted, masks != 0, corners)
     points = guarded(start, wanted, corners, LEAST)
-    points = improved(points, corners, held(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS)
+    points = improved(points, corners, held(points, wanted, faces[0], masks, size), size, GOAL, SWEEPS, LEAST)
     return guarded(points, np.where((masks != 0)[:, None], wanted, points), corners, BACK)
 
 
