@@ -9,21 +9,23 @@ from ..core.errors import InputError
 from .augmentation_study import augmentation
 from .context import StudyContext
 from .local import local
+from .mechanics import mechanics
 from .perturb import perturb
 from .sensitivity import sensitivity
-from .settings import STUDIES, StudySettings
+from .settings import MECHANICS, STUDIES, StudySettings
 from .tables import Clock, StudyResult, write_result
 from .unconditional import unconditional
 
 ALL = "all"
 _STUDIES: dict[str, Callable[[StudyContext], StudyResult]] = {
     "sensitivity": sensitivity, "unconditional": unconditional, "perturb": perturb, "local": local,
-    "augment": augmentation,
+    "augment": augmentation, MECHANICS: mechanics,
 }
 
 
 def run_studies(names: Sequence[str], settings: StudySettings) -> list[Path]:
-    """Runs studies ("all" for every one) -> the folder of each. Existing conditions and measurements are used again.
+    """Runs studies ("all" for every one of the papers') -> the folder of each. Existing conditions and measurements are
+    used again.
 
     Raises InputError for an unknown name.
     """
@@ -31,7 +33,7 @@ def run_studies(names: Sequence[str], settings: StudySettings) -> list[Path]:
     unknown = [name for name in wanted if name not in _STUDIES]
     if unknown or not wanted:
         raise InputError("There is no such study", value=", ".join(unknown) or "no name was given",
-                         rule=f"one of {', '.join(STUDIES)}, or {ALL}")
+                         rule=f"one of {', '.join(_STUDIES)}, or {ALL}")
     context, done = StudyContext(settings), []
     for name in wanted:
         clock = Clock()

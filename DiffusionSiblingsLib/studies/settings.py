@@ -10,7 +10,9 @@ from ..core.errors import InputError
 from ..core.labelmap import LabelValues
 from ..editing.choices import Solver
 
-STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")
+STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")  # the papers', which "all" stands for
+MECHANICS = "mechanics"
+LEAST_EDGE_MM, MOST_EDGE_MM = 2.0, 8.0  # of the tetrahedra of simulated walls
 SEED = 0  # of every condition, so that sibling k of two conditions starts from the same noise
 REFERENCE_SEED = 1  # of the generated hearts that replace real ones if none are given
 
@@ -23,7 +25,9 @@ class StudyPlan:
     reconstructed: real hearts put through the autoencoder. step_counts, step_size: the sampler steps whose influence is
     studied, and the samples for each. sizes: of cohorts, each drawn `draws` times from the pool. accepted, most: stop
     rule of each augmentation. percentile: of the target, where 115 ml is not rare. emd: members of each cohort for the
-    exact earth mover's distance, 0 for none. minutes: of the VAE baseline's training.
+    exact earth mover's distance, 0 for none. minutes: of the VAE baseline's training. mechanics_ratios: of perturbed
+    siblings that are simulated. edge_mm: of their tetrahedra; the twin's mesh is also made at these shares of it, and
+    on `moved` other lattices. simulated: siblings of each condition.
     """
 
     solver: Solver = "heun"
@@ -46,6 +50,11 @@ class StudyPlan:
     percentile: float = 90.0
     emd: int = 120
     minutes: float = 40.0
+    mechanics_ratios: tuple[float, ...] = (0.35, 0.65)
+    edge_mm: float = 4.0
+    edge_shares: tuple[float, ...] = (1.25, 0.75)
+    moved: int = 4
+    simulated: int = 40
 
     @property
     def guided_steps(self) -> int:
@@ -55,7 +64,8 @@ class StudyPlan:
 
 QUICK = StudyPlan(solver="dpmpp-2m", steps=6, least_guided=6, count=2, held=1, guidance_form=1, unconditional=12,
              pool=12, reference=12, reconstructed=2, ratios=(0.35, 1.0), step_counts=(3, 6), step_size=6, sizes=(5, 10),
-             draws=10, accepted=4, most=6, percentile=60.0, emd=0, minutes=0.5)
+             draws=10, accepted=4, most=6, percentile=60.0, emd=0, minutes=0.5,
+             edge_mm=6.0, edge_shares=(1.2,), moved=1, simulated=1)
 QUICK_WORDS = ("A quick run: few samples, few steps of the multistep solver, no earth mover's distance. It shows that "
                "everything works and how the figures tend, but it does not measure the model.")
 
@@ -65,7 +75,8 @@ class StudySettings:
     """The options of `siblings study`. real: folder of held-out label maps. names, split: a JSON list of its files
     ({"name", "split"}), and the split to use. seeds: folder with the target cohort of the augmentation (default: the
     real cohort). existing_runs: run folders, or folders of them, whose siblings are used again. train_data: a data set
-    of `siblings prepare`, for the baselines. count, pool, steps: replace sizes of the plan. jobs: processes.
+    of `siblings prepare`, for the baselines. twin, edge_mm: of the study `mechanics`. count, pool, steps, edge_mm:
+    replace sizes of the plan. jobs: processes.
     """
 
     out: Path
@@ -82,6 +93,8 @@ class StudySettings:
     existing_runs: tuple[Path, ...] = ()
     train_data: Path | None = None
     minutes: float | None = None
+    twin: Path | None = None
+    edge_mm: float | None = None
     jobs: int = 0
     model: str = DEFAULT_MODEL
     device: str = "auto"
@@ -95,6 +108,10 @@ class StudySettings:
         if self.minutes is not None and not self.minutes > 0:
             raise InputError("The baseline cannot be trained for this many minutes", value=self.minutes,
                              rule="more than 0")
+        if self.edge_mm is not None and not LEAST_EDGE_MM <= self.edge_mm <= MOST_EDGE_MM:
+            raise InputError("The wall cannot be simulated with this edge", value=f"{self.edge_mm:g} mm",
+                             rule=f"from {LEAST_EDGE_MM:g} to {MOST_EDGE_MM:g} mm: finer takes hours, coarser does not "
+                             "resolve the wall")
         if self.names is not None and self.real is None:
             raise InputError("The list of names has no folder", value=self.names, rule="--names needs --real",
                              hint="name the folder with these files with --real DIR")
@@ -105,7 +122,7 @@ class StudySettings:
         plan = QUICK if self.quick else StudyPlan()
         if self.count is not None:
             plan = replace(plan, count=self.count, held=min(plan.held, self.count),
-                           guidance_form=min(plan.guidance_form, self.count), accepted=self.count,
+                           guidance_form=min(plan.guidance_form, self.count), simulated=self.count, accepted=self.count,
                            most=max(3 * self.count, plan.most if not self.quick else 0))
         if self.pool is not None:
             plan = replace(plan, pool=self.pool, unconditional=min(plan.unconditional, self.pool))
@@ -113,4 +130,6 @@ class StudySettings:
             plan = replace(plan, steps=self.steps)
         if self.minutes is not None:
             plan = replace(plan, minutes=self.minutes)
+        if self.edge_mm is not None:
+            plan = replace(plan, edge_mm=self.edge_mm)
         return replace(plan, sizes=tuple(size for size in plan.sizes if size <= plan.pool))

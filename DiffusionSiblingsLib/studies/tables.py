@@ -29,7 +29,8 @@ RANGES = (" 5 to 95 %", " 95 %")
 @dataclass(frozen=True)
 class StudyResult:
     """The result of a study. rows: its table, including the papers' rows. notes: what a reader must know. pictures: its
-    charts, the main one first. more: further plain values for study.json.
+    charts, the main one first. more: further plain values for study.json. against_reference: whether the reference
+    cohort was used.
     """
 
     study: str
@@ -38,6 +39,7 @@ class StudyResult:
     notes: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    against_reference: bool = True
 
 
 def figure_columns(comparison: Comparison) -> Row:
@@ -67,7 +69,8 @@ def write_result(result: StudyResult, context: StudyContext, seconds: float) -> 
         "command": settings.command, "quick": settings.quick, "seconds": round(seconds, 1),
         "model": context.card.identity,
         "sizes": {key: getattr(plan, key) for key in plan.__dataclass_fields__},
-        "reference": {"name": context.real.name, "members": len(context.real), "real": settings.real is not None},
+        **({"reference": {"name": context.real.name, "members": len(context.real), "real": settings.real is not None}}
+           if result.against_reference else {}),
         "notes": list(result.notes), "rows": [_plain(row) for row in result.rows], **result.more}
     _write(out / "study.json", (json.dumps(values, indent=1, allow_nan=False, default=str) + "\n").encode())
     return out
@@ -84,7 +87,8 @@ def _page(result: StudyResult, context: StudyContext, seconds: float) -> str:
     lines += [markdown(result.rows), ""]
     for picture in result.pictures:
         lines += [f"![{picture.alt}]({picture.file_name})", "", *([picture.caption, ""] if picture.caption else [])]
-    lines += [f"- {note}" for note in [*context.reference_words, *result.notes]]
+    notes = [*(context.reference_words if result.against_reference else ()), *result.notes]
+    lines += [f"- {note}" for note in notes]
     if tables or findings(result.study):
         lines += ["", "The papers:", ""]
         lines += [f"- {table.name}: {table.title}; {table.sizes}. " + " ".join(table.notes) for table in tables]

@@ -25,6 +25,7 @@ class Study(str, Enum):
     PERTURB = "perturb"
     LOCAL = "local"
     AUGMENT = "augment"
+    MECHANICS = "mechanics"
     ALL = "all"
 
 
@@ -51,7 +52,7 @@ class RunStudy(Common):
 
     names_of_studies: Annotated[list[Study], typer.Argument(
         metavar="NAME", show_default=False,
-        help="Studies to run: sensitivity, unconditional, perturb, local, augment, or all of them.")]
+        help="Studies to run: sensitivity, unconditional, perturb, local, augment, all five of them, or mechanics.")]
     out: Annotated[Path, option(OUTPUT, "--out", "DIR", "Folder of the runs, measurements and results.")]
     quick: Annotated[bool, flag(
         SAMPLING, "--quick", "Run with few samples and few steps, all five in about a quarter of an hour on two "
@@ -82,11 +83,18 @@ class RunStudy(Common):
     train_data: Annotated[Path | None, option(
         TRAINING, "--train-data", "DATASET", "Training maps as `siblings prepare` writes them. The baselines (PCA, "
         "VAE) are trained on them, and are left out without them.")] = None
+    twin: Annotated[Path | None, option(
+        EDIT, "--twin", "HEART", "Label map whose siblings the study mechanics simulates. It needs the extra "
+        "[simulate].")] = None
+    edge: Annotated[float | None, option(
+        SAMPLING, "--edge", "MM", "Mean edge of the tetrahedra of the study mechanics.",
+        show_default="4; with --quick 6")] = None
     minutes: Annotated[float | None, option(
         TRAINING, "--minutes", "M", "Time limit for training the VAE baseline.", show_default="40")] = None
 
     examples = ("siblings study all --quick --out out/studies",
-                "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies")
+                "siblings study all --real hearts --names hearts.json --jobs 2 --out out/studies",
+                "siblings study mechanics --twin heart.nii.gz --quick --out out/mechanics")
 
 
 @dataclass(frozen=True, kw_only=True)

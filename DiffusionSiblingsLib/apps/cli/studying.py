@@ -26,8 +26,8 @@ def study(options: RunStudy) -> int:
         out=options.out, quick=options.quick, count=options.count, pool=options.pool, steps=options.steps,
         real=options.real, names=options.names, split=options.split, labels=_labels(options),
         seeds=options.seeds, target=options.target, existing_runs=tuple(options.arms), train_data=options.train_data,
-        minutes=options.minutes, jobs=options.jobs, model=options.model, device=options.device,
-        command=command_line())
+        minutes=options.minutes, twin=options.twin, edge_mm=options.edge, jobs=options.jobs, model=options.model,
+        device=options.device, command=command_line())
     folders = run_studies([study.value for study in options.names_of_studies], settings)
     if options.json:
         found = [json.loads((folder / "study.json").read_text(encoding="utf-8")) for folder in folders]
