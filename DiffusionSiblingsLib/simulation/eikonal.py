@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..core.errors import InputError
 from .elements import Floats
@@ -51,7 +52,7 @@ def activation(points: Floats, tetrahedra: Ints, slowness: Floats, start: Floats
     changed = np.isfinite(times)
     for _ in range(MOST_ROUNDS):
         before = times.copy()
-        awake = changed[tetrahedra].any(axis=1)
+        awake = np.asarray(changed[tetrahedra].any(axis=1), dtype=np.bool_)
         for one in rounds:
             one.lower(times, awake)
         changed = times < before - CHANGE_MS
@@ -79,9 +80,9 @@ class _Round:
     def of(cls, points: Floats, corners: Ints, slowness: Floats) -> _Round:
         ways = points[corners[:, :1]] - points[corners[:, 1:]]
         products = ways @ slowness @ np.swapaxes(ways, 1, 2)
-        return cls(corners[:, 0], corners[:, 1:], products, np.linalg.inv(products))
+        return cls(corners[:, 0], corners[:, 1:], np.asarray(products), _inverse(products))
 
-    def lower(self, times: Floats, awake: Floats) -> None:
+    def lower(self, times: Floats, awake: npt.NDArray[np.bool_]) -> None:
         """Lowers the times of first corners in place."""
         rows = np.flatnonzero(awake & np.isfinite(times[self.others]).any(axis=1))
         if not len(rows):
@@ -90,19 +91,23 @@ class _Round:
         found = np.min(known + np.sqrt(np.einsum("tii->ti", products)), axis=1)
         for first, second in ((0, 1), (0, 2), (1, 2)):
             pair = products[:, (first, second)][:, :, (first, second)]
-            found = np.minimum(found, _over(known[:, (first, second)], pair, np.linalg.inv(pair)))
-        found = np.minimum(found, _over(known, products, self.inverse[rows]))
+            found = np.minimum(found, _over(known[:, (first, second)], _inverse(pair)))
+        found = np.minimum(found, _over(known, self.inverse[rows]))
         np.minimum.at(times, self.corner[rows], found)
 
 
-def _over(known: Floats, products: Floats, inverse: Floats) -> Floats:
+def _inverse(matrices: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+
+
+def _over(known: Floats, inverse: Floats) -> Floats:
     """(t,) arrival of a flat front over a side or an edge; infinite where it comes from outside of it.
 
     With slope g, W g = T - known for the rows W of ways, and g D g = 1 with D the inverse of M, so that
     (T - known) P^-1 (T - known) = 1 with the products P = W M W^T. The front comes from within where the weights
     P^-1 (T - known) are all positive.
     """
-    finite = np.isfinite(known).all(axis=1)
+    finite = np.asarray(np.isfinite(known).all(axis=1))
     level = np.where(finite[:, None], known, 0.0)
     low = level.min(axis=1, keepdims=True)
     level = level - low

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..meshing.formats.vtk_xml import write_vtu
-from ..meshing.meshed import Space
+from ..meshing.settings import Space
 from .ventricle import Solved
 
 

@@ -83,7 +83,7 @@ class _Part:
         rows[..., :3] /= 2
         rows = np.ascontiguousarray(rows.reshape(*rows.shape[:2], 30, 6).swapaxes(2, 3))
         volume = weights.sum(axis=1)
-        return cls(along, turned, weights, dilatation, rows, np.linalg.inv(turned),
+        return cls(along, turned, weights, dilatation, rows, np.asarray(np.linalg.inv(turned)),
                    (weights * dilatation).sum(axis=1) / volume)
 
     @property

@@ -53,7 +53,7 @@ class TwoLevels:
         except RuntimeError as error:
             raise InputError("The wall's equations cannot be solved", value=str(error),
                              rule="the wall is held at its base") from error
-        inverse = np.linalg.inv(_diagonal(matrix))
+        inverse = np.asarray(np.linalg.inv(_diagonal(matrix)), dtype=np.float64)
         vector = np.random.default_rng(0).standard_normal(matrix.shape[0])
         largest = 1.0
         for _ in range(_POWER):

@@ -36,16 +36,13 @@ SITE_MM = 8.0  # around the site of activation, straight ways stand for the fron
 
 @dataclass(frozen=True)
 class Setup:
-    """edge_mm: of the tetrahedra. pressures: kPa, rising. shift: voxels of background added before the map along i, j
-    and k, which moves the lattice of the mesh against the heart and nothing else.
-    """
+    """edge_mm: of the tetrahedra. pressures: kPa, rising."""
 
     edge_mm: float = 4.0
     pressures: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     material: Guccione = field(default_factory=Guccione)
     attachment: Attachment = field(default_factory=Attachment)
     speed: Speed = field(default_factory=Speed)
-    shift: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
         rising = (0.0, *self.pressures)
@@ -106,10 +103,7 @@ def _meshed(labels: LabelArray, affine: Affine, anatomy: Anatomy, setup: Setup) 
     wall, cavity = (int(anatomy.label_of(tissue)) for tissue in (WALL, CAVITY))
     kept = np.where((labels == wall) | (labels == cavity), labels, 0)
     meshable = meshable_map(kept, affine)
-    kept = np.pad(meshable.labels, [(shift, 0) for shift in reversed(setup.shift)])
-    moved = np.array(affine, dtype=np.float64)
-    moved[:3, 3] -= moved[:3, :3] @ np.array(setup.shift, dtype=np.float64)
-    volume, notes = tetrahedra_of(kept, moved, surface_of(kept, moved), setup.edge_mm,
+    volume, notes = tetrahedra_of(meshable.labels, affine, surface_of(meshable.labels, affine), setup.edge_mm,
                                   names={wall: WALL, cavity: CAVITY})
     return wall_of(volume, wall, cavity), {**notes, "repair": meshable.to_json()}
 

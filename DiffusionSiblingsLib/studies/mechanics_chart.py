@@ -51,5 +51,5 @@ def chart(lines: Sequence[Line], twin: Mapping[str, float], spread: Mapping[str,
     alt = (f"One dot for each solved heart: {', '.join(figures)} for {', '.join(line.name for line in lines)}; a "
            "vertical line at the twin.")
     caption = ("Dots: hearts, black where no change of the left ventricle was asked for. Short strokes: means. "
-               "Vertical line: the twin; band: two deviations of the twin's own value over meshes with moved lattices.")
+               "Vertical line: the twin; band: two deviations of the twin's own value over meshes of nearly one size.")
     return Picture(name, small_png(drawn(width, height, paint)), width, height, alt, caption)

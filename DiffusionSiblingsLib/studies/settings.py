@@ -12,7 +12,8 @@ from ..editing.choices import Solver
 
 STUDIES = ("sensitivity", "unconditional", "perturb", "local", "augment")  # the papers', which "all" stands for
 MECHANICS = "mechanics"
-LEAST_EDGE_MM, MOST_EDGE_MM = 2.0, 8.0  # of the tetrahedra of simulated walls
+LEAST_EDGE_MM, MOST_EDGE_MM = 2.0, 5.0  # of the tetrahedra of simulated walls
+PRESSURES = (0.1, 0.25, 0.5, 1.0)
 SEED = 0  # of every condition, so that sibling k of two conditions starts from the same noise
 REFERENCE_SEED = 1  # of the generated hearts that replace real ones if none are given
 
@@ -27,7 +28,8 @@ class StudyPlan:
     rule of each augmentation. percentile: of the target, where 115 ml is not rare. emd: members of each cohort for the
     exact earth mover's distance, 0 for none. minutes: of the VAE baseline's training. mechanics_ratios: of perturbed
     siblings that are simulated. edge_mm: of their tetrahedra; the twin's mesh is also made at these shares of it, and
-    on `moved` other lattices. simulated: siblings of each condition.
+    `meshed_again` times at nearly the same. simulated: siblings of each condition. pressures: kPa, in their
+    cavities.
     """
 
     solver: Solver = "heun"
@@ -52,8 +54,9 @@ class StudyPlan:
     minutes: float = 40.0
     mechanics_ratios: tuple[float, ...] = (0.35, 0.65)
     edge_mm: float = 4.0
-    edge_shares: tuple[float, ...] = (1.25, 0.75)
-    moved: int = 4
+    edge_shares: tuple[float, ...] = (1.2, 0.8)
+    meshed_again: int = 4
+    pressures: tuple[float, ...] = PRESSURES
     simulated: int = 40
 
     @property
@@ -65,7 +68,7 @@ class StudyPlan:
 QUICK = StudyPlan(solver="dpmpp-2m", steps=6, least_guided=6, count=2, held=1, guidance_form=1, unconditional=12,
              pool=12, reference=12, reconstructed=2, ratios=(0.35, 1.0), step_counts=(3, 6), step_size=6, sizes=(5, 10),
              draws=10, accepted=4, most=6, percentile=60.0, emd=0, minutes=0.5,
-             edge_mm=6.0, edge_shares=(1.2,), moved=1, simulated=1)
+             edge_mm=5.0, edge_shares=(0.9,), meshed_again=1, simulated=1, pressures=PRESSURES[:1])
 QUICK_WORDS = ("A quick run: few samples, few steps of the multistep solver, no earth mover's distance. It shows that "
                "everything works and how the figures tend, but it does not measure the model.")
 
@@ -110,8 +113,8 @@ class StudySettings:
                              rule="more than 0")
         if self.edge_mm is not None and not LEAST_EDGE_MM <= self.edge_mm <= MOST_EDGE_MM:
             raise InputError("The wall cannot be simulated with this edge", value=f"{self.edge_mm:g} mm",
-                             rule=f"from {LEAST_EDGE_MM:g} to {MOST_EDGE_MM:g} mm: finer takes hours, coarser does not "
-                             "resolve the wall")
+                             rule=f"from {LEAST_EDGE_MM:g} to {MOST_EDGE_MM:g} mm: finer takes hours, coarser is "
+                             "wider than thin walls")
         if self.names is not None and self.real is None:
             raise InputError("The list of names has no folder", value=self.names, rule="--names needs --real",
                              hint="name the folder with these files with --real DIR")

@@ -19,7 +19,7 @@ from DiffusionSiblingsLib.reports.chart_style import small_png
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = 1200  # pixels of a picture
-STUDIES = ("unconditional", "sensitivity", "perturb", "local", "augment")
+STUDIES = ("unconditional", "sensitivity", "perturb", "local", "augment", "mechanics")
 
 
 def publish(study: Path, out: Path) -> None:

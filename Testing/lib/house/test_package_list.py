@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = ROOT / "DiffusionSiblings"
 LIBRARY = ROOT / "DiffusionSiblingsLib"
-NOT_FOR_SLICER = ("drawing", "studies", "training")  # rooms of the library that only the wheel has
+NOT_FOR_SLICER = ("drawing", "simulation", "studies", "training")  # rooms of the library that only the wheel has
 DATA_NOT_FOR_SLICER = ("Resources/Morphometry/", "Resources/Studies/", "Resources/Training/")  # read there alone
 SLICER_PACKAGE_LIMIT = 100e6  # bytes, of the whole repository as it is checked out
 
