@@ -137,7 +137,7 @@ class DiffusionSiblingsTest(ScriptedLoadableModuleTest):
         folder = HERE.parent / "Testing" / "slicer"
         if (folder / "DiffusionSiblingsModuleTest.py").is_file():
             sys.path.insert(0, str(folder))
-            for cases in ("Module", "Guide", "Cohort"):
+            for cases in ("Module", "Guide", "Cohort", "Mesh"):
                 importlib.import_module(f"DiffusionSiblings{cases}Test").run_all()
 
     def test_sibling_of_the_sample(self) -> None:

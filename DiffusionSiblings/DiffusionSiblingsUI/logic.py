@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from DiffusionSiblingsUI.runs.edits import Task
     from DiffusionSiblingsUI.runs.making import Options
+    from DiffusionSiblingsUI.runs.meshing import MeshOptions, MeshTask
     from DiffusionSiblingsUI.runs.operation import Operation
 
     Listener = Callable[[Operation], None]
@@ -131,6 +132,26 @@ class SiblingsLogic:
         nodes = [arguments().segmentation(node, "segmentationNodes") for node in given]
         return list(Operation(measuring(self._worker(), nodes), title=_("Measuring"), on_update=on_update).wait())
 
+    def mesh(self, segmentationNodes: Any, *, tets: bool = False, out: Any = None, replace: bool = False,
+             labels: Mapping[str, str] | None = None, show: bool = True, jobs: int = 1,
+             **options: Unpack[MeshOptions]) -> Any:
+        """Meshes of segmentations, or of all siblings of a run -> Meshes: `shown` are those in the scene.
+
+        tets: fill the tissues with tetrahedra. out: a folder that keeps the files, a folder for each heart; replace:
+        earlier meshes in it. show: models come into the scene, in the place of a heart's earlier mesh. options:
+        formats=("gmsh", "abaqus"), edge=2.0 mm, walls={"RV": 3} and valves=4 to grow, numbering, space="LPS", grade=2.
+        """
+        from DiffusionSiblingsUI.runs.meshing import MeshTask, heart_of, settings_of
+        from DiffusionSiblingsUI.runs.scene_edits import segments_of
+
+        given = getattr(segmentationNodes, "siblings", segmentationNodes)
+        nodes = [arguments().segmentation(node, "segmentationNodes")
+                 for node in (given if isinstance(given, (list, tuple)) else [given])]
+        hearts = tuple(heart_of(node, segments_of(node, arguments().check_labels(labels)) if labels else None)
+                       for node in nodes)
+        task = MeshTask(hearts, settings_of(tets, options), str(out or ""), tuple(nodes) if show else (), replace, jobs)
+        return self.mesh_operation(task).wait()
+
     def replay(self, run: Any, *, device: str = "auto") -> list[dict[str, Any]]:
         """Makes the siblings of a run again -> one row each: identical, within tolerance, or different."""
         return list(self.replay_operation(run, device=device).wait())
@@ -207,6 +228,15 @@ class SiblingsLogic:
         from DiffusionSiblingsUI.runs.scene_edits import drawing_measures
 
         return Operation(drawing_measures(self._worker(), node, tissue_of), title=_("Finding the measures"),
+                         on_finished=on_finished)
+
+    def mesh_operation(self, task: MeshTask, *, on_update: Listener | None = None,
+                       on_finished: Listener | None = None) -> Operation:
+        """`mesh`, not yet begun."""
+        from DiffusionSiblingsUI.runs.meshing import meshing
+        from DiffusionSiblingsUI.runs.operation import Operation
+
+        return Operation(meshing(self._worker(), task), title=_("Meshing"), on_update=on_update,
                          on_finished=on_finished)
 
     def cohort_operation(self, folder: Any, *, model: str = DEFAULT_MODEL, on_update: Listener | None = None,

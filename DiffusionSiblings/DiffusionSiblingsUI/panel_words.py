@@ -7,9 +7,13 @@ import re
 from DiffusionSiblingsLib.core.errors import SiblingsError
 from DiffusionSiblingsUI.i18n import tr as _
 
-_TOLD = re.compile(r"(?<![\w-])--[a-z][a-z-]*|`siblings [a-z]+|\bsiblings (?:guide|measure|inspect|perturb)\b")
+_TOLD = re.compile(r"(?<![\w-])--[a-z][a-z-]*|`siblings [a-z]+|\bsiblings (?:guide|measure|inspect|perturb|mesh)\b")
 # What an error tells of the command line, and what helps in Slicer; the first that is found counts.
 HINTS = (
+    (r"--resume,\sreplace\sit", _("choose another folder, or tick Replace earlier meshes in the section Mesh")),
+    (r"--surface|--for", _("choose Tetrahedra or other formats in the section Mesh")),
+    (r"--edge", _("choose another edge length in the section Mesh")),
+    (r"--walls|--valves", _("choose other walls and valves to grow, or another thickness, in the section Mesh")),
     (r"--labels|--numbering", _("choose the tissue of each segment in the table of the section Twin")),
     (r"--resume|--replace", _("choose another folder, or tick Continue an unfinished run to add to the run that is "
                               "there")),

@@ -22,6 +22,11 @@ class SiblingsParameters:
     whether an unfinished run in it is continued.
     run: ID of the run that is shown; sibling: its number within the run. cohort, reference: IDs of cohorts, "" for no
     reference; across, up: the measurements of their plot; question, use: what reports are to answer, and for whom.
+    mesh_of: "twin", "sibling" (that is shown) or "run" (all of its siblings). mesh_fill: "surfaces" or "tetrahedra".
+    mesh_edge: mm, 0 for automatic; mesh_grade: of tetrahedra. mesh_walls: tissues around which walls are grown, and
+    "valves", with commas; mesh_thickness: theirs, mm. mesh_folder: where the files stay, "" for nowhere; mesh_formats:
+    those besides VTK, with commas; mesh_space: axes of the files; mesh_replace: whether earlier meshes in the folder
+    are replaced.
     """
 
     twin: slicer.vtkMRMLSegmentationNode
@@ -61,3 +66,13 @@ class SiblingsParameters:
     up: str = tissue_key("RV").title
     question: str = ""
     use: str = ""
+    mesh_of: str = "twin"
+    mesh_fill: str = "surfaces"
+    mesh_edge: float = 0.0
+    mesh_grade: int = 1
+    mesh_walls: str = ""
+    mesh_thickness: float = 3.0
+    mesh_folder: str = ""
+    mesh_formats: str = "stl"
+    mesh_space: str = "LPS"
+    mesh_replace: bool = False

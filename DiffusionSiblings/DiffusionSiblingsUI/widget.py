@@ -1,4 +1,4 @@
-"""The module's panel: its seven parts under one roof, kept in step with the scene and the parameter node."""
+"""The module's panel: its eight parts under one roof, kept in step with the scene and the parameter node."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from DiffusionSiblingsUI.panels.chosen_run import chosen
 from DiffusionSiblingsUI.panels.cohort_panel import CohortPanel
 from DiffusionSiblingsUI.panels.edit_panel import EditPanel
 from DiffusionSiblingsUI.panels.guide_panel import GuidePanel
+from DiffusionSiblingsUI.panels.mesh_panel import MeshPanel
 from DiffusionSiblingsUI.panels.metrics_panel import MetricsPanel
 from DiffusionSiblingsUI.panels.model_panel import ModelPanel
 from DiffusionSiblingsUI.panels.siblings_panel import SiblingsPanel
@@ -22,7 +23,7 @@ from DiffusionSiblingsUI.panels.twin_panel import TwinPanel
 
 # Section of the .ui file -> what is in it, from top to bottom.
 SECTIONS = {"twin": TwinPanel, "edit": EditPanel, "guide": GuidePanel, "siblings": SiblingsPanel,
-            "metrics": MetricsPanel, "cohort": CohortPanel, "model": ModelPanel}
+            "metrics": MetricsPanel, "mesh": MeshPanel, "cohort": CohortPanel, "model": ModelPanel}
 RESULTS = ("siblings", "metrics")  # sections that are of use once there is a run
 
 

@@ -17,7 +17,10 @@ def parameters(**values: Any) -> Any:
               "region_kind": "tissues", "roi": None, "region_segmentation": None, "region_segment": "", "seed": 0,
               "steps": 1, "method": "replace", "resample": 1, "overwrite": False, "repair": True,
               "model": "heart-compact", "device": "auto", "guide": False, "hold": "", "wants": "", "checks": "",
-              "wall": 2.0, "most_drawn": 10, "jobs": 1, "folder": "", "resume": False} | values
+              "wall": 2.0, "most_drawn": 10, "jobs": 1, "folder": "", "resume": False,
+              "mesh_of": "twin", "mesh_fill": "surfaces", "mesh_edge": 0.0, "mesh_grade": 1, "mesh_walls": "",
+              "mesh_thickness": 3.0, "mesh_folder": "", "mesh_formats": "stl", "mesh_space": "LPS",
+              "mesh_replace": False} | values
     node, anatomy = chosen["twin"], load_anatomy()
     found = terminology.match_tissues(node, anatomy) if node is not None else {}
     return types.SimpleNamespace(parameters=types.SimpleNamespace(**chosen), anatomy=anatomy, tissue_of=found,

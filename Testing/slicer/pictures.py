@@ -44,6 +44,7 @@ def main(folder: Path, session: Any) -> None:
     show_alone(twin)
     effects(session, twin, folder)
     cohort(panel, run, folder)
+    mesh(panel, twin, folder)
     print("the tutorial works as written")
 
 
@@ -198,6 +199,36 @@ def guide(panel: Any, twin: Any, folder: Path) -> None:
     context.parameters.guide, context.parameters.hold = False, ""
     panel.ui.guideSection.collapsed = True
     turn()
+
+
+def mesh(panel: Any, twin: Any, folder: Path) -> None:
+    """Surfaces of the twin, then tetrahedra with edges of 3 mm."""
+    part = panel.panels["mesh"]
+    show_alone(twin)
+    for name in ("twin", "edit", "guide", "siblings", "metrics", "cohort", "model"):
+        getattr(panel.ui, f"{name}Section").collapsed = True
+    panel.ui.meshSection.collapsed = False
+    make_mesh(panel)
+    assert part.ui.meshTable.rowCount == 6
+    part.ui.fillCombo.setCurrentIndex(1)
+    part.ui.edgeBox.setValue(3.0)
+    make_mesh(panel)
+    part.ui.rowsCombo.setCurrentIndex(2)
+    fit(panel.widget)
+    grab(panel.ui.meshSection, folder / "slicer-mesh.png")
+    twin.GetDisplayNode().SetVisibility(False)
+    save(four_views(twin), folder / "slicer-mesh-views.png")
+    twin.GetDisplayNode().SetVisibility(True)
+
+
+def make_mesh(panel: Any) -> None:
+    """Make mesh, until it is there."""
+    panel.panels["mesh"].ui.makeButton.click()
+    operation = panel.context.operation
+    wait(lambda: operation.finished)
+    assert operation.state == "done", operation.error
+    turn()
+    print(panel.panels["mesh"].ui.messageLabel.text)
 
 
 def effects(session: Any, twin: Any, folder: Path) -> None:

@@ -29,6 +29,7 @@ BY_NAME = (
 )  # fmt: skip
 FURTHER = ("vtkMRMLSelectionNode", "vtkMRMLStorageNode", "vtkMRMLScalarVolumeDisplayNode", "vtkMRMLMarkupsDisplayNode",
            "vtkSlicerApplicationLogic")
+CONSTANTS = ("VTK_ENCODING_UTF_8", "VTK_ID_TYPE", "VTK_TETRA", "VTK_TRIANGLE", "VTK_UNSIGNED_CHAR")
 # What a node refers to is of a class of its own: VTK's own signature names only the base.
 NARROWER = {
     ("vtkMRMLSegmentationNode", "GetDisplayNode"): "vtkMRMLSegmentationDisplayNode",
@@ -171,8 +172,9 @@ def main() -> None:
     of_vtk = [cls for cls in classes if cls not in of_slicer]
     body = [class_stub(cls, used, {each.__name__ for each in of_vtk}) for cls in of_vtk]
     text = "\n\n".join([HEAD.format(imports=""), OBJECT_BASE, *body])
-    (HERE / "vtk" / "__init__.pyi").write_text(f"{text}\n\nVTK_ENCODING_UTF_8: int\nVTK_ID_TYPE: int\n"
-                                               "def reference(value: Any) -> Any: ...\n", encoding="utf-8")
+    constants = "".join(f"{name}: int\n" for name in CONSTANTS)
+    (HERE / "vtk" / "__init__.pyi").write_text(f"{text}\n\n{constants}def reference(value: Any) -> Any: ...\n",
+                                               encoding="utf-8")
     body = [class_stub(cls, used, known) for cls in of_slicer]
     imported = sorted({"vtkObjectBase", *(each.__name__ for each in of_vtk)})
     head = HEAD.format(imports="from vtk import (\n    " + ",\n    ".join(imported) + ",\n)")

@@ -15,7 +15,7 @@ from DiffusionSiblingsUI.panels.result_table import Cell
 from DiffusionSiblingsUI.rich_text import literal
 from DiffusionSiblingsUI.runs.operation import Operation
 from DiffusionSiblingsUI.scene import comparison_view as comparison
-from DiffusionSiblingsUI.scene import runs, sequences, tables
+from DiffusionSiblingsUI.scene import meshes, runs, sequences, tables
 
 LV_VOLUME = tissue_key("LV").title
 HEADS = (_("Sibling"), _("Edit"), _("Checks"), _("Dice"), LV_VOLUME)
@@ -106,6 +106,8 @@ class SiblingsPanel:
             return
         self._stop_work()
         comparison.restore(run.twin_node)
+        for mesh in [mesh for mesh in meshes.find_meshes() if mesh.heart in run.siblings]:
+            meshes.delete_mesh(mesh)
         runs.delete_run(run)
         left = runs.find_runs()
         self._shown = None

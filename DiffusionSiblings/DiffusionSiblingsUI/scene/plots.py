@@ -117,6 +117,23 @@ def drift_chart(rows: Sequence[Row], title: str) -> list[Any]:
     return [table, ends, *series, chart]
 
 
+def share_chart(counts: Sequence[int], title: str, heading: str, across: str, up: str) -> list[Any]:
+    """A histogram of values from 0 to 1 in percent of all, bins of one width; [] where there are no counts."""
+    if not sum(counts):
+        return []
+    width, column = 1 / len(counts), "share"
+    middles = [(number + 0.5) * width for number in range(len(counts))]
+    shares = [100 * count / sum(counts) for count in counts]
+    table = table_of({across: middles, column: shares}, _("{title} histogram").format(title=title))
+    series = _series(table, up, across, column, Look(SERIES[0], "MarkerStyleNone", 1))
+    series.SetPlotType(series.PlotTypeScatterBar)
+    chart = _chart([series], heading, across, up)
+    chart.SetLegendVisibility(False)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(0.0, 1.0)
+    return [table, series, chart]
+
+
 def show_chart(chart: Any) -> None:
     """Shows a chart in the views' layout, which gets a plot view if it has none."""
     slicer.modules.plots.logic().ShowChartInLayout(chart)

@@ -74,7 +74,7 @@ def surface_of(image: slicer.vtkOrientedImageData, value: int) -> Generator[None
     if np.linalg.det(matrix[:3, :3]) < 0:
         faces = faces[:, ::-1]  # a left-handed grid turns surfaces inside out
     yield
-    normals = yield from _normals(points, faces)
+    normals = yield from point_normals(points, faces)
     return poly_data(points, faces, normals)
 
 
@@ -116,7 +116,7 @@ def _smoothed(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np
     return points
 
 
-def _normals(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np.ndarray]:
+def point_normals(points: np.ndarray, faces: np.ndarray) -> Generator[None, None, np.ndarray]:
     """(n, 3) float32: outward normals of points, the mean of their triangles' by area."""
     a, b, c = (points[faces[:, corner]] for corner in range(3))
     across = np.cross(b - a, c - a)

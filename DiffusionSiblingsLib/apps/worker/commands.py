@@ -137,8 +137,29 @@ class Report:
     use: str = ""
 
 
+@dataclass(frozen=True)
+class Mesh:
+    """Meshes of some label maps. formats to grade: as `MeshSettings` has them."""
+
+    source: Source
+    out: str
+    maps: str
+    formats: list[str] = field(default_factory=lambda: ["vtk"])
+    fill: str = "surfaces"
+    edge_mm: float | None = None
+    walls: dict[str, float] = field(default_factory=dict)
+    valves_mm: float | None = None
+    numbering: str = ""
+    space: str = "LPS"
+    grade: int = 1
+    anatomy: str = "heart"
+    jobs: int = 1
+    resume: bool = False
+    replace: bool = False
+
+
 COMMANDS = {"hello": Hello, "run": Run, "replay": Replay, "measure": Measure, "draw": Draw, "estimate": Estimate,
-            "cohort": Cohort, "member": Member, "compare": Compare, "report": Report}
+            "cohort": Cohort, "member": Member, "compare": Compare, "report": Report, "mesh": Mesh}
 
 
 def check_command(command: Values) -> None:

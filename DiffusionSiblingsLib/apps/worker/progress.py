@@ -16,9 +16,11 @@ from ...runs.plan import Plan
 # see `effort`. `draw`: maps whose measures are found. `sample`, `guide`: solver steps of one sibling, without and with
 # a control. `sibling`: whole siblings that other processes make. Of cohorts: `member` (measured for a table), `cohort`
 # (measured for a comparison), `occupancy`: members; `pairs`: of members; `report`.
+# `surfaces`, `tetrahedra`: maps that are meshed.
 FIRST_GUESS = {"open": 1.5, "place": 0.4, "measure": 0.15, "draw": 2.0, "sample": 0.1, "guide": 0.3,
                "finish": 0.25, "sibling": 6.0,
-               "member": 0.5, "cohort": 0.5, "occupancy": 0.02, "pairs": 0.01, "report": 5.0}
+               "member": 0.5, "cohort": 0.5, "occupancy": 0.02, "pairs": 0.01, "report": 5.0,
+               "surfaces": 5.0, "tetrahedra": 15.0}
 EVERY = 0.1  # s between two reports at least
 PRIOR = 3.0
 

@@ -46,7 +46,7 @@ from ...runs.run_folder import Placed, RunFolder
 from ...runs.scheduler import Hooks
 from ...runs.settings import RunSettings
 from . import cohort_service as cohort_jobs
-from . import memory
+from . import memory, mesh_service
 from .commands import check_command
 from .payloads import files_of, moved, read_twin, size_of, stored
 from .progress import Costs, JobProgress, RunProgress, effort, kind_of, steps_of
@@ -69,7 +69,8 @@ class Service:
         """Does one command -> the values of its "done" event. Raises SiblingsError, or what went wrong."""
         jobs = {"hello": self.hello, "run": self.run, "replay": self.replay, "measure": self.measure,
                 "draw": self.draw, "estimate": self.estimate, "cohort": cohort_jobs.open_cohort,
-                "member": cohort_jobs.read_member, "compare": cohort_jobs.compare, "report": cohort_jobs.report}
+                "member": cohort_jobs.read_member, "compare": cohort_jobs.compare, "report": cohort_jobs.report,
+                "mesh": mesh_service.mesh}
         check_command(command)
         job = jobs[command["command"]]
         progress = JobProgress(self.costs, lambda done, what, left: task.emit("progress", done=done, what=what,

@@ -28,7 +28,7 @@ KEYS = {
     "Binary labelmap", "Closed surface", "Fractional labelmap", "Planar contour", "Ribbon model",
     "Reference image geometry", "failed checks", "outside the training range", "percentile of ", "mean Dice to twin",
     "major axis", "minor axis", "LV volume [ml]", "RV volume [ml]", "within tolerance", "Metrics and record",
-    "DiffusionSiblings contributors",
+    "DiffusionSiblings contributors", "of equal area", "grown, not imaged",
 }  # fmt: skip
 # How texts begin that are no text for users either: the header of a mask, commands for a terminal, rich text.
 CODE = ("NRRD0004", "\nspace directions", "\nkinds:", "    python -m pip", '" -m pip', "<tr>")
