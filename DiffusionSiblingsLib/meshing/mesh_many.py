@@ -39,8 +39,9 @@ class MeshOutcome:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What reading the map assumed."""
-        return tuple(self.report["map"].get("notes", ()))
+        """What reading the map assumed, and what of the surfaces is not as it was asked for."""
+        own = self.report.get("surface", {}).get("note")
+        return (*self.report["map"].get("notes", ()), *([own] if own else []))
 
 
 @dataclass(frozen=True)

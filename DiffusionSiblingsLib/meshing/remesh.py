@@ -36,13 +36,13 @@ def remeshed(mesh: SurfaceMesh, edge_mm: float, flat: Indices | None = None) -> 
     start = Complex(mesh.points, triangles, group, kinds_of(triangles, group, len(mesh.points)))
     target = _Target(start)
     kind = start.kind.copy()
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         done = _remeshed(replace(start, kind=kind), target, edge_mm)
         result, crossing = _settled(_with_volumes(done, mesh, owner, flat), done)
         if not len(crossing):
             return result
         places = result.points[np.unique(result.triangles[crossing])]
-        kind[_within(start.points, places, 2 * edge_mm)] = CORNER
+        kind[_within(start.points, places, 2 ** (1 + attempt) * edge_mm)] = CORNER
     return mesh
 
 

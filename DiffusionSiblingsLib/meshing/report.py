@@ -20,6 +20,7 @@ from .meshed import Meshed
 SCHEMA = 1
 NAME = "mesh.json"
 DECIMALS = 4
+FINER = 0.7  # of the edge that was asked for: below, a person is told
 
 
 def report_of(result: MeshResult, source: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,8 +33,8 @@ def report_of(result: MeshResult, source: Mapping[str, Any]) -> dict[str, Any]:
         "counts": _counts(meshed), "tissues": _tissues(result),
         "patches": [_patch(meshed, number, patch) for number, patch in enumerate(meshed.patches, 1)],
         "patches_missing": _missing(meshed, result.anatomy),
-        "grown, not imaged": result.grown, "repaired": result.repaired, "tetrahedra": result.volume_notes,
-        "like": result.like,
+        "surface": _surface(result), "grown, not imaged": result.grown, "repaired": result.repaired,
+        "tetrahedra": result.volume_notes, "like": result.like,
         "software": software()}
 
 
@@ -55,6 +56,18 @@ def _counts(meshed: Meshed) -> dict[str, int]:
     return {"points": len(np.unique(meshed.surface.triangles)) if volume is None else len(volume.points),
             "triangles": len(meshed.surface.triangles), "tetrahedra": 0 if volume is None else len(volume.tetrahedra),
             "patches": len(meshed.patches)}
+
+
+def _surface(result: MeshResult) -> dict[str, Any]:
+    """How long the edges of the triangles are on average, and a note where they are much shorter than was asked for."""
+    surface, asked = result.meshed.surface, result.settings.edge_mm
+    ends = surface.points[surface.triangles]
+    mean = float(np.linalg.norm(ends - np.roll(ends, 1, axis=1), axis=2).mean())
+    found: dict[str, Any] = {"mean_edge_mm": round(mean, DECIMALS)}
+    if result.meshed.volume is None and asked is not None and mean < FINER * asked:
+        found["note"] = (f"The edges of the surfaces are {mean:.1f} mm long on average, and not {asked:g} mm: coarser "
+                         "triangles would pass through each other")
+    return found
 
 
 def _tissues(result: MeshResult) -> list[dict[str, Any]]:
