@@ -31,7 +31,7 @@ TURNED, LEAST_TURNED = 0.5, 0.8  # cosine of 60 degrees by which the surface has
 SECTORS, ALIKE = 16, 0.6  # around an end: in each, the mean of that cosine is between -0.6 and 0.6, as a tube goes on
 MOST_UNEVEN = 0.4  # standard deviation of the cosine: a tube turns back alike all around
 LEAST_DEPTH = 0.35  # diameters of tissue behind the end: a plate has less
-FLAT = 0.97  # length of the mean of the normals around a triangle from which an end is looked for
+FLAT = 0.985  # length of the mean of the normals around a triangle from which an end is looked for
 ROUNDS = 3  # of fitting the plane again
 TAUBIN, TAUBIN_ROUNDS = (0.5, -0.53), 10
 
