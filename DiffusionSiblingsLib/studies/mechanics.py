@@ -28,6 +28,7 @@ FIGURES = ("compliance [ml/kPa]", "specific compliance [1/kPa]", "peak strain", 
 SHOWN = ("cavity [ml]", "wall [ml]", "aortic annulus [mm]", "held wall [ml]")
 AGAIN = (0.97, 1.03, 0.985, 1.015)  # shares of the edge: lattices that lie elsewhere in the wall
 MESHED_AGAIN = "twin, meshed again"
+FEWEST_FOR_INTERVAL = 5  # siblings: the bootstrap of fewer is far too narrow
 _SOLVED = "solved"
 
 
@@ -117,7 +118,8 @@ def _row(group: _Group, outcomes: Sequence[Outcome], twin: Outcome, spread: dict
         row[what] = mean
         if what not in FIGURES:
             continue
-        low, high = of_mean(values, np.random.default_rng(0))
+        few = len(values) < FEWEST_FOR_INTERVAL
+        low, high = (np.nan, np.nan) if few else of_mean(values, np.random.default_rng(0))
         row |= {f"{what} 95 %": interval(low, high), f"{what} sd": deviation(values),
                 f"{what} change [%]": 100 * (mean / twin.numbers[what] - 1)}
         if spread.get(what) and group.name != "twin":
@@ -148,7 +150,8 @@ def _notes(context: StudyContext, everyone: Sequence[Outcome]) -> list[str]:
         f"Activation: the last of the wall, after a stimulus in the middle of the septum's inner side; {speed.along:g} "
         f"m/s along fibres and {speed.across:g} across. There is no fast conduction system, so times are "
         "longer than a QRS.",
-        "Intervals: of the mean over siblings (bootstrap). Mesh sd: deviation over the twin's meshes of nearly the "
+        "Intervals: of the mean over siblings (bootstrap), from "
+        f"{FEWEST_FOR_INTERVAL} siblings on. Mesh sd: deviation over the twin's meshes of nearly the "
         "same size; a change of less than two of them is no finding.",
         "Controls: ratio 0 is the twin through the autoencoder; a new right atrium leaves the LV as it is.",
         "Limits: the imaged shape is taken as free of stress; one set of passive properties for all hearts; no "

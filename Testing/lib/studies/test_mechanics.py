@@ -58,7 +58,7 @@ def solved(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_every_condition_has_a_row_and_nothing_is_solved_twice(solved: list[Any], models: Path, tmp_path: Path) -> None:
-    settings = StudySettings(tmp_path / "out", quick=True, count=2, jobs=1, model="small", twin=TWIN)
+    settings = StudySettings(tmp_path / "out", quick=True, jobs=1, model="small", twin=TWIN)
     folder, = run_studies(["mechanics"], settings)
     study = json.loads((folder / "study.json").read_text())
     rows = {row["hearts"]: row for row in study["rows"]}
@@ -66,7 +66,8 @@ def test_every_condition_has_a_row_and_nothing_is_solved_twice(solved: list[Any]
                           "perturbed, ratio 0.65", "LV drawn anew", "wall +2 mm, LV held", "aortic annulus +10 %",
                           "ratio 0", "RA drawn anew"]
     assert rows["twin, edge 4.5 mm"]["not solved"] == 1 and BROKEN in (folder / "table.md").read_text()
-    assert rows["LV drawn anew"]["members"] == 2 and rows["LV drawn anew"]["peak strain 95 %"]
+    assert rows["LV drawn anew"]["members"] == 1
+    assert not rows["LV drawn anew"]["peak strain 95 %"]  # of so few siblings it would be far too narrow
     spread = np.std([rows["twin"]["peak strain"], rows["twin, meshed again"]["peak strain"]], ddof=1)
     change = rows["ratio 0"]["peak strain"] - rows["twin"]["peak strain"]
     assert rows["ratio 0"]["peak strain change [mesh sd]"] == pytest.approx(change / spread)
