@@ -29,6 +29,7 @@ SHOWN = ("cavity [ml]", "wall [ml]", "aortic annulus [mm]", "held wall [ml]")
 AGAIN = (0.97, 1.03, 0.985, 1.015)  # shares of the edge: lattices that lie elsewhere in the wall
 MESHED_AGAIN = "twin, meshed again"
 FEWEST_FOR_INTERVAL = 5  # siblings: the bootstrap of fewer is far too narrow
+FEWEST_MESHES = 3  # of the twin: two may agree by chance, and then everything looks like a finding
 _SOLVED = "solved"
 
 
@@ -105,7 +106,9 @@ def _solved(context: StudyContext, groups: Sequence[_Group]) -> dict[str, list[O
 def _spread(found: dict[str, list[Outcome]]) -> dict[str, float]:
     """Deviation of each figure over the twin's meshes of nearly one size: what two meshes of one heart differ by."""
     same = [one for name in ("twin", MESHED_AGAIN) for one in found[name] if one.numbers]
-    return {what: deviation(np.array([one.numbers[what] for one in same])) for what in FIGURES} if len(same) > 1 else {}
+    if len(same) < FEWEST_MESHES:
+        return {}
+    return {what: deviation(np.array([one.numbers[what] for one in same])) for what in FIGURES}
 
 
 def _row(group: _Group, outcomes: Sequence[Outcome], twin: Outcome, spread: dict[str, float]) -> Row:

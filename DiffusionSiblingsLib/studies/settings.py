@@ -68,7 +68,7 @@ class StudyPlan:
 QUICK = StudyPlan(solver="dpmpp-2m", steps=6, least_guided=6, count=2, held=1, guidance_form=1, unconditional=12,
              pool=12, reference=12, reconstructed=2, ratios=(0.35, 1.0), step_counts=(3, 6), step_size=6, sizes=(5, 10),
              draws=10, accepted=4, most=6, percentile=60.0, emd=0, minutes=0.5,
-             edge_mm=5.0, edge_shares=(0.9,), meshed_again=1, simulated=1, pressures=PRESSURES[:1])
+             edge_mm=5.0, edge_shares=(0.9,), meshed_again=2, simulated=1, pressures=PRESSURES[:1])
 QUICK_WORDS = ("A quick run: few samples, few steps of the multistep solver, no earth mover's distance. It shows that "
                "everything works and how the figures tend, but it does not measure the model.")
 

@@ -68,7 +68,7 @@ def test_every_condition_has_a_row_and_nothing_is_solved_twice(solved: list[Any]
     assert rows["twin, edge 4.5 mm"]["not solved"] == 1 and BROKEN in (folder / "table.md").read_text()
     assert rows["LV drawn anew"]["members"] == 1
     assert not rows["LV drawn anew"]["peak strain 95 %"]  # of so few siblings it would be far too narrow
-    spread = np.std([rows["twin"]["peak strain"], rows["twin, meshed again"]["peak strain"]], ddof=1)
+    spread = 0.1 * 5.0 * 0.03  # of three meshes whose edges are 3 % apart
     change = rows["ratio 0"]["peak strain"] - rows["twin"]["peak strain"]
     assert rows["ratio 0"]["peak strain change [mesh sd]"] == pytest.approx(change / spread)
     assert "reference" not in study and "No real hearts" not in (folder / "table.md").read_text()
