@@ -68,7 +68,7 @@ def evaluations(bench: Bench, plan: Plan, heart: Heart, z: torch.Tensor) -> Tabl
         control = targets([domain.with_template((points,) * 3)], heart, bench)
         guide = guide_of(bench, control, parsing, plan)
         wall, cpu = timed(lambda n, guide=guide: guide.hook(z, z, SIGMA, n * GuideSettings.refresh), plan.count)
-        requests = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, control=control,
+        requests = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, solver="heun", control=control,
                             parsing=parsing) for k in range(plan.count)]  # type: ignore[arg-type]
         samples = list(bench.samples(f"speed-{parsing}-{place}-{points}", requests))
         seconds, cpu_seconds = (statistics.median(s.facts[key] for s in samples) for key in ("seconds", "cpu_seconds"))
@@ -147,7 +147,8 @@ def runs(bench: Bench, plan: Plan) -> Table:
         for _ in range(plan.count):
             with tempfile.TemporaryDirectory() as folder:
                 done = whole_process([sys.executable, "-m", "DiffusionSiblingsLib", "guide", *words, "--count", "1",
-                                      "--steps", str(plan.steps), "--out", folder, "--model", bench.engine.card.id])
+                                      "--steps", str(plan.steps), "--solver", "heun",
+                                      "--out", folder, "--model", bench.engine.card.id])
                 record = json.loads((Path(folder) / "record.json").read_text(encoding="utf-8"))
             walls.append(done.wall)
             sampling.append(record["runs"][0]["siblings"][0]["timings_s"]["sample"])
@@ -166,7 +167,7 @@ def atria(bench: Bench, points: int) -> Control:
 
 def guide_of(bench: Bench, control: Control, parsing: str, plan: Plan) -> Guide:
     """A guide as the engine makes it for a new heart."""
-    request = Request("generate", steps=plan.steps, control=control, parsing=parsing)  # type: ignore[arg-type]
+    request = Request("generate", steps=plan.steps, solver="heun", control=control, parsing=parsing)  # type: ignore[arg-type]
     goal = GuidedTargets.of(request.control, Placement.of(None, bench.anatomy, bench.engine.reference))
     if goal is None:
         raise RuntimeError("the control asks for nothing")

@@ -102,7 +102,7 @@ def tasks(bench: Bench, plan: Plan) -> Table:
                "s a sample (CPU)"]
     table = Table(f"Four tasks from noise, {plan.count} samples each, targets of held-out hearts", columns)
     hearts, cohort = bench.hearts(plan.count), real_cohort(bench, plan)
-    plain = [Request("generate", seed=plan.seed, first=k, steps=plan.steps) for k in range(plan.count)]
+    plain = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, solver="heun") for k in range(plan.count)]
     free = list(bench.samples("unguided", plain))
     base = cohort.compare(*_maps_and_features(free))
     for task in plan.tasks:
@@ -153,7 +153,8 @@ def topology(bench: Bench, plan: Plan) -> Table:
     whole, cohort = field_of_view(bench.anatomy, ATRIA, (64, 64, 64), "atria"), real_cohort(bench, plan)
     mean = Placement.of(None, bench.anatomy, bench.engine.reference)
     control = make_guided(Request("generate"), mean, PresetsAndHolds(("atria-separate",))).request.control
-    plain = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, repair=False) for k in range(plan.count)]
+    plain = [Request("generate", seed=plan.seed, first=k, steps=plan.steps, solver="heun", repair=False)
+             for k in range(plan.count)]
     sets = {"unguided": plain, **{guider: [replace(r, control=control, guider=guider, parsing=plan.parsing)
                                            for r in plain] for guider in plan.guiders}}
     held_out = [heart.labels for heart in bench.hearts(plan.real)]

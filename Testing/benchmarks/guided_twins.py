@@ -34,7 +34,7 @@ def hold(bench: Bench, plan: Plan) -> Table:
     for name in plan.twins:
         twin = open_real(bench, name)
         own = tissue_volumes(twin.twin.known, twin.twin.labelmap.affine, bench.anatomy)
-        plain = Request("perturb", ratio=plan.ratio, seed=plan.seed, steps=plan.steps)
+        plain = Request("perturb", ratio=plan.ratio, seed=plan.seed, steps=plan.steps, solver="heun")
         guided = make_guided(plain, ground_of(bench, twin), PresetsAndHolds(hold=("all",))).request
         for method, request in (("plain", plain), ("hold all", guided)):
             samples = list(bench.samples(f"hold-{name}-{method.replace(' ', '-')}", each(request, plan.count), twin))
@@ -92,7 +92,7 @@ class Edit:
 
 def guided_edits(bench: Bench, plan: Plan, ground: Placement) -> list[Edit]:
     """What issue and README promise, made ready on a twin."""
-    perturb = Request("perturb", ratio=0.6, seed=plan.seed, steps=plan.steps, parsing=plan.parsing)  # type: ignore[arg-type]
+    perturb = Request("perturb", ratio=0.6, seed=plan.seed, steps=plan.steps, solver="heun", parsing=plan.parsing)  # type: ignore[arg-type]
     redraw = replace(perturb, edit="inpaint", tissues=("RV",), ratio=1.0)
     same = dict.fromkeys((t.id for t in bench.anatomy.tissues), 1.0)
     chambers = tuple(bench.anatomy.chambers)

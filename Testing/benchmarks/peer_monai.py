@@ -60,7 +60,7 @@ def ours(arguments: argparse.Namespace) -> dict[str, Any]:
     engine = Engine.open(arguments.model, "cpu")
     torch.set_num_threads(arguments.threads)
     twin = engine.twin(arguments.twin)
-    request = Request("perturb", ratio=arguments.ratio, steps=arguments.steps)
+    request = Request("perturb", ratio=arguments.ratio, steps=arguments.steps, solver="heun")
     evaluations = count_calls(engine.networks.denoiser)
     list(engine.run(request, twin))
     calls = evaluations()

@@ -85,17 +85,18 @@ def main() -> int:
     from DiffusionSiblingsUI.logic import SiblingsLogic
     from DiffusionSiblingsUI.runs.edits import Task
 
+    from DiffusionSiblingsLib.core.defaults import MULTISTEP_STEPS
     from DiffusionSiblingsLib.editing.request import Request
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     logic, watch, twin = SiblingsLogic(), Watch(), large_twin()
     requests = {"perturb, ratio 0.5": Request("perturb", steps=options.steps),
                 "inpaint LV": Request("inpaint", steps=options.steps, tissues=("LV",), ratio=1.0)}
     missed = False
-    print(f"{SHAPE[2]} x {SHAPE[1]} x {SHAPE[0]} voxels, {options.steps} steps", flush=True)
+    print(f"{SHAPE[2]} x {SHAPE[1]} x {SHAPE[0]} voxels, {options.steps or MULTISTEP_STEPS} steps", flush=True)
     for name, request in requests.items():
         for number in range(options.repeat + (name.startswith("perturb"))):
             cold = number == 0 and name.startswith("perturb")

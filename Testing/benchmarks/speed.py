@@ -1,4 +1,4 @@
-"""How long a user waits: `siblings perturb TWIN --count 1 --ratio 0.5 --steps 50`, the whole process, start to files.
+"""How long a user waits: `siblings perturb TWIN --count 1 --ratio 0.5`, the whole process, start to files.
 
 Once to warm the disk cache, then REPEATS times alone and REPEATS times next to one busy neighbour process, as Slicer's
 window is one. Prints the median wall time, the peak resident memory, and what sampling and decoding took by the run's
@@ -42,7 +42,7 @@ def once(arguments: argparse.Namespace) -> tuple[Measured, dict[str, float]]:
     """One run in a folder of its own -> how the process measured, and the seconds in its record."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "DiffusionSiblingsLib", "perturb", str(arguments.twin.resolve()),
-                   "--count", "1", "--ratio", "0.5", "--steps", "50", "--out", folder,
+                   "--count", "1", "--ratio", "0.5", "--out", folder,
                    "--model", arguments.model, "--device", arguments.device]
         done = measure(command)
         record = json.loads((Path(folder) / "record.json").read_text(encoding="utf-8"))

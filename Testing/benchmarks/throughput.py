@@ -65,7 +65,7 @@ def main() -> int:
 def row(engine: Engine, twin: Encoded, compute: Compute, size: int, steps: int, work: float, peak: float) -> str:
     """One batch size, after one batch to warm up."""
     engine.compute = Batched(compute.device, compute.dtype, size)
-    request = Request("perturb", ratio=0.5, steps=steps, count=size)
+    request = Request("perturb", ratio=0.5, steps=steps, solver="heun", count=size)
     sample_and_decode(engine, twin, request)
     if compute.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -90,7 +90,7 @@ def sample_and_decode(engine: Engine, twin: Encoded, request: Request) -> tuple[
 def flops_of_sibling(engine: Engine, twin: Encoded, steps: int) -> float:
     """Floating-point operations of sampling and decoding one sibling."""
     with FlopCounterMode(display=False) as counter:
-        sample_and_decode(engine, twin, Request("perturb", ratio=0.5, steps=steps))
+        sample_and_decode(engine, twin, Request("perturb", ratio=0.5, steps=steps, solver="heun"))
     return float(counter.get_total_flops())
 
 
@@ -108,7 +108,7 @@ def peak_flops(compute: Compute) -> float:
 
 def agreement(engine: Engine, twin: Encoded, arguments: argparse.Namespace) -> int:
     """Compares two siblings with the CPU's in float32, prints the tolerance -> 1 where they disagree."""
-    request = Request("perturb", ratio=0.5, steps=arguments.steps, count=2)
+    request = Request("perturb", ratio=0.5, steps=arguments.steps, solver="heun", count=2)
     reference = Engine.open(arguments.model, "cpu", dtype="float32")
     pairs = list(zip(engine.run(request, twin), reference.run(request, reference.twin(arguments.twin)), strict=True))
     same = statistics.mean(float(np.mean(a.known == b.known)) for a, b in pairs)
