@@ -259,7 +259,7 @@ def commands(folder: Path) -> list[bytes]:
     whole = {"requests": [request], "out": "o", "record": {"runs": []}, "maps": ["a"], "map": "m", "folder": "f",
              "file": "m.nii", "source": {"folder": "x"}, "real": {"folder": "r"},
              "synthetic": {"maps": ["b"], "record": {"runs": []}}}
-    several = {name: {**whole, "maps": "m"} if name in ("compare", "report") else whole for name in COMMANDS}
+    several = {name: {**whole, "maps": "m"} if name in ("compare", "report", "mesh") else whole for name in COMMANDS}
     lines += [{"id": 9, "command": name, **values} for name, values in several.items()]
     return [json.dumps(line).encode() for line in lines]
 

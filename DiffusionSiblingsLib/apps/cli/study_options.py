@@ -85,7 +85,7 @@ class RunStudy(Common):
         "VAE) are trained on them, and are left out without them.")] = None
     twin: Annotated[Path | None, option(
         EDIT, "--twin", "HEART", "Label map whose siblings the study mechanics simulates. It needs the extra "
-        "[simulate].")] = None
+        "'simulate'.")] = None
     edge: Annotated[float | None, option(
         SAMPLING, "--edge", "MM", "Mean edge of the tetrahedra of the study mechanics.",
         show_default="4; with --quick 6")] = None
