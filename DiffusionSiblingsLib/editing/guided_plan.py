@@ -160,9 +160,8 @@ def make_guided(request: Request, heart: Placement, shorthand: PresetsAndHolds |
     free = free_labels(request.tissues, heart.anatomy) if request.tissues else None
     control = control_of(request.control, heart, shorthand or PresetsAndHolds(), free)
     if control is None:
-        return GuidedPlan(replace(request, steps=request.sampling_steps))
+        return GuidedPlan(request)
     ready = replace(request, control=control)
-    ready = replace(ready, steps=ready.sampling_steps)
     targets = GuidedTargets.of(control, heart)
     volumes = _whole_volumes(targets)
     notes = [*_out_of_sight(targets)]

@@ -80,15 +80,16 @@ def plan_requests(requests: Sequence[Request], shorthand: Sequence[PresetsAndHol
     for asked, named in zip(requests, shorthand, strict=True):
         request = with_placed_box(asked, placed, facts.anatomy)
         if request.control is None and not named:
-            guided.append(GuidedPlan(replace(request, steps=request.sampling_steps)))
+            guided.append(GuidedPlan(request))
             continue
         if request.needs_twin not in hearts:
             heart = twin if request.needs_twin else None
             hearts[request.needs_twin] = Placement.of(heart, facts.anatomy, facts.reference)
         guided.append(make_guided(request, hearts[request.needs_twin], named, facts.training))
     planned, scopes = [], dict[object, Scope]()
-    for plan in guided:
-        request, scope = plan.request, None
+    for resolved in guided:
+        request, scope = replace(resolved.request, steps=resolved.request.sampling_steps), None
+        plan = replace(resolved, request=request)
         if twin is not None and request.needs_twin:
             key = (request.edit == "inpaint", request.overwrite, request.tissues, request.box, request.region)
             scope = scopes[key] = scopes.get(key) or edit_scope(request, twin, facts.anatomy)

@@ -12,8 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from common import embedded_twin, load, machine
-from torch import Tensor
+from solvers import Counted
 
 from DiffusionSiblingsLib.editing.choices import default_steps
 from DiffusionSiblingsLib.editing.request import Request
@@ -30,22 +29,6 @@ from DiffusionSiblingsLib.engine.engine import Engine
 
 EDITS: list[dict[str, object]] = [*({"edit": "perturb", "ratio": ratio} for ratio in (0.35, 0.5, 0.65, 0.8, 1.0)),
                                   {"edit": "inpaint", "tissues": ("LV",)}, {"edit": "generate"}]
-
-
-@dataclass
-class Counted:
-    """A denoiser that counts its evaluations."""
-
-    denoiser: Callable[[Tensor, Tensor], Tensor]
-    calls: int = field(default=0)
-
-    def __call__(self, z: Tensor, sigma: Tensor) -> Tensor:
-        """See `edm.Denoiser`."""
-        self.calls += 1
-        return self.denoiser(z, sigma)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.denoiser, name)
 
 
 def main() -> None:

@@ -46,6 +46,9 @@ class Counted:
         self.calls += 1
         return self.denoiser(z, sigma)
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.denoiser, name)
+
 
 def main() -> None:
     """Runs the edits named on the command line, or all."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hearts import ellipsoid_heart
+from worker_listener import Listener
 
 from DiffusionSiblingsLib.apps.worker import cohort_service as cohort_jobs
 from DiffusionSiblingsLib.apps.worker.payloads import cohort_source, described
@@ -32,22 +33,6 @@ from DiffusionSiblingsLib.models.registry import find_model
 
 ANATOMY = load_anatomy("heart")
 HEART = ellipsoid_heart((32, 24, 28), 5.6, extra=True)
-
-
-class Listener:
-    """Stands for the server's task: keeps the events, and may be cancelled after some of them."""
-
-    def __init__(self, patience: int = 1 << 30) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.patience = patience
-
-    def emit(self, event: str, **values: Any) -> None:
-        self.events.append({"event": event, **values})
-
-    def check(self) -> None:
-        self.patience -= 1
-        if self.patience < 0:
-            raise Cancelled
 
 
 def course() -> JobProgress:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hearts import ellipsoid_heart
+from worker_listener import Listener
 
 from DiffusionSiblingsLib.apps.cli.main import main
 from DiffusionSiblingsLib.apps.worker.commands import check_command
@@ -19,22 +20,6 @@ from DiffusionSiblingsLib.labelmaps.ipc_labelmap import write_exchange
 from DiffusionSiblingsLib.labelmaps.write import write_labelmap
 
 HEART = ellipsoid_heart((32, 24, 28), 5.6, extra=True)
-
-
-class Listener:
-    """Stands for the server's task: keeps the events, and may be cancelled after some of them."""
-
-    def __init__(self, patience: int = 1 << 30) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.patience = patience
-
-    def emit(self, event: str, **values: Any) -> None:
-        self.events.append({"event": event, **values})
-
-    def check(self) -> None:
-        self.patience -= 1
-        if self.patience < 0:
-            raise Cancelled
 
 
 def course(told: list[Any] | None = None) -> JobProgress:
